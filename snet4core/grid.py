@@ -1,0 +1,98 @@
+"""Where pixels lie on the ground: shape, affine transform and CRS.
+
+Pixel <-> map happens here and only here. Pixel coordinates are (col, row) = (x right,
+y down) with pixel edges at whole numbers, so the first pixel's centre is (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform as warp_points
+
+from snet4core.errors import InputError
+
+Points = NDArray[np.float64]
+"""(N, 2) coordinates, x then y (or column then row)."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The raster's frame. The transform may be any invertible affine: south-up, turned."""
+
+    shape: tuple[int, int]
+    """(rows, columns)."""
+    transform: Affine
+    """(column, row) of a pixel edge -> (x, y) in the CRS."""
+    crs: CRS
+    """Never absent: without a CRS there is no layer."""
+
+    def __post_init__(self) -> None:
+        coefficients = self.transform[:6]
+        if not all(map(math.isfinite, coefficients)) or self.transform.determinant == 0:
+            raise InputError(f"The transform {tuple(coefficients)} cannot be inverted.")
+        if min(self.shape) < 1:
+            raise InputError(f"A raster of {self.shape[0]} x {self.shape[1]} pixels is empty.")
+
+    def to_map(self, pixels: Points) -> Points:
+        """(N, 2) column, row -> (N, 2) x, y in the CRS."""
+        a, b, c, d, e, f = self.transform[:6]
+        col, row = pixels[:, 0], pixels[:, 1]
+        return np.column_stack([a * col + b * row + c, d * col + e * row + f])
+
+    def to_pixels(self, points: Points) -> Points:
+        """(N, 2) x, y in the CRS -> (N, 2) column, row."""
+        return Grid(self.shape, ~self.transform, self.crs).to_map(points)
+
+    def scaled(self, factor: int, *, finer: bool = False) -> Grid:
+        """The grid whose pixels are `factor` times as long (or, `finer`, as short).
+
+        A coarser grid covers the last, incomplete row and column too.
+
+        >>> Grid((5, 4), Affine.scale(2, -2), CRS.from_epsg(32616)).scaled(2).shape
+        (3, 2)
+        """
+        if finer:
+            shape = (self.shape[0] * factor, self.shape[1] * factor)
+            return Grid(shape, self.transform @ Affine.scale(1 / factor), self.crs)
+        shape = (-(-self.shape[0] // factor), -(-self.shape[1] // factor))
+        return Grid(shape, self.transform @ Affine.scale(factor), self.crs)
+
+    @cached_property
+    def _equal_area(self) -> CRS:
+        """An equal-area projection in metres, centred on the raster: areas are true in it."""
+        rows, cols = self.shape
+        centre = self.to_map(np.array([[cols / 2, rows / 2]]))
+        lon, lat = warp_points(self.crs, CRS.from_epsg(4326), centre[:, 0], centre[:, 1])
+        if not (math.isfinite(lon[0]) and math.isfinite(lat[0])):
+            raise InputError(f"The centre of the raster has no place on Earth in {self.crs}.")
+        return CRS.from_proj4(f"+proj=laea +lat_0={lat[0]} +lon_0={lon[0]} +datum=WGS84 +units=m")
+
+    def pixel_area_m2(self, pixels: Points) -> NDArray[np.float64]:
+        """True ground area in square metres of one pixel, at (N, 2) column, row.
+
+        Whatever the CRS's unit: metres, feet, degrees, or a projection that stretches.
+        A custom CRS that cannot be placed on Earth counts in its own linear unit.
+        """
+        if not (self.crs.is_projected or self.crs.is_geographic):
+            unit_m = self.crs.linear_units_factor[1] if self.crs.linear_units else 1.0
+            return np.full(len(pixels), abs(self.transform.determinant) * unit_m**2)
+        # The Jacobian of pixel -> equal-area metres, from half a pixel to either side.
+        steps = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
+        around = self.to_map((pixels[:, None, :] + steps).reshape(-1, 2))
+        x, y = warp_points(self.crs, self._equal_area, around[:, 0], around[:, 1])
+        left, right, up, down = np.moveaxis(np.column_stack([x, y]).reshape(-1, 4, 2), 1, 0)
+        across, along = right - left, down - up
+        return np.abs(across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0])
+
+    @cached_property
+    def gsd_m(self) -> float:
+        """Ground sample distance at the raster's centre: the side of a square pixel, in metres."""
+        rows, cols = self.shape
+        return math.sqrt(float(self.pixel_area_m2(np.array([[cols / 2, rows / 2]]))[0]))

@@ -1,0 +1,79 @@
+"""Look: how tilted the picture is, and which part of the network answers for it.
+
+Off-nadir is the angle at the satellite between straight down and the line of sight,
+in degrees. Azimuth is the direction from satellite to ground, clockwise from north:
+roofs lean towards it. Where a look comes from is the matter of `look_sources`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from snet4core.errors import LookError
+
+Category = Literal["nadir", "off-nadir", "very-off-nadir"]
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+
+STEEPEST_DEG = 80.0
+"""Beyond this a satellite at 500 km sees only the horizon; such a number is a mistake."""
+
+
+def category_of(off_nadir_deg: float) -> Category:
+    """The challenge's category: by the TRUNCATED absolute angle, <= 25, 26-40, > 40.
+
+    >>> category_of(25.9), category_of(26.0), category_of(-40.9), category_of(41.0)
+    ('nadir', 'off-nadir', 'off-nadir', 'very-off-nadir')
+    """
+    whole_deg = math.floor(abs(off_nadir_deg))
+    if whole_deg <= 25:
+        return "nadir"
+    return "off-nadir" if whole_deg <= 40 else "very-off-nadir"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One direction of view, with the place where it was read."""
+
+    off_nadir_deg: float
+    """0 (straight down) to 80 degrees."""
+    azimuth_deg: float | None
+    """[0, 360), from satellite to ground, clockwise from north; None when unknown."""
+    source: str
+    """Where the angle stood: `option`, `table`, `stac`, `metadata`, `name`, `estimated`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.off_nadir_deg <= STEEPEST_DEG:
+            raise LookError(
+                f"An off-nadir angle of {self.off_nadir_deg} degrees ({self.source}) is not between "
+                f"0 and {STEEPEST_DEG:g}; give the true one with --off-nadir."
+            )
+        if self.azimuth_deg is not None and not 0 <= self.azimuth_deg < 360:
+            raise LookError(
+                f"An azimuth of {self.azimuth_deg} degrees ({self.source}) is not in [0, 360); "
+                "give the direction from satellite to ground with --azimuth."
+            )
+
+    @property
+    def category(self) -> Category:
+        """nadir, off-nadir or very-off-nadir."""
+        return category_of(self.off_nadir_deg)
+
+    @property
+    def side(self) -> Literal["north", "south"] | None:
+        """Which way the satellite looks, as the five-headed model splits it."""
+        if self.azimuth_deg is None:
+            return None
+        return "north" if math.cos(math.radians(self.azimuth_deg)) >= 0 else "south"
+
+    def features(self) -> tuple[float, float, float, float, float]:
+        """What the network hears: sin and cos of off-nadir, sin and cos of azimuth, known.
+
+        An unknown azimuth is (0, 0) with known = 0, a state the network is trained on.
+        """
+        tilt = math.radians(self.off_nadir_deg)
+        if self.azimuth_deg is None:
+            return math.sin(tilt), math.cos(tilt), 0.0, 0.0, 0.0
+        turn = math.radians(self.azimuth_deg)
+        return math.sin(tilt), math.cos(tilt), math.sin(turn), math.cos(turn), 1.0

@@ -1,0 +1,64 @@
+"""From sensor counts to what the network sees: per band, robust, from the whole scene.
+
+Statistics come from the whole scene and never from a window, so that a window's
+values do not depend on its neighbours. Training prepares its chips by this same code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.0
+"""Robust ends of a band's range: a bright collar or one hot pixel cannot move them."""
+
+_CENTRE, _GAIN = 0.4, 4.0
+"""Land rarely fills its range evenly; this puts it near zero mean and unit spread."""
+
+_CLIP = (-0.25, 1.5)
+"""How far beyond the robust range a value may still tell something."""
+
+
+@dataclass(frozen=True, slots=True)
+class BandRange:
+    """The robust range of one band in sensor counts."""
+
+    low: float
+    """Counts at the 1st percentile of the valid pixels."""
+    high: float
+    """Counts at the 99th percentile; above `low`."""
+
+
+def band_range(counts: NDArray[np.generic]) -> BandRange:
+    """The robust range of valid, finite counts (any shape); a flat band gets width 1.
+
+    >>> band_range(np.arange(101))
+    BandRange(low=1.0, high=99.0)
+    """
+    finite = counts[np.isfinite(counts)]
+    if finite.size == 0:
+        return BandRange(0.0, 1.0)
+    low, high = np.percentile(finite, [LOW_PERCENTILE, HIGH_PERCENTILE])
+    return BandRange(float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def normalise(
+    counts_BHW: NDArray[np.generic],
+    valid_HW: NDArray[np.bool_],
+    ranges: tuple[BandRange | None, ...],
+) -> NDArray[np.float32]:
+    """Counts (bands, height, width) -> float32 near zero mean and unit spread.
+
+    0 means "unknown": pixels outside `valid_HW`, and bands whose range is None because
+    the scene does not have them (an RGB picture has no infrared).
+    """
+    out_BHW = np.zeros(counts_BHW.shape, dtype=np.float32)
+    for band, limits in enumerate(ranges):
+        if limits is None:
+            continue
+        scaled_HW = (counts_BHW[band].astype(np.float32) - limits.low) / (limits.high - limits.low)
+        np.clip(scaled_HW, *_CLIP, out=scaled_HW)
+        out_BHW[band] = np.where(valid_HW, (scaled_HW - _CENTRE) * _GAIN, 0.0)
+    return out_BHW
