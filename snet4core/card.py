@@ -1,0 +1,180 @@
+"""What a model says of itself: its architecture and its card, as plain JSON.
+
+Both are readable without torch, so that `snet4 models list` stays quick. Stored in
+the header of the model's `.safetensors` file under the key `snet4`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar, get_args
+
+from snet4core.errors import ModelError
+from snet4core.look import CATEGORIES, Category, Look
+from snet4core.settings import ShapeSettings, SplitSettings
+
+FORMAT_VERSION = 1
+"""Raised when an older snet4 could misread the file."""
+
+ONE_HEAD = ("any",)
+THREE_HEADS: tuple[str, ...] = CATEGORIES
+FIVE_HEADS = (
+    "nadir",
+    "off-nadir-north",
+    "off-nadir-south",
+    "very-off-nadir-north",
+    "very-off-nadir-south",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Everything needed to build the network before its weights are put in."""
+
+    encoder: str = "tu-regnetx_004"
+    """Any encoder name of segmentation-models-pytorch; `tu-` for timm's own."""
+    bands: tuple[str, ...] = ("blue", "green", "red", "nir")
+    """What the input channels mean, in order."""
+    heads: tuple[str, ...] = THREE_HEADS
+    """`any`, one per look category, or five split by looking side."""
+    decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
+    """Width of the decoder from coarse to fine; as many as the encoder has levels."""
+    attention: str | None = None
+    """`scse` for squeeze-and-excite in the decoder: it pools over the window, so maps
+    then depend a little on where the window lies."""
+    shared_decoder: bool = False
+    """One decoder for all heads, which then differ in their last convolution alone."""
+    hears_look: bool = True
+    """Whether the decoders hear off-nadir angle and azimuth."""
+
+    def __post_init__(self) -> None:
+        if self.heads not in (ONE_HEAD, THREE_HEADS, FIVE_HEADS):
+            raise ModelError(
+                f"Heads {', '.join(self.heads)} are not a known set; use one ('any'), "
+                "three (the look categories) or five (split by looking side)."
+            )
+        if not self.bands or not self.decoder_channels:
+            raise ModelError("A network needs at least one band and one decoder level.")
+        if self.attention not in (None, "scse"):
+            raise ModelError(f"Attention '{self.attention}' is unknown; use 'scse' or none.")
+
+    @property
+    def stride_px(self) -> int:
+        """The encoder's total stride: windows start and end at its multiples."""
+        return int(2 ** len(self.decoder_channels))
+
+    def head_for(self, look: Look) -> str:
+        """The one head that answers for this look.
+
+        Five heads need to know the side; with an unknown azimuth the northern one
+        answers, from which every very-off-nadir collect of SpaceNet 4 was taken.
+        """
+        if self.heads == ONE_HEAD:
+            return ONE_HEAD[0]
+        category = look.category
+        if self.heads == THREE_HEADS or category == "nadir":
+            return category
+        return f"{category}-{look.side or 'north'}"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """The fixed grid the network is run on; changing it changes the maps a little."""
+
+    core_px: int = 512
+    """Side of the part that each window answers for."""
+    halo_px: int = 64
+    """Seen around it and cropped; both are multiples of the encoder's stride."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What was trained, on what, how well, and how its maps are best cut."""
+
+    name: str
+    """Short name, as in `--model NAME`."""
+    architecture: Architecture
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    gsd_m: float = 0.5
+    """Ground sample distance it was made for, metres."""
+    gsd_range_m: tuple[float, float] = (0.3, 1.0)
+    """Pixel sizes seen in training."""
+    off_nadir_range_deg: tuple[float, float] = (0.0, 55.0)
+    """Look angles seen in training."""
+    shapes: Mapping[Category, ShapeSettings] = field(
+        default_factory=lambda: {category: ShapeSettings() for category in CATEGORIES}
+    )
+    """Thresholds and polygon settings per look category."""
+    confidence_knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+    """Monotone (mean probability, share that matched truth) pairs; linear between."""
+    training_data: str = ""
+    """What it was trained on, in words."""
+    licence: str = ""
+    """Licence of the weights and the attribution that the data asks for."""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    """Scores on named data: {data set: {category or 'total': F1}}."""
+    code_version: str = ""
+    """The snet4 that trained it."""
+
+    def __post_init__(self) -> None:
+        if set(self.shapes) != set(CATEGORIES):
+            raise ModelError(
+                f"A card needs settings for {', '.join(CATEGORIES)}, no more, no less."
+            )
+        xs = [x for x, _ in self.confidence_knots]
+        ys = [y for _, y in self.confidence_knots]
+        if len(xs) < 2 or xs != sorted(set(xs)) or ys != sorted(ys):
+            raise ModelError("The card's confidence knots must rise.")
+        if not 0 < self.gsd_range_m[0] <= self.gsd_m <= self.gsd_range_m[1]:
+            raise ModelError(f"Pixel size {self.gsd_m} m is outside its range {self.gsd_range_m}.")
+
+    def to_json(self) -> str:
+        """The card as JSON, keys sorted, so that the same card gives the same bytes."""
+        return json.dumps({"format": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
+
+    @staticmethod
+    def from_json(text: str) -> Card:
+        """Read a card; anything missing, misspelt or of a newer format is refused."""
+        try:
+            raw = json.loads(text)
+        except ValueError as problem:
+            raise ModelError(f"The card is not JSON ({problem}).") from problem
+        if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
+            raise ModelError("The card has no format version.")
+        if raw.pop("format") > FORMAT_VERSION:
+            raise ModelError("The model was written by a newer snet4; upgrade snet4 to read it.")
+        try:
+            architecture = _build(Architecture, raw.pop("architecture"))
+            windows = _build(WindowSettings, raw.pop("windows"))
+            shapes = {
+                category: _shape_settings(values)
+                for category, values in raw.pop("shapes").items()
+                if category in get_args(Category)
+            }
+            return _build(
+                Card, raw | dict(architecture=architecture, windows=windows, shapes=shapes)
+            )
+        except (KeyError, TypeError, AttributeError) as problem:
+            raise ModelError(f"The card is incomplete or misspelt ({problem}).") from problem
+
+
+def _shape_settings(raw: dict[str, Any]) -> ShapeSettings:
+    split = _build(SplitSettings, raw.pop("split"))
+    return _build(ShapeSettings, raw | {"split": split})
+
+
+_Value = TypeVar("_Value")
+
+
+def _build(kind: type[_Value], raw: dict[str, Any]) -> _Value:
+    """A frozen value from JSON: exactly its fields, lists as (nested) tuples."""
+    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass type
+    if unknown := set(raw) - names:
+        raise TypeError(f"unknown {', '.join(sorted(unknown))}")
+    return kind(**{name: _tupled(value) for name, value in raw.items()})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value

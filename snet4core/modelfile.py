@@ -1,0 +1,70 @@
+"""Which model file is meant, and what its header says, without loading torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from snet4core.card import Card
+from snet4core.errors import ModelError
+
+CARD_KEY, DIGEST_KEY = "snet4", "sha256"
+"""Where card and checksum stand in the file's metadata."""
+
+SHIPPED = Path(__file__).parent / "models"
+"""Models that come with the package."""
+
+DEFAULT_MODEL = "default"
+
+_PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a model file says before its weights are touched."""
+
+    path: Path
+    card: Card
+    digest: str
+    """sha256 of the weights, 64 hexadecimal digits."""
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name -> file of every model that comes with the package."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def find_model(name_or_file: str) -> Path:
+    """The file meant by `--model`: a shipped name, or a path."""
+    shipped = shipped_models()
+    if name_or_file in shipped:
+        return shipped[name_or_file]
+    path = Path(name_or_file)
+    if path.is_file():
+        return path
+    known = ", ".join(shipped) or "none"
+    raise ModelError(
+        f"{name_or_file}: no such model file, nor a shipped model (there is: {known})."
+    )
+
+
+def read_header(path: Path) -> Header:
+    """Card and digest of a model file; refuses pickles and files that are not ours."""
+    if path.suffix.lower() in _PICKLED:
+        raise ModelError(
+            f"{path}: a pickled checkpoint can run code when opened; convert it with "
+            "'snet4 models import' and use the .safetensors file."
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise ModelError(f"{path}: not a readable .safetensors file ({problem}).") from problem
+    if CARD_KEY not in metadata or DIGEST_KEY not in metadata:
+        raise ModelError(f"{path}: a .safetensors file, but not a model of snet4 (no card in it).")
+    try:
+        return Header(path, Card.from_json(metadata[CARD_KEY]), metadata[DIGEST_KEY])
+    except ModelError as problem:
+        raise ModelError(f"{path}: {problem}") from problem

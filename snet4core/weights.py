@@ -1,0 +1,89 @@
+"""One model, one `.safetensors` file: weights as tensors, the card in its header.
+
+No pickle anywhere: loading a model cannot run code. What is loaded is checked by
+name, shape, finiteness and hash before the network is built from it.
+Format: https://huggingface.co/docs/safetensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from snet4core.card import Card
+from snet4core.errors import ModelError
+from snet4core.model import OffNadirNet
+from snet4core.modelfile import CARD_KEY, DIGEST_KEY, read_header
+
+
+def digest_of(tensors: dict[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and values, in the order of names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(path: Path, net: OffNadirNet, card: Card, *, half: bool = True) -> str:
+    """Write network and card to `path`, complete or not at all; returns the weights' digest.
+
+    `half` stores floating-point tensors in 16 bits: half the file, and the maps differ
+    by less than their quantisation.
+    """
+    if net.architecture != card.architecture:
+        raise ModelError(f"{path}: the card describes another architecture than the network has.")
+    tensors = {
+        name: (value.half() if half and value.is_floating_point() else value).contiguous()
+        for name, value in net.state_dict().items()
+    }
+    _refuse_non_finite(path, tensors)
+    digest = digest_of(tensors)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata={CARD_KEY: card.to_json(), DIGEST_KEY: digest})
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def load(path: Path) -> tuple[OffNadirNet, Card]:
+    """Read a model file into a network in evaluation mode, with its card.
+
+    Raises ModelError when the file is missing, damaged, not ours, or does not fit the
+    architecture that its card names.
+    """
+    header = read_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise ModelError(f"{path}: the weights cannot be read ({problem}).") from problem
+    if digest_of(tensors) != header.digest:
+        raise ModelError(f"{path}: the weights do not match their checksum; get the file again.")
+    _refuse_non_finite(path, tensors)
+    net = OffNadirNet(header.card.architecture)
+    try:
+        net.load_state_dict(tensors, strict=True)
+    except RuntimeError as problem:
+        first = str(problem).splitlines()[-1].strip()
+        raise ModelError(f"{path}: the weights belong to another network ({first}).") from problem
+    return net.eval(), header.card
+
+
+def _refuse_non_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ModelError(f"{path}: the weights '{name}' hold NaN or infinity; train again.")
