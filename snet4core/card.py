@@ -83,7 +83,7 @@ class Architecture:
 class WindowSettings:
     """The fixed grid the network is run on; changing it changes the maps a little."""
 
-    core_px: int = 512
+    core_px: int = 1024
     """Side of the part that each window answers for."""
     halo_px: int = 64
     """Seen around it and cropped; both are multiples of the encoder's stride."""
@@ -153,9 +153,8 @@ class Card:
                 for category, values in raw.pop("shapes").items()
                 if category in get_args(Category)
             }
-            return _build(
-                Card, raw | dict(architecture=architecture, windows=windows, shapes=shapes)
-            )
+            parts = {"architecture": architecture, "windows": windows, "shapes": shapes}
+            return _build(Card, raw | parts)
         except (KeyError, TypeError, AttributeError) as problem:
             raise ModelError(f"The card is incomplete or misspelt ({problem}).") from problem
 

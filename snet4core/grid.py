@@ -89,7 +89,10 @@ class Grid:
         x, y = warp_points(self.crs, self._equal_area, around[:, 0], around[:, 1])
         left, right, up, down = np.moveaxis(np.column_stack([x, y]).reshape(-1, 4, 2), 1, 0)
         across, along = right - left, down - up
-        return np.abs(across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0])
+        area_m2: NDArray[np.float64] = np.abs(
+            across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
+        )
+        return area_m2
 
     @cached_property
     def gsd_m(self) -> float:
