@@ -1,0 +1,87 @@
+"""`snet4 doctor`: one copyable report on what this installation can do, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+
+import click
+
+from snet4_cli import options
+from snet4core import __version__
+from snet4core.errors import Snet4Error
+
+_LIBRARIES = (
+    "torch", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "shapely",
+    "scikit-image", "scipy", "numpy", "safetensors", "pyogrio", "accelerate", "distributed",
+)  # fmt: skip
+
+
+@click.command()
+@options.engine
+@options.as_json
+def doctor(model: str, device: str, precision: str, as_json: bool) -> None:
+    """Say which versions, device, precision and model would be used, and why."""
+    report = {
+        "snet4": __version__,
+        "python": f"{platform.python_version()} at {sys.executable}",
+        "system": f"{platform.platform()}, {os.cpu_count()} processors",
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "geo": _geo(),
+        "model": _model(model),
+        "runtime": _runtime(device, precision),
+    }
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    for topic, facts in report.items():
+        if isinstance(facts, dict):
+            click.echo(topic)
+            for name, value in facts.items():
+                click.echo(f"  {name:28} {value}")
+        else:
+            click.echo(f"{topic:10} {facts}")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _geo() -> dict[str, str]:
+    import rasterio
+    import shapely
+
+    return {
+        "GDAL (rasterio)": rasterio.__gdal_version__,
+        "PROJ (rasterio)": rasterio.__proj_version__,
+        "GEOS (shapely)": ".".join(map(str, shapely.geos_version)),
+    }
+
+
+def _model(name: str) -> dict[str, str]:
+    from snet4core.modelfile import find_model, read_header
+
+    try:
+        header = read_header(find_model(name))
+    except Snet4Error as problem:
+        return {"problem": str(problem)}
+    return {"file": str(header.path), "sha256": header.digest, "name": header.card.name}
+
+
+def _runtime(device: str, precision: str) -> dict[str, str]:
+    try:
+        from snet4core.predict import choose_runtime
+    except ImportError as problem:
+        return {"problem": f"{problem}; install with: pip install 'snet4[torch]'"}
+    try:
+        runtime = choose_runtime(device, precision)  # type: ignore[arg-type]  # click checked it
+    except Snet4Error as problem:
+        return {"problem": str(problem)}
+    precision_used = str(runtime.dtype).removeprefix("torch.")
+    return {"device": str(runtime.device), "precision": f"{precision_used} ({runtime.reason})"}

@@ -1,0 +1,136 @@
+"""The command `snet4`: finds the subcommand, and turns every error into one sentence.
+
+Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes failed; 4 model, dependency
+or device; 5 unusable input; 6 unusable output place; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+import warnings
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from snet4core import __version__
+from snet4core.errors import Snet4Error
+
+COMMANDS = {
+    "run": "Find building footprints in pictures and write a layer.",
+    "polygonize": "Turn stored maps into footprints, without the network.",
+    "score": "Compare footprints with the truth, as SpaceNet 4 does.",
+    "info": "Say what a picture is and how it would be read.",
+    "models": "List, show, import and export models.",
+    "doctor": "Say what this installation can do, and why.",
+    "demo": "Make a scene, find its houses, draw them.",
+    "scenes": "Make synthetic off-nadir scenes with exact truth.",
+    "lean": "Re-render a near-nadir picture at another look.",
+    "train": "Train a model from a recipe.",
+    "calibrate": "Fit thresholds and confidence on validation data.",
+}
+"""Name -> one line. Each lives in a module of its own, loaded only when it is called."""
+
+
+class Commands(click.Group):
+    """Loads a command's module when its name is typed; help needs no module at all."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"snet4_cli.{name}"), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"snet4_cli.{name} holds no command of that name")
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            context.fail(f"No such command '{args[0]}'. There are: {', '.join(COMMANDS)}.")
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="snet4")
+@click.option("-v", "--verbose", is_flag=True, help="Say more, and show tracebacks.")
+@click.pass_context
+def snet4(context: click.Context, verbose: bool) -> None:
+    """Building footprints from off-nadir satellite pictures.
+
+    \b
+    snet4 run scene.tif -o footprints.gpkg
+    snet4 run 'scenes/*.tif' --looks looks.csv -o town.gpkg --csv submission.csv
+    """
+    context.obj = {"verbose": verbose}
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="snet4: %(message)s",
+    )
+    if not verbose:
+        warnings.simplefilter("ignore")  # a library's warning is no sentence of ours
+
+
+def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
+    """A polite kill is treated as Ctrl-C: clean up, leave nothing half written."""
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _terminated)
+    verbose = any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
+    try:
+        sys.exit(snet4.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("Interrupted; nothing was written.", 130, verbose)
+    except BrokenPipeError:
+        # The reader of our stdout has gone; point it elsewhere so that closing is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Snet4Error as problem:
+        _fail(str(problem), problem.exit_code, verbose)
+    except MemoryError:
+        _fail(
+            "The memory does not suffice; use a smaller --block or close other programs.",
+            1,
+            verbose,
+        )
+    except Exception:
+        _fail(f"This is a bug in snet4; please report it with {_report_file()}.", 1, verbose)
+
+
+def _fail(sentence: str, code: int, verbose: bool) -> NoReturn:
+    if verbose:
+        traceback.print_exc()
+    one_line = " ".join(sentence.split())
+    click.echo(f"snet4: {one_line}", err=True)
+    sys.exit(code)
+
+
+def _report_file() -> str:
+    """The traceback of the current exception, in a file that the user can send."""
+    handle, path = tempfile.mkstemp(prefix="snet4-report-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"snet4 {__version__}, Python {sys.version}\n{sys.argv}\n\n")
+        file.write(traceback.format_exc())
+    return path

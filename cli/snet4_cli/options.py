@@ -1,0 +1,110 @@
+"""Options that several commands share, each defined once.
+
+Glossary: SCENE is a picture; OUT is the layer to write; lengths are in metres on the
+ground; angles are in degrees; azimuth runs from satellite to ground, clockwise from north.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+output = click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT",
+    type=click.Path(path_type=Path),
+    help="Layer to write: .gpkg, .fgb, .geojson, .parquet or .csv.",
+)
+csv = click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(path_type=Path),
+    help="Also write the SpaceNet CSV (ImageId, BuildingId, PolygonWKT_Pix, Confidence).",
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace OUT when it exists.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+model = click.option(
+    "--model",
+    default="default",
+    show_default=True,
+    metavar="NAME or FILE",
+    help="A shipped model, or a .safetensors file.",
+)
+device = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+)
+precision = click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="auto takes bf16 where the hardware gains from it.",
+)
+off_nadir = click.option(
+    "--off-nadir", "off_nadir_deg", type=float, help="Look angle in degrees, 0 is straight down."
+)
+azimuth = click.option(
+    "--azimuth",
+    "azimuth_deg",
+    type=float,
+    help="Direction from satellite to ground in degrees, clockwise from north.",
+)
+looks = click.option(
+    "--looks",
+    "looks_table",
+    type=click.Path(path_type=Path),
+    help="CSV with a look for each scene.",
+)
+bands = click.option(
+    "--bands", help="Which band is which: '3,2,1,4' (B,G,R,NIR), '1,1,1,-' or 'red=1,green=2,...'."
+)
+nodata = click.option("--nodata", type=float, help="Value that means no data in every band.")
+threshold = click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    help="Footprint probability from which a pixel is building [the model's].",
+)
+min_area = click.option(
+    "--min-area",
+    "min_area_m2",
+    type=click.FloatRange(0),
+    help="Drop smaller footprints, square metres [the model's].",
+)
+simplify = click.option(
+    "--simplify",
+    "simplify_m",
+    type=click.FloatRange(0),
+    help="How far a wall may lie from the mask's edge, metres [the model's].",
+)
+regularize = click.option(
+    "--regularize/--no-regularize",
+    default=None,
+    help="Right angles and straight walls where the mask supports them [the model's].",
+)
+
+
+def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Several options as one decorator, shown in help in the order given."""
+
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+shapes = together(threshold, min_area, simplify, regularize)
+"""How maps become footprints."""
+
+engine = together(model, device, precision)
+"""Which network, and where it is computed."""
