@@ -120,9 +120,7 @@ class Card:
 
     def __post_init__(self) -> None:
         if set(self.shapes) != set(CATEGORIES):
-            raise ModelError(
-                f"A card needs settings for {', '.join(CATEGORIES)}, no more, no less."
-            )
+            raise ModelError(f"A card needs settings for exactly {', '.join(CATEGORIES)}.")
         xs = [x for x, _ in self.confidence_knots]
         ys = [y for _, y in self.confidence_knots]
         if len(xs) < 2 or xs != sorted(set(xs)) or ys != sorted(ys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from snet4core.card import Card
 from snet4core.errors import ModelError
 
-CARD_KEY, DIGEST_KEY = "snet4", "sha256"
-"""Where card and checksum stand in the file's metadata."""
+METADATA_KEY = "snet4"
+"""The one key in the file's metadata: safetensors writes several in random order."""
 
 SHIPPED = Path(__file__).parent / "models"
 """Models that come with the package."""
@@ -62,9 +63,15 @@ def read_header(path: Path) -> Header:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as problem:
         raise ModelError(f"{path}: not a readable .safetensors file ({problem}).") from problem
-    if CARD_KEY not in metadata or DIGEST_KEY not in metadata:
+    if METADATA_KEY not in metadata:
         raise ModelError(f"{path}: a .safetensors file, but not a model of snet4 (no card in it).")
     try:
-        return Header(path, Card.from_json(metadata[CARD_KEY]), metadata[DIGEST_KEY])
-    except ModelError as problem:
-        raise ModelError(f"{path}: {problem}") from problem
+        raw = json.loads(metadata[METADATA_KEY])
+        return Header(path, Card.from_json(json.dumps(raw["card"])), str(raw["sha256"]))
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ModelError(f"{path}: the card cannot be used: {problem}") from problem
+
+
+def write_metadata(card: Card, digest: str) -> dict[str, str]:
+    """The file's metadata: `snet4` -> JSON of the card and the weights' sha256."""
+    return {METADATA_KEY: json.dumps({"card": json.loads(card.to_json()), "sha256": digest})}

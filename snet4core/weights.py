@@ -20,7 +20,7 @@ from torch import Tensor
 from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.model import OffNadirNet
-from snet4core.modelfile import CARD_KEY, DIGEST_KEY, read_header
+from snet4core.modelfile import read_header, write_metadata
 
 
 def digest_of(tensors: dict[str, Tensor]) -> str:
@@ -50,7 +50,7 @@ def save(path: Path, net: OffNadirNet, card: Card, *, half: bool = True) -> str:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        save_file(tensors, temporary, metadata={CARD_KEY: card.to_json(), DIGEST_KEY: digest})
+        save_file(tensors, temporary, metadata=write_metadata(card, digest))
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:

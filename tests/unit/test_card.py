@@ -1,0 +1,77 @@
+"""The card: what a model says of itself survives the file, and nothing else gets in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
+from snet4core.errors import ModelError
+from snet4core.look import Look
+from snet4core.settings import ShapeSettings, SplitSettings
+
+CARD = Card(
+    name="test",
+    architecture=Architecture(decoder_channels=(32, 16, 8)),
+    shapes={
+        "nadir": ShapeSettings(threshold=0.4),
+        "off-nadir": ShapeSettings(split=SplitSettings(seed_threshold=0.7)),
+        "very-off-nadir": ShapeSettings(),
+    },
+    scores={"a place": {"nadir": 0.5}},
+)
+
+
+def test_a_card_read_back_is_the_same_card() -> None:
+    assert Card.from_json(CARD.to_json()) == CARD
+
+
+def test_the_same_card_gives_the_same_bytes() -> None:
+    assert Card.from_json(CARD.to_json()).to_json() == CARD.to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": 99}, "newer snet4"),
+        ({"format": None}, "no format version"),
+        ({"surprise": 1}, "unknown surprise"),
+        ({"architecture": {"encoder": "resnet18", "layers": 3}}, "unknown layers"),
+        ({"confidence_knots": [[0, 1], [1, 0]]}, "must rise"),
+        ({"gsd_m": 9.0}, "outside its range"),
+        ({"shapes": {}}, "exactly nadir"),
+    ],
+)
+def test_a_card_that_is_not_ours_is_refused(change: dict[str, object], said: str) -> None:
+    raw = json.loads(CARD.to_json()) | change
+    with pytest.raises(ModelError, match=said):
+        Card.from_json(json.dumps(raw))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '"card"'])
+def test_what_is_no_card_at_all_is_refused(text: str) -> None:
+    with pytest.raises(ModelError):
+        Card.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("heads", "off_nadir_deg", "azimuth_deg", "head"),
+    [
+        (ONE_HEAD, 50, 20, "any"),
+        (THREE_HEADS, 25.9, None, "nadir"),
+        (THREE_HEADS, 26, 180, "off-nadir"),
+        (THREE_HEADS, 41, None, "very-off-nadir"),
+        (FIVE_HEADS, 10, 180, "nadir"),
+        (FIVE_HEADS, 30, 180, "off-nadir-south"),
+        (FIVE_HEADS, 30, 20, "off-nadir-north"),
+        (FIVE_HEADS, 50, None, "very-off-nadir-north"),
+    ],
+)
+def test_the_look_chooses_the_head(
+    heads: tuple[str, ...], off_nadir_deg: float, azimuth_deg: float | None, head: str
+) -> None:
+    architecture = replace(CARD.architecture, heads=heads)
+    assert architecture.head_for(Look(off_nadir_deg, azimuth_deg, "option")) == head
+    assert head in heads

@@ -1,0 +1,296 @@
+"""The network, its file and its windows: what a map may and may not depend on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from safetensors.torch import load_file, save_file  # noqa: E402  # after the skip
+
+from snet4core import modelfile, weights  # noqa: E402
+from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.errors import EngineError, ModelError  # noqa: E402
+from snet4core.look import CATEGORIES, Look  # noqa: E402
+from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.predict import Picture, Predictor, choose_runtime  # noqa: E402
+from snet4core.windows import Window  # noqa: E402
+
+SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
+CARD = Card(name="small", architecture=SMALL, windows=WindowSettings(core_px=64, halo_px=32))
+NORTH_30 = Look(30.0, 20.0, "option")
+
+
+def listening_net(architecture: Architecture = SMALL) -> OffNadirNet:
+    """A random network whose gates are open: as built, they hear nothing yet."""
+    torch.manual_seed(7)
+    net = OffNadirNet(architecture)
+    for name, value in net.named_parameters():
+        if ".gate.outer." in name:
+            torch.nn.init.normal_(value, std=0.3)
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    weights.save(path, listening_net(), CARD, half=False)
+    return path
+
+
+def pixels(height: int, width: int) -> NDArray[np.float32]:
+    return np.random.default_rng(3).standard_normal((4, height, width)).astype(np.float32)
+
+
+def reader(image_CHW: NDArray[np.float32]):  # type: ignore[no-untyped-def]  # a test's helper
+    whole = Window(0, 0, *image_CHW.shape[1:])
+
+    def read(window: Window) -> Picture:
+        inside = window.within(whole)
+        picture = np.zeros((image_CHW.shape[0], *window.shape), dtype=np.float32)
+        valid = np.zeros(window.shape, dtype=np.bool_)
+        rows, cols = inside.slices(window)
+        picture[:, rows, cols] = image_CHW[(slice(None), *inside.slices())]
+        valid[rows, cols] = True
+        return picture, valid
+
+    return read
+
+
+def footprint_map(model: Path, look: Look, batch: int | None = None) -> NDArray[np.uint8]:
+    """The whole footprint map of one random picture of 150 x 100 pixels."""
+    predictor = Predictor(model, choose_runtime("cpu", "fp32"), batch)
+    whole = np.full((150, 100), 77, dtype=np.uint8)
+    for maps in predictor.maps(reader(pixels(150, 100)), (150, 100), look):
+        assert maps.footprint_HW.shape == maps.border_HW.shape == maps.window.shape
+        whole[maps.window.slices()] = maps.footprint_HW
+    return whole
+
+
+def test_a_model_read_back_gives_the_same_logits(model: Path) -> None:
+    net, card = weights.load(model)
+    images, looks = torch.zeros(1, 4, 64, 64) + 0.5, torch.tensor([NORTH_30.features()])
+    assert card == CARD
+    with torch.inference_mode():
+        assert torch.equal(
+            net(images, looks, "off-nadir"), listening_net()(images, looks, "off-nadir")
+        )
+
+
+def test_a_mixed_batch_gives_each_sample_its_own_head() -> None:
+    net = listening_net()
+    images, looks = torch.randn(4, 4, 32, 32), torch.randn(4, 5)
+    heads = ["nadir", "very-off-nadir", "nadir", "off-nadir"]
+    with torch.inference_mode():
+        mixed = net.mixed(images, looks, heads)
+        for index, head in enumerate(heads):
+            alone = net(images[index : index + 1], looks[index : index + 1], head)
+            torch.testing.assert_close(mixed[index : index + 1], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_only_the_head_that_answers_is_trained() -> None:
+    net = listening_net().train()
+    net(torch.randn(2, 4, 32, 32), torch.randn(2, 5), "nadir").sum().backward()
+    assert net.heads["nadir"].weight.grad is not None
+    assert net.heads["off-nadir"].weight.grad is None
+
+
+@pytest.mark.parametrize("heads", [ONE_HEAD, FIVE_HEADS])
+@pytest.mark.parametrize("shared", [True, False])
+def test_heads_and_decoders_can_be_shared_or_not(heads: tuple[str, ...], shared: bool) -> None:
+    net = OffNadirNet(replace(SMALL, heads=heads, shared_decoder=shared))
+    assert len(net.branches) == (1 if shared else len(heads))
+    assert len(net.heads) == len(heads)
+
+
+@pytest.mark.parametrize("encoder", ["tu-regnetx_004", "efficientnet-b0", "se_resnext50_32x4d"])
+def test_encoders_by_name_take_any_number_of_bands(encoder: str) -> None:
+    architecture = Architecture(encoder, bands=("pan", "nir"), attention="scse")
+    logits = OffNadirNet(architecture)(torch.zeros(2, 2, 32, 32), torch.zeros(2, 5), "nadir")
+    assert logits.shape == (2, 2, 32, 32)
+
+
+def test_an_unknown_encoder_is_named() -> None:
+    with pytest.raises(ModelError, match="nosuchnet"):
+        OffNadirNet(replace(SMALL, encoder="nosuchnet"))
+
+
+def test_another_category_is_another_head_and_another_map(model: Path) -> None:
+    by_angle = [footprint_map(model, Look(angle, 20.0, "option")) for angle in (25.0, 26.0, 41.0)]
+    assert not np.array_equal(by_angle[0], by_angle[1])
+    assert not np.array_equal(by_angle[1], by_angle[2])
+
+
+def test_the_angle_and_the_azimuth_are_heard_within_one_category(model: Path) -> None:
+    at_30 = footprint_map(model, NORTH_30)
+    assert not np.array_equal(at_30, footprint_map(model, replace(NORTH_30, off_nadir_deg=39.0)))
+    assert not np.array_equal(at_30, footprint_map(model, replace(NORTH_30, azimuth_deg=200.0)))
+
+
+def test_an_unknown_azimuth_is_legal(model: Path) -> None:
+    unknown = footprint_map(model, replace(NORTH_30, azimuth_deg=None))
+    assert not np.array_equal(unknown, footprint_map(model, replace(NORTH_30, azimuth_deg=0.0)))
+
+
+@pytest.mark.parametrize("batch", [2, 3, 64])
+def test_the_batch_plays_no_part(model: Path, batch: int) -> None:
+    alone = footprint_map(model, NORTH_30).astype(int)
+    together = footprint_map(model, NORTH_30, batch).astype(int)
+    # Kernels may sum in another order for another batch: one step of 255 at most.
+    assert np.abs(alone - together).max() <= 1
+
+
+def test_windows_cover_the_map_once(model: Path) -> None:
+    predictor = Predictor(model, choose_runtime("cpu", "fp32"))
+    counted = np.zeros((150, 100), dtype=int)
+    for tile in predictor.tiles((150, 100)):
+        counted[tile.own.slices()] += 1
+    assert (counted == 1).all()
+
+
+def test_nothing_valid_asks_no_network(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = Predictor(model, choose_runtime("cpu", "fp32"))
+    monkeypatch.setattr(predictor, "_forward", lambda *_: pytest.fail("the network was asked"))
+
+    def nothing(window: Window) -> Picture:
+        return np.zeros((4, *window.shape), np.float32), np.zeros(window.shape, np.bool_)
+
+    for maps in predictor.maps(nothing, (70, 70), NORTH_30):
+        assert not maps.footprint_HW.any()
+        assert not maps.valid_HW.any()
+
+
+def test_memory_that_runs_out_halves_the_batch(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = footprint_map(model, NORTH_30)
+    real = Predictor._forward
+
+    def small_memory(self: Predictor, images: NDArray[np.float32], look: Look, head: str):  # type: ignore[no-untyped-def]
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("no")
+        return real(self, images, look, head)
+
+    monkeypatch.setattr(Predictor, "_forward", small_memory)
+    assert np.array_equal(footprint_map(model, NORTH_30, batch=4), expected)
+
+
+def test_a_reading_error_reaches_the_caller(model: Path) -> None:
+    def broken(window: Window) -> Picture:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(Predictor(model, choose_runtime("cpu", "fp32")).maps(broken, (70, 70), NORTH_30))
+
+
+@pytest.mark.parametrize(("device", "said"), [("warp", "unknown"), ("cuda:99", "not there")])
+def test_a_device_that_is_not_there_is_refused(device: str, said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        choose_runtime(device)
+
+
+def test_bf16_needs_a_processor_that_gains_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from snet4core import predict
+
+    def on(vendor: str, *flags: str) -> bool:
+        monkeypatch.setattr(predict, "_cpu_facts", lambda: (vendor, frozenset(flags)))
+        return choose_runtime("cpu").dtype == torch.bfloat16
+
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert on("GenuineIntel", "amx_tile", "amx_bf16", "avx512_bf16")
+    assert on("AuthenticAMD", "avx512_bf16")
+    assert not on("GenuineIntel", "avx512_bf16")
+    assert not on("AuthenticAMD", "avx2")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    assert not on("GenuineIntel", "amx_tile", "amx_bf16", "avx512_bf16")
+
+
+# The one door for model files.
+
+
+def test_a_missing_model_is_named() -> None:
+    with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
+        modelfile.find_model("nowhere.safetensors")
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    path = tmp_path / "seed.pt"
+    path.write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(ModelError, match="can run code"):
+        modelfile.read_header(path)
+
+
+def test_a_renamed_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "seed.safetensors"
+    torch.save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(ModelError, match="not a readable"):
+        weights.load(path)
+
+
+def test_safetensors_of_somebody_else_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(ModelError, match="not a model of snet4"):
+        weights.load(path)
+
+
+def rewritten(model: Path, path: Path, change: str) -> Path:
+    """The model again with one thing wrong; the checksum is right unless it is the thing."""
+    tensors = load_file(model)
+    header = modelfile.read_header(model)
+    name = "encoder.conv1.weight"
+    digest = header.digest
+    if change == "bit":
+        tensors[name].view(-1)[0] += 1
+    if change == "nan":
+        tensors[name].view(-1)[0] = float("nan")
+    if change == "shape":
+        tensors[name] = tensors[name].flatten()
+    if change == "missing":
+        del tensors[name]
+    if change != "bit":
+        digest = weights.digest_of(tensors)
+    save_file(tensors, path, metadata=modelfile.write_metadata(header.card, digest))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("bit", "checksum"), ("nan", "NaN"), ("shape", "another network"), ("missing", "another")],
+)
+def test_damaged_weights_are_refused(model: Path, tmp_path: Path, change: str, said: str) -> None:
+    path = rewritten(model, tmp_path / "damaged.safetensors", change)
+    with pytest.raises(ModelError, match=said) as caught:
+        weights.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_network_with_nan_is_not_saved(tmp_path: Path) -> None:
+    net = listening_net()
+    with torch.no_grad():
+        net.heads["nadir"].weight[:] = float("nan")
+    with pytest.raises(ModelError, match="NaN"):
+        weights.save(tmp_path / "nan.safetensors", net, CARD)
+    assert not list(tmp_path.iterdir())
+
+
+def test_half_precision_halves_the_file(tmp_path: Path) -> None:
+    weights.save(tmp_path / "full.safetensors", listening_net(), CARD, half=False)
+    weights.save(tmp_path / "half.safetensors", listening_net(), CARD)
+    full, half = ((tmp_path / f"{name}.safetensors").stat().st_size for name in ("full", "half"))
+    assert half < 0.51 * full
+
+
+def test_the_same_network_gives_the_same_file(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        weights.save(tmp_path / name, listening_net(), CARD)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_every_category_has_a_head() -> None:
+    assert set(CATEGORIES) == set(listening_net().heads)
