@@ -1,0 +1,56 @@
+"""Random textures: sums of smooth noise on several scales."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from snet4_training.scenes.world import Floats
+
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell_px: float) -> Floats:
+    """Noise (H, W) whose hills are about `cell_px` wide; mean 0, spread about 1."""
+    if cell_px <= 1:
+        return rng.standard_normal(shape, dtype=np.float32)
+    rows, cols = (int(side / cell_px) + 4 for side in shape)
+    coarse = rng.standard_normal((rows, cols), dtype=np.float32)
+    out = _stretched(_stretched(coarse, shape[0], cell_px, rng).T, shape[1], cell_px, rng).T
+    return np.ascontiguousarray(out) * np.float32(1.3)
+
+
+def _stretched(coarse: Floats, length: int, cell_px: float, rng: np.random.Generator) -> Floats:
+    """Rows of `coarse` interpolated (smoothstep) to `length` rows, from a random start."""
+    at = (np.arange(length, dtype=np.float32) / np.float32(cell_px)) + np.float32(rng.random())
+    low = at.astype(np.intp)
+    share = at - low
+    share = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
+    return coarse[low] * (1 - share) + coarse[low + 1] * share
+
+
+def fractal(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    cells_px: tuple[float, ...],
+    roughness: float = 0.6,
+) -> Floats:
+    """Noise (H, W) on the given scales, each finer one weaker by `roughness`; spread 1."""
+    out = np.zeros(shape, dtype=np.float32)
+    weight, power = 1.0, 0.0
+    for cell_px in cells_px:
+        out += np.float32(weight) * smooth_noise(rng, shape, cell_px)
+        power += weight * weight
+        weight *= roughness
+    return out / np.float32(np.sqrt(power))
+
+
+def doubled(image: Floats, times: int) -> Floats:
+    """The raster (H, W[, C]) `times` finer, each cell repeated."""
+    if times == 1:
+        return image
+    return np.repeat(np.repeat(image, times, axis=0), times, axis=1)
+
+
+def softened(image: Floats, sigma_px: float) -> Floats:
+    """Gaussian blur of (H, W)."""
+    out: Floats = ndimage.gaussian_filter(image, sigma_px, truncate=2.5)
+    return out

@@ -1,0 +1,310 @@
+"""A place from a random generator: planned, painted, lit, ready to be looked at."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from shapely import affinity
+from shapely.geometry import Polygon, box
+
+from snet4_training.scenes import materials as paint
+from snet4_training.scenes.canvas import Canvas, ground
+from snet4_training.scenes.districts import FILLERS, Maker, Style
+from snet4_training.scenes.light import lit, shadow_ceiling
+from snet4_training.scenes.plan import Block, Frame, Plan
+from snet4_training.scenes.plants import park_all, plant_all
+from snet4_training.scenes.roofs import raise_structure
+from snet4_training.scenes.shapes import largest_polygon
+from snet4_training.scenes.world import Building, Facades, Floats, Place, RoofKind, Structure, Sun
+
+MARGIN_PX = 90
+"""45 m at 0.5 m: a 30 m tower out there still leans into the tile at 55 degrees."""
+
+KINDS: dict[str, dict[str, float]] = {
+    "suburb": {
+        "houses": 0.84,
+        "park": 0.05,
+        "wood": 0.05,
+        "field": 0.03,
+        "slabs": 0.02,
+        "lot": 0.01,
+    },
+    "wooded suburb": {"houses": 0.6, "wood": 0.3, "park": 0.05, "water": 0.02, "lot": 0.03},
+    "town": {
+        "terraces": 0.6,
+        "perimeter": 0.12,
+        "slabs": 0.1,
+        "houses": 0.1,
+        "park": 0.05,
+        "parking": 0.03,
+    },
+    "apartments": {
+        "slabs": 0.62,
+        "parking": 0.08,
+        "houses": 0.12,
+        "park": 0.1,
+        "halls": 0.05,
+        "lot": 0.03,
+    },
+    "centre": {"perimeter": 0.7, "slabs": 0.15, "parking": 0.07, "park": 0.08},
+    "industry": {
+        "halls": 0.72,
+        "parking": 0.08,
+        "lot": 0.08,
+        "field": 0.06,
+        "slabs": 0.03,
+        "water": 0.03,
+    },
+    "village": {"houses": 0.3, "field": 0.4, "wood": 0.2, "lot": 0.05, "water": 0.05},
+    "informal": {"warren": 0.84, "field": 0.06, "lot": 0.05, "park": 0.02, "houses": 0.03},
+    "country": {
+        "field": 0.5,
+        "wood": 0.3,
+        "houses": 0.06,
+        "water": 0.07,
+        "lot": 0.05,
+        "park": 0.02,
+    },
+}
+"""Which fillers a kind of district uses, and how often."""
+
+_SHARES = {
+    "suburb": 0.26, "wooded suburb": 0.12, "town": 0.13, "apartments": 0.1, "centre": 0.06,
+    "industry": 0.09, "village": 0.08, "informal": 0.13, "country": 0.03,
+}  # fmt: skip
+
+_BLOCKS_M = {
+    "suburb": (90, 220, 48, 82), "wooded suburb": (100, 240, 60, 110), "town": (60, 140, 36, 62),
+    "apartments": (90, 190, 70, 130), "centre": (60, 130, 40, 80), "industry": (120, 260, 70, 150),
+    "village": (90, 220, 60, 140), "informal": (25, 70, 18, 45), "country": (120, 300, 100, 260),
+}  # fmt: skip
+"""Shortest and longest block along u, then along v."""
+
+
+def make_sun(rng: np.random.Generator) -> Sun:
+    """One sun: mostly from the south, as over most of the land at the hour of the pass."""
+    azimuth = rng.normal(160, 25) if rng.random() < 0.8 else rng.uniform(0, 360)
+    sky = rng.uniform(0.12, 0.36)
+    tint = np.array([1.45, 1.1, 0.88, 0.62]) ** rng.uniform(0.6, 1.2)
+    ambient = np.clip(sky * tint, 0.03, 0.8).astype(np.float32)
+    return Sun(float(azimuth % 360), float(rng.uniform(26, 68)), ambient)
+
+
+def _style(rng: np.random.Generator, kind: str) -> Style:
+    poor = kind == "informal"
+    name = (
+        ("nepal", "tin")[rng.random() < 0.4]
+        if poor
+        else ("american", "american", "tiles", "desert", "dark", "mixed", "tin", "nepal")[
+            rng.integers(8)
+        ]
+    )
+    sets: tuple[tuple[RoofKind, ...], ...] = (
+        ("gable", "hip", "gable", "hip", "flat"),
+        ("gable", "gable", "gable", "hip", "shed"),
+        ("hip", "hip", "gable"),
+        ("flat", "flat", "gable", "shed"),
+    )
+    large = rng.uniform(0.8, 1.45)
+    lot = float(rng.uniform(13, 27)) if kind != "wooded suburb" else float(rng.uniform(20, 42))
+    return Style(
+        palette=paint.ROOF_PALETTES[name],
+        roofs=sets[rng.integers(4)],
+        pitch=float(rng.uniform(0.25, 0.85)),
+        tree_density=float(
+            rng.choice([0.05, 0.2, 0.45, 0.8]) * (1.6 if kind == "wooded suburb" else 1)
+        ),
+        lot_m=float(rng.uniform(6, 11)) if poor else lot,
+        house_m=(float(13 * large), float(rng.uniform(7, 13)) if poor else float(9.5 * large)),
+        storeys=float(rng.choice([1.0, 1.4, 2.0, 2.6]))
+        if not poor
+        else float(rng.uniform(1.0, 3.4)),
+        tidy=float(rng.choice([0.95, 0.8, 0.4, 0.1], p=[0.45, 0.3, 0.15, 0.1])),
+        species=tuple(int(i) for i in rng.integers(0, 4, 3)),
+    )
+
+
+def _cuts(rng: np.random.Generator, reach: float, short: float, long: float) -> list[float]:
+    """Where streets run, from -reach to +reach, blocks of a length typical for the place."""
+    typical = rng.uniform(short, long)
+    cuts = [-reach - rng.uniform(0, typical)]
+    while cuts[-1] < reach:
+        cuts.append(cuts[-1] + min(max(typical * rng.uniform(0.75, 1.3), short * 0.8), long * 1.2))
+    return cuts
+
+
+def make_plan(
+    rng: np.random.Generator, kind: str, season: paint.Season, side_m: float, margin_m: float
+) -> Plan:
+    """Streets and blocks of one kind of district over the tile and its margin, in metres."""
+    reach = (side_m / 2 + margin_m) * 1.45
+    poor = kind == "informal"
+    bend = rng.uniform(0, 26) if rng.random() < 0.55 else 0.0
+    frame = Frame(
+        float(rng.uniform(0, math.pi)),
+        (float(bend * rng.uniform(-1, 1)), float(bend * rng.uniform(-1, 1))),
+        (float(rng.uniform(60, 180)), float(rng.uniform(60, 180))),
+        (float(rng.uniform(0, 6)), float(rng.uniform(0, 6))),
+        side_m / 2,
+    )
+    m = Maker(rng, Plan(), frame, season, _style(rng, kind))
+    lane = float(rng.uniform(2.5, 5) if poor else rng.uniform(5.5, 9.5))
+    walk = float(rng.uniform(0.0, 3.0))
+    short_u, long_u, short_v, long_v = _BLOCKS_M[kind]
+    us, vs = _cuts(rng, reach, short_u, long_u), _cuts(rng, reach, short_v, long_v)
+    if rng.random() < 0.06:
+        m.season.road[:] = m.season.earth
+    names = list(KINDS[kind])
+    weights = np.array([KINDS[kind][name] for name in names])
+    inner = (side_m / 2 + margin_m) * 1.0
+    for u0, u1 in zip(us, us[1:], strict=False):
+        for v0, v1 in zip(vs, vs[1:], strict=False):
+            x, y = frame.at((u0 + u1) / 2, (v0 + v1) / 2)
+            far = max(abs(x - side_m / 2), abs(y - side_m / 2))
+            if far > inner + max(u1 - u0, v1 - v0) * 0.7:
+                continue
+            _street(m, Block(u0, u1, v0, v1), lane, walk)
+            block = Block(u0, u1, v0, v1).shrunk(lane / 2 + walk + rng.uniform(0, 0.6))
+            if min(block.size) < 8:
+                continue
+            FILLERS[names[rng.choice(len(names), p=weights / weights.sum())]](m, block)
+    return m.plan
+
+
+def _street(m: Maker, block: Block, lane_m: float, walk_m: float) -> None:
+    """The roads along two sides of a block (its neighbours bring the other two)."""
+    half = lane_m / 2
+    width = half * (1.6 if m.chance(0.1) else 1.0)
+    skip = m.chance(0.12)
+    for road in (
+        Block(block.u0 - half, block.u1 + half, block.v0 - width, block.v0 + width),
+        Block(block.u0 - half, block.u0 + half, block.v0 - half, block.v1 + half),
+    ):
+        if road.size[0] < road.size[1] and skip:
+            continue
+        if walk_m > 0.3:
+            m.rect(road.shrunk(-walk_m), (m.season.pavement).astype(np.float32), paved=True)
+        tone = (m.season.road * np.exp(m.rng.normal(0, 0.05))).astype(np.float32)
+        m.rect(road, tone, rough=0.07, paved=True)
+        if lane_m > 6 and m.chance(0.4):
+            if road.size[0] > road.size[1]:
+                mid = (road.v0 + road.v1) / 2
+                line = Block(road.u0 + lane_m, road.u1 - lane_m, mid - 0.12, mid + 0.12)
+            else:
+                mid = (road.u0 + road.u1) / 2
+                line = Block(mid - 0.12, mid + 0.12, road.v0 + lane_m, road.v1 - lane_m)
+            m.rect(line, paint.shade_of(m.rng, "light roof"), paved=True)
+        long = max(road.size)
+        for _ in range(m.rng.poisson(long / 70)):
+            at = m.rng.uniform(0.1, 0.9)
+            off = m.rng.choice([-0.28, 0.28]) * lane_m
+            if road.size[0] > road.size[1]:
+                m.car(road.u0 + at * long, (road.v0 + road.v1) / 2 + off, 0.0)
+            else:
+                m.car((road.u0 + road.u1) / 2 + off, road.v0 + at * long, math.pi / 2)
+
+
+def make_place(
+    rng: np.random.Generator,
+    size_px: int = 900,
+    gsd_m: float = 0.5,
+    *,
+    kind: str | None = None,
+    oversample: int = 2,
+) -> Place:
+    """A random piece of inhabited land, the same for the same state of `rng`.
+
+    `kind` is one of `KINDS` (random when None). `oversample` is the number of raster cells
+    along a pixel's edge: 2 gives smooth edges, 1 is about three times faster.
+    """
+    if kind is None:
+        kind = str(rng.choice(list(_SHARES), p=np.array(list(_SHARES.values()))))
+    sun, season = make_sun(rng), paint.season(rng)
+    margin_m = MARGIN_PX * gsd_m
+    plan = make_plan(rng, kind, season, size_px * gsd_m, margin_m)
+    return paint_place(rng, plan, kind, sun, season, size_px, gsd_m, oversample)
+
+
+def paint_place(
+    rng: np.random.Generator,
+    plan: Plan,
+    kind: str,
+    sun: Sun,
+    season: paint.Season,
+    size_px: int,
+    gsd_m: float,
+    oversample: int,
+) -> Place:
+    """Turn a plan into a place."""
+    margin_m = MARGIN_PX * gsd_m
+    side = size_px + 2 * MARGIN_PX
+    canvas = ground(
+        rng,
+        plan.patches,
+        season.ground,
+        season.second,
+        (side, side),
+        1 / gsd_m,
+        -margin_m,
+        oversample,
+    )
+    if season.snow:
+        _dust(canvas, season.snow)
+    world = box(-margin_m, -margin_m, size_px * gsd_m + margin_m, size_px * gsd_m + margin_m)
+    structures = [one for one in plan.structures if one.outline.intersects(world)]
+    heights = [
+        raise_structure(canvas, one, index + 1, rng, sun, season.snow)
+        for index, one in enumerate(structures)
+    ]
+    park_all(canvas, plan.boxes)
+    plant_all(canvas, plan.plants, rng, season, sun)
+    cell_m = gsd_m / oversample
+    ceiling = shadow_ceiling(canvas.height_HW, cell_m, sun)
+    surface = lit(canvas.colour_HWC, canvas.shade_HW, canvas.height_HW, ceiling, sun)
+    return Place(
+        size_px, gsd_m, kind, sun,
+        tuple(
+            Building(affinity.scale(one.outline, 1 / gsd_m, 1 / gsd_m, origin=(0, 0)), high, one.roof)
+            for one, high in zip(structures, heights, strict=True)
+        ),
+        oversample, MARGIN_PX, surface,
+        np.clip(canvas.height_HW * 100, 0, 30000).astype(np.int16),
+        canvas.owner_HW,
+        np.clip(ceiling * 100, -30000, 30000).astype(np.int16),
+        _facades(rng, structures),
+    )  # fmt: skip
+
+
+def _dust(canvas: Canvas, snow: float) -> None:
+    """Snow on open ground, thinner where the ground is rough."""
+    share = np.float32(snow) * np.where(canvas.paved_HW, 0.15, 0.85)[..., None].astype(np.float32)
+    canvas.colour_HWC += share * (paint.base("snow") - canvas.colour_HWC)
+
+
+def _facades(rng: np.random.Generator, structures: list[Structure]) -> Facades:
+    count = len(structures)
+    walls: list[Floats] = [one.wall_colour for one in structures]
+    return Facades(
+        np.stack(walls).astype(np.float32) if walls else np.zeros((0, 4), np.float32),
+        np.array([one.wings[0].angle for one in structures], dtype=np.float32),
+        rng.uniform(2.0, 4.5, count).astype(np.float32),
+        (rng.uniform(0.2, 0.75, count) * (rng.random(count) < 0.85)).astype(np.float32),
+        rng.uniform(0.2, 0.9, count).astype(np.float32),
+    )
+
+
+def truth(place: Place, min_area_px: float = 4.0) -> list[Building]:
+    """The buildings of the tile itself: ground footprints cut at the tile's edge.
+
+    The same for every look. Pieces below `min_area_px` square pixels are left out.
+    """
+    tile = box(0, 0, place.size_px, place.size_px)
+    found = []
+    for one in place.buildings:
+        if not one.footprint.intersects(tile):
+            continue
+        part: Polygon = largest_polygon(one.footprint.intersection(tile))
+        if part.area >= min_area_px:
+            found.append(Building(part, one.height_m, one.roof))
+    return found

@@ -1,0 +1,116 @@
+"""Trees as stamps: a few crowns of each size, pressed onto the surface many times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4_training.scenes import materials as paint
+from snet4_training.scenes.canvas import Canvas
+from snet4_training.scenes.noise import smooth_noise
+from snet4_training.scenes.roofs import slope_light
+from snet4_training.scenes.world import OBJECT, PLANT, Box, Floats, Plant, Sun
+
+_VARIANTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A crown of radius `half` cells; height relative to the tree's (0..1)."""
+
+    half: int
+    height_HW: Floats
+    solid_HW: NDArray[np.bool_]
+    shade_HW: Floats
+    tone_HW: Floats
+
+
+def _stamp(
+    rng: np.random.Generator, half: int, cell_m: float, bare: bool, conic: bool, sun: Sun
+) -> Stamp:
+    side = np.arange(-half, half + 1, dtype=np.float32) / np.float32(half + 0.5)
+    reach = np.hypot(side[:, None], side[None, :])
+    shape = reach.shape
+    turn = np.arctan2(side[:, None], side[None, :])
+    edge = (
+        0.85
+        + 0.12 * np.sin(2 * turn + rng.uniform(0, 6))
+        + 0.08 * np.sin(5 * turn + rng.uniform(0, 6))
+    )
+    reach = reach / edge + 0.10 * smooth_noise(rng, shape, max(half / 3, 1))
+    dome = np.clip(1 - reach, 0, 1) if conic else np.sqrt(np.clip(1 - reach * reach, 0, 1))
+    bumps = 0.10 * smooth_noise(rng, shape, max(half / 3, 1)) + 0.05 * smooth_noise(rng, shape, 1)
+    height = np.clip(0.45 + 0.5 * dome + bumps, 0.1, 1.1).astype(np.float32)
+    solid = reach < 1
+    if bare:
+        solid &= rng.random(shape) < 0.45
+    radius_m = half * cell_m
+    shade = slope_light(height * np.float32(1.1 * radius_m), cell_m, sun)
+    tone = np.exp(
+        0.16 * smooth_noise(rng, shape, 1) + 0.18 * smooth_noise(rng, shape, max(half / 2, 1))
+    )
+    return Stamp(half, height, solid, np.clip(shade, 0.15, 1.9).astype(np.float32), tone)
+
+
+def plant_all(
+    canvas: Canvas, plants: list[Plant], rng: np.random.Generator, season: paint.Season, sun: Sun
+) -> None:
+    """Press all trees onto the canvas; none grows on a roof or on a road."""
+    stamps: dict[tuple[int, int, int], Stamp] = {}
+    rows, cols = canvas.owner_HW.shape
+    for plant in plants:
+        row, col = canvas.cells(plant.x_m, plant.y_m)
+        half = max(1, round(plant.radius_m * canvas.per_m))
+        if not (half < row < rows - half - 1 and half < col < cols - half - 1):
+            continue
+        if canvas.paved_HW[row, col]:
+            continue
+        key = (half, plant.species, int(rng.integers(_VARIANTS)))
+        if key not in stamps:
+            bare = season.leafless_S[plant.species]
+            stamps[key] = _stamp(rng, half, 1 / canvas.per_m, bare, plant.species == 3, sun)
+        colour = season.crowns_SC[plant.species] * np.exp(rng.normal(0, 0.16))
+        _press(canvas, stamps[key], row, col, plant.height_m, colour.astype(np.float32))
+
+
+def _press(
+    canvas: Canvas, stamp: Stamp, row: int, col: int, height_m: float, colour: Floats
+) -> None:
+    box = (
+        slice(row - stamp.half, row + stamp.half + 1),
+        slice(col - stamp.half, col + stamp.half + 1),
+    )
+    top = stamp.height_HW * np.float32(height_m)
+    where = stamp.solid_HW & (top > canvas.height_HW[box])
+    canvas.height_HW[box][where] = top[where]
+    canvas.colour_HWC[box][where] = stamp.tone_HW[where][:, None] * colour
+    canvas.shade_HW[box][where] = stamp.shade_HW[where]
+    canvas.owner_HW[box][where] = PLANT
+
+
+def park_all(canvas: Canvas, boxes: list[Box]) -> None:
+    """Put cars, trucks and containers onto the ground, where no building stands."""
+    for box in boxes:
+        c, s = np.cos(box.angle), np.sin(box.angle)
+        u, v = box.length_m / 2, box.width_m / 2
+
+        def ring(share: float, u: float = u, v: float = v, c: float = c, s: float = s, box: Box = box
+                 ) -> list[tuple[float, float]]:  # fmt: skip
+            return [
+                (box.x_m + a * c - b * s, box.y_m + a * s + b * c)
+                for a, b in ((-u * share, -v), (u * share, -v), (u * share, v), (-u * share, v))
+            ]
+
+        rows, cols = canvas.inside(ring(1.0))
+        if not rows.size or canvas.owner_HW[rows, cols].any():
+            continue
+        canvas.colour_HWC[rows, cols] = box.colour
+        canvas.height_HW[rows, cols] = box.height_m
+        canvas.owner_HW[rows, cols] = OBJECT
+        if box.length_m < 5.5:
+            rows, cols = canvas.inside(ring(0.55))
+            canvas.colour_HWC[rows, cols] = box.colour * 0.5 + 0.02
+            rows, cols = canvas.inside(ring(0.35))
+            canvas.colour_HWC[rows, cols] = box.colour
