@@ -1,0 +1,300 @@
+"""Footprints: outlines placed on the ground, with confidence, area and look.
+
+Here pixel coordinates become map coordinates, once, and footprints get their numbers:
+1, 2, ... by the row and column of the first pixel, over the whole raster, whatever the
+order and size of the blocks they were found in.
+
+Array names end in their axes: N footprints.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from snet4core.errors import InputError, ModelError
+from snet4core.grid import Grid
+from snet4core.look import Look
+from snet4core.outline import Outlines
+
+Polygons = NDArray[np.object_]
+"""(N,) shapely Polygons."""
+
+BATCH = 10_000
+"""Footprints handed on together: large enough for speed, small enough for memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Confidence that means something: 0.8 = 80 in 100 such footprints are buildings.
+
+    A rising line through knots, fitted on validation data and kept in the model's card.
+
+    >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.2, 1.0))(np.array([0.25, 0.75]))
+    array([0.1, 0.6])
+    """
+
+    raw: tuple[float, ...] = (0.0, 1.0)
+    """Mean probabilities, rising strictly."""
+    share: tuple[float, ...] = (0.0, 1.0)
+    """The share of true buildings at each of them, never falling, 0..1."""
+
+    def __post_init__(self) -> None:
+        raw, share = np.asarray(self.raw, float), np.asarray(self.share, float)
+        fits = (
+            len(raw) == len(share) >= 2
+            and bool(np.all(np.isfinite(raw)) and np.all(np.isfinite(share)))
+            and bool(np.all(np.diff(raw) > 0) and np.all(np.diff(share) >= 0))
+            and bool(share[0] >= 0 and share[-1] <= 1)
+        )
+        if not fits:
+            raise ModelError(
+                f"The confidence knots {self.raw} -> {self.share} do not rise from 0 to 1; "
+                "calibrate the model again with `snet4 calibrate`."
+            )
+
+    def __call__(self, confidence_N: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean probabilities -> calibrated confidence, both 0..1."""
+        return np.interp(confidence_N, self.raw, self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What all footprints of one scene have in common."""
+
+    scene: str
+    """Name of the scene, as it stands on every feature."""
+    crs: CRS
+    """The scene's CRS: that of the polygons."""
+    look: Look | None = None
+    """How tilted the picture is; None leaves the look fields NULL."""
+    model: str | None = None
+    """Name of the model; None leaves the field NULL."""
+    image_id: str | None = None
+    """ImageId in the SpaceNet form; None: made from `scene`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Footprint:
+    """One building, as a reader of the result meets it."""
+
+    polygon: shapely.Polygon
+    """In map units of the scene's CRS."""
+    footprint_id: int
+    """1, 2, ... by row and column of the first pixel."""
+    confidence: float
+    """0..1."""
+    area_m2: float
+    """True ground area."""
+    source: Source
+    """Scene, CRS, look and model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Footprints:
+    """Many footprints of one scene, as columns of one length N."""
+
+    source: Source
+    """What they have in common."""
+    polygons: Polygons
+    """(N,) valid Polygons in map units, outer rings counter-clockwise."""
+    polygons_px: Polygons
+    """(N,) the same in pixels of the scene as it was delivered: x right, y down."""
+    anchors_N2: NDArray[np.int64]
+    """(N, 2) row, column that decide the order."""
+    confidence_N: NDArray[np.float64]
+    """0..1, four decimals."""
+    area_m2_N: NDArray[np.float64]
+    """True ground area in square metres, two decimals."""
+    footprint_id_N: NDArray[np.int64]
+    """1, 2, ... once `in_order` has seen the whole raster; 0 before."""
+
+    def __len__(self) -> int:
+        return len(self.polygons)
+
+    def __iter__(self) -> Iterator[Footprint]:
+        for index in range(len(self)):
+            yield Footprint(
+                self.polygons[index],
+                int(self.footprint_id_N[index]),
+                float(self.confidence_N[index]),
+                float(self.area_m2_N[index]),
+                self.source,
+            )
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The layer's fields, in their order, as plain Python values (None = NULL)."""
+        look, count = self.source.look, len(self)
+        shared: dict[str, Any] = {
+            "off_nadir_deg": look.off_nadir_deg if look else None,
+            "azimuth_deg": look.azimuth_deg if look else None,
+            "look": look.category if look else None,
+            "look_source": look.source if look else None,
+            "model": self.source.model,
+        }
+        return {
+            "footprint_id": self.footprint_id_N.tolist(),
+            "scene": [self.source.scene] * count,
+            "confidence": self.confidence_N.tolist(),
+            "area_m2": self.area_m2_N.tolist(),
+            **{name: [value] * count for name, value in shared.items()},
+        }
+
+
+FIELDS = {
+    "footprint_id": "int64",
+    "scene": "str",
+    "confidence": "float",
+    "area_m2": "float",
+    "off_nadir_deg": "float",
+    "azimuth_deg": "float",
+    "look": "str",
+    "look_source": "str",
+    "model": "str",
+}
+"""Names and types of the layer's fields, the same in every format."""
+
+
+def none_of(source: Source) -> Footprints:
+    """A table without footprints: a scene that was searched and is empty."""
+    return Footprints(
+        source,
+        np.empty(0, object),
+        np.empty(0, object),
+        np.empty((0, 2), np.int64),
+        np.empty(0),
+        np.empty(0),
+        np.empty(0, np.int64),
+    )
+
+
+def footprints_of(
+    outlines: Outlines,
+    grid: Grid,
+    source: Source,
+    *,
+    native: Grid | None = None,
+    min_area_m2: float = 0.0,
+    calibration: Calibration | None = None,
+) -> Footprints:
+    """Place outlines (pixels of `grid`, the maps' grid) on the ground.
+
+    `native` is the scene's own grid where the maps are coarser or finer. Footprints below
+    `min_area_m2` are dropped. Raises `InputError` where an area cannot be measured.
+    """
+    polygons_px = outlines.polygons
+    if len(polygons_px) == 0:
+        return none_of(source)
+    area_px_N = shapely.area(polygons_px)
+    centres_N2 = shapely.get_coordinates(shapely.centroid(polygons_px))
+    area_m2_N = area_px_N * grid.pixel_area_m2(centres_N2)
+    if not np.all(np.isfinite(area_m2_N)):
+        raise InputError(
+            f"Scene {source.scene} has footprints without a place on Earth; check its CRS."
+        )
+    kept = np.flatnonzero((area_m2_N >= min_area_m2) & (area_m2_N > 0))
+    polygons_px = polygons_px[kept]
+    confidence_N = np.clip(outlines.confidence_N[kept], 0.0, 1.0)
+    if calibration is not None:
+        confidence_N = calibration(confidence_N)
+    return Footprints(
+        source,
+        _outward(shapely.transform(polygons_px, grid.to_map)),
+        _native_px(polygons_px, grid, native or grid),
+        outlines.anchors_N2[kept],
+        np.round(confidence_N, 4),
+        np.round(area_m2_N[kept], 2),
+        np.zeros(len(kept), np.int64),
+    )
+
+
+def _outward(polygons: Polygons) -> Polygons:
+    """Outer rings counter-clockwise, holes clockwise: a north-up transform mirrors them."""
+    return np.asarray(shapely.orient_polygons(polygons, exterior_cw=False), dtype=object)
+
+
+def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
+    """Pixels of the maps -> pixels of the scene. Both grids come from one affine, so the
+    way between them is rounded to what it must be: `k` and whole offsets, no last bits."""
+    if grid.transform == native.transform:
+        return polygons_px
+    a, b, c, d, e, f = (round(v, 9) for v in (~native.transform @ grid.transform)[:6])
+
+    def move(points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = points_N2[:, 0], points_N2[:, 1]
+        return np.column_stack([a * x + b * y + c, d * x + e * y + f])
+
+    return np.asarray(shapely.transform(polygons_px, move), dtype=object)
+
+
+def in_order(source: Source, batches: Iterable[Footprints]) -> Iterator[Footprints]:
+    """All footprints of one scene, sorted by anchor and numbered from 1, in batches.
+
+    Blocks and seams deliver in any order, and the first row may come last, so everything
+    is collected; in a temporary database that SQLite keeps in memory while it is small and
+    in an unnamed file after that. The result depends on the footprints alone. At least
+    one batch comes out, an empty one when there are none.
+    """
+    with closing(sqlite3.connect("", isolation_level=None)) as spool:
+        spool.execute("PRAGMA journal_mode = OFF")
+        spool.execute("PRAGMA cache_size = -32768")  # 32 MiB, then the unnamed file
+        spool.execute(
+            "CREATE TABLE f (row INTEGER, col INTEGER, map BLOB, px BLOB, confidence REAL, "
+            "area REAL, PRIMARY KEY (row, col)) WITHOUT ROWID"
+        )
+        spool.execute("BEGIN")
+        for batch in batches:
+            spool.executemany("INSERT INTO f VALUES (?, ?, ?, ?, ?, ?)", _rows(batch))
+        ordered = spool.execute("SELECT * FROM f ORDER BY row, col")
+        first = 1
+        while rows := ordered.fetchmany(BATCH):
+            yield _table(source, rows, first)
+            first += len(rows)
+        if first == 1:
+            yield none_of(source)
+
+
+def _rows(batch: Footprints) -> Iterator[tuple[Any, ...]]:
+    return zip(
+        batch.anchors_N2[:, 0].tolist(),
+        batch.anchors_N2[:, 1].tolist(),
+        shapely.to_wkb(batch.polygons).tolist(),
+        shapely.to_wkb(batch.polygons_px).tolist(),
+        batch.confidence_N.tolist(),
+        batch.area_m2_N.tolist(),
+        strict=True,
+    )
+
+
+def _table(source: Source, rows: Sequence[tuple[Any, ...]], first_id: int) -> Footprints:
+    row, col, polygons, polygons_px, confidence, area = zip(*rows, strict=True)
+    return Footprints(
+        source,
+        shapely.from_wkb(np.array(polygons, object)),
+        shapely.from_wkb(np.array(polygons_px, object)),
+        np.column_stack([row, col]).astype(np.int64),
+        np.array(confidence, np.float64),
+        np.array(area, np.float64),
+        np.arange(first_id, first_id + len(rows), dtype=np.int64),
+    )
+
+
+def rounded(polygons: Polygons, decimals: int) -> Polygons:
+    """Coordinates with so many decimals; a polygon that would break keeps them all."""
+    short = np.asarray(
+        shapely.transform(polygons, lambda points: np.round(points, decimals) + 0.0), dtype=object
+    )
+    return np.where(shapely.is_valid(short) | ~shapely.is_valid(polygons), short, polygons)
+
+
+def renamed(batch: Footprints, scene: str) -> Footprints:
+    """The same footprints under another scene name."""
+    return replace(batch, source=replace(batch.source, scene=scene))

@@ -1,0 +1,75 @@
+"""GeoJSON as RFC 7946 wants it: longitude, latitude on WGS 84, right-handed rings.
+
+Seven decimals are a centimetre. Polygons that cross the 180th meridian are cut there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform as warp_points
+
+from snet4core.footprints import Footprints, Polygons, rounded
+
+_LON_LAT = CRS.from_epsg(4326)
+_DECIMALS = 7
+_WEST = shapely.box(-180, -90, 180, 90)
+_EAST = shapely.box(180, -90, 540, 90)
+
+
+def write(
+    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
+) -> int:
+    """Write a new feature collection, a feature a line; returns the number of footprints."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('{"type": "FeatureCollection", "name": "footprints",\n')
+        file.write(f'"snet4": {json.dumps(dict(description), ensure_ascii=False)},\n"features": [')
+        for batch in batches:
+            for feature in _features(batch, crs):
+                file.write(",\n" if count else "\n")
+                file.write(feature)
+                count += 1
+        file.write("\n]}\n")
+    return count
+
+
+def _features(batch: Footprints, crs: CRS) -> Iterator[str]:
+    columns = batch.columns()
+    geometries = shapely.to_geojson(_lon_lat(batch.polygons, crs))
+    for geometry, *values in zip(geometries, *columns.values(), strict=True):
+        properties = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
+        yield f'{{"type": "Feature", "properties": {properties}, "geometry": {geometry}}}'
+
+
+def _lon_lat(polygons: Polygons, crs: CRS) -> Polygons:
+    """Polygons in `crs` -> the same on WGS 84, rounded, outer rings counter-clockwise."""
+
+    def to_lon_lat(points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        lon, lat = warp_points(crs, _LON_LAT, points_N2[:, 0], points_N2[:, 1])
+        return np.column_stack([lon, lat])
+
+    if len(polygons) == 0:
+        return polygons
+    ground = np.asarray(shapely.transform(polygons, to_lon_lat), dtype=object)
+    x0, _, x1, _ = shapely.bounds(ground).T
+    for index in np.flatnonzero(x1 - x0 > 180):
+        ground[index] = _cut_at_antimeridian(ground[index])
+    ground = np.asarray(shapely.orient_polygons(ground, exterior_cw=False), dtype=object)
+    return rounded(ground, _DECIMALS)
+
+
+def _cut_at_antimeridian(polygon: shapely.Polygon) -> shapely.MultiPolygon:
+    """A polygon whose longitudes jump from 180 to -180, as one part on either side."""
+    whole = shapely.transform(
+        polygon, lambda points: points + np.where(points < 0, 360.0, 0.0) * np.array([1.0, 0.0])
+    )
+    east = shapely.transform(whole & _EAST, lambda points: points - np.array([360.0, 0.0]))
+    parts = [*shapely.get_parts(whole & _WEST), *shapely.get_parts(east)]
+    return shapely.MultiPolygon([part for part in parts if part.geom_type == "Polygon"])

@@ -1,0 +1,62 @@
+"""GeoParquet 1.1 through pyarrow, which is asked for only when such a file is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from rasterio.crs import CRS
+
+from snet4core.errors import DependencyError
+from snet4core.footprints import FIELDS, Footprints
+
+
+def pyarrow() -> Any:
+    """The library, or a `DependencyError` that says how to get it."""
+    try:
+        import_module("pyarrow.parquet")
+        return import_module("pyarrow")
+    except ImportError:
+        raise DependencyError(
+            "GeoParquet needs pyarrow, which is not installed; "
+            "run `pip install pyarrow`, or write .gpkg, .fgb or .geojson."
+        ) from None
+
+
+def write(
+    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
+) -> int:
+    """Write a new GeoParquet file; returns the number of footprints."""
+    pa = pyarrow()
+    types = {"int64": pa.int64(), "str": pa.string(), "float": pa.float64()}
+    fields = [(name, types[kind]) for name, kind in FIELDS.items()]
+    schema = pa.schema([*fields, ("geometry", pa.binary())])
+    count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
+    with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            if len(batch) == 0:
+                continue
+            columns = {**batch.columns(), "geometry": shapely.to_wkb(batch.polygons).tolist()}
+            writer.write_table(pa.table(columns, schema=schema))
+            x0, y0, x1, y1 = shapely.total_bounds(batch.polygons)
+            extent[:2] = np.minimum(extent[:2], [x0, y0])
+            extent[2:] = np.maximum(extent[2:], [x1, y1])
+            count += len(batch)
+        column: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": ["Polygon"],
+            "orientation": "counterclockwise",
+            "crs": crs.to_dict(projjson=True),
+        }
+        if count:
+            column["bbox"] = extent.tolist()
+        geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+        writer.add_key_value_metadata(
+            {"geo": json.dumps(geo), "snet4": json.dumps(dict(description))}
+        )
+    return count

@@ -1,0 +1,107 @@
+"""The one door for results: footprints into a file, the format chosen by its extension.
+
+| extension | format |
+| --- | --- |
+| .gpkg | GeoPackage: index, default style, description as metadata |
+| .fgb | FlatGeobuf |
+| .geojson | GeoJSON as RFC 7946 wants it: lon/lat on WGS 84, seven decimals |
+| .parquet | GeoParquet; needs pyarrow |
+| .csv | the SpaceNet form, followed by the layer's fields |
+
+All of them hold one layer, `footprints`, with the same fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from rasterio.crs import CRS
+
+from snet4core import csvform, flatgeobuf, geojson, geoparquet, gpkg, outputs
+from snet4core.errors import InputError, OutputError
+from snet4core.footprints import Footprints
+from snet4core.text import printable
+
+Description = Mapping[str, str]
+"""What a reader of the file should know: band map, model digest, settings, warnings."""
+
+_Writer = Callable[[Path, Iterable[Footprints], CRS, Description], int]
+
+_WRITERS: dict[str, _Writer] = {
+    ".gpkg": gpkg.write,
+    ".fgb": flatgeobuf.write,
+    ".geojson": geojson.write,
+    ".parquet": geoparquet.write,
+    ".csv": csvform.write,
+}
+
+EXTENSIONS = tuple(_WRITERS)
+"""What a result's name may end in."""
+
+
+def check(
+    path: Path,
+    *,
+    csv: Path | None = None,
+    overwrite: bool = False,
+    inputs: Iterable[Path] = (),
+    needed_bytes: int = 1 << 20,
+) -> None:
+    """Raise before any work what `write` would raise after it.
+
+    `OutputError` for the place or the extension, `DependencyError` for a missing library.
+    """
+    if path.suffix.lower() not in _WRITERS:
+        raise OutputError(
+            f"{printable(path)} has no known extension; end it in {', '.join(EXTENSIONS)}."
+        )
+    if path.suffix.lower() == ".parquet":
+        geoparquet.pyarrow()
+    targets = [path] if csv is None else [path, csv]
+    if csv is not None and csv.resolve() == path.resolve():
+        raise OutputError(f"{printable(path)} is named twice; give the CSV a name of its own.")
+    inputs = list(inputs)
+    for target in targets:
+        outputs.check(target, overwrite=overwrite, inputs=inputs, needed_bytes=needed_bytes)
+
+
+def write(
+    path: Path,
+    batches: Iterable[Footprints],
+    crs: CRS,
+    description: Description | None = None,
+    *,
+    csv: Path | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write all batches, numbered and in order, to `path`; returns how many footprints.
+
+    Several scenes may follow one another, each with at least one (perhaps empty) batch;
+    all in `crs`. `csv` gets the SpaceNet form beside it. Nothing is at `path` before
+    everything is written. Raises `OutputError`, or `InputError` for mixed CRS.
+    """
+    check(path, csv=csv, overwrite=overwrite)
+    targets = (path,) if csv is None else (path, csv)
+    with outputs.replacing(*targets) as temporary:
+        stream = _in_one_crs(batches, crs)
+        if csv is not None:
+            stream = csvform.tapped(temporary[1], stream)
+        return _WRITERS[path.suffix.lower()](temporary[0], stream, crs, description or {})
+
+
+def _in_one_crs(batches: Iterable[Footprints], crs: CRS) -> Iterator[Footprints]:
+    """Hand the batches on; a scene in another CRS is refused by name."""
+    first: str | None = None
+    for batch in batches:
+        first = first or batch.source.scene
+        if batch.source.crs != crs:
+            raise InputError(
+                f"Scene {printable(batch.source.scene)} is in {_short(batch.source.crs)}, but "
+                f"{printable(first)} in {_short(crs)}; run them into two files."
+            )
+        yield batch
+
+
+def _short(crs: CRS) -> str:
+    return str(crs.to_string()) if crs.to_epsg() else f"{crs.to_wkt()[:60]}..."

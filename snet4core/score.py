@@ -1,0 +1,298 @@
+"""The SpaceNet 4 score: which proposals are buildings, and F1 by how tilted the look is.
+
+A small library of its own; it needs neither model nor files. A worked example, in pixels:
+
+    truth       A  0..10 x 0..10 (area 100)     B  20..30 x 0..10 (area 100)
+    proposals   a  0..10 x 0..8, confidence .9   overlap with A 80, union 100: IoU .8
+                b  0..10 x 0..10, confidence .5  overlap with A 100, union 100: IoU 1
+                c  25..35 x 0..10, confidence .4 overlap with B 50, union 150: IoU .33
+
+`a` comes first, by its confidence, and takes A. `b` would fit better but finds A taken,
+and `c` overlaps B too little: both are false positives. B is missed.
+TP = 1, FP = 2, FN = 1, so precision = 1/3, recall = 1/2, F1 = 2 x 1/6 : 5/6 = 0.4.
+
+>>> from shapely import box
+>>> image = "Atlanta_nadir8_catid_10300100023BC100_743501_3728739"
+>>> truth = Buildings.of([image] * 2, [box(0, 0, 10, 10), box(20, 0, 30, 10)])
+>>> found = [box(0, 0, 10, 8), box(0, 0, 10, 10), box(25, 0, 35, 10)]
+>>> result = score(Buildings.of([image] * 3, found, [0.9, 0.5, 0.4]), truth)
+>>> result.images[image]
+Tally(tp=1, fp=2, fn=1)
+>>> result.categories["nadir"].f1
+0.4
+>>> round(result.mean_f1, 3)  # the two other categories have no images and count 0
+0.133
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from snet4core.errors import UsageError
+from snet4core.look import CATEGORIES, Category, category_of
+
+IOU_ABOVE = 0.5
+"""A proposal matches when its IoU is STRICTLY above this."""
+
+MIN_AREA_PX = 20.0
+"""Truth counts from this area in px2, proposals only above it: an asymmetry of the original."""
+
+_NEAR = 1e-6
+"""So close to the limit, IoU is computed again in the way of the original."""
+
+_COLLECT = re.compile(r"^(?:.*?_)?nadir(\d{1,2})(?:_catid_[0-9A-Za-z]+)?(?=_|$)")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buildings:
+    """Proposals or truth, as columns of one length N."""
+
+    image_id_N: NDArray[np.object_]
+    """(N,) ImageId of each building, compared literally."""
+    polygons_N: NDArray[np.object_]
+    """(N,) Polygons or MultiPolygons, perhaps invalid, never empty."""
+    confidence_N: NDArray[np.float64]
+    """(N,) any finite numbers; higher ones choose first. Of truth: unused."""
+    images: tuple[str, ...]
+    """All images that were looked at, those without buildings too."""
+    in_pixels: bool = True
+    """Pixels of the image, or map units of `crs`."""
+    crs: CRS | None = None
+    """Only for map units."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """How many rows of the file are not among them, by reason."""
+    name: str = ""
+    """Where they come from, for messages."""
+
+    @staticmethod
+    def of(
+        image_ids: Sequence[str],
+        polygons: Sequence[shapely.Geometry],
+        confidence: Sequence[float] | None = None,
+    ) -> Buildings:
+        """From plain lists, in pixels; confidence 1 when none is given."""
+        geometries = np.empty(len(polygons), object)
+        geometries[:] = polygons
+        ids = np.empty(len(image_ids), object)
+        ids[:] = image_ids
+        kept = ~shapely.is_empty(geometries)
+        rates = np.ones(len(polygons)) if confidence is None else np.asarray(confidence, float)
+        images = tuple(dict.fromkeys(image_ids))
+        return Buildings(ids[kept], geometries[kept], rates[kept], images)
+
+    def __len__(self) -> int:
+        return len(self.polygons_N)
+
+
+class Figures(TypedDict):
+    """How a tally is written for programs."""
+
+    tp: int
+    fp: int
+    fn: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts, and what follows from them; a share of nothing is 0."""
+
+    tp: int = 0
+    """Proposals that match a truth."""
+    fp: int = 0
+    """Proposals that match none."""
+    fn: int = 0
+    """Truths that no proposal matches."""
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+    @property
+    def precision(self) -> float:
+        """The share of proposals that are right."""
+        return self.tp / (self.tp + self.fp) if self.tp else 0.0
+
+    @property
+    def recall(self) -> float:
+        """The share of truths that are found."""
+        return self.tp / (self.tp + self.fn) if self.tp else 0.0
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of both."""
+        both = self.precision + self.recall
+        return 2 * self.precision * self.recall / both if both else 0.0
+
+    def as_dict(self) -> Figures:
+        """Counts and shares under their names."""
+        return {
+            "tp": self.tp,
+            "fp": self.fp,
+            "fn": self.fn,
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Tallies by category, by collect, by image, and of everything."""
+
+    categories: Mapping[Category, Tally]
+    """All three categories, in their order; without images: zeros."""
+    collects: Mapping[str, Tally]
+    """By collect, for images whose ImageId names one."""
+    images: Mapping[str, Tally]
+    """By ImageId, sorted."""
+    total: Tally
+    """All images, those without a category too."""
+    categories_seen: frozenset[Category]
+    """The categories that have images."""
+
+    @property
+    def mean_f1(self) -> float:
+        """The challenge's score; a category without images counts 0."""
+        return sum(self.categories[name].f1 for name in CATEGORIES) / len(CATEGORIES)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs: mean_f1, categories, collects, images, total."""
+        return {
+            "mean_f1": self.mean_f1,
+            "categories": {name: tally.as_dict() for name, tally in self.categories.items()},
+            "collects": {name: tally.as_dict() for name, tally in self.collects.items()},
+            "images": {name: tally.as_dict() for name, tally in self.images.items()},
+            "total": self.total.as_dict(),
+        }
+
+
+def collect_of(image_id: str) -> tuple[str, Category] | None:
+    """Collect and category that an ImageId names; None when it names no look.
+
+    Only the integer right after `nadir` counts, never a tile's coordinates.
+
+    >>> collect_of("Atlanta_nadir53_catid_1030010003193D00_733601_3724689")
+    ('Atlanta_nadir53_catid_1030010003193D00', 'very-off-nadir')
+    >>> collect_of("22978945_15") is None
+    True
+    """
+    match = _COLLECT.match(image_id)
+    return (match[0], category_of(float(match[1]))) if match else None
+
+
+def score(proposals: Buildings, truth: Buildings) -> Score:
+    """Match within each image and add up. Both in the same coordinates.
+
+    In pixels the challenge's area limits apply (truth >= 20 px2, proposals > 20 px2,
+    measured before any repair); in map units everything with an area takes part.
+    """
+    if proposals.in_pixels != truth.in_pixels:
+        raise UsageError("Proposals and truth must both be in pixels, or both in map units.")
+    min_area = MIN_AREA_PX if truth.in_pixels else 0.0
+    proposal_rows, truth_rows = _by_image(proposals), _by_image(truth)
+    nothing = np.empty(0, np.int64)
+    images = {
+        image: _match_image(
+            proposals, proposal_rows.get(image, nothing), truth, truth_rows.get(image, nothing),
+            min_area,
+        )
+        for image in sorted({*proposals.images, *truth.images})
+    }  # fmt: skip
+    categories: dict[Category, Tally] = dict.fromkeys(CATEGORIES, Tally())
+    collects: dict[str, Tally] = {}
+    seen: set[Category] = set()
+    for image, tally in images.items():
+        if found := collect_of(image):
+            collect, category = found
+            collects[collect] = collects.get(collect, Tally()) + tally
+            categories[category] += tally
+            seen.add(category)
+    return Score(categories, collects, images, _sum(images.values()), frozenset(seen))
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    return sum(tallies, Tally())
+
+
+def _by_image(buildings: Buildings) -> dict[str, NDArray[np.int64]]:
+    """Row numbers of each image, in file order."""
+    rows: dict[str, list[int]] = {}
+    for row, image in enumerate(buildings.image_id_N):
+        rows.setdefault(image, []).append(row)
+    return {image: np.array(found, np.int64) for image, found in rows.items()}
+
+
+def _match_image(
+    proposals: Buildings,
+    proposal_rows: NDArray[np.int64],
+    truth: Buildings,
+    truth_rows: NDArray[np.int64],
+    min_area: float,
+) -> Tally:
+    descending = np.argsort(-proposals.confidence_N[proposal_rows], kind="stable")
+    return match(
+        proposals.polygons_N[proposal_rows[descending]],
+        truth.polygons_N[truth_rows],
+        min_area=min_area,
+    )
+
+
+def match(
+    proposals_P: NDArray[np.object_], truths_T: NDArray[np.object_], *, min_area: float = 0.0
+) -> Tally:
+    """Match the proposals of one image, given in the order in which they may choose.
+
+    Each takes the remaining truth of highest IoU (of equal ones the first) if that is
+    above 0.5. Invalid proposals are repaired by a zero buffer after their area was
+    looked at; an invalid truth matches nothing and is missed.
+    """
+    truths_T = truths_T[_takes_part(shapely.area(truths_T), min_area, truth=True)]
+    proposals_P = proposals_P[_takes_part(shapely.area(proposals_P), min_area, truth=False)]
+    proposal_X, truth_X, iou_X = _candidates(proposals_P, truths_T)
+    taken_P: set[int] = set()
+    taken_T: set[int] = set()
+    for x in np.lexsort((truth_X, -iou_X, proposal_X)).tolist():
+        proposal, candidate = int(proposal_X[x]), int(truth_X[x])
+        if proposal not in taken_P and candidate not in taken_T:
+            taken_P.add(proposal)
+            taken_T.add(candidate)
+    tp = len(taken_T)
+    return Tally(tp, len(proposals_P) - tp, len(truths_T) - tp)
+
+
+def _takes_part(areas_N: NDArray[np.float64], min_area: float, *, truth: bool) -> NDArray[np.bool_]:
+    if truth:
+        return np.asarray((areas_N >= min_area) & (areas_N > 0))
+    return np.asarray(areas_N > min_area)
+
+
+def _candidates(
+    proposals_P: NDArray[np.object_], truths_T: NDArray[np.object_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """All pairs X with IoU above 0.5: proposal, truth, IoU."""
+    broken = ~shapely.is_valid(proposals_P)
+    if broken.any():
+        proposals_P = proposals_P.copy()
+        proposals_P[broken] = shapely.buffer(proposals_P[broken], 0.0)
+    sound_T = np.flatnonzero(shapely.is_valid(truths_T))
+    proposal_X, near_X = shapely.STRtree(truths_T[sound_T]).query(proposals_P)
+    truth_X = sound_T[near_X]
+    ours_X, theirs_X = proposals_P[proposal_X], truths_T[truth_X]
+    overlap_X = shapely.area(shapely.intersection(ours_X, theirs_X))
+    union_X = shapely.area(ours_X) + shapely.area(theirs_X) - overlap_X
+    # Exactly half is no match, so near there the union is drawn, as the original does.
+    close = np.abs(overlap_X - IOU_ABOVE * union_X) <= _NEAR * union_X
+    union_X[close] = shapely.area(shapely.union(ours_X[close], theirs_X[close]))
+    iou_X = np.divide(overlap_X, union_X, out=np.zeros_like(overlap_X), where=union_X > 0)
+    good = iou_X > IOU_ABOVE
+    return proposal_X[good], truth_X[good], iou_X[good]

@@ -1,0 +1,62 @@
+"""Names from outside made harmless: in messages, in tables, in spreadsheets.
+
+A file may be called anything that a file system allows: with line breaks, with bytes
+that are not UTF-8, turning the reading direction, or posing as a spreadsheet formula.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+
+_FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 (the wide forms count too)
+"""A spreadsheet takes a cell that begins with one of these for something to compute."""
+
+_MARK = "'"
+"""What spreadsheets themselves put before text that must stay text."""
+
+
+def storable(name: str | os.PathLike[str]) -> str:
+    r"""The name as text that UTF-8 can hold: bytes that are no UTF-8 become `\udc..`.
+
+    >>> storable("caf\udce9.tif")
+    'caf\\udce9.tif'
+    """
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def printable(name: str | os.PathLike[str]) -> str:
+    r"""The name on one line of a message: whatever would move the cursor is spelled out.
+
+    >>> printable("two\nlines.tif")
+    'two\\nlines.tif'
+    >>> printable("evil\u202efit.exe")
+    'evil\\u202efit.exe'
+    """
+    return "".join(
+        char if unicodedata.category(char)[0] != "C" else char.encode("unicode_escape").decode()
+        for char in storable(name)
+    )
+
+
+def cell(name: str) -> str:
+    r"""Text for a CSV cell that no spreadsheet computes: formulas get a leading apostrophe.
+
+    `cell_text` takes it away again; the two are inverse for every text.
+
+    >>> cell("=1+1"), cell("'=1+1"), cell("Atlanta_nadir8"), cell("-1")
+    ("'=1+1", "''=1+1", 'Atlanta_nadir8', "'-1")
+    """
+    bare = name.lstrip(_MARK)
+    return _MARK + name if bare and bare[0] in _FORMULA_STARTS else name
+
+
+def cell_text(written: str) -> str:
+    """What `cell` was given.
+
+    >>> cell_text("'=1+1"), cell_text("'quoted'")
+    ('=1+1', "'quoted'")
+    """
+    bare = written.lstrip(_MARK)
+    guarded = written.startswith(_MARK) and bare and bare[0] in _FORMULA_STARTS
+    return written[1:] if guarded else written

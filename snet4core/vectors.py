@@ -1,0 +1,180 @@
+"""Buildings from files, as proposals or truth: SpaceNet tables and any vector layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fiona
+import numpy as np
+import shapely
+from fiona.errors import FionaError
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform as warp_points
+
+from snet4core import csvread
+from snet4core.errors import InputError
+from snet4core.score import Buildings
+from snet4core.text import printable
+
+DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
+"""Formats that hold their features themselves; formats that point elsewhere are not read."""
+
+_AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+_CONFIDENCE = ("confidence", "conf", "score")
+_IMAGE = "ImageId"
+
+
+def read(path: Path, *, confidence: bool = True) -> Buildings:
+    """Read a SpaceNet table (.csv) or a layer's polygons. Raises `InputError`."""
+    if not path.exists():
+        raise InputError(f"{printable(path)} does not exist; check the name.")
+    if path.suffix.lower() in (".csv", ".txt"):
+        return csvread.read(path, confidence=confidence)
+    return _read_layer(path, confidence)
+
+
+def _read_layer(path: Path, confidence: bool) -> Buildings:
+    name = printable(path)
+    _no_unfinished_change(path, name)
+    try:
+        with fiona.open(path, allowed_drivers=list(DRIVERS)) as layer:
+            crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
+            features = [(f.geometry, dict(f.properties)) for f in layer]
+    except (FionaError, ValueError) as error:
+        raise InputError(
+            f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
+            "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb or .shp."
+        ) from None
+    return _buildings(name, crs, features, confidence)
+
+
+def _no_unfinished_change(path: Path, name: str) -> None:
+    """A journal beside a database holds changes that are neither in it nor undone."""
+    for ending in ("-journal", "-wal"):
+        journal = path.with_name(path.name + ending)
+        if journal.exists() and journal.stat().st_size:
+            raise InputError(
+                f"{name} has an unfinished change beside it ({printable(journal.name)}); open and "
+                "close it once in the program that wrote it."
+            )
+
+
+def _buildings(
+    name: str, crs: CRS | None, features: list[tuple[Any, dict[str, Any]]], confidence: bool
+) -> Buildings:
+    skipped: dict[str, int] = {}
+    ids, polygons, rates = [], [], []
+    for row, (geometry, properties) in enumerate(features, start=1):
+        polygon, reason = _polygon(geometry, name, row)
+        if polygon is None:
+            skipped[reason] = skipped.get(reason, 0) + 1
+            continue
+        polygons.append(polygon)
+        ids.append(str(properties.get(_IMAGE) or ""))
+        rates.append(_confidence(properties, name, row) if confidence else 1.0)
+    table = Buildings.of(ids, polygons, rates)
+    return replace(
+        table,
+        images=table.images or ("",),
+        in_pixels=False,
+        crs=crs,
+        skipped=skipped,
+        name=name,
+    )
+
+
+def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | None, str]:
+    if geometry is None:
+        return None, "without a geometry"
+    polygon = shapely.force_2d(shapely.geometry.shape(geometry))
+    if polygon.is_empty:
+        return None, "with an empty geometry"
+    if shapely.get_type_id(polygon) not in _AREAS:
+        return None, "points or lines, not areas"
+    if not np.isfinite(shapely.get_coordinates(polygon)).all():
+        raise InputError(f"{name}, feature {row}: a coordinate is no finite number; correct it.")
+    return polygon, ""
+
+
+def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
+    for key, value in properties.items():
+        if key.lower() in _CONFIDENCE and value is not None:
+            try:
+                rate = float(value)
+            except (TypeError, ValueError):
+                rate = float("nan")
+            if not np.isfinite(rate):
+                raise InputError(
+                    f"{name}, feature {row}: the {printable(key)} '{printable(str(value)[:20])}' "
+                    "is no number; correct it."
+                )
+            return rate
+    return 1.0
+
+
+def alike(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:
+    """Bring the proposals into the truth's coordinates; also what a reader should know.
+
+    Raises `InputError` where that is impossible: pixels against map units.
+    """
+    if proposals.in_pixels != truth.in_pixels:
+        pixels, ground = (proposals, truth) if proposals.in_pixels else (truth, proposals)
+        raise InputError(
+            f"{pixels.name} is in pixels, but {ground.name} in map units; score two tables or two "
+            "layers (`snet4 run --csv` writes a table)."
+        )
+    notes = [
+        f"{table.name}: {count} skipped, {reason}."
+        for table in (proposals, truth)
+        for reason, count in table.skipped.items()
+    ]
+    if truth.in_pixels:
+        return proposals, notes + _unknown_images(proposals, truth)
+    if (proposals.crs is None) != (truth.crs is None):
+        bare = proposals if proposals.crs is None else truth
+        raise InputError(f"{bare.name} names no CRS, but the other file does; assign it first.")
+    if proposals.crs is not None and truth.crs is not None and proposals.crs != truth.crs:
+        notes.append(f"{proposals.name} was moved from its CRS into that of {truth.name}.")
+        proposals = _moved(proposals, truth.crs)
+    if len(proposals) and len(truth) and not _overlap(proposals, truth):
+        notes.append(
+            "The two layers do not overlap anywhere; check their CRS and the order of the axes."
+        )
+    return proposals, notes
+
+
+def _unknown_images(proposals: Buildings, truth: Buildings) -> list[str]:
+    known = set(truth.images)
+    unknown = [image for image in proposals.images if image not in known]
+    if not unknown:
+        return []
+    example = printable(unknown[0])
+    if len(unknown) == len(proposals.images):
+        theirs = printable(next(iter(truth.images), "none"))
+        return [f"No ImageId of {proposals.name} is in {truth.name}: {example} against {theirs}."]
+    return [
+        f"{len(unknown)} images of {proposals.name} are not in {truth.name} (such as {example}); "
+        "their proposals are false."
+    ]
+
+
+def _moved(table: Buildings, crs: CRS) -> Buildings:
+    def move(points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(warp_points(table.crs, crs, points_N2[:, 0], points_N2[:, 1]))
+
+    moved = np.asarray(shapely.transform(table.polygons_N, move), dtype=object)
+    if len(moved) and not np.isfinite(shapely.get_coordinates(moved)).all():
+        raise InputError(
+            f"{table.name} has coordinates that do not exist in its CRS; "
+            "are latitude and longitude swapped?"
+        )
+    return replace(table, polygons_N=moved, crs=crs)
+
+
+def _overlap(one: Buildings, other: Buildings) -> bool:
+    return shapely.box(*shapely.total_bounds(one.polygons_N)).intersects(
+        shapely.box(*shapely.total_bounds(other.polygons_N))
+    )
