@@ -129,14 +129,14 @@ def _empty_line(batch: Footprints, geo_decimals: int | None) -> str:
 
 def _lines(batch: Footprints, geo_decimals: int | None) -> Iterator[str]:
     head = _id_of(batch)
-    pixels = _wkt(batch.polygons_px, _PX_DECIMALS)
+    pixels = _wkt(batch.polygons_px_N, _PX_DECIMALS)
     ids, confidence = batch.footprint_id_N.tolist(), batch.confidence_N.tolist()
     if geo_decimals is None:
         for number, wkt, share in zip(ids, pixels, confidence, strict=True):
             yield f'{head},{number},"{wkt}",{share:g}\n'
         return
     tail = _tail(batch)
-    places, areas = _wkt(batch.polygons, geo_decimals), batch.area_m2_N.tolist()
+    places, areas = _wkt(batch.polygons_N, geo_decimals), batch.area_m2_N.tolist()
     for number, wkt, share, place, area in zip(ids, pixels, confidence, places, areas, strict=True):
         yield f'{head},{number},"{wkt}",{share:g},"{place}",{area!r},{tail}\n'
 

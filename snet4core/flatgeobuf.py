@@ -42,6 +42,6 @@ def write(
 
 def _records(batch: Footprints) -> Iterator[dict[str, Any]]:
     columns = batch.columns()
-    for polygon, *values in zip(batch.polygons, *columns.values(), strict=True):
+    for polygon, *values in zip(batch.polygons_N, *columns.values(), strict=True):
         properties = dict(zip(columns, values, strict=True))
         yield {"type": "Feature", "geometry": mapping(polygon), "properties": properties}

@@ -104,9 +104,9 @@ class Footprints:
 
     source: Source
     """What they have in common."""
-    polygons: Polygons
+    polygons_N: Polygons
     """(N,) valid Polygons in map units, outer rings counter-clockwise."""
-    polygons_px: Polygons
+    polygons_px_N: Polygons
     """(N,) the same in pixels of the scene as it was delivered: x right, y down."""
     anchors_N2: NDArray[np.int64]
     """(N, 2) row, column that decide the order."""
@@ -118,12 +118,12 @@ class Footprints:
     """1, 2, ... once `in_order` has seen the whole raster; 0 before."""
 
     def __len__(self) -> int:
-        return len(self.polygons)
+        return len(self.polygons_N)
 
     def __iter__(self) -> Iterator[Footprint]:
         for index in range(len(self)):
             yield Footprint(
-                self.polygons[index],
+                self.polygons_N[index],
                 int(self.footprint_id_N[index]),
                 float(self.confidence_N[index]),
                 float(self.area_m2_N[index]),
@@ -190,25 +190,24 @@ def footprints_of(
     `native` is the scene's own grid where the maps are coarser or finer. Footprints below
     `min_area_m2` are dropped. Raises `InputError` where an area cannot be measured.
     """
-    polygons_px = outlines.polygons
-    if len(polygons_px) == 0:
+    if len(outlines.polygons_N) == 0:
         return none_of(source)
-    area_px_N = shapely.area(polygons_px)
-    centres_N2 = shapely.get_coordinates(shapely.centroid(polygons_px))
+    area_px_N = shapely.area(outlines.polygons_N)
+    centres_N2 = shapely.get_coordinates(shapely.centroid(outlines.polygons_N))
     area_m2_N = area_px_N * grid.pixel_area_m2(centres_N2)
     if not np.all(np.isfinite(area_m2_N)):
         raise InputError(
             f"Scene {source.scene} has footprints without a place on Earth; check its CRS."
         )
     kept = np.flatnonzero((area_m2_N >= min_area_m2) & (area_m2_N > 0))
-    polygons_px = polygons_px[kept]
+    polygons_px_N = outlines.polygons_N[kept]
     confidence_N = np.clip(outlines.confidence_N[kept], 0.0, 1.0)
     if calibration is not None:
         confidence_N = calibration(confidence_N)
     return Footprints(
         source,
-        _outward(shapely.transform(polygons_px, grid.to_map)),
-        _native_px(polygons_px, grid, native or grid),
+        _outward(shapely.transform(polygons_px_N, grid.to_map)),
+        _native_px(polygons_px_N, grid, native or grid),
         outlines.anchors_N2[kept],
         np.round(confidence_N, 4),
         np.round(area_m2_N[kept], 2),
@@ -266,8 +265,8 @@ def _rows(batch: Footprints) -> Iterator[tuple[Any, ...]]:
     return zip(
         batch.anchors_N2[:, 0].tolist(),
         batch.anchors_N2[:, 1].tolist(),
-        shapely.to_wkb(batch.polygons).tolist(),
-        shapely.to_wkb(batch.polygons_px).tolist(),
+        shapely.to_wkb(batch.polygons_N).tolist(),
+        shapely.to_wkb(batch.polygons_px_N).tolist(),
         batch.confidence_N.tolist(),
         batch.area_m2_N.tolist(),
         strict=True,

@@ -42,7 +42,7 @@ def write(
 
 def _features(batch: Footprints, crs: CRS) -> Iterator[str]:
     columns = batch.columns()
-    geometries = shapely.to_geojson(_lon_lat(batch.polygons, crs))
+    geometries = shapely.to_geojson(_lon_lat(batch.polygons_N, crs))
     for geometry, *values in zip(geometries, *columns.values(), strict=True):
         properties = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
         yield f'{{"type": "Feature", "properties": {properties}, "geometry": {geometry}}}'

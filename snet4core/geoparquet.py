@@ -41,9 +41,9 @@ def write(
         for batch in batches:
             if len(batch) == 0:
                 continue
-            columns = {**batch.columns(), "geometry": shapely.to_wkb(batch.polygons).tolist()}
+            columns = {**batch.columns(), "geometry": shapely.to_wkb(batch.polygons_N).tolist()}
             writer.write_table(pa.table(columns, schema=schema))
-            x0, y0, x1, y1 = shapely.total_bounds(batch.polygons)
+            x0, y0, x1, y1 = shapely.total_bounds(batch.polygons_N)
             extent[:2] = np.minimum(extent[:2], [x0, y0])
             extent[2:] = np.maximum(extent[2:], [x1, y1])
             count += len(batch)

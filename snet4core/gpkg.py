@@ -87,8 +87,8 @@ def _fill(database: sqlite3.Connection, batches: Iterable[Footprints]) -> int:
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
     for batch in batches:
         fids = range(count + 1, count + len(batch) + 1)
-        boxes_N4 = shapely.bounds(batch.polygons)
-        blobs = _blobs(batch.polygons, boxes_N4, srs_id)
+        boxes_N4 = shapely.bounds(batch.polygons_N)
+        blobs = _blobs(batch.polygons_N, boxes_N4, srs_id)
         database.executemany(insert, zip(fids, blobs, *batch.columns().values(), strict=True))
         x0, y0, x1, y1 = boxes_N4.T.tolist()
         database.executemany(
