@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon as fill_polygon
 
 from snet4_training.scenes.noise import doubled, fractal, smooth_noise
 from snet4_training.scenes.plan import Patch
@@ -36,18 +35,51 @@ class Canvas:
         row = int(np.floor((y_m - self.origin_m) * self.per_m))
         return row, int(np.floor((x_m - self.origin_m) * self.per_m))
 
-    def inside(self, points: list[Point]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of the cells whose centres a polygon covers."""
-        return filled(points, self.per_m, self.origin_m, self.owner_HW.shape)
+    def covered(self, rings: list[Ring]) -> Cover:
+        """The cells whose centres lie inside the rings."""
+        return covered(rings, self.per_m, self.origin_m, self.owner_HW.shape)
 
 
-def filled(
-    points: list[Point] | tuple[Point, ...], per_m: float, origin_m: float, shape: tuple[int, ...]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the cells whose centres lie in a polygon given in metres."""
-    at = (np.asarray(points, dtype=np.float64) - origin_m) * per_m - 0.5
-    rows, cols = fill_polygon(at[:, 1], at[:, 0], shape)
-    return rows, cols
+Ring = tuple[Point, ...] | list[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Cells of a raster: a box and a mask of that box's shape."""
+
+    box: tuple[slice, slice]
+    mask_HW: NDArray[np.bool_]
+
+
+def covered(
+    rings: list[Ring], per_m: float, origin_m: float, shape: tuple[int, ...], rim: int = 0
+) -> Cover:
+    """The cells whose centres lie inside rings given in metres, by the even-odd rule.
+
+    Each ring's edge toggles the cells right of it in every row that it crosses; what was
+    toggled an odd number of times is inside. The box is `rim` cells wider on every side.
+    """
+    starts, ends = [], []
+    for ring in rings:
+        points = (np.asarray(ring, dtype=np.float64) - origin_m) * per_m - 0.5
+        starts.append(points)
+        ends.append(np.roll(points, -1, axis=0))
+    a_E2, b_E2 = np.concatenate(starts), np.concatenate(ends)
+    low, high = a_E2.min(axis=0), a_E2.max(axis=0)
+    row0, row1 = max(int(low[1]) - rim, 0), min(int(high[1]) + 2 + rim, shape[0])
+    col0, col1 = max(int(low[0]) - rim, 0), min(int(high[0]) + 2 + rim, shape[1])
+    if row0 >= row1 or col0 >= col1:
+        return Cover((slice(0, 0), slice(0, 0)), np.zeros((0, 0), dtype=np.bool_))
+    y_R1 = np.arange(row0, row1, dtype=np.float64)[:, None]
+    crosses = (a_E2[:, 1] <= y_R1) != (b_E2[:, 1] <= y_R1)
+    row, edge = np.nonzero(crosses)
+    ax, ay = a_E2[edge, 0], a_E2[edge, 1]
+    share = (y_R1[row, 0] - ay) / (b_E2[edge, 1] - ay)
+    col = np.clip(np.ceil(ax + share * (b_E2[edge, 0] - ax)).astype(np.intp), col0, col1) - col0
+    width = col1 - col0 + 1
+    toggles = np.bincount(row * width + col, minlength=(row1 - row0) * width).astype(np.uint8)
+    inside = np.bitwise_xor.accumulate(toggles.reshape(-1, width)[:, :-1] & 1, axis=1)
+    return Cover((slice(row0, row1), slice(col0, col1)), inside.view(np.bool_))
 
 
 def ground(
@@ -70,18 +102,17 @@ def ground(
     life = np.full(shape, 0.7, dtype=np.float32)
     paved = np.zeros(shape, dtype=np.bool_)
     for patch in patches:
-        where = filled(patch.outline, per_m, origin_m, shape)
-        if not where[0].size:
-            continue
-        tone = patch.colour
+        cover = covered([patch.outline], per_m, origin_m, shape)
+        box, mask = cover.box, cover.mask_HW
         if patch.stripes:
             turn = rng.uniform(0, np.pi)
-            run = where[0] * np.sin(turn) + where[1] * np.cos(turn)
+            rows, cols = np.nonzero(mask)
+            run = rows * np.sin(turn) + cols * np.cos(turn)
             wave = np.sin(run * (2 * np.pi / (patch.stripes * per_m))).astype(np.float32)
-            colour[where] = tone * (1 + 0.13 * wave)[:, None]
+            colour[box][mask] = patch.colour * (1 + 0.13 * wave)[:, None]
         else:
-            colour[where] = tone
-        rough[where], life[where], paved[where] = patch.rough, patch.life, patch.paved
+            colour[box][mask] = patch.colour
+        rough[box][mask], life[box][mask], paved[box][mask] = patch.rough, patch.life, patch.paved
     poor = fractal(rng, shape, (60, 17, 5, 2), 0.7) * 0.5 + np.float32(rng.uniform(-0.4, 0.5))
     mix = (np.clip(poor, 0, 1) * life)[..., None]
     colour += mix * (poor_C - colour)

@@ -87,6 +87,8 @@ class Maker:
             wall = paint.wall_colour(self.rng, colour)
         if pitch is None:
             pitch = self.style.pitch * self.rng.uniform(0.7, 1.3)
+        deepest = max(min(length, width) / 2, 1.0)
+        pitch = min(pitch, self.rng.uniform(2.2, 4.5) / deepest)
         made = structure(parts, eave_m, roof, 0.0 if roof == "flat" else pitch, colour, wall)
         if made.outline.area >= 6:
             self.plan.structures.append(made)
@@ -103,8 +105,8 @@ class Maker:
         """A parked car, sometimes a van."""
         grey = float(self.rng.choice([0.03, 0.06, 0.12, 0.25, 0.45, 0.7]))
         colour = np.full(4, grey, dtype=np.float32)
-        if self.chance(0.25):
-            colour = self.rng.uniform(0.03, 0.45, 4).astype(np.float32)
+        if self.chance(0.3):
+            colour = colour * np.exp(self.rng.normal(0, 0.5, 4)).astype(np.float32)
         length = self.rng.uniform(3.8, 5.2) if self.chance(0.9) else self.rng.uniform(6, 9)
         self.box(u, v, turn, (length, 1.9, 1.5 if length < 5.5 else 2.6), colour)
 
@@ -370,7 +372,7 @@ def parking(m: Maker, block: Block) -> None:
     """Asphalt with painted bays and rows of cars: no building, though rectangular."""
     rng = m.rng
     m.rect(block, paint.shade_of(rng, m.pick("asphalt", "old asphalt", "concrete")), paved=True)
-    full = rng.uniform(0.0, 0.9)
+    full = rng.uniform(0.0, 1.0) ** 2
     v = block.v0 + 3
     lines = paint.shade_of(rng, "white roof")
     while v < block.v1 - 3:

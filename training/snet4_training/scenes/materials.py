@@ -33,9 +33,9 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
     "clay court": (0.09, 0.14, 0.30, 0.36),
     "blue court": (0.26, 0.19, 0.11, 0.20),
     "snow": (0.80, 0.80, 0.80, 0.72),
-    "broadleaf": (0.028, 0.058, 0.036, 0.40),
-    "dark leaf": (0.022, 0.042, 0.026, 0.27),
-    "conifer": (0.020, 0.036, 0.024, 0.22),
+    "broadleaf": (0.036, 0.076, 0.046, 0.42),
+    "dark leaf": (0.030, 0.056, 0.036, 0.30),
+    "conifer": (0.026, 0.046, 0.031, 0.24),
     "bare tree": (0.075, 0.09, 0.105, 0.17),
     "autumn": (0.04, 0.085, 0.13, 0.33),
     "white roof": (0.62, 0.64, 0.65, 0.63),
@@ -71,13 +71,14 @@ ROOF_PALETTES: dict[str, tuple[str, ...]] = {
     "desert": ("tan roof", "orange tile", "light roof", "white roof", "grey roof", "brown roof"),
     "tin": ("tin", "rust", "blue metal", "light roof", "stained roof", "green metal", "red metal"),
     "nepal": (
-        "concrete roof", "concrete roof", "stained roof", "tin", "blue metal", "red metal", "rust",
-        "turquoise", "grey roof", "light roof", "tan roof", "red tile",
+        "concrete roof", "concrete roof", "concrete roof", "stained roof", "stained roof", "grey roof",
+        "grey roof", "tin", "tin", "light roof", "blue metal", "red metal", "rust", "turquoise",
+        "tan roof", "red tile", "dark tile",
     ),
     "dark": ("dark roof", "shingle", "dark tile", "brown roof"),
     "mixed": (
         "shingle", "grey roof", "dark roof", "white roof", "red tile", "orange tile", "brown roof",
-        "tan roof", "blue metal", "green metal", "tin", "rust", "red metal", "concrete roof",
+        "tan roof", "shingle", "grey roof", "light roof", "blue metal", "green metal", "tin", "rust", "red metal", "concrete roof",
         "stained roof", "light roof",
     ),
 }  # fmt: skip
@@ -95,15 +96,18 @@ def base(name: str) -> Floats:
 def shade_of(rng: np.random.Generator, name: str, spread: float = 0.22) -> Floats:
     """One object's reflectance (4,): brightness and hue wander about the material's mean."""
     bright = np.exp(rng.normal(0.0, spread))
-    hue = np.exp(rng.normal(0.0, spread * 0.25, 4))
+    hue = np.exp(rng.normal(0.0, spread * 0.18, 4))
     return np.clip(base(name) * bright * hue, 0.008, 0.95).astype(np.float32)
 
 
 def roof_colour(rng: np.random.Generator, palette: tuple[str, ...]) -> Floats:
     """A roof's reflectance (4,); now and then any colour at all."""
-    if rng.random() < 0.04:
-        return rng.uniform(0.05, 0.6, 4).astype(np.float32)
-    return shade_of(rng, palette[rng.integers(len(palette))], 0.25)
+    if rng.random() < 0.03:
+        grey = rng.uniform(0.08, 0.5)
+        return (grey * np.exp(rng.normal(0, 0.45, 4))).clip(0.03, 0.8).astype(np.float32)
+    tone = shade_of(rng, palette[rng.integers(len(palette))], 0.27)
+    faded = rng.uniform(0, 0.5)
+    return (tone * (1 - faded) + tone.mean() * faded).astype(np.float32)
 
 
 def wall_colour(rng: np.random.Generator, roof: Floats) -> Floats:

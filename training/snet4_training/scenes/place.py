@@ -85,7 +85,7 @@ _BLOCKS_M = {
 def make_sun(rng: np.random.Generator) -> Sun:
     """One sun: mostly from the south, as over most of the land at the hour of the pass."""
     azimuth = rng.normal(160, 25) if rng.random() < 0.8 else rng.uniform(0, 360)
-    sky = rng.uniform(0.12, 0.36)
+    sky = rng.uniform(0.16, 0.45)
     tint = np.array([1.45, 1.1, 0.88, 0.62]) ** rng.uniform(0.6, 1.2)
     ambient = np.clip(sky * tint, 0.03, 0.8).astype(np.float32)
     return Sun(float(azimuth % 360), float(rng.uniform(26, 68)), ambient)
@@ -140,7 +140,7 @@ def make_plan(
     """Streets and blocks of one kind of district over the tile and its margin, in metres."""
     reach = (side_m / 2 + margin_m) * 1.45
     poor = kind == "informal"
-    bend = rng.uniform(0, 26) if rng.random() < 0.55 else 0.0
+    bend = rng.uniform(4, 34) if rng.random() < 0.65 else 0.0
     frame = Frame(
         float(rng.uniform(0, math.pi)),
         (float(bend * rng.uniform(-1, 1)), float(bend * rng.uniform(-1, 1))),

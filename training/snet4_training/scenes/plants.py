@@ -103,14 +103,14 @@ def park_all(canvas: Canvas, boxes: list[Box]) -> None:
                 for a, b in ((-u * share, -v), (u * share, -v), (u * share, v), (-u * share, v))
             ]
 
-        rows, cols = canvas.inside(ring(1.0))
-        if not rows.size or canvas.owner_HW[rows, cols].any():
+        cover = canvas.covered([ring(1.0)])
+        cells = cover.mask_HW
+        if not cells.any() or canvas.owner_HW[cover.box][cells].any():
             continue
-        canvas.colour_HWC[rows, cols] = box.colour
-        canvas.height_HW[rows, cols] = box.height_m
-        canvas.owner_HW[rows, cols] = OBJECT
+        canvas.colour_HWC[cover.box][cells] = box.colour
+        canvas.height_HW[cover.box][cells] = box.height_m
+        canvas.owner_HW[cover.box][cells] = OBJECT
         if box.length_m < 5.5:
-            rows, cols = canvas.inside(ring(0.55))
-            canvas.colour_HWC[rows, cols] = box.colour * 0.5 + 0.02
-            rows, cols = canvas.inside(ring(0.35))
-            canvas.colour_HWC[rows, cols] = box.colour
+            for share, colour in ((0.55, box.colour * 0.5 + 0.02), (0.35, box.colour)):
+                cover = canvas.covered([ring(share)])
+                canvas.colour_HWC[cover.box][cover.mask_HW] = colour

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4_training.scenes import materials as paint
-from snet4_training.scenes.canvas import Canvas, filled
+from snet4_training.scenes.canvas import Canvas, covered
 from snet4_training.scenes.noise import smooth_noise
 from snet4_training.scenes.world import Floats, Structure, Sun, Wing
 
@@ -50,45 +50,28 @@ def raise_structure(
     canvas: Canvas, plan: Structure, owner: int, rng: np.random.Generator, sun: Sun, snow: float
 ) -> float:
     """Paint a building; returns its highest point in metres."""
-    west, north, east, south = plan.outline.bounds
-    height, width = canvas.owner_HW.shape
-    row0, col0 = (max(v - 2, 0) for v in canvas.cells(west, north))
-    row1, col1 = canvas.cells(east, south)
-    row1, col1 = min(row1 + 3, height), min(col1 + 3, width)
-    if row0 >= row1 or col0 >= col1:
-        return plan.eave_m
-    mask = _mask(canvas, plan, row0, col0, (row1 - row0, col1 - col0))
+    rings = [list(plan.outline.exterior.coords)[:-1]]
+    rings += [list(hole.coords)[:-1] for hole in plan.outline.interiors]
+    cover = covered(rings, canvas.per_m, canvas.origin_m, canvas.owner_HW.shape, rim=2)
+    box, mask = cover.box, cover.mask_HW
     if not mask.any():
         return plan.eave_m
     cell_m = 1 / canvas.per_m
-    y = ((np.arange(row0, row1, dtype=np.float32) + 0.5) * cell_m + canvas.origin_m)[:, None]
-    x = ((np.arange(col0, col1, dtype=np.float32) + 0.5) * cell_m + canvas.origin_m)[None, :]
+    y = ((np.arange(box[0].start, box[0].stop, dtype=np.float32) + 0.5) * cell_m + canvas.origin_m)[
+        :, None
+    ]
+    x = ((np.arange(box[1].start, box[1].stop, dtype=np.float32) + 0.5) * cell_m + canvas.origin_m)[
+        None, :
+    ]
     colour, top, shade = _roof(plan, mask, x, y, cell_m, rng, sun)
     if snow and rng.random() < 0.8:
         colour += np.float32(snow * rng.uniform(0.3, 1.0)) * (paint.base("snow") - colour)
-    box = (slice(row0, row1), slice(col0, col1))
     canvas.colour_HWC[box][mask] = colour[mask]
     canvas.height_HW[box][mask] = top[mask]
     canvas.shade_HW[box][mask] = shade[mask]
     canvas.owner_HW[box][mask] = owner
     canvas.paved_HW[box][mask] = True
     return float(top[mask].max())
-
-
-def _mask(
-    canvas: Canvas, plan: Structure, row0: int, col0: int, shape: tuple[int, int]
-) -> NDArray[np.bool_]:
-    mask = np.zeros(shape, dtype=np.bool_)
-    for ring, value in (
-        (plan.outline.exterior, True),
-        *((r, False) for r in plan.outline.interiors),
-    ):
-        rows, cols = filled(
-            [(px - col0 / canvas.per_m, py - row0 / canvas.per_m) for px, py in ring.coords],
-            canvas.per_m, canvas.origin_m, shape,
-        )  # fmt: skip
-        mask[rows, cols] = value
-    return mask
 
 
 def _roof(
