@@ -1,0 +1,225 @@
+"""Which band of a file is which band of the model: a value that says so in words.
+
+The rule, in this order: the `--bands` option; band descriptions and colour tags in the
+file; the number of bands, where that number has one customary meaning. Anything else is
+refused: the first N bands are never taken in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from snet4core.errors import InputError, UsageError
+
+MODEL_BANDS = ("blue", "green", "red", "nir")
+"""What the models shipped with snet4 read, in SpaceNet 4's order."""
+
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "coastal": ("coastal", "coastal blue", "coastal aerosol"),
+    "blue": ("blue", "b", "bleu", "blau"),
+    "green": ("green", "g", "vert", "gruen", "grün"),
+    "yellow": ("yellow", "y"),
+    "red": ("red", "r", "rouge", "rot"),
+    "rededge": ("rededge", "red edge"),
+    "nir": ("nir", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir", "infrared"),
+    "nir2": ("nir2", "nir 2", "near infrared 2"),
+    "pan": ("pan", "panchromatic"),
+    "alpha": ("alpha", "mask", "opacity"),
+}
+_NAME_OF = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
+
+_WORLDVIEW = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir", "nir2")
+"""The eight bands of WorldView-2 and -3 in their order of delivery."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileBands:
+    """What a file says of its bands; both sequences have one entry per band."""
+
+    descriptions: tuple[str | None, ...]
+    """Free text, often absent."""
+    interpretations: tuple[str, ...]
+    """GDAL's colour interpretation in lower case: `red`, `alpha`, `palette`, `undefined`..."""
+
+    @property
+    def count(self) -> int:
+        """Number of bands."""
+        return len(self.interpretations)
+
+    def named(self) -> tuple[str | None, ...]:
+        """Our name for each band, from its description, else from its colour tag."""
+        return tuple(
+            _name_in(description) or (tag if tag in _ALIASES else None)
+            for description, tag in zip(self.descriptions, self.interpretations, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BandMap:
+    """For each model band the file's band, or none where the file has no such band."""
+
+    model_bands: tuple[str, ...]
+    """Names, in the model's order."""
+    file_bands: tuple[int | None, ...]
+    """1-based band of the file for each model band."""
+    alpha_band: int | None
+    """1-based band that masks the others, if there is one."""
+    says: str
+    """One sentence for the log and the layer: where the map comes from."""
+
+    @property
+    def read_bands(self) -> tuple[int, ...]:
+        """The different file bands that have to be read, ascending."""
+        return tuple(sorted({band for band in self.file_bands if band is not None}))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Model bands that the file does not have."""
+        pairs = zip(self.model_bands, self.file_bands, strict=True)
+        return tuple(name for name, band in pairs if band is None)
+
+
+def band_map(
+    file: FileBands,
+    option: str | None = None,
+    model_bands: Sequence[str] = MODEL_BANDS,
+) -> BandMap:
+    """Decide which file band feeds which model band.
+
+    `option` is what `--bands` said: one entry per model band (`3,2,1,4`, `-` for a band
+    that the file lacks) or names (`red=1,green=2,blue=3`).
+
+    UsageError: the option makes no sense for this file. InputError: no option, and the
+    file does not tell; the message (without the file's name) shows the option that helps.
+
+    >>> band_map(FileBands((None,) * 3, ("red", "green", "blue"))).file_bands
+    (3, 2, 1, None)
+    """
+    model = tuple(model_bands)
+    if "palette" in file.interpretations:
+        raise InputError(
+            "holds palette indices, not colours; expand it with "
+            "'gdal_translate -expand rgb IN OUT' and use the result"
+        )
+    if option is not None:
+        return _from_option(file, option, model)
+    return _from_names(file, model) or _from_count(file, model) or _refuse(file, model)
+
+
+def _name_in(description: str | None) -> str | None:
+    """Our name for a band description, if it is nothing but such a name.
+
+    >>> _name_in("Band 3 (Red)"), _name_in("Red Edge"), _name_in("redwood"), _name_in("NIR-1")
+    ('red', 'rededge', None, 'nir')
+    """
+    if not description or len(description) > 80:
+        return None
+    words = re.sub(r"[\s_\-/().:,;\[\]]+", " ", description.lower()).strip()
+    words = re.sub(r"\b(band|channel|reflectance)\b ?(\d+\b)?|^b?\d+ ", " ", words)
+    return _NAME_OF.get(" ".join(words.split()))
+
+
+def _built(model: tuple[str, ...], chosen: dict[str, int], alpha: int | None, why: str) -> BandMap:
+    file_bands = tuple(chosen.get(name) for name in model)
+    pairs = zip(model, file_bands, strict=True)
+    told = ", ".join(f"{name} = {f'band {band}' if band else 'none'}" for name, band in pairs)
+    mask = f", mask = band {alpha}" if alpha else ""
+    return BandMap(model, file_bands, alpha, f"Bands: {told}{mask} ({why}).")
+
+
+def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMap:
+    """The user's word; a band named in it is never taken for a mask."""
+    entries = [entry.strip() for entry in option.split(",")]
+    by_name = any("=" in entry for entry in entries)
+    if not by_name and len(entries) != len(model):
+        raise UsageError(
+            f"--bands {option} names {len(entries)} bands, but the model reads {len(model)} "
+            f"({', '.join(model)}); name all of them, with - for one that the file lacks."
+        )
+    pairs = entries if by_name else [f"{m}={e}" for m, e in zip(model, entries, strict=True)]
+    chosen: dict[str, int] = {}
+    seen: set[str] = set()
+    for entry in pairs:
+        left, equals, right = entry.partition("=")
+        name = left.strip() if left.strip() in model else _NAME_OF.get(left.strip().lower(), left)
+        if not equals or name not in model or name in seen:
+            raise UsageError(
+                f"--bands {option}: '{entry}' does not name one band of the model "
+                f"({', '.join(model)}) once; write for example red=1,green=2,blue=3."
+            )
+        seen.add(name)
+        if right.strip() == "-":
+            continue
+        if not re.fullmatch(r"[0-9]{1,5}", right.strip()) or not 1 <= int(right) <= file.count:
+            raise UsageError(
+                f"--bands {option}: '{right.strip()}' is not a band of the file, which has "
+                f"{file.count}; use 1 to {file.count}, or - for none."
+            )
+        chosen[name] = int(right)
+    if not chosen:
+        raise UsageError(f"--bands {option} leaves no band to read; name at least one.")
+    return _built(model, chosen, _alpha(file, set(chosen.values())), f"from --bands {option}")
+
+
+def _alpha(file: FileBands, taken: set[int]) -> int | None:
+    """The last band tagged alpha that nobody uses as a picture band."""
+    tagged = [n for n, tag in enumerate(file.interpretations, 1) if tag == "alpha"]
+    return next((band for band in reversed(tagged) if band not in taken), None)
+
+
+def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
+    """Descriptions and colour tags, when they name every visible band of the model once."""
+    named = file.named()
+    chosen = {name: named.index(name) + 1 for name in model if named.count(name) == 1}
+    wanted = {name for name in model if name != "nir"}
+    if not wanted <= set(chosen):
+        return None
+    why = "named in the file"
+    alpha = _alpha(file, set(chosen.values()))
+    unnamed = [n for n, name in enumerate(named, 1) if name is None]
+    if "nir" in model and "nir" not in chosen and len(unnamed) == 1 and file.count == 4:
+        chosen["nir"] = unnamed[0]
+        why = f"colours named in the file; its one unnamed band {unnamed[0]} is taken for infrared"
+    return _built(model, chosen, alpha, why)
+
+
+def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
+    """Untagged files of 3, 4 or 8 bands, each with one customary order."""
+    alpha = _alpha(file, set())
+    count = file.count - (alpha is not None)
+    if any(name is not None and name != "alpha" for name in file.named()):
+        return None  # Some names but not all: a customary order would contradict them.
+    if alpha is not None and alpha != file.count:
+        return None
+    orders = {
+        3: (("red", "green", "blue"), "three untagged bands are taken as red, green, blue"),
+        4: (
+            ("blue", "green", "red", "nir"),
+            "four untagged bands are taken in SpaceNet 4's order blue, green, red, infrared; "
+            "if they are not, say so with --bands",
+        ),
+        8: (_WORLDVIEW, "eight untagged bands are taken in WorldView's order"),
+    }
+    if count == len(model) == 1:
+        return _built(model, {model[0]: 1}, alpha, "the file's only band")
+    if count not in orders:
+        return None
+    names, why = orders[count]
+    chosen = {name: names.index(name) + 1 for name in model if name in names}
+    return _built(model, chosen, alpha, why) if chosen else None
+
+
+def _refuse(file: FileBands, model: tuple[str, ...]) -> BandMap:
+    colours = file.count - (_alpha(file, set()) is not None)
+    if colours == 1:
+        grey = ",".join("-" if name == "nir" else "1" for name in model)
+        remedy = (
+            f"for a panchromatic picture, read its one band for all colours with --bands {grey}"
+        )
+    else:
+        example = ",".join(f"{name}={n}" for n, name in enumerate(model[: file.count], 1))
+        remedy = f"say which is which, for example --bands {example}"
+    bands = "1 band" if file.count == 1 else f"{file.count} bands"
+    raise InputError(f"has {bands} and does not say which of them are {', '.join(model)}; {remedy}")

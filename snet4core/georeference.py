@@ -1,0 +1,211 @@
+"""Where a raster lies: from the file itself, else from honest sidecars, never invented.
+
+What is inside the file wins. A world file, a `.prj` or the `.aux.xml` of GDAL and ArcGIS
+fill in what is missing; where they contradict the file, a warning says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.warp import transform as warp_points
+
+from snet4core.errors import InputError
+from snet4core.grid import Grid
+from snet4core.sidecars import beside, read_text, xml_values
+
+
+@dataclass(frozen=True, slots=True)
+class Georeference:
+    """A raster's grid and what the user should know about its origin."""
+
+    grid: Grid
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One statement about transform or CRS, and the file that made it."""
+
+    transform: Affine | None
+    crs: CRS | None
+    where: str
+
+
+def georeference(location: str, dataset: rasterio.DatasetReader, path: Path | None) -> Georeference:
+    """The grid of an open dataset; InputError where transform or CRS cannot be known.
+
+    `path` is the local file whose sidecars may be read, None for a remote one.
+    """
+    shape = (dataset.height, dataset.width)
+    inside = _inside(dataset)
+    outside = _sidecars(path) if path is not None else []
+    warnings = [text for found in outside for text in _conflicts(location, shape, inside, found)]
+    transform, crs = inside.transform, inside.crs
+    for found in outside:
+        fills = (transform is None and found.transform, crs is None and found.crs)
+        transform, crs = transform or found.transform, crs or found.crs
+        if any(fills):
+            part = "transform" if fills[0] else "CRS"
+            warnings.append(f"{location}: its {part} is read from {found.where}.")
+    if transform is None or crs is None:
+        raise _missing(location, dataset, transform, crs)
+    return Georeference(_grid(location, shape, transform, crs), tuple(warnings))
+
+
+def _grid(location: str, shape: tuple[int, int], transform: Affine, crs: CRS) -> Grid:
+    """The grid, if its pixels have a place and a size on Earth."""
+    try:
+        grid = Grid(shape, transform, crs)
+        gsd_m = grid.gsd_m
+    except (InputError, RasterioError) as problem:
+        raise InputError(
+            f"{location}: {str(problem).rstrip('.')}; check transform and CRS with 'gdalinfo' and "
+            "correct them with 'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
+        ) from problem
+    if not (math.isfinite(gsd_m) and gsd_m > 0):
+        raise InputError(
+            f"{location}: its pixels have no size on Earth in {crs.to_string()[:60]}; check "
+            "transform and CRS with 'gdalinfo' and correct them with 'gdal_translate'."
+        )
+    return grid
+
+
+def _inside(dataset: rasterio.DatasetReader) -> _Found:
+    """What the file says. GDAL's identity stands for "no transform"."""
+    transform = dataset.transform
+    known = transform not in (Affine.identity(), Affine.scale(1, -1))
+    try:
+        crs = dataset.crs or None
+    except RasterioError:
+        crs = None
+    return _Found(transform if known else None, crs, "the file")
+
+
+def _missing(
+    location: str, dataset: rasterio.DatasetReader, transform: Affine | None, crs: CRS | None
+) -> InputError:
+    """Why there is no place on Earth, and the tool that gives one."""
+    points, _ = dataset.gcps
+    if transform is None and points:
+        return InputError(
+            f"{location}: is placed by {len(points)} ground control points only; warp it first "
+            "with 'gdalwarp -t_srs CRS IN OUT'."
+        )
+    if transform is None and dataset.rpcs is not None:
+        return InputError(
+            f"{location}: is placed by a sensor model (RPC) only; orthorectify it first with "
+            "'gdalwarp -rpc -t_srs CRS IN OUT', best with an elevation model."
+        )
+    if transform is None:
+        return InputError(
+            f"{location}: has no transform, so nobody knows where its pixels lie; give it one with "
+            "'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
+        )
+    return InputError(
+        f"{location}: has no CRS, so nobody knows where on Earth it lies; give it its own with "
+        "'gdal_translate -a_srs EPSG:NUMBER IN OUT'."
+    )
+
+
+def _sidecars(path: Path) -> list[_Found]:
+    """What the files beside the raster say, GDAL's own first; unreadable ones say nothing."""
+    found: list[_Found] = []
+    auxiliary = beside(path, f"{path.name}.aux.xml")
+    if auxiliary is not None:
+        with contextlib.suppress(InputError):
+            found.append(_auxiliary(auxiliary))
+    letters = path.suffix[1:]
+    short = letters[:1] + letters[-1:] + "w"
+    world = beside(path, f"{path.stem}.{short}", f"{path.stem}.{letters}w", f"{path.stem}.wld")
+    if world is not None:
+        with contextlib.suppress(InputError):
+            found.append(_Found(_world_file(world), None, world.name))
+    projection = beside(path, f"{path.stem}.prj")
+    if projection is not None:
+        with contextlib.suppress(InputError):
+            found.append(_Found(None, _crs_of(read_text(projection, 2**20)), projection.name))
+    return [f for f in found if f.transform is not None or f.crs is not None]
+
+
+def _auxiliary(path: Path) -> _Found:
+    """CRS and transform of GDAL's `.aux.xml`."""
+    transform = crs = None
+    for tags, text in xml_values(path):
+        if tags == ("PAMDataset", "SRS"):
+            crs = _crs_of(text)
+        elif tags == ("PAMDataset", "GeoTransform"):
+            numbers = _six_numbers(text.replace(",", " "))
+            transform = Affine.from_gdal(*numbers) if numbers else None
+    return _Found(transform, crs, path.name)
+
+
+def _world_file(path: Path) -> Affine | None:
+    """A world file names the centre of the first pixel, by columns: A D B E C F."""
+    numbers = _six_numbers(read_text(path, 4096))
+    if numbers is None:
+        return None
+    a, d, b, e, x, y = numbers
+    return Affine(a, b, x - (a + b) / 2, d, e, y - (d + e) / 2)
+
+
+def _six_numbers(text: str) -> tuple[float, ...] | None:
+    """Six finite numbers that make an invertible transform, or nothing."""
+    words = text.split()
+    try:
+        numbers = tuple(map(float, words))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == 6 and all(map(math.isfinite, numbers)) else None
+
+
+def _crs_of(text: str) -> CRS | None:
+    """A CRS from WKT alone: other spellings could name files or addresses."""
+    with contextlib.suppress(RasterioError):
+        return CRS.from_wkt(text.strip()) or None
+    return None
+
+
+def _conflicts(location: str, shape: tuple[int, int], inside: _Found, outside: _Found) -> list[str]:
+    """Warnings where a sidecar contradicts the file by more than half a pixel."""
+    warnings: list[str] = []
+    if inside.transform is None:
+        return warnings
+    rows, cols = shape
+    corners = [(0.0, 0.0), (float(cols), 0.0), (0.0, float(rows)), (float(cols), float(rows))]
+    if outside.transform is not None:
+        back = ~inside.transform if inside.transform.determinant else Affine.identity()
+        apart = 0.0
+        for corner in corners:
+            col, row = back @ (outside.transform @ corner)
+            apart = max(apart, math.hypot(col - corner[0], row - corner[1]))
+        if apart > 0.5:
+            warnings.append(
+                f"{location}: {outside.where} places it {apart:.0f} pixels away from where the "
+                "file itself does; the file is believed."
+            )
+    if inside.crs is not None and outside.crs is not None and inside.crs != outside.crs:
+        x, y = inside.transform @ (cols / 2, rows / 2)
+        if not _same_place(inside.crs, outside.crs, x, y):
+            warnings.append(
+                f"{location}: {outside.where} names another CRS than the file itself; "
+                "the file is believed."
+            )
+    return warnings
+
+
+def _same_place(one: CRS, other: CRS, x: float, y: float) -> bool:
+    """Whether two spellings of a CRS put a point at the same place, to a hundred metres."""
+    degrees = CRS.from_epsg(4326)
+    with contextlib.suppress(RasterioError):
+        lon1, lat1 = warp_points(one, degrees, [x], [y])
+        lon2, lat2 = warp_points(other, degrees, [x], [y])
+        return bool(abs(lon1[0] - lon2[0]) + abs(lat1[0] - lat2[0]) < 1e-3)
+    return False

@@ -1,0 +1,309 @@
+"""The one door through which a raster file comes in.
+
+A file is looked at before GDAL sees it: it must be a plain file, and its first bytes must
+be those of an allowed format. GDAL then opens it with that one driver, blind to all
+other files (sidecars, external overviews and masks may open connections) and unable to
+write. URLs and GDAL's virtual paths pass only where the caller allows it.
+
+Allowed: GeoTIFF (also BigTIFF and COG), JPEG 2000, PNG, JPEG, ERDAS Imagine, ENVI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from snet4core import tiffcheck
+from snet4core.errors import InputError
+from snet4core.sidecars import beside, read_text
+
+CACHE_BYTES = 256 * 2**20
+"""GDAL's block cache must hold one row of windows; small caches decode everything twice.
+The option is in bytes when given as a whole number, not in MB."""
+
+MOST_PIXELS = 2**40
+"""A million by a million; beyond it a header is taken for a lie."""
+
+MOST_BLOCK_BYTES = 2**29
+"""One decoded block must fit in memory several times over."""
+
+MOST_BANDS = 4096
+
+_SETTINGS: dict[str, Any] = {
+    "GDAL_CACHEMAX": CACHE_BYTES,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # No sidecar, .ovr or .msk is looked for.
+    "GDAL_PAM_ENABLED": "NO",  # No .aux.xml is read, and none is ever written.
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+    "PROJ_NETWORK": "OFF",  # No datum grids are fetched.
+    "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_CONNECTTIMEOUT": 20,
+}
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"II*\0", "GTiff"),
+    (b"MM\0*", "GTiff"),
+    (b"II+\0", "GTiff"),
+    (b"MM\0+", "GTiff"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
+    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"EHFA_HEADER_TAG\0", "HFA"),
+)
+
+ALLOWED = "GeoTIFF, JPEG 2000, PNG, JPEG, ERDAS Imagine (.img) or ENVI"
+
+_STRANGERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"\s*<!doctype html|\s*<html", re.I), "an HTML page, perhaps a failed download"),
+    (re.compile(rb"\s*<VRTDataset", re.I), "a VRT, which may name any other file"),
+    (re.compile(rb"\s*<(GDAL_WMS|WMT_MS|WMS|TileMap)", re.I), "a description of a web map"),
+    (re.compile(rb"\s*<MRF_META", re.I), "an MRF header, which names other files"),
+    (re.compile(rb"\s*<"), "an XML or HTML text"),
+    (re.compile(rb"PK\x03\x04"), "a ZIP archive"),
+    (re.compile(rb"SQLite format 3\0"), "an SQLite or GeoPackage file"),
+    (re.compile(rb"\x1f\x8b"), "a gzip archive"),
+    (re.compile(rb"%PDF"), "a PDF"),
+    (re.compile(rb"NITF|NSIF"), "a NITF file"),
+    (re.compile(rb"\x89HDF|CDF[\x01\x02]"), "an HDF5 or netCDF file"),
+    (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS, not the file it stands for"),
+)
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+
+_opening = threading.Lock()
+"""`warnings.catch_warnings` changes the whole process: one opening at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A file that may be opened, and how."""
+
+    location: str
+    """Path or URL as given; this name appears in messages."""
+    driver: str | None
+    """The one GDAL driver; None for a remote file, whose first bytes GDAL must fetch."""
+    pages: int = 1
+    """Pictures in the file; only the first is read."""
+
+    @property
+    def path(self) -> Path | None:
+        """The local path, if it is one."""
+        return None if self.driver is None else Path(self.location)
+
+
+def is_remote(location: str) -> bool:
+    """Whether this is a URL or one of GDAL's virtual paths rather than a file here.
+
+    >>> is_remote("https://host/a.tif"), is_remote("/vsicurl/x"), is_remote("C:\\\\a.tif")
+    (True, True, False)
+    """
+    return bool(_REMOTE.match(location)) or location.startswith("/vsi")
+
+
+def admit(location: str | Path, *, allow_remote: bool = False) -> Admitted:
+    """Look at a file before GDAL does. InputError, naming the file, if it may not come in."""
+    text = os.fspath(location)
+    if is_remote(text):
+        if not allow_remote:
+            raise InputError(
+                f"{text}: is a URL or virtual path, and snet4 opens no connections by itself; "
+                "download it, or add --allow-remote."
+            )
+        return Admitted(text, None)
+    if "\0" in text:
+        raise InputError(f"{text!r}: a path cannot hold a NUL byte; check the list it came from.")
+    path = Path(text)
+    head = _first_bytes(path)
+    driver = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+    if driver is None and _envi_header(path):
+        driver = "ENVI"
+    if driver is None:
+        what = next((name for pattern, name in _STRANGERS if pattern.match(head)), None)
+        if what is None and path.suffix.lower() == ".hdr":
+            what = "a header without pixels; give the data file beside it"
+        raise InputError(
+            f"{text}: is {what or 'no raster that snet4 knows'}; give a picture as {ALLOWED}."
+        )
+    return Admitted(text, driver, tiffcheck.check(path) if driver == "GTiff" else 1)
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Up to 512 bytes of a plain, non-empty file."""
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            raise InputError(f"{path}: is a folder here, not a raster; give the files in it.")
+        if not stat.S_ISREG(kind):
+            raise InputError(
+                f"{path}: is a pipe or device, which cannot be read in windows; "
+                "save it to a file first."
+            )
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError as problem:
+        raise InputError(f"{path}: does not exist; check the path.") from problem
+    except PermissionError as problem:
+        raise InputError(f"{path}: may not be read; ask for the right to read it.") from problem
+    except OSError as problem:
+        why = problem.strerror or type(problem).__name__
+        raise InputError(f"{path}: cannot be opened ({why}); check the path.") from problem
+    if not head:
+        raise InputError(f"{path}: is empty; copy or download it again.")
+    return head
+
+
+def _envi_header(path: Path) -> Path | None:
+    """The text header that makes a file of plain numbers an ENVI raster."""
+    if path.suffix.lower() == ".hdr":
+        return None
+    header = beside(path, f"{path.stem}.hdr", f"{path.name}.hdr")
+    if header is None:
+        return None
+    with contextlib.suppress(InputError):
+        return header if read_text(header, 2**20).lstrip().startswith("ENVI") else None
+    return None
+
+
+@contextlib.contextmanager
+def gdal_settings() -> Iterator[None]:
+    """GDAL kept from looking left and right; for every opening and every read."""
+    with rasterio.Env(**_SETTINGS):
+        yield
+
+
+@contextlib.contextmanager
+def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
+    """The open dataset, full resolution, for one thread. InputError if GDAL refuses it."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(gdal_settings())
+        name = stack.enter_context(_visible_name(admitted))
+        options: dict[str, Any] = {"driver": admitted.driver} if admitted.driver else {}
+        if admitted.driver in ("GTiff", "JP2OpenJPEG"):
+            options["OVERVIEW_LEVEL"] = "NONE"
+        try:
+            with _opening, warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                dataset = rasterio.open(name, sharing=False, **options)
+        except (RasterioError, ValueError, UnicodeError) as problem:
+            raise InputError(
+                f"{admitted.location}: cannot be opened as a raster ({_short(problem)}); "
+                "check that the file is complete."
+            ) from problem
+        stack.enter_context(dataset)
+        _check_allowed(admitted, dataset)
+        yield dataset
+
+
+def _check_allowed(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
+    """A remote file shows its format only after opening."""
+    known = {driver for _, driver in _MAGIC} | {"COG"}
+    if admitted.driver is None and dataset.driver not in known:
+        raise InputError(
+            f"{admitted.location}: is of the format {dataset.driver}; give a picture as {ALLOWED}."
+        )
+
+
+@contextlib.contextmanager
+def _visible_name(admitted: Admitted) -> Iterator[str]:
+    """A name under which GDAL sees the file and nothing else.
+
+    ENVI needs its header beside it, and GDAL cannot spell a name that is not UTF-8; both
+    are given a private folder with links in it, so that no other sidecar is in sight.
+    """
+    path = admitted.path
+    if path is None:
+        yield admitted.location
+        return
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links must stay as they are
+    header = _envi_header(path) if admitted.driver == "ENVI" else None
+    if header is None and _spelt_in_utf8(absolute):
+        yield str(absolute)
+        return
+    with tempfile.TemporaryDirectory(prefix="snet4-") as folder:
+        link = Path(folder, "scene" + (path.suffix if path.suffix.isascii() else ""))
+        try:
+            link.symlink_to(absolute)
+        except OSError as problem:
+            raise InputError(
+                f"{admitted.location}: cannot be linked for reading ({problem.strerror}); "
+                "convert it to GeoTIFF under a plain name."
+            ) from problem
+        if header is not None:
+            text = read_text(header, 2**20)
+            link.with_suffix(".hdr").write_text(text, encoding="utf-8")
+            with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"):
+                yield str(link)
+            return
+        yield str(link)
+
+
+def _spelt_in_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_header(location: str, dataset: rasterio.DatasetReader) -> None:
+    """Refuse sizes that cannot be true or that no block of memory could hold."""
+    rows, cols, count = dataset.height, dataset.width, dataset.count
+    if rows < 1 or cols < 1 or count < 1:
+        raise InputError(
+            f"{location}: holds {rows} x {cols} pixels in {count} bands, no picture; "
+            "check that it is the right file."
+        )
+    if rows * cols > MOST_PIXELS or count > MOST_BANDS:
+        raise InputError(
+            f"{location}: claims {rows} x {cols} pixels in {count} bands, which cannot be true; "
+            "check that the file is complete."
+        )
+    if any(name.startswith("complex") for name in dataset.dtypes):
+        raise InputError(
+            f"{location}: holds complex numbers ({dataset.dtypes[0]}), as radar does; "
+            "give an optical picture."
+        )
+    types = sorted(set(dataset.dtypes))
+    if len(types) > 1:
+        raise InputError(
+            f"{location}: holds bands of different types ({', '.join(types)}); "
+            "write it again with one type."
+        )
+    block_rows, block_cols = dataset.block_shapes[0]
+    item_bytes = rasterio.dtypes._getnpdtype(dataset.dtypes[0]).itemsize
+    together = count if str(dataset.profile.get("interleave", "")).lower() == "pixel" else 1
+    block_bytes = block_rows * block_cols * item_bytes * together
+    if block_bytes > MOST_BLOCK_BYTES:
+        raise InputError(
+            f"{location}: is stored in blocks of {block_rows} x {block_cols} pixels "
+            f"({block_bytes / 2**20:.0f} MiB each), too large to read in windows; "
+            "tile it with 'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE IN OUT'."
+        )
+
+
+def read_problem(location: str, problem: Exception, what: str) -> InputError:
+    """What to raise when pixels cannot be decoded: never zeros in their place."""
+    return InputError(
+        f"{location}: {what} cannot be decoded ({_short(problem)}); the file is damaged, "
+        "copy or download it again."
+    )
+
+
+def _short(problem: Exception) -> str:
+    """The root cause in one short line."""
+    while problem.__cause__ is not None and isinstance(problem.__cause__, Exception):
+        problem = problem.__cause__
+    line = " ".join(str(problem).split()) or type(problem).__name__
+    return line[:160].rstrip(".;: ")

@@ -1,0 +1,71 @@
+"""From scene pixels to working pixels: averages over cells, or values in between.
+
+Both are sums in a fixed order of elementwise operations, so a pixel's value does not
+depend on the window in which it is computed. Array axes: B bands, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.generic]
+Valid = NDArray[np.bool_]
+
+
+def averaged(counts_BHW: Counts, valid_HW: Valid, k: int) -> tuple[NDArray[np.float32], Valid]:
+    """Mean of the valid pixels in each k x k cell; H and W are multiples of k.
+
+    A cell is valid if at least half of its pixels are; invalid cells hold 0.
+
+    >>> counts = np.array([[[1, 3], [0, 0]]])
+    >>> mean, valid = averaged(counts, np.array([[True, True], [False, False]]), 2)
+    >>> mean.tolist(), valid.tolist()
+    ([[[2.0]]], [[True]])
+    """
+    count_HW = _cell_sums(valid_HW, k)
+    total_BHW = _cell_sums(np.where(valid_HW, counts_BHW, 0), k)
+    keep_HW = 2 * count_HW >= k * k
+    mean_BHW = total_BHW / np.maximum(count_HW, 1)
+    return np.where(keep_HW, mean_BHW, 0).astype(np.float32), keep_HW
+
+
+def _cell_sums(values: NDArray[np.generic], k: int) -> NDArray[np.float64]:
+    """Sums over k x k cells of the last two axes: rows first, each in reading order."""
+    rows = np.zeros((*values.shape[:-2], values.shape[-2] // k, values.shape[-1]))
+    for offset in range(k):
+        rows += values[..., offset::k, :]
+    cells = np.zeros((*rows.shape[:-1], rows.shape[-1] // k))
+    for offset in range(k):
+        cells += rows[..., offset::k]
+    return cells
+
+
+def interpolated(counts_BHW: Counts, valid_HW: Valid, k: int) -> tuple[NDArray[np.float32], Valid]:
+    """Bilinear between pixel centres, k-fold finer; invalid pixels have no say.
+
+    The outermost pixels see only what is given: give one pixel more on every side than
+    is wanted. A fine pixel is valid if the pixel that it lies in is; invalid ones hold 0.
+    """
+    weight_HW = valid_HW.astype(np.float64)
+    total_BHW = np.where(valid_HW, counts_BHW, 0).astype(np.float64)
+    for axis in (-2, -1):
+        total_BHW = _finer(total_BHW, k, axis)
+        weight_HW = _finer(weight_HW, k, axis)
+    fine_valid_HW = valid_HW.repeat(k, axis=0).repeat(k, axis=1)
+    mean_BHW = total_BHW / np.where(fine_valid_HW, weight_HW, 1)
+    return np.where(fine_valid_HW, mean_BHW, 0).astype(np.float32), fine_valid_HW
+
+
+def _finer(values: NDArray[np.float64], k: int, axis: int) -> NDArray[np.float64]:
+    """Linear interpolation along one axis; fine pixel j has its centre at (j + 0.5) / k."""
+    count = values.shape[axis]
+    centre = (np.arange(count * k) % k + 0.5) / k - 0.5  # In pixels from the own centre.
+    own = np.arange(count * k) // k
+    other = np.clip(own + np.sign(centre).astype(np.int64), 0, count - 1)
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    share = np.abs(centre).reshape(shape)
+    mixed: NDArray[np.float64] = values.take(own, axis) * (1 - share)
+    mixed += values.take(other, axis) * share
+    return mixed

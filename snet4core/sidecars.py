@@ -1,0 +1,124 @@
+"""Small text and XML files beside a raster, read with a limit and no surprises.
+
+GDAL is kept from following sidecars, because some of them open connections or other
+files. What honest ones say (a world file, a look angle) is read here instead: plain
+files only, bounded in size, XML without entities or document types.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+from snet4core.errors import InputError
+
+LIMIT_BYTES = 16 * 2**20
+"""No honest sidecar is larger; a Maxar XML with its ephemeris has about 2 MB."""
+
+_DEEPEST = 60
+"""Nesting in real product XML stays below 15."""
+
+
+def read_bytes(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
+    """The whole content of a plain file of at most `limit_bytes`; InputError otherwise."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is not a plain file; give a file that can be read twice.")
+        with path.open("rb") as file:
+            content = file.read(limit_bytes + 1)
+    except OSError as problem:
+        why = problem.strerror or type(problem).__name__
+        raise InputError(f"{path}: cannot be read ({why}); check the path and its rights.") from (
+            problem
+        )
+    if len(content) > limit_bytes:
+        raise InputError(
+            f"{path}: is larger than {limit_bytes // 2**20} MiB, too large for what it should be; "
+            "check that it is the right file."
+        )
+    return content
+
+
+def read_text(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
+    """A text file: UTF-8 with or without a byte order mark, UTF-16 with one, else InputError."""
+    content = read_bytes(path, limit_bytes)
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as problem:
+        raise InputError(
+            f"{path}: is not text in UTF-8 (byte {problem.start}); save it as UTF-8."
+        ) from problem
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise InputError(f"{path}: line {line} holds a NUL byte; save it as plain text.")
+    return text
+
+
+@dataclass(slots=True)
+class _Collector:
+    """Gathers the text of leaf elements; refuses document types and deep nesting."""
+
+    path: Path
+    open_tags: list[str] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    found: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+
+    def refuse(self, *_: object) -> None:
+        raise InputError(
+            f"{self.path}: declares a document type, which such a file never needs and which may "
+            "name other files; remove the declaration."
+        )
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.open_tags.append(tag.rpartition(":")[2])
+        if len(self.open_tags) > _DEEPEST:
+            raise InputError(f"{self.path}: is nested too deeply for an honest XML file.")
+        self.text.clear()
+        for name, value in attributes.items():
+            self.found.append(((*self.open_tags, f"@{name}"), value))
+
+    def data(self, text: str) -> None:
+        self.text.append(text)
+
+    def end(self, _tag: str) -> None:
+        value = "".join(self.text).strip()
+        if value:
+            self.found.append((tuple(self.open_tags), value))
+        self.text.clear()
+        self.open_tags.pop()
+
+
+def xml_values(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(path of tags, text) of every element with text, and of every attribute as `@name`.
+
+    Namespaces are dropped. InputError if it is not XML, or declares a document type.
+    """
+    content = read_bytes(path)
+    collector = _Collector(path)
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = collector.refuse
+    parser.EntityDeclHandler = collector.refuse
+    parser.StartElementHandler = collector.start
+    parser.EndElementHandler = collector.end
+    parser.CharacterDataHandler = collector.data
+    try:
+        parser.Parse(content, True)
+    except (expat.ExpatError, ValueError, LookupError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        raise InputError(f"{path}: is not well-formed XML ({problem}); repair it.") from problem
+    yield from collector.found
+
+
+def beside(path: Path, *names: str) -> Path | None:
+    """The first of these names in the same folder, whatever the case of its letters."""
+    for name in names:
+        for candidate in (name, name.lower(), name.upper()):
+            found = path.with_name(candidate)
+            if found != path and found.is_file():
+                return found
+    return None
