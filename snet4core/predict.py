@@ -26,7 +26,7 @@ from snet4core import weights
 from snet4core.errors import EngineError
 from snet4core.look import Look
 from snet4core.maps import Maps
-from snet4core.windows import Tile, Window, tiles
+from snet4core.windows import Tile, tiles
 
 log = logging.getLogger("snet4")
 
@@ -35,8 +35,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 Picture = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """Network input (C, H, W) and valid (H, W) of one window."""
 
-ReadNormalised = Callable[[Window], Picture]
-"""Reads a window; outside the raster nothing is valid."""
+ReadPicture = Callable[[Tile], Picture]
+"""Reads a tile's `read` window; outside the raster nothing is valid, and where nothing at
+all is valid the network is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +132,13 @@ class Predictor:
         self.batch = batch or (1 if runtime.device.type == "cpu" else 16)
         self._net = net.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
 
-    @property
-    def halo_px(self) -> int:
-        """What each window sees around the part it answers for."""
-        return self.card.windows.halo_px
-
     def tiles(self, shape: tuple[int, int]) -> list[Tile]:
         """The fixed grid of this model over a raster of `shape` (rows, columns)."""
         settings = self.card.windows
         stride_px = self.card.architecture.stride_px
         return list(tiles(shape, settings.core_px, settings.halo_px, stride_px))
 
-    def maps(self, read: ReadNormalised, shape: tuple[int, int], look: Look) -> Iterator[Maps]:
+    def maps(self, read: ReadPicture, shape: tuple[int, int], look: Look) -> Iterator[Maps]:
         """The maps of every tile, row by row, for a raster of `shape` seen at `look`.
 
         `read` is called from one other thread, a batch ahead of the network.
@@ -208,12 +204,12 @@ class Predictor:
 
 
 def _ahead(
-    batches: Iterable[list[Tile]], read: ReadNormalised
+    batches: Iterable[list[Tile]], read: ReadPicture
 ) -> Iterator[tuple[list[Tile], list[Picture]]]:
     """Each batch with its pictures, the next one being read while this one is computed."""
 
     def read_all(group: list[Tile]) -> list[Picture]:
-        return [read(tile.read) for tile in group]
+        return [read(tile) for tile in group]
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="snet4-read") as reader:
         waiting: tuple[list[Tile], Future[list[Picture]]] | None = None

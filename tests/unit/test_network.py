@@ -19,7 +19,7 @@ from snet4core.errors import EngineError, ModelError  # noqa: E402
 from snet4core.look import CATEGORIES, Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.predict import Picture, Predictor, choose_runtime  # noqa: E402
-from snet4core.windows import Window  # noqa: E402
+from snet4core.windows import Tile, Window  # noqa: E402
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
 CARD = Card(name="small", architecture=SMALL, windows=WindowSettings(core_px=64, halo_px=32))
@@ -50,7 +50,8 @@ def pixels(height: int, width: int) -> NDArray[np.float32]:
 def reader(image_CHW: NDArray[np.float32]):  # type: ignore[no-untyped-def]  # a test's helper
     whole = Window(0, 0, *image_CHW.shape[1:])
 
-    def read(window: Window) -> Picture:
+    def read(tile: Tile) -> Picture:
+        window = tile.read
         inside = window.within(whole)
         picture = np.zeros((image_CHW.shape[0], *window.shape), dtype=np.float32)
         valid = np.zeros(window.shape, dtype=np.bool_)
@@ -157,8 +158,9 @@ def test_nothing_valid_asks_no_network(model: Path, monkeypatch: pytest.MonkeyPa
     predictor = Predictor(model, choose_runtime("cpu", "fp32"))
     monkeypatch.setattr(predictor, "_forward", lambda *_: pytest.fail("the network was asked"))
 
-    def nothing(window: Window) -> Picture:
-        return np.zeros((4, *window.shape), np.float32), np.zeros(window.shape, np.bool_)
+    def nothing(tile: Tile) -> Picture:
+        shape = tile.read.shape
+        return np.zeros((4, *shape), np.float32), np.zeros(shape, np.bool_)
 
     for maps in predictor.maps(nothing, (70, 70), NORTH_30):
         assert not maps.footprint_HW.any()
@@ -181,7 +183,7 @@ def test_memory_that_runs_out_halves_the_batch(
 
 
 def test_a_reading_error_reaches_the_caller(model: Path) -> None:
-    def broken(window: Window) -> Picture:
+    def broken(tile: Tile) -> Picture:
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):

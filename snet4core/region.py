@@ -1,0 +1,77 @@
+"""Which part of a scene is asked for: a box, an area of interest, or all of it.
+
+Outside the region nothing is a building; the network still sees what lies around it, so
+that a map inside is the same as that of the whole scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import geometry_mask
+
+from snet4core.errors import InputError
+from snet4core.grid import Grid
+from snet4core.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """An area in pixels of a grid (x = column, y = row); everything when `area_px` is None."""
+
+    area_px: shapely.Geometry | None = None
+
+    @staticmethod
+    def of(grid: Grid, areas: list[shapely.Geometry]) -> Region:
+        """What all `areas` (map units of the grid's CRS) have in common.
+
+        Raises InputError when that does not reach into the raster.
+        """
+        if not areas:
+            return Region()
+        common = shapely.intersection_all(areas)
+        rows, cols = grid.shape
+        area_px = shapely.transform(common, grid.to_pixels).intersection(
+            shapely.box(0, 0, cols, rows)
+        )
+        if not area_px.area > 0:
+            raise InputError(
+                f"The bounds or area of interest ({_short(common)}) lie outside the scene "
+                f"({_short(_outline(grid))}); give them in the scene's CRS."
+            )
+        shapely.prepare(area_px)
+        return Region(area_px)
+
+    def touches(self, window: Window) -> bool:
+        """Whether any part of the window may be inside."""
+        if self.area_px is None:
+            return True
+        box = shapely.box(window.col, window.row, window.col_stop, window.row_stop)
+        return bool(self.area_px.intersects(box))
+
+    def mask(self, window: Window) -> NDArray[np.bool_]:
+        """(H, W), True for pixels whose centre is inside."""
+        if self.area_px is None:
+            return np.ones(window.shape, dtype=np.bool_)
+        if not self.touches(window) or 0 in window.shape:
+            return np.zeros(window.shape, dtype=np.bool_)
+        inside: NDArray[np.bool_] = geometry_mask(
+            [self.area_px],
+            out_shape=window.shape,
+            transform=Affine.translation(window.col, window.row),
+            invert=True,
+        )
+        return inside
+
+
+def _outline(grid: Grid) -> shapely.Geometry:
+    rows, cols = grid.shape
+    return shapely.transform(shapely.box(0, 0, cols, rows), grid.to_map)
+
+
+def _short(area: shapely.Geometry) -> str:
+    return ", ".join(f"{value:.10g}" for value in area.bounds) or "empty"
