@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4_training.scenes.world import LIT_ONE, Floats, Sun
+from snet4_training.scenes.world import LIT_ONE, PLANT, Floats, Sun
 
 
 def shadow_ceiling(height_HW: Floats, cell_m: float, sun: Sun) -> Floats:
@@ -43,14 +43,21 @@ def _shifted(field: Floats, down: float, right: float) -> Floats:
 
 
 def lit(
-    colour_HWC: Floats, shade_HW: Floats, height_HW: Floats, ceiling_HW: Floats, sun: Sun
+    colour_HWC: Floats,
+    shade_HW: Floats,
+    height_HW: Floats,
+    ceiling_HW: Floats,
+    owner_HW: NDArray[np.uint16],
+    sun: Sun,
 ) -> NDArray[np.uint16]:
     """Reflectance times light, in counts of `LIT_ONE`, (H, W, 4); strips keep memory small."""
     out = np.empty(colour_HWC.shape, dtype=np.uint16)
     ambient = sun.ambient_C
     for start in range(0, out.shape[0], 128):
         rows = slice(start, start + 128)
-        sunny = np.clip(1 - (ceiling_HW[rows] - height_HW[rows]) / np.float32(0.35), 0, 1)
+        # A crown is no wall: light reaches a little below its top.
+        above = ceiling_HW[rows] - height_HW[rows] - np.float32(0.9) * (owner_HW[rows] == PLANT)
+        sunny = np.clip(1 - above / np.float32(0.35), 0, 1)
         direct = (sunny * shade_HW[rows])[..., None]
         value = colour_HWC[rows] * (ambient + (1 - ambient) * direct)
         out[rows] = np.clip(value * np.float32(LIT_ONE), 1, 65535)

@@ -149,7 +149,10 @@ def _species(rng: np.random.Generator, mood: str) -> tuple[list[Floats], list[bo
         "winter": ("bare tree", "bare tree", "conifer", "dark leaf"),
         "autumn": ("autumn", "broadleaf", "bare tree", "conifer"),
     }[mood]
-    return [shade_of(rng, name, 0.2) for name in names], [name == "bare tree" for name in names]
+    bright = np.float32(rng.uniform(0.9, 1.7))
+    return [bright * shade_of(rng, name, 0.2) for name in names], [
+        name == "bare tree" for name in names
+    ]
 
 
 def season(rng: np.random.Generator) -> Season:
@@ -172,7 +175,10 @@ def season(rng: np.random.Generator) -> Season:
         second=earth if rng.random() < 0.6 else shade_of(rng, "dry grass"),
         earth=earth,
         road=shade_of(
-            rng, ("asphalt", "asphalt", "old asphalt", "concrete", "soil")[rng.integers(5)]
+            rng,
+            ("asphalt", "asphalt", "asphalt", "old asphalt", "old asphalt", "concrete", "soil")[
+                rng.integers(7)
+            ],
         ),
         pavement=shade_of(rng, ("concrete", "old asphalt", "gravel")[rng.integers(3)]),
         crowns_SC=np.stack(crowns),

@@ -113,7 +113,7 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
         roofs=sets[rng.integers(4)],
         pitch=float(rng.uniform(0.25, 0.85)),
         tree_density=float(
-            rng.choice([0.05, 0.2, 0.45, 0.8]) * (1.6 if kind == "wooded suburb" else 1)
+            rng.choice([0.08, 0.3, 0.7, 1.2]) * (1.6 if kind == "wooded suburb" else 1)
         ),
         lot_m=float(rng.uniform(6, 11)) if poor else lot,
         house_m=(float(13 * large), float(rng.uniform(7, 13)) if poor else float(9.5 * large)),
@@ -261,7 +261,9 @@ def paint_place(
     plant_all(canvas, plan.plants, rng, season, sun)
     cell_m = gsd_m / oversample
     ceiling = shadow_ceiling(canvas.height_HW, cell_m, sun)
-    surface = lit(canvas.colour_HWC, canvas.shade_HW, canvas.height_HW, ceiling, sun)
+    surface = lit(
+        canvas.colour_HWC, canvas.shade_HW, canvas.height_HW, ceiling, canvas.owner_HW, sun
+    )
     return Place(
         size_px, gsd_m, kind, sun,
         tuple(

@@ -37,11 +37,11 @@ class Sensor:
     """Counts for black."""
     gamma: float
     """1 for counts in proportion to light; below 1 a picture made for the screen."""
-    ceiling: float
-    """Largest count."""
+    white: float
+    """Reflectance at which the picture is saturated."""
 
 
-PLAIN = Sensor(0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, (4000.0,) * 4, (1.0,) * 4, 1.0, 65535.0)
+PLAIN = Sensor(0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, (4000.0,) * 4, (1.0,) * 4, 1.0, 4.0)
 """No air, no noise, no optics: for tests and for looking at geometry."""
 
 WORLDVIEW2 = Sensor(
@@ -55,7 +55,7 @@ WORLDVIEW2 = Sensor(
     (2600.0, 2500.0, 2300.0, 2000.0),
     (90.0, 70.0, 45.0, 30.0),
     1.0,
-    2047.0,
+    0.78,
 )
 """About what SpaceNet 4's counts look like."""
 
@@ -76,7 +76,7 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
         gain_B=_four(level * tint),
         offset_B=_four(rng.uniform(1, 200, 4)),
         gamma=float(rng.uniform(0.5, 0.95)) if screen else 1.0,
-        ceiling=float(level * rng.uniform(0.45, 1.0)) if screen else 65535.0,
+        white=float(rng.uniform(0.28, 1.0)) if screen else 4.0,
     )
 
 
@@ -164,9 +164,9 @@ def _grain(rng: np.random.Generator, shape: tuple[int, ...], native_px: float) -
 
 def counts(light_CHW: Floats, sensor: Sensor) -> NDArray[np.uint16]:
     """Light to uint16 counts; never 0, which means "no data"."""
-    light = np.clip(light_CHW, 0, 4)
+    light = np.clip(light_CHW, 0, sensor.white)
     if sensor.gamma != 1.0:
         light = light ** np.float32(sensor.gamma)
     gain = np.array(sensor.gain_B, dtype=np.float32)[:, None, None]
     offset = np.array(sensor.offset_B, dtype=np.float32)[:, None, None]
-    return np.clip(np.rint(light * gain + offset), 1, min(sensor.ceiling, 65535)).astype(np.uint16)
+    return np.clip(np.rint(light * gain + offset), 1, 65535).astype(np.uint16)
