@@ -191,6 +191,45 @@ def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) 
     )
 
 
+def narrow(m: Maker, block: Block) -> None:
+    """Old city lots: narrow deep houses a step apart, garages along an alley behind."""
+    rng, style = m.rng, m.style
+    m.lawn(block)
+    lot = rng.uniform(7.5, 12.5)
+    deep = min(rng.uniform(13, 22), block.size[1] * 0.36)
+    setback = rng.uniform(2, 6)
+    middle = (block.v0 + block.v1) / 2
+    if m.chance(0.8):
+        m.rect(Block(block.u0, block.u1, middle - 2, middle + 2), m.season.pavement, paved=True)
+    roof: RoofKind = style.roofs[rng.integers(len(style.roofs))]
+    garage = paint.roof_colour(rng, style.palette)
+    for side in (1, -1):
+        front = block.v0 if side == 1 else block.v1
+        for u in np.arange(block.u0 + lot / 2, block.u1 - lot / 2, lot).tolist():
+            m.lawn(Block(u - lot / 2, u + lot / 2, *sorted((front, middle - side * 3))))
+            if m.chance(0.07):
+                continue
+            wide = lot - rng.uniform(0.8, 3.0)
+            own = deep * rng.uniform(0.75, 1.15)
+            colour = paint.roof_colour(rng, style.palette)
+            eave = STOREY_M * max(1.0, rng.normal(style.storeys, 0.4))
+            own_roof = roof if m.chance(0.75) else style.roofs[rng.integers(len(style.roofs))]
+            at = front + side * (setback + own / 2 + rng.normal(0, 0.5))
+            m.building(
+                u, at, math.pi / 2, own, wide, m.pick("box", "box", "steps"), eave, own_roof, colour
+            )
+            if m.chance(0.7) and block.size[1] / 2 > setback + own + 13:
+                size = rng.uniform(5, 7.5), rng.uniform(4.5, 6.5)
+                tone = garage if m.chance(0.4) else paint.roof_colour(rng, style.palette)
+                kind: RoofKind = ("hip", "gable", "flat")[rng.integers(3)]
+                at = middle - side * (2.6 + size[0] / 2)
+                m.building(
+                    u + rng.uniform(-0.8, 0.8), at, math.pi / 2, *size, "box", 2.6, kind, tone
+                )
+    count = rng.poisson(style.tree_density * block.size[0] * block.size[1] / 130)
+    m.plan.scatter(rng, m.frame, block, count, style.species, (1.2, 4.5))
+
+
 def terraces(m: Maker, block: Block) -> None:
     """Attached houses in rows that share walls, yards behind."""
     rng, style = m.rng, m.style
@@ -508,6 +547,7 @@ def water(m: Maker, block: Block) -> None:
 
 FILLERS = {
     "houses": houses, "terraces": terraces, "slabs": slabs, "halls": halls, "warren": warren,
-    "perimeter": perimeter, "parking": parking, "field": field, "wood": wood, "park": park,
+    "perimeter": perimeter, "narrow": narrow,
+    "parking": parking, "field": field, "wood": wood, "park": park,
     "lot": lot, "water": water,
 }  # fmt: skip

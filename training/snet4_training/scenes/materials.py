@@ -106,7 +106,7 @@ def roof_colour(rng: np.random.Generator, palette: tuple[str, ...]) -> Floats:
         grey = rng.uniform(0.08, 0.5)
         return (grey * np.exp(rng.normal(0, 0.45, 4))).clip(0.03, 0.8).astype(np.float32)
     tone = shade_of(rng, palette[rng.integers(len(palette))], 0.27)
-    faded = rng.uniform(0, 0.5)
+    faded = rng.uniform(0, 0.85)
     return (tone * (1 - faded) + tone.mean() * faded).astype(np.float32)
 
 

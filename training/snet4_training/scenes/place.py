@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, float]] = {
         "slabs": 0.02,
         "lot": 0.01,
     },
+    "city lots": {"narrow": 0.82, "park": 0.05, "slabs": 0.05, "parking": 0.04, "perimeter": 0.04},
     "wooded suburb": {"houses": 0.6, "wood": 0.3, "park": 0.05, "water": 0.02, "lot": 0.03},
     "town": {
         "terraces": 0.6,
@@ -70,11 +71,13 @@ KINDS: dict[str, dict[str, float]] = {
 """Which fillers a kind of district uses, and how often."""
 
 _SHARES = {
-    "suburb": 0.26, "wooded suburb": 0.12, "town": 0.13, "apartments": 0.1, "centre": 0.06,
-    "industry": 0.09, "village": 0.08, "informal": 0.13, "country": 0.03,
+    "suburb": 0.22,
+    "city lots": 0.1, "wooded suburb": 0.12, "town": 0.1, "apartments": 0.1, "centre": 0.06,
+    "industry": 0.09, "village": 0.08, "informal": 0.1, "country": 0.03,
 }  # fmt: skip
 
 _BLOCKS_M = {
+    "city lots": (90, 200, 62, 92),
     "suburb": (90, 220, 48, 82), "wooded suburb": (100, 240, 60, 110), "town": (60, 140, 36, 62),
     "apartments": (90, 190, 70, 130), "centre": (60, 130, 40, 80), "industry": (120, 260, 70, 150),
     "village": (90, 220, 60, 140), "informal": (25, 70, 18, 45), "country": (120, 300, 100, 260),
@@ -109,7 +112,7 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
     large = rng.uniform(0.8, 1.45)
     lot = float(rng.uniform(13, 27)) if kind != "wooded suburb" else float(rng.uniform(20, 42))
     return Style(
-        palette=paint.ROOF_PALETTES[name],
+        palette=tuple(rng.choice(paint.ROOF_PALETTES[name], int(rng.integers(3, 9)))),
         roofs=sets[rng.integers(4)],
         pitch=float(rng.uniform(0.25, 0.85)),
         tree_density=float(
@@ -196,6 +199,7 @@ def _street(m: Maker, block: Block, lane_m: float, walk_m: float) -> None:
                 line = Block(mid - 0.12, mid + 0.12, road.v0 + lane_m, road.v1 - lane_m)
             m.rect(line, paint.shade_of(m.rng, "light roof"), paved=True)
         long = max(road.size)
+        _poles(m, road)
         for _ in range(m.rng.poisson(long / 70)):
             at = m.rng.uniform(0.1, 0.9)
             off = m.rng.choice([-0.28, 0.28]) * lane_m
@@ -203,6 +207,18 @@ def _street(m: Maker, block: Block, lane_m: float, walk_m: float) -> None:
                 m.car(road.u0 + at * long, (road.v0 + road.v1) / 2 + off, 0.0)
             else:
                 m.car((road.u0 + road.u1) / 2 + off, road.v0 + at * long, math.pi / 2)
+
+
+def _poles(m: Maker, road: Block) -> None:
+    """Lamp posts or power poles along a road: thin, but their shadows are long."""
+    if m.chance(0.5):
+        return
+    grey = paint.shade_of(m.rng, "old asphalt")
+    step = m.rng.uniform(22, 45)
+    along_u = road.size[0] > road.size[1]
+    for at in np.arange(step / 2, max(road.size), step).tolist():
+        u, v = (road.u0 + at, road.v1 + 0.8) if along_u else (road.u1 + 0.8, road.v0 + at)
+        m.box(u, v, 0.0, (0.5, 0.5, m.rng.uniform(6, 10)), grey)
 
 
 def make_place(

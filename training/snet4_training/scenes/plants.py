@@ -110,7 +110,7 @@ def park_all(canvas: Canvas, boxes: list[Box]) -> None:
         canvas.colour_HWC[cover.box][cells] = box.colour
         canvas.height_HW[cover.box][cells] = box.height_m
         canvas.owner_HW[cover.box][cells] = OBJECT
-        if box.length_m < 5.5:
+        if 3 < box.length_m < 5.5:
             for share, colour in ((0.55, box.colour * 0.5 + 0.02), (0.35, box.colour)):
                 cover = canvas.covered([ring(share)])
                 canvas.colour_HWC[cover.box][cover.mask_HW] = colour
