@@ -6,10 +6,12 @@ Array names end in their axes: H rows, W columns, N labels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import runs
 from snet4core.errors import UsageError
 from snet4core.windows import Window
 
@@ -44,40 +46,31 @@ class Labels:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """Foreground as horizontal runs of one label, in raster order; arrays of shape (R,)."""
-
-    row_R: NDArray[np.int64]
-    """Row of the run within the window."""
-    start_R: NDArray[np.int64]
-    """First column of the run within the window."""
-    stop_R: NDArray[np.int64]
-    """The column after its last one."""
-    label_R: NDArray[np.int32]
-    """Label of all its pixels, 1..count."""
+CHUNK_PX = 1 << 20
+"""Pixels that are painted at a time, which bounds the index arrays."""
 
 
-def runs(labels_HW: NDArray[np.int32]) -> Runs:
-    """Write a label image as runs: all later counts are over runs, which are far fewer.
-
-    >>> found = runs(np.array([[1, 1, 2], [0, 2, 2]], np.int32))
-    >>> list(zip(found.row_R, found.start_R, found.stop_R, found.label_R)) == [
-    ...     (0, 0, 2, 1), (0, 2, 3, 2), (1, 1, 3, 2)]
-    True
-    """
-    height, width = labels_HW.shape
-    # One background column at the right ends every run before the next row begins.
-    padded = np.zeros(height * (width + 1) + 1, np.int32)
-    padded[1:].reshape(height, width + 1)[:, :width] = labels_HW
-    changes = np.flatnonzero(padded[1:] != padded[:-1])
-    label = padded[changes + 1]
-    is_run = label != 0
-    start = changes[is_run]
-    # A run ends at the next change, whatever begins there.
-    stop = np.append(changes, changes[-1:])[1:][is_run] if changes.size else start
-    row, col = np.divmod(start, width + 1)
-    return Runs(row, col, col + (stop - start), label[is_run])
+def painted(
+    window: Window,
+    found: runs.Runs,
+    footprint_P: NDArray[np.uint8],
+    border_P: NDArray[np.uint8],
+) -> Labels:
+    """Labels from runs, given within the window, and the maps on their pixels, run after run."""
+    labels_HW = np.zeros(window.shape, np.int32)
+    footprint_HW, border_HW = np.zeros((2, *window.shape), np.uint8)
+    length_R = found.stop_R - found.start_R
+    pixels_before = np.concatenate([[0], np.cumsum(length_R)])
+    marks = np.arange(0, pixels_before[-1], CHUNK_PX)
+    bounds = [*np.searchsorted(pixels_before, marks).tolist(), length_R.size]
+    for a, b in pairwise(bounds):
+        first_R = found.row_R[a:b] * window.width + found.start_R[a:b]
+        flat = runs.positions(first_R, length_R[a:b])
+        of_chunk = slice(pixels_before[a], pixels_before[b])
+        labels_HW.ravel()[flat] = np.repeat(found.label_R[a:b], length_R[a:b])
+        footprint_HW.ravel()[flat] = footprint_P[of_chunk]
+        border_HW.ravel()[flat] = border_P[of_chunk]
+    return Labels(window, labels_HW, footprint_HW, border_HW, int(found.label_R.max(initial=0)))
 
 
 def areas(labels: Labels) -> NDArray[np.int64]:
@@ -88,7 +81,7 @@ def areas(labels: Labels) -> NDArray[np.int64]:
 
 def boxes(labels: Labels) -> NDArray[np.int64]:
     """Bounding boxes (row, col, row_stop, col_stop) within the window, shape (count, 4)."""
-    found = runs(labels.labels_HW)
+    found = runs.of_labels(labels.labels_HW)
     index = found.label_R - 1
     boxes_N4 = np.empty((labels.count, 4), np.int64)
     # Runs come in raster order, and of repeated indices the last assignment stays.
@@ -106,7 +99,7 @@ def anchors(labels: Labels) -> NDArray[np.int64]:
     No two labels of a raster share it, and no tiling changes it: it is the key by
     which footprints are ordered and numbered.
     """
-    found = runs(labels.labels_HW)
+    found = runs.of_labels(labels.labels_HW)
     anchors_N2 = np.empty((labels.count, 2), np.int64)
     anchors_N2[found.label_R[::-1] - 1, 0] = found.row_R[::-1] + labels.window.row
     anchors_N2[found.label_R[::-1] - 1, 1] = found.start_R[::-1] + labels.window.col
