@@ -24,6 +24,7 @@ from snet4core.errors import InputError, ModelError
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.outline import Outlines
+from snet4core.text import printable, storable
 
 Polygons = NDArray[np.object_]
 """(N,) shapely Polygons."""
@@ -38,32 +39,33 @@ class Calibration:
 
     A rising line through knots, fitted on validation data and kept in the model's card.
 
-    >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.2, 1.0))(np.array([0.25, 0.75]))
+    >>> Calibration(((0.0, 0.0), (0.5, 0.2), (1.0, 1.0)))(np.array([0.25, 0.75]))
     array([0.1, 0.6])
     """
 
-    raw: tuple[float, ...] = (0.0, 1.0)
-    """Mean probabilities, rising strictly."""
-    share: tuple[float, ...] = (0.0, 1.0)
-    """The share of true buildings at each of them, never falling, 0..1."""
+    knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+    """(mean probability, share of true buildings): the first rises, the second never falls."""
 
     def __post_init__(self) -> None:
-        raw, share = np.asarray(self.raw, float), np.asarray(self.share, float)
+        knots_K2 = np.asarray(self.knots, float)
         fits = (
-            len(raw) == len(share) >= 2
-            and bool(np.all(np.isfinite(raw)) and np.all(np.isfinite(share)))
-            and bool(np.all(np.diff(raw) > 0) and np.all(np.diff(share) >= 0))
-            and bool(share[0] >= 0 and share[-1] <= 1)
+            knots_K2.ndim == 2
+            and knots_K2.shape[1] == 2
+            and len(knots_K2) >= 2
+            and bool(np.isfinite(knots_K2).all())
+            and bool(np.all(np.diff(knots_K2[:, 0]) > 0) and np.all(np.diff(knots_K2[:, 1]) >= 0))
+            and bool(knots_K2[:, 1].min() >= 0 and knots_K2[:, 1].max() <= 1)
         )
         if not fits:
             raise ModelError(
-                f"The confidence knots {self.raw} -> {self.share} do not rise from 0 to 1; "
+                f"The confidence knots {self.knots} do not rise between 0 and 1; "
                 "calibrate the model again with `snet4 calibrate`."
             )
 
     def __call__(self, confidence_N: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean probabilities -> calibrated confidence, both 0..1."""
-        return np.interp(confidence_N, self.raw, self.share)
+        probability_K, share_K = np.asarray(self.knots, float).T
+        return np.asarray(np.interp(confidence_N, probability_K, share_K))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +140,11 @@ class Footprints:
             "azimuth_deg": look.azimuth_deg if look else None,
             "look": look.category if look else None,
             "look_source": look.source if look else None,
-            "model": self.source.model,
+            "model": storable(self.source.model) if self.source.model is not None else None,
         }
         return {
             "footprint_id": self.footprint_id_N.tolist(),
-            "scene": [self.source.scene] * count,
+            "scene": [storable(self.source.scene)] * count,
             "confidence": self.confidence_N.tolist(),
             "area_m2": self.area_m2_N.tolist(),
             **{name: [value] * count for name, value in shared.items()},
@@ -197,7 +199,8 @@ def footprints_of(
     area_m2_N = area_px_N * grid.pixel_area_m2(centres_N2)
     if not np.all(np.isfinite(area_m2_N)):
         raise InputError(
-            f"Scene {source.scene} has footprints without a place on Earth; check its CRS."
+            f"Scene {printable(source.scene)} has footprints without a place on Earth; "
+            "check its CRS."
         )
     kept = np.flatnonzero((area_m2_N >= min_area_m2) & (area_m2_N > 0))
     polygons_px_N = outlines.polygons_N[kept]

@@ -17,11 +17,11 @@ from typing import Any
 import fiona
 import numpy as np
 import shapely
-from fiona.errors import FionaError
 from rasterio.crs import CRS
 
 from snet4core.errors import OutputError
 from snet4core.footprints import FIELDS, Footprints, Polygons
+from snet4core.outputs import driver_errors
 
 LAYER = "footprints"
 """The layer's name; fixed, so that no scene's name reaches SQL."""
@@ -48,8 +48,9 @@ def write(
     path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
 ) -> int:
     """Write a new GeoPackage; returns the number of footprints."""
-    try:
+    with driver_errors("GeoPackage"):
         _lay_out(path, crs, description)
+    try:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             # The file is thrown away if anything fails, so it needs no journal meanwhile.
             database.execute("PRAGMA journal_mode = OFF")
@@ -58,8 +59,7 @@ def write(
             count = _fill(database, batches)
             _add_style(database)
             database.execute("COMMIT")
-            database.execute("PRAGMA journal_mode = DELETE")
-    except (sqlite3.Error, FionaError) as error:
+    except sqlite3.Error as error:
         raise OutputError(
             f"The GeoPackage could not be written ({str(error).lower()}); is the disk full?"
         ) from error

@@ -83,11 +83,12 @@ def write(
     """
     check(path, csv=csv, overwrite=overwrite)
     targets = (path,) if csv is None else (path, csv)
-    with outputs.replacing(*targets) as temporary:
+    facts = {printable(key): printable(value) for key, value in (description or {}).items()}
+    with outputs.replacing(*targets, overwrite=overwrite) as temporary:
         stream = _in_one_crs(batches, crs)
         if csv is not None:
             stream = csvform.tapped(temporary[1], stream)
-        return _WRITERS[path.suffix.lower()](temporary[0], stream, crs, description or {})
+        return _WRITERS[path.suffix.lower()](temporary[0], stream, crs, facts)
 
 
 def _in_one_crs(batches: Iterable[Footprints], crs: CRS) -> Iterator[Footprints]:

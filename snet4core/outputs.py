@@ -17,9 +17,10 @@ from pathlib import Path
 
 from snet4core.errors import OutputError, Snet4Error
 from snet4core.text import printable
+from snet4core.workfolder import PREFIX, work_folder
 
-_PREFIX = ".snet4-"
-"""Temporary folders begin so; a fixed, short name, because the target's may be at the limit."""
+_JOURNALS = ("-wal", "-journal")
+"""What SQLite keeps beside a database that is open or was left in the middle of a change."""
 
 
 def check(
@@ -33,6 +34,11 @@ def check(
 
     Call it before any work. `inputs` are files that must not be replaced.
     """
+    _check_target(path, overwrite, inputs)
+    _check_folder(path.parent, printable(path), needed_bytes)
+
+
+def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     name = printable(path)
     try:
         found = path.lstat()
@@ -42,7 +48,14 @@ def check(
         raise OutputError(f"{name} cannot be written ({_reason(error)}); choose another.") from None
     if found is not None:
         _check_existing(path, name, found, overwrite, inputs)
-    _check_folder(path.parent, name, needed_bytes)
+    for ending in _JOURNALS:
+        journal = path.with_name(path.name + ending)
+        # SQLite would play it back into the new file and destroy it.
+        if journal.is_file() and (ending == "-wal" or journal.stat().st_size):
+            raise OutputError(
+                f"{name} is open in another program or was left unfinished by one (there is a "
+                f"{printable(journal.name)}); close it there, or choose another name."
+            )
 
 
 def _check_existing(
@@ -66,7 +79,7 @@ def _check_folder(folder: Path, name: str, needed_bytes: int) -> None:
         raise OutputError(f"{name} cannot be written: there is no such folder; create it first.")
     try:
         # The only honest question: permissions, read-only mounts and quotas all answer.
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder):
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder):
             free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
         raise OutputError(
@@ -84,13 +97,14 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
+def replacing(*targets: Path, overwrite: bool = True) -> Iterator[tuple[Path, ...]]:
     """Temporary paths to write; moved to `targets` when the block ends without an exception.
 
     On any exception, Ctrl-C included, the targets stay as they were and nothing is left
-    beside them. The system's errors (a full disk) come out as `OutputError`.
+    beside them. The system's errors (a full disk) come out as `OutputError`; so does a
+    target that has come into the way meanwhile. The first target is moved last: where it
+    is new, the others are too.
 
-    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     target = Path(folder, "result.txt")
     ...     with replacing(target) as (temporary,):
@@ -100,11 +114,16 @@ def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
     """
     try:
         with ExitStack() as stack:
-            temporary = tuple(_temporary(stack, target) for target in targets)
+            # The driver may look at the extension, so that stays.
+            temporary = tuple(
+                stack.enter_context(work_folder(target.parent)) / f"result{target.suffix}"
+                for target in targets
+            )
             yield temporary
-            for path in temporary:
-                _to_disk(path)
             for path, target in zip(temporary, targets, strict=True):
+                _to_disk(path)
+                _check_target(target, overwrite)
+            for path, target in reversed(list(zip(temporary, targets, strict=True))):
                 path.replace(target)
             for folder in {target.parent for target in targets}:
                 _to_disk(folder)
@@ -117,12 +136,6 @@ def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
         ) from error
 
 
-def _temporary(stack: ExitStack, target: Path) -> Path:
-    folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=target.parent)
-    # The driver may look at the extension, so that stays.
-    return Path(stack.enter_context(folder), "result" + target.suffix)
-
-
 def _to_disk(path: Path) -> None:
     """Force a file's bytes, or a folder's list of names, out of the system's memory."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -130,3 +143,19 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def driver_errors(what: str) -> Iterator[None]:
+    """Around calls of a format's library alone: whatever it raises becomes `OutputError`.
+
+    GDAL's bindings have no common root for their errors.
+    """
+    try:
+        yield
+    except Snet4Error:
+        raise
+    except Exception as error:
+        raise OutputError(
+            f"The {what} could not be written ({printable(str(error))[:120]}); is the disk full?"
+        ) from error

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import fiona
 import numpy as np
 import shapely
-from fiona.errors import FionaError
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
+from shapely.geometry import shape
 
 from snet4core import csvread
 from snet4core.errors import InputError
@@ -22,6 +28,7 @@ from snet4core.text import printable
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
 """Formats that hold their features themselves; formats that point elsewhere are not read."""
 
+_DATABASES = (".gpkg", ".sqlite", ".db")
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _CONFIDENCE = ("confidence", "conf", "score")
 _IMAGE = "ImageId"
@@ -38,21 +45,63 @@ def read(path: Path, *, confidence: bool = True) -> Buildings:
 
 def _read_layer(path: Path, confidence: bool) -> Buildings:
     name = printable(path)
-    _no_unfinished_change(path, name)
+    options = {}
+    if path.suffix.lower() in _DATABASES:
+        _check_database(path, name)
+        # Also a database in WAL mode is read without leaving files beside it.
+        options["IMMUTABLE"] = "YES"
     try:
-        with fiona.open(path, allowed_drivers=list(DRIVERS)) as layer:
+        with (
+            _quiet_bindings(),
+            fiona.open(
+                path, layer=_layer_of(path, name), allowed_drivers=list(DRIVERS), **options
+            ) as layer,
+        ):
             crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
             features = [(f.geometry, dict(f.properties)) for f in layer]
-    except (FionaError, ValueError) as error:
+            expected = len(layer)
+    except InputError:
+        raise
+    except Exception as error:  # the bindings' errors have no common root
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
             "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb or .shp."
         ) from None
+    if len(features) != expected:
+        raise InputError(
+            f"{name} breaks off after {len(features)} of {expected} features; "
+            "it is damaged or incomplete, write it again."
+        )
     return _buildings(name, crs, features, confidence)
 
 
-def _no_unfinished_change(path: Path, name: str) -> None:
-    """A journal beside a database holds changes that are neither in it nor undone."""
+@contextmanager
+def _quiet_bindings() -> Iterator[None]:
+    """Fiona logs GDAL's messages as UTF-8; one that quotes a damaged name would be dumped
+    with a traceback on stderr by the interpreter, beside the error that we raise anyway."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _layer_of(path: Path, name: str) -> str:
+    """The layer to read: `footprints` if there is one, or else the only one."""
+    layers = [layer for layer in fiona.listlayers(path) if layer != "layer_styles"]
+    if len(layers) == 1:
+        return str(layers[0])
+    if "footprints" in layers:
+        return "footprints"
+    raise InputError(
+        f"{name} holds {len(layers)} layers ({printable(', '.join(layers))[:80]}); "
+        "export the one with the buildings into a file of its own."
+    )
+
+
+def _check_database(path: Path, name: str) -> None:
+    """A GeoPackage that was cut, damaged, or left in the middle of a change is refused."""
     for ending in ("-journal", "-wal"):
         journal = path.with_name(path.name + ending)
         if journal.exists() and journal.stat().st_size:
@@ -60,6 +109,14 @@ def _no_unfinished_change(path: Path, name: str) -> None:
                 f"{name} has an unfinished change beside it ({printable(journal.name)}); open and "
                 "close it once in the program that wrote it."
             )
+    try:
+        address = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as database:
+            [(answer,), *_] = database.execute("PRAGMA quick_check(1)")
+    except (sqlite3.Error, UnicodeError) as error:
+        answer = str(error)
+    if answer != "ok":
+        raise InputError(f"{name} is damaged ({printable(answer)[:80]}); take a fresh copy of it.")
 
 
 def _buildings(
@@ -89,7 +146,13 @@ def _buildings(
 def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | None, str]:
     if geometry is None:
         return None, "without a geometry"
-    polygon = shapely.force_2d(shapely.geometry.shape(geometry))
+    try:
+        polygon = shapely.force_2d(shape(geometry))
+    except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
+        raise InputError(
+            f"{name}, feature {row}: its geometry cannot be used ({printable(str(error))[:80]}); "
+            "convert it to plain polygons."
+        ) from None
     if polygon.is_empty:
         return None, "with an empty geometry"
     if shapely.get_type_id(polygon) not in _AREAS:

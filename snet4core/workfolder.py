@@ -1,0 +1,76 @@
+"""Temporary folders beside a target, which do not pile up even after kills.
+
+A process that is killed cannot clean up, so the next one does: a folder that nobody
+holds a lock on is swept. The lock ends with its process, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+PREFIX = ".snet4-"
+"""Fixed and short, because the target's own name may be as long as names can be."""
+
+_OURS = "result"
+"""All we write into such folders begins so; a folder with anything else is not ours."""
+
+
+_PATIENCE_S = 2.0
+"""How long to wait for another process that is making or sweeping folders here."""
+
+
+@contextmanager
+def work_folder(beside: Path) -> Iterator[Path]:
+    """A new folder in `beside`, removed at the end with all it holds. May raise `OSError`."""
+    with ExitStack() as stack:
+        # Under the lock of the place itself nobody sweeps a folder that is not locked yet.
+        with _locked(beside, _PATIENCE_S) as alone:
+            if alone:
+                _sweep(beside)
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.enter_context(_locked(folder))
+        yield folder
+
+
+def _sweep(beside: Path) -> None:
+    """Remove what killed processes left in `beside`."""
+    for folder in beside.glob(PREFIX + "*"):
+        with suppress(OSError), _locked(folder) as free:
+            if free and all(path.name.startswith(_OURS) for path in folder.iterdir()):
+                shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: Path, patience_s: float = 0.0) -> Iterator[bool]:
+    """Inside, True: the folder's lock is ours. Where the system has none: always False."""
+    if sys.platform == "win32":
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield _take(descriptor, patience_s)
+    finally:
+        os.close(descriptor)  # gives the lock back
+
+
+def _take(descriptor: int, patience_s: float) -> bool:
+    import fcntl
+
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= give_up:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
