@@ -153,13 +153,24 @@ def imaged(
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, ...], native_px: float) -> Floats:
-    """Noise that is as coarse as the native samples."""
-    noise = rng.standard_normal(shape, dtype=np.float32)
+    """Noise (bands, rows, cols) that is as coarse as the native samples.
+
+    The bands are windows, far apart, into one sheet of noise: four times cheaper.
+    """
+    bands, rows, cols = shape
+    sheet = rng.standard_normal(
+        (rows + 1 + 23 * (bands - 1), cols + 1 + 37 * (bands - 1)), np.float32
+    )
     if native_px > 1.3:
-        noise[:, 1:] += noise[:, :-1]
-        noise[:, :, 1:] += noise[:, :, :-1]
-        noise *= np.float32(0.6)
-    return noise
+        sheet[:, 1:] += sheet[:, :-1]
+        sheet[1:] += sheet[:-1]
+        sheet *= np.float32(0.6)
+    return np.stack(
+        [
+            sheet[1 + 23 * b : 1 + 23 * b + rows, 1 + 37 * b : 1 + 37 * b + cols]
+            for b in range(bands)
+        ]
+    )
 
 
 def counts(light_CHW: Floats, sensor: Sensor) -> NDArray[np.uint16]:
