@@ -96,21 +96,21 @@ def _missing(
     points, _ = dataset.gcps
     if transform is None and points:
         return InputError(
-            f"{location}: is placed by {len(points)} ground control points only; warp it first "
+            f"{location} is placed by {len(points)} ground control points only; warp it first "
             "with 'gdalwarp -t_srs CRS IN OUT'."
         )
     if transform is None and dataset.rpcs is not None:
         return InputError(
-            f"{location}: is placed by a sensor model (RPC) only; orthorectify it first with "
+            f"{location} is placed by a sensor model (RPC) only; orthorectify it first with "
             "'gdalwarp -rpc -t_srs CRS IN OUT', best with an elevation model."
         )
     if transform is None:
         return InputError(
-            f"{location}: has no transform, so nobody knows where its pixels lie; give it one with "
+            f"{location} has no transform, so nobody knows where its pixels lie; give it one with "
             "'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
         )
     return InputError(
-        f"{location}: has no CRS, so nobody knows where on Earth it lies; give it its own with "
+        f"{location} has no CRS, so nobody knows where on Earth it lies; give it its own with "
         "'gdal_translate -a_srs EPSG:NUMBER IN OUT'."
     )
 

@@ -14,7 +14,7 @@ import contextlib
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,47 +31,31 @@ from snet4core.bands import MODEL_BANDS, BandMap, FileBands, band_map
 from snet4core.errors import InputError, UsageError
 from snet4core.georeference import georeference
 from snet4core.grid import Grid
+from snet4core.nodata import NodataRule, nodata_rule
 from snet4core.resample import averaged, interpolated
+from snet4core.scene_inputs import SceneInput
 from snet4core.windows import Window
+from snet4core.working import WorkingScale, working_scale
 
-MOST_FINER, MOST_COARSER = 3, 128
-"""Finer than 3-fold invents detail; coarser than this, a pixel size is a mistake."""
+__all__ = [
+    "NodataRule",
+    "Scene",
+    "SceneReader",
+    "WorkingScale",
+    "describe",
+    "digest",
+    "open_scene",
+    "working_scale",
+]
 
 LARGEST_COUNT = 1e30
 """No sensor counts further; such numbers are fill values that nobody declared."""
 
+MOST_TAG_CHARS = 65536
+"""What stands in a tag beyond this is no look angle."""
+
 Counts = NDArray[np.generic]
 Valid = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class NodataRule:
-    """Which pixels are no ground. One that is NaN, inf or huge in any band never is."""
-
-    values: tuple[float | None, ...]
-    """Per model band, the value that means "no data" if ALL present bands have theirs."""
-    mask: bool
-    """Whether the file carries a mask or an alpha band; 0 there is no ground."""
-    says: str
-    """One sentence for the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkingScale:
-    """How scene pixels become working pixels."""
-
-    factor: int = 1
-    """k: how many scene pixels a working pixel is long, or the reverse if `finer`."""
-    finer: bool = False
-    """True: k x k working pixels lie in one scene pixel."""
-    gsd_m: float = 0.0
-    """Side of a working pixel on the ground, metres."""
-    warning: str | None = None
-    """Set when even the working pixels are unlike those of the training."""
-
-    def grid(self, native: Grid) -> Grid:
-        """The working grid over a scene's own grid."""
-        return native if self.factor == 1 else native.scaled(self.factor, finer=self.finer)
 
 
 @dataclass(frozen=True)
@@ -94,6 +78,8 @@ class Scene:
     """Of the file; 0 if remote."""
     modified_ns: int
     """Time of the file's last change; 0 if remote."""
+    stac_item: Path | None = None
+    """The STAC item that named it, if one did."""
     warnings: tuple[str, ...] = ()
     """What the user should know."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -115,47 +101,8 @@ class Scene:
         return Path(self.location).stem
 
 
-def working_scale(
-    gsd_m: float, trained_range_m: tuple[float, float], work_gsd_m: float
-) -> WorkingScale:
-    """The whole-number factor that brings pixels of `gsd_m` nearest to the model's own.
-
-    Inside the trained range nothing is resampled. InputError for pixels so small that
-    they must be a mistake.
-
-    >>> working_scale(0.5, (0.3, 1.0), 0.5).factor, working_scale(0.13, (0.3, 1.0), 0.5).factor
-    (1, 4)
-    >>> working_scale(2.0, (0.3, 1.0), 0.5)  # doctest: +ELLIPSIS
-    WorkingScale(factor=3, finer=True, gsd_m=0.666..., warning=None)
-    """
-    low_m, high_m = trained_range_m
-    if low_m * 0.98 <= gsd_m <= high_m * 1.02:
-        return WorkingScale(gsd_m=gsd_m)
-    if gsd_m < low_m:
-        ideal = work_gsd_m / gsd_m
-        if ideal > MOST_COARSER:
-            raise InputError(
-                f"A pixel measures {gsd_m:.3g} m, the model's {work_gsd_m:g} m; check the "
-                "transform and its units, or average the picture first."
-            )
-    else:
-        ideal = gsd_m / work_gsd_m
-    candidates = {max(1, math.floor(ideal)), math.ceil(ideal)}
-    finer = gsd_m > high_m
-    if finer:
-        candidates = {min(k, MOST_FINER) for k in candidates}
-    factor = min(sorted(candidates), key=lambda k: abs(math.log(ideal / k)))
-    got_m = gsd_m / factor if finer else gsd_m * factor
-    unlike = not low_m * 0.8 <= got_m <= high_m * 1.25
-    warning = (
-        f"A pixel measures {gsd_m:.3g} m, and the model was trained on {low_m:g} to {high_m:g} m; "
-        "expect poor footprints."
-    )
-    return WorkingScale(factor, finer and factor > 1, got_m, warning if unlike else None)
-
-
 def open_scene(
-    path: str | Path,
+    path: str | Path | SceneInput,
     *,
     bands: str | None = None,
     nodata: float | None = None,
@@ -168,18 +115,36 @@ def open_scene(
     that the file declares; NaN says that no value means "no data".
     InputError, naming the file and the remedy, for anything that cannot be used.
     """
+    model = tuple(model_bands)
+    scene = describe(
+        path,
+        lambda file: band_map(file, bands, model),
+        nodata=nodata,
+        allow_remote=allow_remote,
+    )
+    if "SNET4_MAPS" in scene.metadata:
+        raise InputError(
+            f"{scene.admitted.shown} holds maps that snet4 wrote, not a picture; "
+            "use 'snet4 polygonize'."
+        )
+    return scene
+
+
+def describe(
+    path: str | Path | SceneInput,
+    choose: Callable[[FileBands], BandMap],
+    *,
+    nodata: float | None = None,
+    allow_remote: bool = False,
+) -> Scene:
+    """`open_scene` for any kind of raster: `choose` says which of its bands are read."""
     admitted = rasterdoor.admit(path, allow_remote=allow_remote)
-    location = admitted.location
-    with rasterdoor.opened(admitted) as dataset:
-        rasterdoor.check_header(location, dataset)
-        metadata = _metadata(dataset)
-        if "SNET4_MAPS" in metadata:
-            raise InputError(
-                f"{location}: holds maps that snet4 wrote, not a picture; use 'snet4 polygonize'."
-            )
-        chosen = _band_map(location, dataset, bands, model_bands)
-        placed = georeference(location, dataset, admitted.path)
-        rule, nodata_warnings = _nodata_rule(location, dataset, chosen, nodata)
+    name = admitted.shown
+    with rasterdoor.opened(admitted) as dataset, rasterdoor.gdal_settings():
+        rasterdoor.check_header(name, dataset)
+        chosen = _chosen_bands(name, dataset, choose)
+        placed = georeference(name, dataset, admitted.path)
+        rule, nodata_warnings = nodata_rule(name, dataset, chosen, nodata)
         status = admitted.path.stat() if admitted.path else None
         return Scene(
             admitted=admitted,
@@ -190,8 +155,9 @@ def open_scene(
             block_shape=tuple(dataset.block_shapes[0]),
             size_bytes=status.st_size if status else 0,
             modified_ns=status.st_mtime_ns if status else 0,
+            stac_item=path.stac_item if isinstance(path, SceneInput) else None,
             warnings=(*_page_warnings(admitted), *placed.warnings, *nodata_warnings),
-            metadata=metadata,
+            metadata=_metadata(dataset),
         )
 
 
@@ -209,16 +175,15 @@ def digest(scene: Scene) -> str:
     return total.hexdigest()
 
 
-def _band_map(
-    location: str, dataset: rasterio.DatasetReader, option: str | None, model: Sequence[str]
+def _chosen_bands(
+    name: str, dataset: rasterio.DatasetReader, choose: Callable[[FileBands], BandMap]
 ) -> BandMap:
-    file_bands = FileBands(tuple(dataset.descriptions), _interpretations(dataset))
     try:
-        return band_map(file_bands, option, model)
+        return choose(FileBands(tuple(dataset.descriptions), _interpretations(dataset)))
     except UsageError as problem:
-        raise UsageError(f"{location}: {problem}") from problem
+        raise UsageError(f"{name}: {problem}") from problem
     except InputError as problem:
-        raise InputError(f"{location}: {problem}.") from problem
+        raise InputError(f"{name} {problem}.") from problem
 
 
 def _interpretations(dataset: rasterio.DatasetReader) -> tuple[str, ...]:
@@ -234,69 +199,14 @@ def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
     found: dict[str, str] = {}
     for domain in (None, "IMD", "IMAGERY"):
         tags = dataset.tags(ns=domain) if domain else dataset.tags()
-        found.update({name.upper(): value[:4096] for name, value in tags.items()})
+        found.update({name.upper(): value[:MOST_TAG_CHARS] for name, value in tags.items()})
     return found
 
 
 def _page_warnings(admitted: rasterdoor.Admitted) -> list[str]:
     if admitted.pages < 2:
         return []
-    return [f"{admitted.location}: holds {admitted.pages} pictures; only the first is used."]
-
-
-def _nodata_rule(
-    location: str, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
-) -> tuple[NodataRule, list[str]]:
-    """What is no ground: the option, else the file's word, else zero in all bands."""
-    present = [band for band in chosen.file_bands if band is not None]
-    flags = [dataset.mask_flag_enums[band - 1] for band in present]
-    internal = any(
-        rasterio.enums.MaskFlags.per_dataset in f and rasterio.enums.MaskFlags.alpha not in f
-        for f in flags
-    )
-    mask = internal or chosen.alpha_band is not None
-    masked = ", and what the file masks" if mask else ""
-    if option is not None:
-        if not _holds(dataset.dtypes[0], option):
-            raise UsageError(
-                f"{location}: --nodata {option:g} is no value of its type {dataset.dtypes[0]}; "
-                "give one that its pixels can have, or nan for none."
-            )
-        values = tuple(None if band is None else option for band in chosen.file_bands)
-        says = "No value" if math.isnan(option) else f"The value {option:g} in all bands"
-        return NodataRule(values, mask, f"{says} is no data (from --nodata){masked}."), []
-    declared = [None if b is None else dataset.nodatavals[b - 1] for b in chosen.file_bands]
-    told = {value for value in declared if value is not None}
-    usable = {value for value in told if _holds(dataset.dtypes[0], value)}
-    warnings = [
-        f"{location}: declares no-data {value:g}, which {dataset.dtypes[0]} cannot hold; ignored, "
-        "use --nodata to name the true value."
-        for value in sorted(told - usable)
-    ]
-    if usable:
-        values = tuple(v if v in usable else None for v in declared)
-        named = " or ".join(f"{value:g}" for value in sorted(usable))
-        return NodataRule(values, mask, f"The declared {named} in all bands is no data{masked}."), (
-            warnings
-        )
-    if mask:
-        return NodataRule(
-            (None,) * len(declared), True, "What the file masks is no data."
-        ), warnings
-    values = tuple(None if band is None else 0.0 for band in chosen.file_bands)
-    says = "The file declares no no-data value; pixels that are 0 in all bands are no data."
-    return NodataRule(values, False, says), warnings
-
-
-def _holds(dtype: str, value: float) -> bool:
-    """Whether a pixel of this type can have this value."""
-    kind = np.dtype(dtype)
-    if not math.isfinite(value):
-        return True  # Nothing, or what is never ground anyway.
-    if kind.kind == "f":
-        return abs(value) <= float(np.finfo(kind).max)
-    limits = np.iinfo(kind)
-    return value == int(value) and limits.min <= value <= limits.max
+    return [f"{admitted.shown} holds {admitted.pages} pictures; only the first is used."]
 
 
 class SceneReader:
@@ -392,18 +302,19 @@ class SceneReader:
         chosen = self.scene.bands
         wanted = list(chosen.read_bands)
         try:
-            planes_BHW = self._dataset.read(wanted, window=where)
-            if not self.scene.nodata.mask:
-                mask_HW = np.ones(inside.shape, dtype=np.bool_)
-            elif chosen.alpha_band is not None:
-                mask_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
-            else:
-                mask_HW = self._dataset.read_masks(wanted[0], window=where) != 0
+            with rasterdoor.gdal_settings():
+                planes_BHW = self._dataset.read(wanted, window=where)
+                if not self.scene.nodata.mask:
+                    mask_HW = np.ones(inside.shape, dtype=np.bool_)
+                elif chosen.alpha_band is not None:
+                    mask_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
+                else:
+                    mask_HW = self._dataset.read_masks(wanted[0], window=where) != 0
         except (RasterioError, OSError, ValueError) as problem:
             what = (
                 f"rows {inside.row} to {inside.row_stop}, columns {inside.col} to {inside.col_stop}"
             )
-            raise rasterdoor.read_problem(self.scene.location, problem, what) from problem
+            raise rasterdoor.read_problem(self.scene.admitted.shown, problem, what) from problem
         return dict(zip(wanted, planes_BHW, strict=True)), mask_HW
 
 
@@ -414,6 +325,6 @@ def _refuse_changed(scene: Scene) -> None:
     try:
         status = os.stat(scene.path)  # noqa: PTH116 - the error names the path below
     except OSError as problem:
-        raise InputError(f"{scene.location}: has gone; check the path.") from problem
+        raise InputError(f"{scene.admitted.shown} has gone; check the path.") from problem
     if (status.st_size, status.st_mtime_ns) != (scene.size_bytes, scene.modified_ns):
-        raise InputError(f"{scene.location}: changed while it was in use; run again.")
+        raise InputError(f"{scene.admitted.shown} changed while it was in use; run again.")

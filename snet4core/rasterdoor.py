@@ -28,6 +28,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from snet4core import tiffcheck
 from snet4core.errors import InputError
 from snet4core.sidecars import beside, read_text
+from snet4core.text import printable
 
 CACHE_BYTES = 256 * 2**20
 """GDAL's block cache must hold one row of windows; small caches decode everything twice.
@@ -91,11 +92,16 @@ class Admitted:
     """A file that may be opened, and how."""
 
     location: str
-    """Path or URL as given; this name appears in messages."""
+    """Path or URL as given."""
     driver: str | None
     """The one GDAL driver; None for a remote file, whose first bytes GDAL must fetch."""
     pages: int = 1
     """Pictures in the file; only the first is read."""
+
+    @property
+    def shown(self) -> str:
+        """The location as it may stand in a message, on one line."""
+        return printable(self.location)
 
     @property
     def path(self) -> Path | None:
@@ -112,18 +118,20 @@ def is_remote(location: str) -> bool:
     return bool(_REMOTE.match(location)) or location.startswith("/vsi")
 
 
-def admit(location: str | Path, *, allow_remote: bool = False) -> Admitted:
+def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Admitted:
     """Look at a file before GDAL does. InputError, naming the file, if it may not come in."""
     text = os.fspath(location)
     if is_remote(text):
         if not allow_remote:
             raise InputError(
-                f"{text}: is a URL or virtual path, and snet4 opens no connections by itself; "
-                "download it, or add --allow-remote."
+                f"{printable(text)} is a URL or virtual path, and snet4 opens no connections by "
+                "itself; download it, or add --allow-remote."
             )
         return Admitted(text, None)
     if "\0" in text:
-        raise InputError(f"{text!r}: a path cannot hold a NUL byte; check the list it came from.")
+        raise InputError(
+            f"{printable(text)}: a path cannot hold a NUL byte; check the list it came from."
+        )
     path = Path(text)
     head = _first_bytes(path)
     driver = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
@@ -134,7 +142,8 @@ def admit(location: str | Path, *, allow_remote: bool = False) -> Admitted:
         if what is None and path.suffix.lower() == ".hdr":
             what = "a header without pixels; give the data file beside it"
         raise InputError(
-            f"{text}: is {what or 'no raster that snet4 knows'}; give a picture as {ALLOWED}."
+            f"{printable(text)} is {what or 'no raster that snet4 knows'}; "
+            f"give a picture as {ALLOWED}."
         )
     return Admitted(text, driver, tiffcheck.check(path) if driver == "GTiff" else 1)
 
@@ -144,23 +153,29 @@ def _first_bytes(path: Path) -> bytes:
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
-            raise InputError(f"{path}: is a folder here, not a raster; give the files in it.")
+            raise InputError(
+                f"{printable(path)} is a folder here, not a raster; give the files in it."
+            )
         if not stat.S_ISREG(kind):
             raise InputError(
-                f"{path}: is a pipe or device, which cannot be read in windows; "
+                f"{printable(path)} is a pipe or device, which cannot be read in windows; "
                 "save it to a file first."
             )
         with path.open("rb") as file:
             head = file.read(512)
     except FileNotFoundError as problem:
-        raise InputError(f"{path}: does not exist; check the path.") from problem
+        raise InputError(f"{printable(path)} does not exist; check the path.") from problem
     except PermissionError as problem:
-        raise InputError(f"{path}: may not be read; ask for the right to read it.") from problem
+        raise InputError(
+            f"{printable(path)} may not be read; ask for the right to read it."
+        ) from problem
     except OSError as problem:
         why = problem.strerror or type(problem).__name__
-        raise InputError(f"{path}: cannot be opened ({why}); check the path.") from problem
+        raise InputError(
+            f"{printable(path)} cannot be opened ({why}); check the path."
+        ) from problem
     if not head:
-        raise InputError(f"{path}: is empty; copy or download it again.")
+        raise InputError(f"{printable(path)} is empty; copy or download it again.")
     return head
 
 
@@ -177,9 +192,12 @@ def _envi_header(path: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def gdal_settings() -> Iterator[None]:
-    """GDAL kept from looking left and right; for every opening and every read."""
-    with rasterio.Env(**_SETTINGS):
+def gdal_settings(**more: str) -> Iterator[None]:
+    """GDAL kept from looking left and right; around every opening and every read.
+
+    Kept short, because settings belong to a thread and end in reverse order.
+    """
+    with rasterio.Env(**{**_SETTINGS, **more}):
         yield
 
 
@@ -187,18 +205,19 @@ def gdal_settings() -> Iterator[None]:
 def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
     """The open dataset, full resolution, for one thread. InputError if GDAL refuses it."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(gdal_settings())
         name = stack.enter_context(_visible_name(admitted))
         options: dict[str, Any] = {"driver": admitted.driver} if admitted.driver else {}
         if admitted.driver in ("GTiff", "JP2OpenJPEG"):
             options["OVERVIEW_LEVEL"] = "NONE"
+        # ENVI finds its header by looking around, in a private folder with nothing else.
+        looks = {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"} if admitted.driver == "ENVI" else {}
         try:
-            with _opening, warnings.catch_warnings():
+            with gdal_settings(**looks), _opening, warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 dataset = rasterio.open(name, sharing=False, **options)
         except (RasterioError, ValueError, UnicodeError) as problem:
             raise InputError(
-                f"{admitted.location}: cannot be opened as a raster ({_short(problem)}); "
+                f"{admitted.shown} cannot be opened as a raster ({_short(problem)}); "
                 "check that the file is complete."
             ) from problem
         stack.enter_context(dataset)
@@ -211,7 +230,7 @@ def _check_allowed(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
     known = {driver for _, driver in _MAGIC} | {"COG"}
     if admitted.driver is None and dataset.driver not in known:
         raise InputError(
-            f"{admitted.location}: is of the format {dataset.driver}; give a picture as {ALLOWED}."
+            f"{admitted.shown} is of the format {dataset.driver}; give a picture as {ALLOWED}."
         )
 
 
@@ -237,15 +256,12 @@ def _visible_name(admitted: Admitted) -> Iterator[str]:
             link.symlink_to(absolute)
         except OSError as problem:
             raise InputError(
-                f"{admitted.location}: cannot be linked for reading ({problem.strerror}); "
+                f"{admitted.shown} cannot be linked for reading ({problem.strerror}); "
                 "convert it to GeoTIFF under a plain name."
             ) from problem
         if header is not None:
             text = read_text(header, 2**20)
             link.with_suffix(".hdr").write_text(text, encoding="utf-8")
-            with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"):
-                yield str(link)
-            return
         yield str(link)
 
 
@@ -262,23 +278,23 @@ def check_header(location: str, dataset: rasterio.DatasetReader) -> None:
     rows, cols, count = dataset.height, dataset.width, dataset.count
     if rows < 1 or cols < 1 or count < 1:
         raise InputError(
-            f"{location}: holds {rows} x {cols} pixels in {count} bands, no picture; "
+            f"{location} holds {rows} x {cols} pixels in {count} bands, no picture; "
             "check that it is the right file."
         )
     if rows * cols > MOST_PIXELS or count > MOST_BANDS:
         raise InputError(
-            f"{location}: claims {rows} x {cols} pixels in {count} bands, which cannot be true; "
+            f"{location} claims {rows} x {cols} pixels in {count} bands, which cannot be true; "
             "check that the file is complete."
         )
     if any(name.startswith("complex") for name in dataset.dtypes):
         raise InputError(
-            f"{location}: holds complex numbers ({dataset.dtypes[0]}), as radar does; "
+            f"{location} holds complex numbers ({dataset.dtypes[0]}), as radar does; "
             "give an optical picture."
         )
     types = sorted(set(dataset.dtypes))
     if len(types) > 1:
         raise InputError(
-            f"{location}: holds bands of different types ({', '.join(types)}); "
+            f"{location} holds bands of different types ({', '.join(types)}); "
             "write it again with one type."
         )
     block_rows, block_cols = dataset.block_shapes[0]
@@ -287,7 +303,7 @@ def check_header(location: str, dataset: rasterio.DatasetReader) -> None:
     block_bytes = block_rows * block_cols * item_bytes * together
     if block_bytes > MOST_BLOCK_BYTES:
         raise InputError(
-            f"{location}: is stored in blocks of {block_rows} x {block_cols} pixels "
+            f"{location} is stored in blocks of {block_rows} x {block_cols} pixels "
             f"({block_bytes / 2**20:.0f} MiB each), too large to read in windows; "
             "tile it with 'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE IN OUT'."
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from snet4core.errors import InputError
+from snet4core.text import printable
 
 LIMIT_BYTES = 16 * 2**20
 """No honest sidecar is larger; a Maxar XML with its ephemeris has about 2 MB."""
@@ -26,18 +27,20 @@ def read_bytes(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """The whole content of a plain file of at most `limit_bytes`; InputError otherwise."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path}: is not a plain file; give a file that can be read twice.")
+            raise InputError(
+                f"{printable(path)} is not a plain file; give a file that can be read twice."
+            )
         with path.open("rb") as file:
             content = file.read(limit_bytes + 1)
     except OSError as problem:
         why = problem.strerror or type(problem).__name__
-        raise InputError(f"{path}: cannot be read ({why}); check the path and its rights.") from (
-            problem
-        )
+        raise InputError(
+            f"{printable(path)} cannot be read ({why}); check the path and its rights."
+        ) from (problem)
     if len(content) > limit_bytes:
         raise InputError(
-            f"{path}: is larger than {limit_bytes // 2**20} MiB, too large for what it should be; "
-            "check that it is the right file."
+            f"{printable(path)} is larger than {limit_bytes // 2**20} MiB, too large for what it "
+            "should be; check that it is the right file."
         )
     return content
 
@@ -50,11 +53,11 @@ def read_text(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as problem:
         raise InputError(
-            f"{path}: is not text in UTF-8 (byte {problem.start}); save it as UTF-8."
+            f"{printable(path)} is not text in UTF-8 (byte {problem.start}); save it as UTF-8."
         ) from problem
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise InputError(f"{path}: line {line} holds a NUL byte; save it as plain text.")
+        raise InputError(f"{printable(path)}: line {line} holds a NUL byte; save it as plain text.")
     return text
 
 
@@ -69,14 +72,14 @@ class _Collector:
 
     def refuse(self, *_: object) -> None:
         raise InputError(
-            f"{self.path}: declares a document type, which such a file never needs and which may "
-            "name other files; remove the declaration."
+            f"{printable(self.path)} declares a document type, which such a file never needs and "
+            "which may name other files; remove the declaration."
         )
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.open_tags.append(tag.rpartition(":")[2])
         if len(self.open_tags) > _DEEPEST:
-            raise InputError(f"{self.path}: is nested too deeply for an honest XML file.")
+            raise InputError(f"{printable(self.path)} is nested too deeply for an honest XML file.")
         self.text.clear()
         for name, value in attributes.items():
             self.found.append(((*self.open_tags, f"@{name}"), value))
@@ -110,7 +113,9 @@ def xml_values(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
     except (expat.ExpatError, ValueError, LookupError) as problem:
         if isinstance(problem, InputError):
             raise
-        raise InputError(f"{path}: is not well-formed XML ({problem}); repair it.") from problem
+        raise InputError(
+            f"{printable(path)} is not well-formed XML ({problem}); repair it."
+        ) from problem
     yield from collector.found
 
 

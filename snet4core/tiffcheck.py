@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from snet4core.errors import InputError
+from snet4core.text import printable
 
 _TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4",
           16: "u8", 17: "i8", 18: "u8"}  # fmt: skip
@@ -66,7 +67,9 @@ def check(path: Path) -> int:
 
 
 def _damaged(path: Path, what: str) -> InputError:
-    return InputError(f"{path}: is damaged or incomplete: {what}; copy or download it again.")
+    return InputError(
+        f"{printable(path)} is damaged or incomplete: {what}; copy or download it again."
+    )
 
 
 def _exactly(file: BinaryIO, offset: int, length: int) -> bytes:

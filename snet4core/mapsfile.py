@@ -1,0 +1,252 @@
+"""Maps on disk: `--save-maps maps.tif`, read back by `snet4 polygonize`.
+
+A tiled GeoTIFF on the working grid: band 1 `footprint`, band 2 `border`, an internal mask
+for no data, and where the maps come from as tags. Maps from elsewhere are read too: one
+band, uint8 0..255 or floating-point 0..1; their border is 0 and their origin unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.windows import Window as RasterioWindow
+
+from snet4core import rasterdoor
+from snet4core.bands import BandMap, FileBands, band_map
+from snet4core.errors import InputError, Snet4Error
+from snet4core.grid import Grid
+from snet4core.look import Look
+from snet4core.maps import Maps
+from snet4core.outputs import driver_errors, replacing
+from snet4core.raster import Scene, SceneReader, describe
+from snet4core.settings import ShapeSettings, SplitSettings
+from snet4core.windows import Window, blocks
+
+FORMAT = "1"
+"""Raised when an older snet4 could misread the file."""
+
+BLOCK_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class MapsOrigin:
+    """Where maps come from, as far as it is known; all that footprints need to say so."""
+
+    scene: str = ""
+    """The scene's name."""
+    look: Look | None = None
+    """How tilted the scene was."""
+    model: str | None = None
+    """The model's name."""
+    model_digest: str | None = None
+    """sha256 of the model's weights."""
+    shapes: ShapeSettings | None = None
+    """The model's own settings for this look."""
+    confidence_knots: tuple[tuple[float, float], ...] | None = None
+    """The model's calibration of confidence."""
+    image_id: str | None = None
+    """ImageId in the SpaceNet form."""
+    native_shape: tuple[int, int] | None = None
+    """(rows, columns) of the scene as it was delivered."""
+    native_transform: tuple[float, ...] | None = None
+    """Its transform (a, b, c, d, e, f), in the CRS of the maps."""
+
+    def to_tags(self) -> dict[str, str]:
+        """As tags of a GeoTIFF: JSON with sorted keys."""
+        return {"SNET4_MAPS": FORMAT, "SNET4_ORIGIN": json.dumps(asdict(self), sort_keys=True)}
+
+    @staticmethod
+    def from_tags(tags: dict[str, str]) -> MapsOrigin:
+        """The reverse; tags that are absent give an unknown origin. ValueError if damaged."""
+        if "SNET4_ORIGIN" not in tags:
+            return MapsOrigin()
+        raw = json.loads(tags["SNET4_ORIGIN"])
+        if not isinstance(raw, dict) or not set(raw) <= {f.name for f in fields(MapsOrigin)}:
+            raise ValueError("its tags are not those of snet4")
+        look, shapes, knots = (raw.pop(n, None) for n in ("look", "shapes", "confidence_knots"))
+        shape, transform = (raw.pop(n, None) for n in ("native_shape", "native_transform"))
+        if shapes is not None:
+            shapes = ShapeSettings(**{**shapes, "split": SplitSettings(**shapes["split"])})
+        return MapsOrigin(
+            **raw,
+            look=Look(**look) if look is not None else None,
+            shapes=shapes,
+            confidence_knots=tuple((float(x), float(y)) for x, y in knots) if knots else None,
+            native_shape=(int(shape[0]), int(shape[1])) if shape else None,
+            native_transform=tuple(map(float, transform)) if transform else None,
+        )
+
+
+def saved(
+    maps: Iterable[Maps], path: Path, grid: Grid, origin: MapsOrigin, *, overwrite: bool = False
+) -> Iterator[Maps]:
+    """Pass the maps on as they come, in any order, and keep them in the file `path`.
+
+    The file has its name once the last window was taken; a stream that is not read to
+    its end leaves nothing. Windows that never came are no data in it. Where maps are not
+    valid, 0 is stored. OutputError if the place or the disk does not take it.
+    """
+    with (
+        replacing(path, overwrite=overwrite) as (unfinished,),
+        writing(unfinished, grid, origin) as write,
+    ):
+        for each in maps:
+            write(each)
+            yield each
+
+
+@contextmanager
+def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Maps], None]]:
+    """The function that stores one window in a new GeoTIFF at `path`."""
+    rows, cols = grid.shape
+    with driver_errors("maps file"), _settings():
+        dataset = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=rows,
+            width=cols,
+            count=2,
+            dtype="uint8",
+            crs=grid.crs,
+            transform=grid.transform,
+            tiled=True,
+            blockxsize=BLOCK_PX,
+            blockysize=BLOCK_PX,
+            interleave="band",
+            photometric="MINISBLACK",
+            compress="DEFLATE",
+            predictor=2,
+            sparse_ok=True,
+            bigtiff="IF_SAFER",
+        )
+        dataset.update_tags(**origin.to_tags())
+        dataset.set_band_description(1, "footprint")
+        dataset.set_band_description(2, "border")
+
+    def write(maps: Maps) -> None:
+        window = maps.window
+        where = RasterioWindow(window.col, window.row, window.width, window.height)
+        with driver_errors("maps file"), _settings():
+            for band, map_HW in enumerate((maps.footprint_HW, maps.border_HW), 1):
+                dataset.write(np.where(maps.valid_HW, map_HW, 0), band, window=where)
+            dataset.write_mask(maps.valid_HW, window=where)
+
+    try:
+        yield write
+    finally:
+        with driver_errors("maps file"), _settings():
+            dataset.close()  # GDAL writes what it still holds.
+
+
+def _settings() -> AbstractContextManager[None]:
+    return rasterdoor.gdal_settings(GDAL_TIFF_INTERNAL_MASK="YES")
+
+
+@dataclass(frozen=True)
+class MapsFile:
+    """A file of maps, described; `blocks` reads it."""
+
+    scene: Scene
+    """The file as a raster whose bands are `footprint` and `border`."""
+    origin: MapsOrigin
+    """What its tags say; empty for maps from elsewhere."""
+    full_scale: float
+    """The stored value that means probability 1: 255, or 1."""
+
+    @property
+    def grid(self) -> Grid:
+        """Shape, transform and CRS of the maps."""
+        return self.scene.grid
+
+    @property
+    def native(self) -> Grid | None:
+        """The grid of the scene as it was delivered, if the tags tell."""
+        origin = self.origin
+        if origin.native_shape is None or origin.native_transform is None:
+            return None
+        return Grid(origin.native_shape, Affine(*origin.native_transform), self.grid.crs)
+
+    def blocks(self, block_px: int) -> Iterator[Maps]:
+        """The maps in square blocks, row by row. InputError if pixels cannot be decoded."""
+        with SceneReader(self.scene) as reader:
+            for window in blocks(self.grid.shape, block_px):
+                yield self.read(reader, window)
+
+    def read(self, reader: SceneReader, window: Window) -> Maps:
+        """One window, of which every pixel lies in the raster."""
+        counts_BHW, valid_HW = reader.read(window)
+        footprint_HW, border_HW = (self._quantised(map_HW) for map_HW in counts_BHW)
+        return Maps(window, footprint_HW, border_HW, valid_HW)
+
+    def _quantised(self, map_HW: NDArray[Any]) -> NDArray[np.uint8]:
+        if self.full_scale == 255 and map_HW.dtype == np.uint8:
+            return map_HW
+        if map_HW.size and (map_HW.min() < 0 or map_HW.max() > self.full_scale):
+            raise InputError(
+                f"{self.scene.admitted.shown} holds {map_HW.min():g} to {map_HW.max():g}, but "
+                "probabilities run from 0 to 1; rescale them, or store 0..255 as uint8."
+            )
+        return np.rint(map_HW * (255.0 / self.full_scale)).astype(np.uint8)
+
+
+def open_maps(path: str | Path) -> MapsFile:
+    """Describe a file of maps; InputError with the remedy if it is not one."""
+    scene = describe(path, _maps_bands)
+    if "SNET4_MAPS" in scene.metadata:
+        return _own(scene)
+    if scene.nodata.assumed:
+        # In a picture all-zero means no data; in a map it means "certainly no building".
+        scene = replace(scene, nodata=replace(scene.nodata, values=(None, None)))
+    kind = np.dtype(scene.dtype)
+    if kind.kind != "f" and kind != np.uint8:
+        raise InputError(
+            f"{scene.admitted.shown} holds {scene.dtype}; maps are uint8 (0..255) or float (0..1)."
+        )
+    return MapsFile(scene, MapsOrigin(), 1.0 if kind.kind == "f" else _peak(scene))
+
+
+def _maps_bands(file: FileBands) -> BandMap:
+    """One band is the footprint map; of two, their descriptions say which is which."""
+    model = ("footprint", "border")
+    if file.count == 1:
+        return band_map(file, "footprint=1", model)
+    if file.descriptions != model:
+        raise InputError(
+            f"has {file.count} bands, not one map or the two that snet4 writes; give the band "
+            "of the footprints alone ('gdal_translate -b N IN OUT')"
+        )
+    return band_map(file, "1,2", model)
+
+
+def _own(scene: Scene) -> MapsFile:
+    name = scene.admitted.shown
+    if scene.metadata["SNET4_MAPS"] != FORMAT:
+        raise InputError(f"{name} was written by a newer snet4; upgrade to read it.")
+    try:
+        origin = MapsOrigin.from_tags(dict(scene.metadata))
+    except (ValueError, TypeError, KeyError, Snet4Error) as problem:
+        raise InputError(
+            f"{name}: its tags are damaged ({problem}); save the maps again."
+        ) from problem
+    if scene.dtype != "uint8" or scene.bands.file_bands != (1, 2):
+        raise InputError(f"{name} is not as snet4 writes maps; save them again.")
+    return MapsFile(scene, origin, 255.0)
+
+
+def _peak(scene: Scene) -> float:
+    """1 for a mask of 0 and 1, else 255. The whole file decides, so every block is read."""
+    with SceneReader(scene) as reader:
+        for window in blocks(scene.grid.shape, 2048):
+            if reader.read(window)[0].max(initial=0) > 1:
+                return 255.0
+    return 1.0

@@ -1,0 +1,222 @@
+"""What the user means by SCENE: files, quoted globs, folders, lists and STAC items.
+
+The result is sorted and free of duplicates, so that the same scenes give the same run
+however they were named. Nothing is opened here except lists and STAC items.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snet4core.errors import InputError
+from snet4core.rasterdoor import is_remote
+from snet4core.sidecars import read_text
+from snet4core.text import printable
+
+RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".j2k", ".j2c", ".img"})
+"""What is taken from a folder."""
+
+_PLACED_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dat", ".bsq", ".bil", ".bip"})
+"""Taken from a folder only with a sidecar that can place them: others are previews."""
+
+_LIST_BYTES = 64 * 2**20
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SceneInput:
+    """One scene to work on."""
+
+    location: str
+    """Path of the raster, or its URL."""
+    stac_item: Path | None = None
+    """The STAC item that named it, with its look angles."""
+
+    def __fspath__(self) -> str:
+        return self.location
+
+    def __str__(self) -> str:
+        return self.location
+
+
+def expand(arguments: Sequence[str | Path], *, allow_remote: bool = False) -> list[SceneInput]:
+    """All scenes that the arguments name, sorted, each once.
+
+    An argument is a raster file, a glob in quotes (`**` for any depth), a folder (searched
+    to any depth), `@list.txt` (one of these per line, relative to the list) or a STAC item.
+    InputError for one that names nothing, or a list or item that cannot be read.
+    """
+    found = [scene for given in arguments for scene in _one(os.fspath(given), allow_remote)]
+    unique: dict[str, SceneInput] = {}
+    for scene in sorted(found, key=lambda scene: (scene.location, scene.stac_item is None)):
+        remote = is_remote(scene.location)
+        unique.setdefault(scene.location if remote else os.path.realpath(scene.location), scene)
+    return sorted(unique.values(), key=lambda scene: scene.location)
+
+
+def _one(given: str, allow_remote: bool) -> Iterator[SceneInput]:
+    if given.startswith("@") and not Path(given).exists():
+        for number, line, base in _list_lines(Path(given[1:])):
+            try:
+                yield from _plain(line, allow_remote, base)
+            except InputError as problem:
+                raise InputError(f"{printable(given[1:])}: line {number}: {problem}") from problem
+        return
+    yield from _plain(given, allow_remote, None)
+
+
+def _plain(given: str, allow_remote: bool, base: Path | None) -> Iterator[SceneInput]:
+    """One argument that is no list; `base` is the folder of the list it stood in."""
+    if is_remote(given):
+        yield SceneInput(given)
+        return
+    if not given or "\0" in given:
+        raise InputError(f"{printable(given)!r} is no path; check the argument.")
+    path = base / given if base is not None else Path(given)
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as problem:  # A name too long for the file system, a loop of links.
+        raise InputError(
+            f"{printable(path)} cannot be looked up ({problem.strerror})."
+        ) from problem
+    if is_folder:
+        yield from _folder(path)
+    elif not exists and not path.is_symlink() and _GLOB.search(given):
+        yield from _glob(path)
+    elif path.suffix.lower() == ".json":
+        yield _stac(path, allow_remote)
+    else:
+        yield SceneInput(str(path))
+
+
+def _list_lines(path: Path) -> Iterator[tuple[int, str, Path]]:
+    """(line number, content, folder) of a list; blank lines and `# comments` are skipped."""
+    lines = read_text(path, _LIST_BYTES).splitlines()
+    entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    entries = [(number, line) for number, line in entries if line and line[:2] != "# "]
+    if not entries:
+        raise InputError(f"{printable(path)} lists no scene; write one path per line.")
+    for number, line in entries:
+        if line.startswith("@"):
+            raise InputError(f"{printable(path)}: line {number}: a list cannot name another list.")
+        yield number, line, path.parent
+
+
+def _folder(folder: Path) -> list[SceneInput]:
+    """Rasters below a folder. Links to folders are followed, each real folder once."""
+    seen: set[tuple[int, int]] = set()
+    found: list[SceneInput] = []
+    for where, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(where)  # noqa: PTH116 - os.walk hands out strings
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        names = set(files)
+        for name in sorted(names):
+            if not name.startswith(".") and _is_raster_name(name, names):
+                found.append(SceneInput(os.path.join(where, name)))  # noqa: PTH118
+    if not found:
+        raise InputError(
+            f"{printable(folder)} holds no raster (none of {', '.join(sorted(RASTER_SUFFIXES))}); "
+            "check the folder, or name the files."
+        )
+    return found
+
+
+def _is_raster_name(name: str, neighbours: set[str]) -> bool:
+    """By its extension; pictures without a place on Earth only with a sidecar that gives one."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a bare name, no path
+    low = suffix.lower()
+    if low in RASTER_SUFFIXES:
+        return True
+    if low not in _PLACED_SUFFIXES:
+        return False
+    world = f"{suffix[:2]}{suffix[-1]}w"
+    return bool(
+        {f"{name}.aux.xml", f"{stem}{world}", f"{stem}{suffix}w", f"{stem}.hdr"} & neighbours
+    )
+
+
+def _glob(pattern: Path) -> list[SceneInput]:
+    """Files that match; sidecars that match too are left out if any raster does.
+
+    pathlib's `**` does not follow links to folders, so loops end.
+    """
+    anchor = Path(pattern.anchor) if pattern.anchor else Path()
+    relative = str(pattern.relative_to(pattern.anchor)) if pattern.anchor else str(pattern)
+    try:
+        matches = [match for match in anchor.glob(relative) if match.is_file()]
+    except (ValueError, NotImplementedError, OSError, re.error) as problem:
+        raise InputError(
+            f"{printable(pattern)} is no usable pattern ({problem}); correct it."
+        ) from problem
+    rasters = [m for m in matches if m.suffix.lower() in RASTER_SUFFIXES]
+    if not matches:
+        raise InputError(
+            f"{printable(pattern)} matches no file; check the pattern, and keep it in quotes."
+        )
+    return [SceneInput(str(match)) for match in rasters or matches]
+
+
+def read_stac(path: Path) -> Mapping[str, Any]:
+    """A STAC item as plain values; InputError if it is not one."""
+    try:
+        item = json.loads(read_text(path))
+    except (ValueError, RecursionError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        raise InputError(
+            f"{printable(path)} is not JSON ({problem}); give a STAC item."
+        ) from problem
+    if not isinstance(item, dict) or not isinstance(item.get("assets"), dict):
+        raise InputError(
+            f"{printable(path)} is JSON but no STAC item (it has no assets); give the raster."
+        )
+    return item
+
+
+def _stac(path: Path, allow_remote: bool) -> SceneInput:
+    """The one raster that a STAC item is about."""
+    candidates = {
+        name: asset["href"]
+        for name, asset in read_stac(path)["assets"].items()
+        if isinstance(asset, dict) and isinstance(asset.get("href"), str) and _is_picture(asset)
+    }
+    data = {
+        name: href
+        for name, href in candidates.items()
+        if "data" in (read_stac(path)["assets"][name].get("roles") or [])
+    }
+    chosen = data or candidates
+    if len(chosen) != 1:
+        names = ", ".join(sorted(chosen)) or "none"
+        raise InputError(
+            f"{printable(path)}: one raster asset is needed, found {len(chosen)} ({names}); "
+            "give the raster itself."
+        )
+    (href,) = chosen.values()
+    if is_remote(href):
+        if not allow_remote:
+            raise InputError(
+                f"{printable(path)}: its raster is at {printable(href)}, and snet4 opens no "
+                "connections by itself; download it, or add --allow-remote."
+            )
+        return SceneInput(href, path)
+    return SceneInput(str(path.parent / href), path)
+
+
+def _is_picture(asset: Mapping[str, Any]) -> bool:
+    roles = asset.get("roles") or []
+    if not isinstance(roles, list) or {"thumbnail", "overview", "metadata"} & set(map(str, roles)):
+        return False
+    kind = str(asset.get("type", ""))
+    suffix = Path(asset["href"]).suffix.lower()
+    return kind.startswith(("image/tiff", "image/jp2")) or suffix in RASTER_SUFFIXES
