@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snet4core.csvform import COLUMNS
 from snet4core.errors import InputError
-from snet4core.score import Buildings
+from snet4core.score import Buildings, on_a_map
 from snet4core.text import cell_text, printable
 
 LONGEST_CELL = 1 << 24
@@ -76,18 +76,12 @@ def _buildings(
 
 
 def _text(path: Path, name: str) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{name} cannot be read ({(error.strerror or str(error)).lower()}); check the name."
-        ) from None
+    raw = path.read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(f"{name} is UTF-16 text; save it as UTF-8.")
-    for bad, what in ((b"\0", "holds a NUL byte and is no text"),):
-        if (place := raw.find(bad)) >= 0:
-            line = raw.count(b"\n", 0, place) + 1
-            raise InputError(f"{name}, line {line}: it {what}; save the table as UTF-8 CSV.")
+    if (place := raw.find(b"\0")) >= 0:
+        line = raw.count(b"\n", 0, place) + 1
+        raise InputError(f"{name}, line {line}: it holds a NUL byte; save the table as UTF-8 CSV.")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -157,11 +151,11 @@ def _polygons(wkt: list[str], lines: list[int], name: str) -> NDArray[np.object_
             f"({printable(wkt[first][:40])}); write POLYGON ((x y, ...)) or POLYGON EMPTY."
         )
     points_M2, owner_M = shapely.get_coordinates(polygons_N, return_index=True)
-    wild = owner_M[~np.isfinite(points_M2).all(axis=1)]
+    wild = owner_M[~on_a_map(points_M2).all(axis=1)]
     if len(wild):
         raise InputError(
-            f"{name}, line {lines[int(wild[0])]}: PolygonWKT_Pix has a coordinate that is no "
-            "finite number; correct it."
+            f"{name}, line {lines[int(wild[0])]}: PolygonWKT_Pix has a coordinate beyond "
+            "any image; correct it."
         )
     return polygons_N
 

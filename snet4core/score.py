@@ -51,6 +51,15 @@ _NEAR = 1e-6
 _COLLECT = re.compile(r"^(?:.*?_)?nadir(\d{1,2})(?:_catid_[0-9A-Za-z]+)?(?=_|$)")
 
 
+_FARTHEST = 1e12
+"""No pixel and no map unit is farther out; GEOS overflows long after it."""
+
+
+def on_a_map(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """True where a coordinate is a finite number of a size that can be meant."""
+    return np.asarray(np.abs(points) <= _FARTHEST)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Buildings:
     """Proposals or truth, as columns of one length N."""

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,13 @@ from shapely.geometry import shape
 
 from snet4core import csvread
 from snet4core.errors import InputError
-from snet4core.score import Buildings
+from snet4core.score import Buildings, on_a_map
 from snet4core.text import printable
 
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
 """Formats that hold their features themselves; formats that point elsewhere are not read."""
 
-_DATABASES = (".gpkg", ".sqlite", ".db")
+_CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _CONFIDENCE = ("confidence", "conf", "score")
 _IMAGE = "ImageId"
@@ -36,8 +36,15 @@ _IMAGE = "ImageId"
 
 def read(path: Path, *, confidence: bool = True) -> Buildings:
     """Read a SpaceNet table (.csv) or a layer's polygons. Raises `InputError`."""
-    if not path.exists():
-        raise InputError(f"{printable(path)} does not exist; check the name.")
+    try:
+        is_file = path.is_file()
+        with path.open("rb") if is_file else nullcontext():
+            pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"{printable(path)} cannot be read ({error}); check the name.") from None
+    if not is_file:
+        what = "is no file" if path.exists() else "does not exist"
+        raise InputError(f"{printable(path)} {what}; check the name.")
     if path.suffix.lower() in (".csv", ".txt"):
         return csvread.read(path, confidence=confidence)
     return _read_layer(path, confidence)
@@ -46,10 +53,12 @@ def read(path: Path, *, confidence: bool = True) -> Buildings:
 def _read_layer(path: Path, confidence: bool) -> Buildings:
     name = printable(path)
     options = {}
-    if path.suffix.lower() in _DATABASES:
+    if path.suffix.lower() == ".gpkg":
         _check_database(path, name)
         # Also a database in WAL mode is read without leaving files beside it.
         options["IMMUTABLE"] = "YES"
+    elif "json" in path.suffix.lower():
+        _check_utf8(path, name)
     try:
         with (
             _quiet_bindings(),
@@ -100,6 +109,18 @@ def _layer_of(path: Path, name: str) -> str:
     )
 
 
+def _check_utf8(path: Path, name: str) -> None:
+    """GeoJSON is UTF-8 by definition; GDAL would take other bytes for characters."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                raise InputError(
+                    f"{name}, line {number}: it is not UTF-8; save it as UTF-8."
+                ) from None
+
+
 def _check_database(path: Path, name: str) -> None:
     """A GeoPackage that was cut, damaged, or left in the middle of a change is refused."""
     for ending in ("-journal", "-wal"):
@@ -113,6 +134,8 @@ def _check_database(path: Path, name: str) -> None:
         address = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as database:
             [(answer,), *_] = database.execute("PRAGMA quick_check(1)")
+            for table in _CATALOGUE:  # whatever is no UTF-8 there is refused here
+                database.execute(f"SELECT * FROM {table}").fetchall()
     except (sqlite3.Error, UnicodeError) as error:
         answer = str(error)
     if answer != "ok":
@@ -157,8 +180,8 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
         return None, "with an empty geometry"
     if shapely.get_type_id(polygon) not in _AREAS:
         return None, "points or lines, not areas"
-    if not np.isfinite(shapely.get_coordinates(polygon)).all():
-        raise InputError(f"{name}, feature {row}: a coordinate is no finite number; correct it.")
+    if not on_a_map(shapely.get_coordinates(polygon)).all():
+        raise InputError(f"{name}, feature {row}: a coordinate lies beyond any map; correct it.")
     return polygon, ""
 
 
@@ -229,7 +252,7 @@ def _moved(table: Buildings, crs: CRS) -> Buildings:
         return np.column_stack(warp_points(table.crs, crs, points_N2[:, 0], points_N2[:, 1]))
 
     moved = np.asarray(shapely.transform(table.polygons_N, move), dtype=object)
-    if len(moved) and not np.isfinite(shapely.get_coordinates(moved)).all():
+    if len(moved) and not on_a_map(shapely.get_coordinates(moved)).all():
         raise InputError(
             f"{table.name} has coordinates that do not exist in its CRS; "
             "are latitude and longitude swapped?"
@@ -241,3 +264,17 @@ def _overlap(one: Buildings, other: Buildings) -> bool:
     return shapely.box(*shapely.total_bounds(one.polygons_N)).intersects(
         shapely.box(*shapely.total_bounds(other.polygons_N))
     )
+
+
+def area_in(path: Path, crs: CRS) -> shapely.Geometry:
+    """The union of a layer's polygons, in `crs`: an area of interest.
+
+    Raises `InputError` for a layer without polygons or without a CRS.
+    """
+    table = read(path, confidence=False)
+    if table.crs is None:
+        raise InputError(f"{printable(path)} names no CRS; assign it, or give --bounds.")
+    if not len(table):
+        raise InputError(f"{printable(path)} holds no polygons; give a layer that does.")
+    moved = table if table.crs == crs else _moved(table, crs)
+    return shapely.union_all(shapely.make_valid(moved.polygons_N))
