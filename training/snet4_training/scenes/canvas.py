@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +36,12 @@ class Canvas:
         row = int(np.floor((y_m - self.origin_m) * self.per_m))
         return row, int(np.floor((x_m - self.origin_m) * self.per_m))
 
-    def covered(self, rings: list[Ring]) -> Cover:
+    def covered(self, rings: Sequence[Ring]) -> Cover:
         """The cells whose centres lie inside the rings."""
         return covered(rings, self.per_m, self.origin_m, self.owner_HW.shape)
 
 
-Ring = tuple[Point, ...] | list[Point]
+Ring = tuple[Point, ...] | list[Point] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Cover:
 
 
 def covered(
-    rings: list[Ring], per_m: float, origin_m: float, shape: tuple[int, ...], rim: int = 0
+    rings: Sequence[Ring], per_m: float, origin_m: float, shape: tuple[int, ...], rim: int = 0
 ) -> Cover:
     """The cells whose centres lie inside rings given in metres, by the even-odd rule.
 

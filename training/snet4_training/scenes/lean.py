@@ -73,7 +73,7 @@ def seen(place: Place, off_nadir_deg: float, azimuth_deg: float, box: Box) -> Fl
     at -= (shift_r * width + shift_c).astype(np.int32)[level]
     surface = _crop(place.lit_HWC.view(np.uint64)[..., 0], wide)
     picture = np.ascontiguousarray(surface).reshape(-1)[at]
-    out = picture.view(np.uint16).reshape(box.rows, box.cols, 4).astype(np.float32)
+    out: Floats = picture.view(np.uint16).reshape(box.rows, box.cols, 4).astype(np.float32)
     out *= np.float32(1 / LIT_ONE)
     met = (steps * 100).astype(np.float32)[level]
     gap = height.reshape(-1)[at] - met
@@ -158,18 +158,20 @@ def _paint_sides(
     owner = np.ascontiguousarray(_crop(place.owner_HW, wide)).reshape(-1)[at]
     soft = owner >= OBJECT
     if soft.any():
-        dim = np.where(owner[soft] == PLANT, 0.72, 0.8).astype(np.float32)
         rise = met_cm[soft] / np.maximum(height.reshape(-1)[at[soft]], 1)
-        out_NC[side[soft]] *= (dim * (0.55 + 0.45 * rise))[:, None]
+        dim = 0.40 + 0.32 * rise
+        # Below its crown a tree is mostly shadow.
+        dim[(owner[soft] == PLANT) & (rise < 0.35)] = 0.25
+        out_NC[side[soft]] *= dim.astype(np.float32)[:, None]
     hard = (owner > 0) & ~soft
     if not hard.any():
         return
     at, met_cm, side, index = at[hard], met_cm[hard], side[hard], owner[hard].astype(np.intp) - 1
     facades, sun = place.facades, place.sun
     angle = facades.angle_N[index]
-    normal_r, normal_c = _outward(height, at, met_cm)
-    turn = np.arctan2(normal_r, normal_c) - angle
-    turn = np.round(turn / (math.pi / 2)) * (math.pi / 2) + angle
+    down, right = _outward(height, at, met_cm)
+    quarters = np.round((np.arctan2(down, right) - angle) / (math.pi / 2))
+    turn = quarters * (math.pi / 2) + angle
     nx, ny = np.cos(turn), np.sin(turn)
     east, south, up = sun.direction
     facing = np.clip(nx * east + ny * south, 0, None) / up

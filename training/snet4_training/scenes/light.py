@@ -53,7 +53,7 @@ def lit(
     """Reflectance times light, in counts of `LIT_ONE`, (H, W, 4); strips keep memory small."""
     out = np.empty(colour_HWC.shape, dtype=np.uint16)
     ambient = sun.ambient_C
-    for start in range(0, out.shape[0], 128):
+    for start in range(0, len(out), 128):
         rows = slice(start, start + 128)
         # A crown is no wall: light reaches a little below its top.
         above = ceiling_HW[rows] - height_HW[rows] - np.float32(0.9) * (owner_HW[rows] == PLANT)

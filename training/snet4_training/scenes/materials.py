@@ -71,20 +71,21 @@ ROOF_PALETTES: dict[str, tuple[str, ...]] = {
     "desert": ("tan roof", "orange tile", "light roof", "white roof", "grey roof", "brown roof"),
     "tin": ("tin", "rust", "blue metal", "light roof", "stained roof", "green metal", "red metal"),
     "nepal": (
-        "concrete roof", "concrete roof", "concrete roof", "stained roof", "stained roof", "grey roof",
-        "grey roof", "tin", "tin", "light roof", "blue metal", "red metal", "rust", "turquoise",
-        "tan roof", "red tile", "dark tile",
+        "concrete roof", "concrete roof", "concrete roof", "stained roof", "stained roof",
+        "grey roof", "grey roof", "tin", "tin", "light roof", "blue metal", "red metal", "rust",
+        "turquoise", "tan roof", "red tile", "dark tile",
     ),
     "dark": ("dark roof", "shingle", "dark tile", "brown roof"),
     "mixed": (
         "shingle", "grey roof", "dark roof", "white roof", "red tile", "orange tile", "brown roof",
-        "tan roof", "shingle", "grey roof", "light roof", "blue metal", "green metal", "tin", "rust", "red metal", "concrete roof",
+        "tan roof", "shingle", "grey roof", "light roof", "blue metal",
+        "green metal", "tin", "rust", "red metal", "concrete roof",
         "stained roof", "light roof",
     ),
 }  # fmt: skip
 FLAT_PALETTE = (
-    "white roof", "white roof", "light roof", "light roof", "grey roof", "concrete roof", "tan roof",
-    "stained roof", "shingle", "dark roof", "gravel", "blue metal", "tin",
+    "white roof", "white roof", "light roof", "light roof", "grey roof", "concrete roof",
+    "tan roof", "stained roof", "shingle", "dark roof", "gravel", "blue metal", "tin",
 )  # fmt: skip
 
 
@@ -97,29 +98,34 @@ def shade_of(rng: np.random.Generator, name: str, spread: float = 0.22) -> Float
     """One object's reflectance (4,): brightness and hue wander about the material's mean."""
     bright = np.exp(rng.normal(0.0, spread))
     hue = np.exp(rng.normal(0.0, spread * 0.18, 4))
-    return np.clip(base(name) * bright * hue, 0.008, 0.95).astype(np.float32)
+    tone: Floats = np.clip(base(name) * bright * hue, 0.008, 0.95).astype(np.float32)
+    return tone
 
 
 def roof_colour(rng: np.random.Generator, palette: tuple[str, ...]) -> Floats:
     """A roof's reflectance (4,); now and then any colour at all."""
     if rng.random() < 0.03:
         grey = rng.uniform(0.08, 0.5)
-        return (grey * np.exp(rng.normal(0, 0.45, 4))).clip(0.03, 0.8).astype(np.float32)
+        odd: Floats = (grey * np.exp(rng.normal(0, 0.45, 4))).clip(0.03, 0.8).astype(np.float32)
+        return odd
     tone = shade_of(rng, palette[rng.integers(len(palette))], 0.27)
     faded = rng.uniform(0, 0.85)
-    return (tone * (1 - faded) + tone.mean() * faded).astype(np.float32)
+    mixed: Floats = tone * np.float32(1 - faded) + np.float32(tone.mean() * faded)
+    return mixed
 
 
 def wall_colour(rng: np.random.Generator, roof: Floats) -> Floats:
     """A wall's reflectance (4,): plaster, brick, concrete, wood, or the roof's own colour."""
     draw = rng.random()
     if draw < 0.15:
-        return np.clip(roof * rng.uniform(0.6, 1.2), 0.02, 0.9).astype(np.float32)
+        same: Floats = np.clip(roof * np.float32(rng.uniform(0.6, 1.2)), 0.02, 0.9)
+        return same
     if draw < 0.35:
         return shade_of(rng, ("dark tile", "brown roof", "red tile", "soil")[rng.integers(4)], 0.2)
     grey = rng.uniform(0.14, 0.6)
     tint = np.array([0.86, 0.96, 1.03, 1.08]) ** rng.uniform(-0.3, 2.0)
-    return np.clip(grey * tint, 0.02, 0.9).astype(np.float32)
+    plaster: Floats = np.clip(grey * tint, 0.02, 0.9).astype(np.float32)
+    return plaster
 
 
 @dataclass(frozen=True, slots=True)

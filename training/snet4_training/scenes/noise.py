@@ -22,9 +22,10 @@ def _stretched(coarse: Floats, length: int, cell_px: float, rng: np.random.Gener
     """Rows of `coarse` interpolated (smoothstep) to `length` rows, from a random start."""
     at = (np.arange(length, dtype=np.float32) / np.float32(cell_px)) + np.float32(rng.random())
     low = at.astype(np.intp)
-    share = at - low
+    share: Floats = at - low.astype(np.float32)
     share = (share * share * (3 - 2 * share)).astype(np.float32)[:, None]
-    return coarse[low] * (1 - share) + coarse[low + 1] * share
+    out: Floats = coarse[low] * (1 - share) + coarse[low + 1] * share
+    return out
 
 
 def fractal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from shapely import affinity
@@ -10,8 +11,9 @@ from shapely.geometry import Polygon, box
 
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.canvas import Canvas, ground
-from snet4_training.scenes.districts import FILLERS, Maker, Style
+from snet4_training.scenes.districts import FILLERS
 from snet4_training.scenes.light import lit, shadow_ceiling
+from snet4_training.scenes.maker import Maker, Style
 from snet4_training.scenes.plan import Block, Frame, Plan
 from snet4_training.scenes.plants import park_all, plant_all
 from snet4_training.scenes.roofs import raise_structure
@@ -161,8 +163,8 @@ def make_plan(
     names = list(KINDS[kind])
     weights = np.array([KINDS[kind][name] for name in names])
     inner = (side_m / 2 + margin_m) * 1.0
-    for u0, u1 in zip(us, us[1:], strict=False):
-        for v0, v1 in zip(vs, vs[1:], strict=False):
+    for u0, u1 in pairwise(us):
+        for v0, v1 in pairwise(vs):
             x, y = frame.at((u0 + u1) / 2, (v0 + v1) / 2)
             far = max(abs(x - side_m / 2), abs(y - side_m / 2))
             if far > inner + max(u1 - u0, v1 - v0) * 0.7:
@@ -283,7 +285,7 @@ def paint_place(
     return Place(
         size_px, gsd_m, kind, sun,
         tuple(
-            Building(affinity.scale(one.outline, 1 / gsd_m, 1 / gsd_m, origin=(0, 0)), high, one.roof)
+            Building(_in_pixels(one.outline, gsd_m), high, one.roof)
             for one, high in zip(structures, heights, strict=True)
         ),
         oversample, MARGIN_PX, surface,
@@ -292,6 +294,10 @@ def paint_place(
         np.clip(ceiling * 100, -30000, 30000).astype(np.int16),
         _facades(rng, structures),
     )  # fmt: skip
+
+
+def _in_pixels(outline: Polygon, gsd_m: float) -> Polygon:
+    return affinity.scale(outline, 1 / gsd_m, 1 / gsd_m, origin=(0, 0))
 
 
 def _dust(canvas: Canvas, snow: float) -> None:

@@ -93,17 +93,7 @@ def _press(
 def park_all(canvas: Canvas, boxes: list[Box]) -> None:
     """Put cars, trucks and containers onto the ground, where no building stands."""
     for box in boxes:
-        c, s = np.cos(box.angle), np.sin(box.angle)
-        u, v = box.length_m / 2, box.width_m / 2
-
-        def ring(share: float, u: float = u, v: float = v, c: float = c, s: float = s, box: Box = box
-                 ) -> list[tuple[float, float]]:  # fmt: skip
-            return [
-                (box.x_m + a * c - b * s, box.y_m + a * s + b * c)
-                for a, b in ((-u * share, -v), (u * share, -v), (u * share, v), (-u * share, v))
-            ]
-
-        cover = canvas.covered([ring(1.0)])
+        cover = canvas.covered([box.corners()])
         cells = cover.mask_HW
         if not cells.any() or canvas.owner_HW[cover.box][cells].any():
             continue
@@ -112,5 +102,5 @@ def park_all(canvas: Canvas, boxes: list[Box]) -> None:
         canvas.owner_HW[cover.box][cells] = OBJECT
         if 3 < box.length_m < 5.5:
             for share, colour in ((0.55, box.colour * 0.5 + 0.02), (0.35, box.colour)):
-                cover = canvas.covered([ring(share)])
+                cover = canvas.covered([box.corners(share)])
                 canvas.colour_HWC[cover.box][cover.mask_HW] = colour

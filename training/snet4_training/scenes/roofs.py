@@ -43,26 +43,23 @@ def slope_light(height: Floats, cell_m: float, sun: Sun) -> Floats:
     down, right = np.gradient(height, np.float32(cell_m))
     east, south, up = sun.direction
     light = (up - east * right - south * down) / np.sqrt(1 + right * right + down * down)
-    return np.clip(light / up, 0, 3.5).astype(np.float32)
+    relative: Floats = np.clip(light / up, 0, 3.5).astype(np.float32)
+    return relative
 
 
 def raise_structure(
     canvas: Canvas, plan: Structure, owner: int, rng: np.random.Generator, sun: Sun, snow: float
 ) -> float:
     """Paint a building; returns its highest point in metres."""
-    rings = [list(plan.outline.exterior.coords)[:-1]]
-    rings += [list(hole.coords)[:-1] for hole in plan.outline.interiors]
+    rings = [np.asarray(plan.outline.exterior.coords)[:-1]]
+    rings += [np.asarray(hole.coords)[:-1] for hole in plan.outline.interiors]
     cover = covered(rings, canvas.per_m, canvas.origin_m, canvas.owner_HW.shape, rim=2)
     box, mask = cover.box, cover.mask_HW
     if not mask.any():
         return plan.eave_m
     cell_m = 1 / canvas.per_m
-    y = ((np.arange(box[0].start, box[0].stop, dtype=np.float32) + 0.5) * cell_m + canvas.origin_m)[
-        :, None
-    ]
-    x = ((np.arange(box[1].start, box[1].stop, dtype=np.float32) + 0.5) * cell_m + canvas.origin_m)[
-        None, :
-    ]
+    y = _centres(box[0], canvas)[:, None]
+    x = _centres(box[1], canvas)[None, :]
     colour, top, shade = _roof(plan, mask, x, y, cell_m, rng, sun)
     if snow and rng.random() < 0.8:
         colour += np.float32(snow * rng.uniform(0.3, 1.0)) * (paint.base("snow") - colour)
@@ -72,6 +69,12 @@ def raise_structure(
     canvas.owner_HW[box][mask] = owner
     canvas.paved_HW[box][mask] = True
     return float(top[mask].max())
+
+
+def _centres(cells: slice, canvas: Canvas) -> Floats:
+    """Coordinates of the cells' centres in metres."""
+    steps = np.arange(cells.start, cells.stop, dtype=np.float32) + np.float32(0.5)
+    return steps * np.float32(1 / canvas.per_m) + np.float32(canvas.origin_m)
 
 
 def _roof(
@@ -119,9 +122,9 @@ def _roof(
 
 def _seams(rng: np.random.Generator, run: Floats) -> Floats:
     """Sheets or shingle rows: fine stripes in logarithmic brightness."""
-    return np.float32(rng.uniform(0.02, 0.12)) * np.sin(
-        run * np.float32(2 * np.pi / rng.uniform(0.7, 3.5))
-    )
+    depth, step = np.float32(rng.uniform(0.02, 0.12)), np.float32(rng.uniform(0.7, 3.5))
+    stripes: Floats = depth * np.sin(run * (np.float32(2 * np.pi) / step))
+    return stripes
 
 
 def _panels(along: Floats, across: Floats, rng: np.random.Generator, colour: Floats) -> None:
@@ -189,4 +192,6 @@ def _spot(
 ) -> NDArray[np.bool_]:
     """A rectangle somewhere on the roof."""
     u, v = rng.uniform(-half_u, half_u), rng.uniform(-half_v, half_v)
-    return (np.abs(along - u) < rng.uniform(*long_m)) & (np.abs(across - v) < rng.uniform(*wide_m))
+    near = np.abs(along - u) < rng.uniform(*long_m)
+    spot: NDArray[np.bool_] = near & (np.abs(across - v) < rng.uniform(*wide_m))
+    return spot

@@ -99,8 +99,37 @@ _SKYLIGHT = np.array([0.20, 0.17, 0.145, 0.12], dtype=np.float32)
 def hazed(light_CHW: Floats, sensor: Sensor, off_nadir_deg: float) -> Floats:
     """The light after the way through the air, which a tilted view makes longer."""
     depth = sensor.haze * _AIR * np.float32(min(footprint_stretch(off_nadir_deg), 4.0))
-    through = np.exp(-depth)[:, None, None]
+    through: Floats = np.exp(-depth).astype(np.float32)[:, None, None]
     return light_CHW * through + _SKYLIGHT[:, None, None] * (1 - through)
+
+
+@dataclass(frozen=True, slots=True)
+class Waves:
+    """Squared spatial frequencies of a picture's spectrum, cycles per pixel."""
+
+    along: Floats
+    """In the direction of the look."""
+    across: Floats
+    size: tuple[int, int]
+    """Rows and columns that the spectrum stands for."""
+
+    def gaussian(self, along_px: float, across_px: float) -> Floats:
+        """What a blur with these spreads leaves of each wave."""
+        scale = -2 * math.pi**2
+        power = np.float32(scale * along_px**2) * self.along
+        out: Floats = np.exp(power + np.float32(scale * across_px**2) * self.across)
+        return out
+
+
+def _waves(rows: int, cols: int, azimuth_deg: float) -> Waves:
+    size = (fft.next_fast_len(rows + 16, real=True), fft.next_fast_len(cols + 16, real=True))
+    down = fft.fftfreq(size[0]).astype(np.float32)[:, None]
+    right = fft.rfftfreq(size[1]).astype(np.float32)[None, :]
+    c, s = (
+        np.float32(math.cos(math.radians(azimuth_deg))),
+        np.float32(math.sin(math.radians(azimuth_deg))),
+    )
+    return Waves((s * right - c * down) ** 2, (s * down + c * right) ** 2, size)
 
 
 def imaged(
@@ -108,48 +137,45 @@ def imaged(
 ) -> Floats:
     """What optics and sampling leave of a picture (4, H, W), noise included.
 
-    A native sample spreads over a Gaussian, longer along the look than across; the
-    sampling to the native grid and back to `gsd_m` is part of that spread. The colours
-    come coarser by `colour_blur` and are sharpened with the sharp band's detail.
+    A native sample spreads over a Gaussian, longer along the look than across; sampling
+    to the native grid and back to `gsd_m` is part of that spread. The colours come coarser
+    by `colour_blur` and are sharpened with the detail of the panchromatic mean.
     """
     native_px = native_gsd_m(off_nadir_deg) * sensor.gsd_scale / gsd_m
     stretch = math.sqrt(footprint_stretch(off_nadir_deg))
-    spread = sensor.blur * native_px
-    along, across = spread * stretch, spread / stretch
+    along, across = sensor.blur * native_px * stretch, sensor.blur * native_px / stretch
     _, rows, cols = light_CHW.shape
-    size = (fft.next_fast_len(rows + 16, real=True), fft.next_fast_len(cols + 16, real=True))
-    padded = np.pad(light_CHW, ((0, 0), (0, size[0] - rows), (0, size[1] - cols)), mode="symmetric")
-    fr = fft.fftfreq(size[0]).astype(np.float32)[:, None]
-    fc = fft.rfftfreq(size[1]).astype(np.float32)[None, :]
-    turn = math.radians(azimuth_deg)
-    fa = (-math.cos(turn) * fr + math.sin(turn) * fc) ** 2
-    fx = (math.sin(turn) * fr + math.cos(turn) * fc) ** 2
-    power = np.float32(-2 * math.pi**2) * (np.float32(along**2) * fa + np.float32(across**2) * fx)
-    sharp_mtf = np.exp(power)
+    waves = _waves(rows, cols, azimuth_deg)
+    beyond = ((0, 0), (0, waves.size[0] - rows), (0, waves.size[1] - cols))
+    padded = np.pad(light_CHW, beyond, mode="symmetric")
+    sharp_mtf = waves.gaussian(along, across)
     if sensor.halo:
-        rim = np.float32(-2 * math.pi**2 * (1.1 * native_px) ** 2) * (fr * fr + fc * fc)
-        sharp_mtf = sharp_mtf * (1 + np.float32(sensor.halo) * (1 - np.exp(rim)))
+        rim = waves.gaussian(1.1 * native_px, 1.1 * native_px)
+        sharp_mtf = sharp_mtf * (1 + np.float32(sensor.halo) * (1 - rim))
     rng = np.random.default_rng(sensor.seed)
-    noise = sensor.noise * min(1.0, 1.2 / native_px) * np.float32(light_CHW.mean())
+    noise = np.float32(sensor.noise * min(1.0, 1.2 / native_px) * float(light_CHW.mean()))
     if sensor.colour_blur <= 1.05:
-        spectrum = fft.rfft2(padded)
-        spectrum *= sharp_mtf
-        out = fft.irfft2(spectrum, s=size)[:, :rows, :cols]
-        return out + noise * _grain(rng, out.shape, native_px)
-    pan = padded.mean(axis=0)
-    pan_spectrum = fft.rfft2(pan)
-    coarse_mtf = np.exp(power * np.float32((sensor.colour_blur * 0.8) ** 2)) * np.exp(
-        np.float32(-2 * math.pi**2 * (0.3 * sensor.colour_blur * native_px) ** 2)
-        * (fr * fr + fc * fc)
+        sharp = _filtered(padded, sharp_mtf, waves)[:, :rows, :cols]
+        return sharp + noise * _grain(rng, light_CHW.shape, native_px)
+    pan = _filtered(padded.mean(axis=0), sharp_mtf, waves)[:rows, :cols]
+    pan = pan + np.float32(0.7) * noise * _grain(rng, (1, rows, cols), native_px)[0]
+    wider, samples = 0.8 * sensor.colour_blur, 0.3 * sensor.colour_blur * native_px
+    coarse_mtf = waves.gaussian(
+        math.hypot(wider * along, samples), math.hypot(wider * across, samples)
     )
-    spectrum = fft.rfft2(padded)
-    spectrum *= coarse_mtf
-    coarse = fft.irfft2(spectrum, s=size)[:, :rows, :cols]
-    sharp = fft.irfft2(pan_spectrum * sharp_mtf, s=size)[:rows, :cols]
-    sharp = sharp + 0.7 * noise * _grain(rng, (1, rows, cols), native_px)[0]
-    ratio = sharp / np.maximum(coarse.mean(axis=0), 1e-3)
-    out = coarse * np.clip(ratio, 0, 6)
-    return out + 0.5 * noise * _grain(rng, out.shape, 1.0)
+    coarse = _filtered(padded, coarse_mtf, waves)[:, :rows, :cols]
+    detail = np.clip(pan / np.maximum(coarse.mean(axis=0), np.float32(1e-3)), 0, 6)
+    out: Floats = coarse * detail
+    out += np.float32(0.5) * noise * _grain(rng, light_CHW.shape, 1.0)
+    return out
+
+
+def _filtered(picture: Floats, mtf: Floats, waves: Waves) -> Floats:
+    """The picture ([C,] H, W) with each wave weakened by `mtf`."""
+    spectrum = fft.rfft2(picture)
+    spectrum *= mtf
+    out: Floats = fft.irfft2(spectrum, s=waves.size)
+    return out
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, ...], native_px: float) -> Floats:
@@ -180,4 +206,5 @@ def counts(light_CHW: Floats, sensor: Sensor) -> NDArray[np.uint16]:
         light = light ** np.float32(sensor.gamma)
     gain = np.array(sensor.gain_B, dtype=np.float32)[:, None, None]
     offset = np.array(sensor.offset_B, dtype=np.float32)[:, None, None]
-    return np.clip(np.rint(light * gain + offset), 1, 65535).astype(np.uint16)
+    out: NDArray[np.uint16] = np.clip(np.rint(light * gain + offset), 1, 65535).astype(np.uint16)
+    return out

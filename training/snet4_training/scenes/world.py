@@ -22,6 +22,14 @@ BARE, PLANT, OBJECT = 0, 65535, 65534
 """Owners of surface cells that are no building: ground, vegetation, cars and the like."""
 
 
+def _corners(x_m: float, y_m: float, half_u: float, half_v: float, angle: float) -> list[Point]:
+    c, s = math.cos(angle), math.sin(angle)
+    return [
+        (x_m + a * c - b * s, y_m + a * s + b * c)
+        for a, b in ((-half_u, -half_v), (half_u, -half_v), (half_u, half_v), (-half_u, half_v))
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Wing:
     """A rectangle that a building is put together from; the roof follows its axes."""
@@ -37,12 +45,7 @@ class Wing:
 
     def corners(self) -> list[Point]:
         """Its four corners, metres."""
-        c, s = math.cos(self.angle), math.sin(self.angle)
-        u, v = self.half_u_m, self.half_v_m
-        return [
-            (self.x_m + a * c - b * s, self.y_m + a * s + b * c)
-            for a, b in ((-u, -v), (u, -v), (u, v), (-u, v))
-        ]
+        return _corners(self.x_m, self.y_m, self.half_u_m, self.half_v_m, self.angle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Box:
     height_m: float
     angle: float
     colour: Floats
+
+    def corners(self, share: float = 1.0) -> list[Point]:
+        """Its four corners, metres; of the middle `share` of its length."""
+        return _corners(self.x_m, self.y_m, share * self.length_m / 2, self.width_m / 2, self.angle)
 
 
 @dataclass(frozen=True, slots=True)

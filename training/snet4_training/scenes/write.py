@@ -12,9 +12,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.errors import OutputError, UsageError
-from snet4core.look import Look
-from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4_training.scenes.layout import (
     LAYOUTS,
     Layout,
@@ -33,6 +30,9 @@ from snet4_training.scenes.place import make_place, truth
 from snet4_training.scenes.render import render
 from snet4_training.scenes.sensor import WORLDVIEW2, Sensor
 from snet4_training.scenes.world import Building
+from snet4core.errors import OutputError, UsageError
+from snet4core.look import Look
+from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 GSD_M = 0.5
 _CORNER_M = (733601, 3720139)
@@ -184,10 +184,10 @@ def write_tile(job: Job) -> Written:
 def day_of(collect: Collect, seed: int) -> Sensor:
     """The satellite at one collect: the same air and gains over all tiles."""
     rng = np.random.default_rng([seed, int(collect.catalogue_id, 16) % 2**32, 1])
-    gain = tuple(float(v * np.exp(rng.normal(0, 0.08))) for v in WORLDVIEW2.gain_B)
+    blue, green, red, nir = (float(v * np.exp(rng.normal(0, 0.08))) for v in WORLDVIEW2.gain_B)
     return replace(
         WORLDVIEW2,
-        gain_B=gain,
+        gain_B=(blue, green, red, nir),
         haze=float(WORLDVIEW2.haze * np.exp(rng.normal(0, 0.3))),
         blur=float(rng.uniform(0.36, 0.52)),
         gsd_scale=collect.pan_gsd_m / native_gsd_m(collect.off_nadir_deg),

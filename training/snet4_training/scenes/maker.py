@@ -1,0 +1,110 @@
+"""The hands that plan a district: one place's style, and the ways to put things down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snet4_training.scenes import materials as paint
+from snet4_training.scenes.plan import Block, Frame, Plan
+from snet4_training.scenes.shapes import structure, wings
+from snet4_training.scenes.world import Box, Floats, RoofKind
+
+STOREY_M = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What the buildings and gardens of one place have in common."""
+
+    palette: tuple[str, ...]
+    roofs: tuple[RoofKind, ...]
+    pitch: float
+    tree_density: float
+    """Trees per 100 m2 of garden."""
+    lot_m: float
+    house_m: tuple[float, float]
+    """Typical length and width of a house."""
+    storeys: float
+    tidy: float
+    """1: everything stands square to the street; 0: anyhow."""
+    species: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Maker:
+    """The hands that plan: everything a filler needs."""
+
+    rng: np.random.Generator
+    plan: Plan
+    frame: Frame
+    season: paint.Season
+    style: Style
+
+    def chance(self, share: float) -> bool:
+        """True in that share of cases."""
+        return bool(self.rng.random() < share)
+
+    def pick(self, *names: str) -> str:
+        """One of the names."""
+        return names[self.rng.integers(len(names))]
+
+    def rect(self, block: Block, colour: Floats, **how: float | bool) -> None:
+        """Cover a rectangle of street coordinates."""
+        outline = self.frame.outline(block.u0, block.u1, block.v0, block.v1)
+        self.plan.patch(outline, colour, **how)  # type: ignore[arg-type]
+
+    def lawn(self, block: Block) -> None:
+        """Garden ground, each its own shade."""
+        colour = self.season.lawn * np.exp(self.rng.normal(0, 0.13))
+        if self.chance(0.2):
+            colour = self.season.earth * np.exp(self.rng.normal(0, 0.15))
+            self.rect(block, colour.astype(np.float32), rough=0.12, life=0.2)
+        else:
+            self.rect(block, colour.astype(np.float32), rough=0.14, life=1.0)
+
+    def building(
+        self,
+        u: float,
+        v: float,
+        turn: float,
+        length: float,
+        width: float,
+        kind: str,
+        eave_m: float,
+        roof: RoofKind,
+        colour: Floats,
+        wall: Floats | None = None,
+        pitch: float | None = None,
+    ) -> None:
+        """Put up a building at (u, v), turned against the street."""
+        x, y = self.frame.at(u, v)
+        angle = self.frame.heading(u, v) + turn
+        parts = wings(self.rng, x, y, angle, length, width, kind)
+        if wall is None:
+            wall = paint.wall_colour(self.rng, colour)
+        if pitch is None:
+            pitch = self.style.pitch * self.rng.uniform(0.7, 1.3)
+        deepest = max(min(length, width) / 2, 1.0)
+        pitch = min(pitch, self.rng.uniform(2.2, 4.5) / deepest)
+        made = structure(parts, eave_m, roof, 0.0 if roof == "flat" else pitch, colour, wall)
+        if made.outline.area >= 6:
+            self.plan.structures.append(made)
+
+    def box(
+        self, u: float, v: float, turn: float, size: tuple[float, float, float], c: Floats
+    ) -> None:
+        """Put down a car or the like: length, width, height in metres."""
+        x, y = self.frame.at(u, v)
+        angle = self.frame.heading(u, v) + turn
+        self.plan.boxes.append(Box(x, y, *size, angle, c))
+
+    def car(self, u: float, v: float, turn: float) -> None:
+        """A parked car, sometimes a van."""
+        grey = float(self.rng.choice([0.03, 0.06, 0.12, 0.25, 0.45, 0.7]))
+        colour = np.full(4, grey, dtype=np.float32)
+        if self.chance(0.3):
+            colour = colour * np.exp(self.rng.normal(0, 0.5, 4)).astype(np.float32)
+        length = self.rng.uniform(3.8, 5.2) if self.chance(0.9) else self.rng.uniform(6, 9)
+        self.box(u, v, turn, (length, 1.9, 1.5 if length < 5.5 else 2.6), colour)
