@@ -39,33 +39,32 @@ class Calibration:
 
     A rising line through knots, fitted on validation data and kept in the model's card.
 
-    >>> Calibration(((0.0, 0.0), (0.5, 0.2), (1.0, 1.0)))(np.array([0.25, 0.75]))
+    >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.2, 1.0))(np.array([0.25, 0.75]))
     array([0.1, 0.6])
     """
 
-    knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
-    """(mean probability, share of true buildings): the first rises, the second never falls."""
+    raw: tuple[float, ...] = (0.0, 1.0)
+    """Mean probabilities, rising strictly."""
+    share: tuple[float, ...] = (0.0, 1.0)
+    """The share of true buildings at each of them, never falling, 0..1."""
 
     def __post_init__(self) -> None:
-        knots_K2 = np.asarray(self.knots, float)
+        raw_K, share_K = np.asarray(self.raw, float), np.asarray(self.share, float)
         fits = (
-            knots_K2.ndim == 2
-            and knots_K2.shape[1] == 2
-            and len(knots_K2) >= 2
-            and bool(np.isfinite(knots_K2).all())
-            and bool(np.all(np.diff(knots_K2[:, 0]) > 0) and np.all(np.diff(knots_K2[:, 1]) >= 0))
-            and bool(knots_K2[:, 1].min() >= 0 and knots_K2[:, 1].max() <= 1)
+            len(raw_K) == len(share_K) >= 2
+            and bool(np.isfinite(raw_K).all() and np.isfinite(share_K).all())
+            and bool(np.all(np.diff(raw_K) > 0) and np.all(np.diff(share_K) >= 0))
+            and bool(share_K[0] >= 0 and share_K[-1] <= 1)
         )
         if not fits:
             raise ModelError(
-                f"The confidence knots {self.knots} do not rise between 0 and 1; "
+                f"The confidence knots {self.raw} -> {self.share} do not rise between 0 and 1; "
                 "calibrate the model again with `snet4 calibrate`."
             )
 
     def __call__(self, confidence_N: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean probabilities -> calibrated confidence, both 0..1."""
-        probability_K, share_K = np.asarray(self.knots, float).T
-        return np.asarray(np.interp(confidence_N, probability_K, share_K))
+        return np.asarray(np.interp(confidence_N, self.raw, self.share))
 
 
 @dataclass(frozen=True, slots=True)
