@@ -1,0 +1,144 @@
+"""What is changed at random before the network sees a chip.
+
+Only what leaves light and lean where they are: a part of the chip, tones, sharpness,
+noise, haze, missing bands, missing azimuth. Turning and scaling happened when the
+chip was cut, with the azimuth turned along; there are no flips here.
+Axes: B bands, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from snet4_training.pictures import CHIP_RANGE, Chip
+from snet4_training.recipe import AugmentRecipe
+from snet4core.look import Look, category_of
+from snet4core.radiometry import BandRange, normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the network is given for one chip."""
+
+    image_BHW: NDArray[np.float32]
+    """Normalised as at inference; 0 is unknown."""
+    targets_2HW: NDArray[np.uint8]
+    """Footprint and border, 0..255."""
+    valid_HW: NDArray[np.uint8]
+    """1 where the loss counts."""
+    told: Look
+    """The look as the network hears it."""
+    true: Look
+    """The look whose head answers."""
+
+
+def plain(chip: Chip, size_px: int, drop_nir: bool = False) -> Example:
+    """The middle of the chip exactly as inference would see it: for validation."""
+    start = (chip.valid_HW.shape[0] - size_px) // 2
+    window = slice(start, start + size_px), slice(start, start + size_px)
+    known = tuple(k and not (drop_nir and i == 3) for i, k in enumerate(chip.known))
+    valid_HW = chip.valid_HW[window]
+    ranges = tuple(CHIP_RANGE if k else None for k in known)
+    image_BHW = normalise(chip.counts_BHW[:, *window], valid_HW > 0, ranges)
+    return Example(image_BHW, chip.targets_2HW[:, *window], valid_HW, chip.look, chip.look)
+
+
+def augmented(
+    chip: Chip,
+    size_px: int,
+    bands: tuple[str, ...],
+    recipe: AugmentRecipe,
+    rng: np.random.Generator,
+) -> Example:
+    """A random part of the chip, changed at random."""
+    row, col = rng.integers(0, chip.valid_HW.shape[0] - size_px + 1, 2)
+    window = slice(row, row + size_px), slice(col, col + size_px)
+    valid_HW = chip.valid_HW[window].copy()
+    targets_2HW = chip.targets_2HW[:, *window]
+    counts_BHW = chip.counts_BHW[:, *window].astype(np.float32)
+    known = _known_bands(chip.known, bands, recipe, rng)
+    counts_BHW = _weather(counts_BHW, recipe, rng)
+    visible = [i for i, name in enumerate(bands) if name in ("blue", "green", "red") and known[i]]
+    if visible and rng.random() < recipe.grey:
+        counts_BHW[visible] = counts_BHW[visible].mean(axis=0)
+    if rng.random() < recipe.cutout:
+        _cut_out(valid_HW, rng)
+    image_BHW = normalise(counts_BHW, valid_HW > 0, _ranges(known, recipe, rng))
+    told = _told(chip.look, recipe, rng)
+    return Example(image_BHW, targets_2HW, valid_HW, told, chip.look)
+
+
+def _known_bands(
+    known: tuple[bool, ...], bands: tuple[str, ...], recipe: AugmentRecipe, rng: np.random.Generator
+) -> tuple[bool, ...]:
+    """Infrared is left out of some chips, so that RGB pictures are a trained state."""
+    drop = rng.random() < recipe.drop_nir
+    return tuple(k and not (drop and name == "nir") for k, name in zip(known, bands, strict=True))
+
+
+def _weather(
+    counts_BHW: NDArray[np.float32], recipe: AugmentRecipe, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Blur, tone curve, haze and noise, in the 8-bit counts of the chip."""
+    span = CHIP_RANGE.high - CHIP_RANGE.low
+    if rng.random() < recipe.blur:
+        sigma = rng.uniform(0.3, 1.5)
+        counts_BHW = np.stack([ndimage.gaussian_filter(band, sigma) for band in counts_BHW])
+    power = float(np.exp(rng.uniform(-recipe.gamma, recipe.gamma)))
+    share_BHW = np.maximum(counts_BHW, 0.0) * np.float32(1 / 255)
+    # The curve is bent above the dark end alone: black stays black.
+    counts_BHW = share_BHW ** np.float32(power) * np.float32(255)
+    if rng.random() < recipe.haze:
+        veil = rng.uniform(0.05, 0.35)
+        counts_BHW = counts_BHW * (1 - veil) + veil * (CHIP_RANGE.low + span * rng.uniform(0.5, 1))
+    if rng.random() < recipe.noise:
+        sigma = span * float(np.exp(rng.uniform(np.log(0.005), np.log(0.06))))
+        noise_BHW = rng.standard_normal(counts_BHW.shape, dtype=np.float32)
+        counts_BHW = counts_BHW + np.float32(sigma) * noise_BHW
+    return counts_BHW.astype(np.float32)
+
+
+def _ranges(
+    known: tuple[bool, ...], recipe: AugmentRecipe, rng: np.random.Generator
+) -> tuple[BandRange | None, ...]:
+    """The ends of each band's range, moved: mostly together, a little on their own.
+
+    Another scene has other bright and dark corners, so its percentiles fall elsewhere.
+    """
+    span = CHIP_RANGE.high - CHIP_RANGE.low
+    low, high = rng.uniform(-recipe.stretch, recipe.stretch, 2) * span
+    ranges: list[BandRange | None] = []
+    for is_known in known:
+        own_low, own_high = rng.normal(0.0, recipe.band_gain, 2) * span
+        low_end = CHIP_RANGE.low + low + 0.5 * own_low
+        high_end = CHIP_RANGE.high + high + own_high
+        ranges.append(BandRange(low_end, max(high_end, low_end + 0.3 * span)) if is_known else None)
+    return tuple(ranges)
+
+
+def _cut_out(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Take a rectangle out, as a cloud mask or the edge of a strip would."""
+    size = valid_HW.shape[0]
+    height, width = rng.integers(size // 16, size // 3, 2)
+    row, col = rng.integers(-height // 2, size - height // 2), rng.integers(0, size)
+    valid_HW[max(0, row) : row + height, col : col + width] = 0
+
+
+def _told(look: Look, recipe: AugmentRecipe, rng: np.random.Generator) -> Look:
+    """The look with a metadata's error on it; sometimes its azimuth is forgotten.
+
+    The error never moves a look into another category: the head stays the right one.
+    """
+    off_nadir_deg = abs(look.off_nadir_deg + rng.normal(0.0, recipe.angle_noise_deg))
+    if category_of(off_nadir_deg) != look.category:
+        off_nadir_deg = look.off_nadir_deg
+    azimuth_deg = look.azimuth_deg
+    if azimuth_deg is not None:
+        azimuth_deg = (azimuth_deg + rng.normal(0.0, 3.0)) % 360
+    if rng.random() < recipe.forget_azimuth:
+        azimuth_deg = None
+    return Look(off_nadir_deg, azimuth_deg, look.source)

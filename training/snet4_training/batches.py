@@ -1,0 +1,125 @@
+"""Batches for the network: a pure function of recipe, store and step.
+
+Which chips a step sees does not depend on the number of loader processes or on where
+a run was resumed. (While a store is still being filled, it depends on how far it is.)
+Axes: B batch, C bands, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from snet4_training.augment import Example, augmented
+from snet4_training.recipe import Recipe
+from snet4_training.sources import CATEGORY_CHIPS, sources
+from snet4_training.store import ChipStore
+from snet4core.errors import InputError
+from snet4core.look import CATEGORIES, Look
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step sees."""
+
+    images_BCHW: Tensor
+    """Normalised pictures, float32."""
+    looks_BL: Tensor
+    """`Look.features()` of what the network is told."""
+    targets_B2HW: Tensor
+    """Footprint and border, 0..1."""
+    valid_BHW: Tensor
+    """1 where the loss counts."""
+    looks: tuple[Look, ...]
+    """The true looks: they choose the head."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device, images with the channels last (faster convolutions)."""
+        return Batch(
+            self.images_BCHW.to(device, memory_format=torch.channels_last),
+            self.looks_BL.to(device),
+            self.targets_B2HW.to(device),
+            self.valid_BHW.to(device),
+            self.looks,
+        )
+
+
+def collate(examples: list[Example]) -> Batch:
+    """Examples of one size as a batch."""
+    return Batch(
+        torch.from_numpy(np.stack([one.image_BHW for one in examples])),
+        torch.tensor([one.told.features() for one in examples], dtype=torch.float32),
+        torch.from_numpy(np.stack([one.targets_2HW for one in examples])).float() / 255,
+        torch.from_numpy(np.stack([one.valid_HW for one in examples])).float(),
+        tuple(one.true for one in examples),
+    )
+
+
+class Steps(Dataset[Batch]):
+    """Step number -> its batch."""
+
+    REFRESH_S = 30.0
+    """How often a growing store is listed again."""
+
+    def __init__(self, recipe: Recipe, store: Path) -> None:
+        self.recipe = recipe
+        self.stores = {one.name: ChipStore(store / one.name) for one in sources(recipe)}
+        self._chunks: dict[str, list[int]] = {}
+        self._listed_at = -np.inf
+
+    def __len__(self) -> int:
+        return self.recipe.train.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        return collate([self._example(step, place) for place in range(self.recipe.train.batch)])
+
+    def _example(self, step: int, place: int) -> Example:
+        rng = np.random.default_rng([self.recipe.train.seed, step, place])
+        chunks = self._listed()
+        share = self.recipe.data.banepa_share
+        wanted = "banepa" if rng.random() < share else "scenes"
+        source = wanted if chunks.get(wanted) else next(name for name in chunks if chunks[name])
+        number = chunks[source][rng.integers(len(chunks[source]))]
+        # Every batch has as many chips of one category as of another: each head learns in
+        # every step, and their parts of the batch keep one size, which oneDNN rewards.
+        category = place % len(CATEGORIES)
+        index = category * CATEGORY_CHIPS + int(rng.integers(CATEGORY_CHIPS))
+        chip = self.stores[source].read(number, index)
+        recipe = self.recipe
+        return augmented(chip, recipe.data.chip_px, recipe.model.bands, recipe.augment, rng)
+
+    def _listed(self) -> dict[str, list[int]]:
+        if time.monotonic() - self._listed_at > self.REFRESH_S:
+            self._chunks = {name: store.chunks() for name, store in self.stores.items()}
+            self._listed_at = time.monotonic()
+            if not any(self._chunks.values()):
+                folder = next(iter(self.stores.values())).folder.parent
+                raise InputError(f"{folder}: no chips to train on; fill the store first.")
+        return self._chunks
+
+
+def batches(recipe: Recipe, store: Path, first_step: int) -> Iterator[Batch]:
+    """The batches of all steps from `first_step` on, prepared ahead by loader processes."""
+    steps = Steps(recipe, store)
+    loaders = recipe.train.loaders
+    yield from DataLoader(
+        steps,
+        batch_size=None,
+        sampler=range(first_step, recipe.train.steps),
+        num_workers=loaders,
+        prefetch_factor=6 if loaders else None,
+        persistent_workers=bool(loaders),
+        worker_init_fn=_one_thread if loaders else None,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """A loader that uses all cores would take them from the network."""
+    torch.set_num_threads(1)

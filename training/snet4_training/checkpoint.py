@@ -1,0 +1,77 @@
+"""A training run that can be stopped at any moment and goes on as if it had not been.
+
+One file with weights, their running average, the optimiser's memory and the step; it
+is written beside and renamed, so that it is always whole.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snet4core.errors import InputError
+
+
+@dataclass(slots=True)
+class State:
+    """All that changes during training."""
+
+    net: nn.Module
+    """The network that learns."""
+    average: dict[str, Tensor]
+    """Running average of its parameters and buffers: what is validated and exported."""
+    optimizer: torch.optim.Optimizer
+    """With its moments."""
+    step: int = 0
+    """Steps done."""
+    seconds: float = 0.0
+    """Time spent, over all resumed parts."""
+
+
+def update_average(state: State, keep: float) -> None:
+    """Move the running average towards the weights; faster at the beginning."""
+    keep = min(keep, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for name, value in state.net.state_dict().items():
+            if value.is_floating_point():
+                state.average[name].lerp_(value, 1 - keep)
+            else:
+                state.average[name].copy_(value)
+
+
+def write_checkpoint(path: Path, state: State, recipe: dict[str, Any]) -> None:
+    """Write the state to `path`, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    torch.save(
+        {
+            "net": state.net.state_dict(),
+            "average": state.average,
+            "optimizer": state.optimizer.state_dict(),
+            "step": state.step,
+            "seconds": state.seconds,
+            "recipe": recipe,
+        },
+        temporary,
+    )
+    temporary.replace(path)
+
+
+def read_checkpoint(path: Path, state: State) -> None:
+    """Put a checkpoint into `state`; raises `InputError` when it does not fit."""
+    try:
+        # weights_only: tensors and plain values; a checkpoint cannot run code either.
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        state.net.load_state_dict(saved["net"])
+        state.optimizer.load_state_dict(saved["optimizer"])
+        state.average = saved["average"]
+        state.step, state.seconds = int(saved["step"]), float(saved["seconds"])
+    except (OSError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as problem:
+        raise InputError(
+            f"{path}: the checkpoint cannot be resumed ({problem}); use the recipe it was "
+            "written with, or start again without --resume."
+        ) from problem

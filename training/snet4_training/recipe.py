@@ -1,0 +1,259 @@
+"""A recipe: everything that decides what a training run gives, in one TOML file.
+
+Frozen, checked at once, saved beside the weights. A misspelt key is an error. Single
+keys can be set from the command line: `--set train.steps=2000`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from snet4core.card import THREE_HEADS, Architecture
+from snet4core.errors import InputError, UsageError
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise UsageError(f"{name} is {value}; it must be above 0.")
+
+
+def _shares(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"{name} is {value}; it must be between 0 and 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecipe:
+    """Which network is trained."""
+
+    name: str = "default"
+    """Name on the model's card."""
+    encoder: str = "tu-regnetx_004"
+    """Encoder of segmentation-models-pytorch, trained from scratch."""
+    bands: tuple[str, ...] = ("blue", "green", "red", "nir")
+    """Input bands in order."""
+    heads: tuple[str, ...] = THREE_HEADS
+    """`any`; one per look category; or five, split by looking side."""
+    decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
+    """Width of the decoder, from coarse to fine."""
+    shared_decoder: bool = False
+    """One decoder for all heads."""
+    hears_look: bool = True
+    """Whether the decoders hear the angle and the azimuth."""
+
+    def architecture(self) -> Architecture:
+        """The network that these keys describe."""
+        return Architecture(
+            encoder=self.encoder,
+            bands=self.bands,
+            heads=self.heads,
+            decoder_channels=self.decoder_channels,
+            shared_decoder=self.shared_decoder,
+            hears_look=self.hears_look,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DataRecipe:
+    """Where the chips come from."""
+
+    store: str = "chips"
+    """Folder of prepared chips; relative to the run's folder unless absolute."""
+    chip_px: int = 256
+    """Side of what the network sees in training."""
+    spare_px: int = 64
+    """Prepared chips are this much larger; training takes a random part of them."""
+    gsd_m: float = 0.5
+    """Middle of the pixel sizes."""
+    gsd_range_m: tuple[float, float] = (0.3, 1.0)
+    """Smallest and largest pixel size."""
+    scene_chips: int = 6400
+    """How many chips are cut from rendered places."""
+    banepa: str = ""
+    """Folder with `train/`, `val/` and `buildings.geojson`; empty: rendered places alone."""
+    banepa_chips: int = 1600
+    """How many chips are cut from the leaned drone pictures."""
+    banepa_share: float = 0.28
+    """Share of the drone pictures in a batch."""
+    seed: int = 20000
+    """Seed of places, looks and cuts; seeds below 10000 are kept for tests and demos."""
+    validation_chips: int = 30
+    """Chips per look category and source that are never trained on."""
+
+    def __post_init__(self) -> None:
+        _positive(chip_px=self.chip_px, gsd_m=self.gsd_m, scene_chips=self.scene_chips)
+        _shares(banepa_share=self.banepa_share)
+        if self.chip_px % 32 or self.spare_px < 0:
+            raise UsageError(
+                f"chip_px is {self.chip_px} and spare_px {self.spare_px}; use a multiple of 32 "
+                "and a margin of 0 or more."
+            )
+        if self.seed < 10000:
+            raise UsageError(f"data.seed is {self.seed}; seeds below 10000 are kept for tests.")
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentRecipe:
+    """What is changed at random in every chip. Light and lean keep their direction."""
+
+    stretch: float = 0.15
+    """How far the ends of a band's range may move, as a share of the range."""
+    gamma: float = 0.25
+    """Tones are raised to a power of up to e to the plus or minus this."""
+    band_gain: float = 0.08
+    """Spread of each band's own gain."""
+    blur: float = 0.3
+    """Share of chips that are blurred."""
+    noise: float = 0.4
+    """Share of chips that get sensor noise."""
+    haze: float = 0.2
+    """Share of chips under haze."""
+    cutout: float = 0.15
+    """Share of chips with a rectangle taken out."""
+    drop_nir: float = 0.5
+    """Share of chips whose infrared is made unknown, as in an RGB picture."""
+    grey: float = 0.07
+    """Share of chips whose visible bands become their mean, as in a panchromatic picture."""
+    forget_azimuth: float = 0.2
+    """Share of looks whose azimuth is made unknown."""
+    angle_noise_deg: float = 1.0
+    """Spread of the error that is put on the angle told to the network."""
+
+    def __post_init__(self) -> None:
+        _shares(
+            blur=self.blur,
+            noise=self.noise,
+            haze=self.haze,
+            cutout=self.cutout,
+            drop_nir=self.drop_nir,
+            grey=self.grey,
+            forget_azimuth=self.forget_azimuth,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRecipe:
+    """How the network is trained."""
+
+    steps: int = 3000
+    """Batches until the end."""
+    minutes: float = 0.0
+    """Time until the end, 0 for none: the learning rate follows whichever is further on."""
+    batch: int = 12
+    """Chips per step."""
+    learning_rate: float = 1.5e-3
+    """Highest learning rate of AdamW."""
+    warmup_steps: int = 150
+    """Steps until the highest learning rate; from there it falls along a cosine to 1 %."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    border_weight: float = 0.5
+    """Weight of the border map's loss against the footprint map's."""
+    dice_weight: float = 1.0
+    """Weight of dice against binary cross-entropy."""
+    average: float = 0.998
+    """Share of the weights' running average that each step keeps."""
+    clip_norm: float = 5.0
+    """Longest gradient."""
+    bf16: bool = True
+    """Multiply in bfloat16."""
+    seed: int = 1
+    """Seed of the weights and of the order of chips."""
+    loaders: int = 1
+    """Processes that prepare batches."""
+    checkpoint_steps: int = 300
+    """Steps between two checkpoints."""
+    validate_steps: int = 1000
+    """Steps between two validations."""
+
+    def __post_init__(self) -> None:
+        _positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
+        _positive(checkpoint_steps=self.checkpoint_steps, validate_steps=self.validate_steps)
+        _shares(average=self.average)
+        if self.minutes < 0 or self.loaders < 0:
+            raise UsageError("train.minutes and train.loaders must be 0 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run."""
+
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    data: DataRecipe = field(default_factory=DataRecipe)
+    augment: AugmentRecipe = field(default_factory=AugmentRecipe)
+    train: TrainRecipe = field(default_factory=TrainRecipe)
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "model": ModelRecipe,
+    "data": DataRecipe,
+    "augment": AugmentRecipe,
+    "train": TrainRecipe,
+}
+
+_Section = TypeVar("_Section")
+
+
+def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe of a TOML file, with `section.key=value` changes (values as in TOML).
+
+    Raises `InputError` for a file that cannot be read, `UsageError` for unknown or
+    impossible values.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise InputError(f"{path}: the recipe cannot be read ({problem}).") from problem
+    for change in changes:
+        section, key, value = _change(change)
+        raw.setdefault(section, {})[key] = value
+    if unknown := set(raw) - set(_SECTIONS):
+        raise UsageError(
+            f"{path}: unknown section {', '.join(sorted(unknown))}; "
+            f"a recipe has {', '.join(_SECTIONS)}."
+        )
+    return Recipe(**{name: _section(kind, raw.get(name, {})) for name, kind in _SECTIONS.items()})
+
+
+def as_plain(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested dictionaries, for the log and the checkpoint."""
+    return asdict(recipe)
+
+
+def _change(text: str) -> tuple[str, str, Any]:
+    name, equals, value = text.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and key):
+        raise UsageError(f"--set {text}: write it as section.key=value, as in train.steps=2000.")
+    try:
+        return section, key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        # A bare word or path: a string without its quotes.
+        return section, key, value.strip()
+
+
+def _section(kind: type[_Section], raw: dict[str, Any]) -> _Section:
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    if unknown := set(raw) - set(known):
+        raise UsageError(
+            f"Unknown recipe key {', '.join(sorted(unknown))}; known are {', '.join(known)}."
+        )
+    defaults = kind()
+    values = {}
+    for name, value in raw.items():
+        expected = getattr(defaults, name)
+        given = tuple(value) if isinstance(value, list) else value
+        if isinstance(expected, float) and type(given) is int:
+            given = float(given)
+        if type(given) is not type(expected):
+            raise UsageError(
+                f"Recipe key {name} is {value!r}; it must be a {type(expected).__name__}."
+            )
+        values[name] = given
+    return kind(**values)

@@ -1,0 +1,233 @@
+"""Where chips come from: rendered places, and leaned drone pictures.
+
+`fill` writes every chunk of every source that is not there yet. A chunk depends on the
+recipe's seed, its source and its number alone, so that a store can be filled by any
+number of processes, stopped and continued.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from snet4_training.folder import mosaic
+from snet4_training.lean import leaned
+from snet4_training.pictures import Chip, Cut, Picture, cut_chip, stretched
+from snet4_training.recipe import Recipe
+from snet4_training.scenes import make_place, random_sensor, render, truth
+from snet4_training.store import ChipStore
+from snet4core.look import CATEGORIES, Category, Look
+from snet4core.progress import Progress, Silent, stop_if_cancelled
+
+CATEGORY_CHIPS = 8
+"""Chips of each look category in a chunk, category after category."""
+
+CHUNK_CHIPS = CATEGORY_CHIPS * len(CATEGORIES)
+"""Chips per chunk."""
+
+PLACE_PX, PLACE_GSD_M = 640, 0.5
+"""Side and pixel size of a rendered place."""
+
+_RENDERED = ("blue", "green", "red", "nir")
+"""Band order of `scenes.render`."""
+
+ANGLES_DEG: dict[Category, tuple[float, float]] = {
+    "nadir": (0.0, 25.9),
+    "off-nadir": (26.0, 40.9),
+    "very-off-nadir": (41.0, 55.0),
+}
+"""Looks are drawn evenly over these, so that each head gets a third of the chips."""
+
+VALIDATION = "validation"
+"""Folder in the store for what is never trained on."""
+
+VALIDATION_SEED = 9000
+"""Below 10000, so no recipe trains on these places."""
+
+_SOURCE_SEEDS = {"scenes": 1, "banepa": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kind of chips within a store."""
+
+    name: str
+    """Folder in the store."""
+    chunks: int
+    """How many chunks the recipe asks for."""
+    chips_of: Callable[[int], list[Chip]]
+    """Chunk number -> its chips."""
+
+
+def sources(recipe: Recipe) -> list[Source]:
+    """The sources that the recipe trains on."""
+    data = recipe.data
+    found = [
+        Source(
+            "scenes",
+            math.ceil(data.scene_chips / CHUNK_CHIPS),
+            lambda number: scene_chunk(recipe, data.seed, number),
+        ),
+        Source(
+            "banepa",
+            math.ceil(data.banepa_chips / CHUNK_CHIPS) if data.banepa else 0,
+            lambda number: banepa_chunk(recipe, data.seed, number, "train"),
+        ),
+    ]
+    return [source for source in found if source.chunks]
+
+
+def validation_sources(recipe: Recipe) -> list[Source]:
+    """The same from other places: seeds and a part of the town that training never sees."""
+    chunks = math.ceil(recipe.data.validation_chips * len(CATEGORIES) / CHUNK_CHIPS)
+    found = [
+        Source(
+            f"{VALIDATION}/scenes",
+            chunks,
+            lambda number: scene_chunk(recipe, VALIDATION_SEED, number),
+        ),
+        Source(
+            f"{VALIDATION}/banepa",
+            chunks if recipe.data.banepa else 0,
+            lambda number: banepa_chunk(recipe, VALIDATION_SEED, number, "val"),
+        ),
+    ]
+    return [source for source in found if source.chunks]
+
+
+def fill(
+    recipe: Recipe, store: Path, names: tuple[str, ...] = (), progress: Progress | None = None
+) -> None:
+    """Write the missing chunks of all sources (or of those named), a little of each in turn.
+
+    Validation comes first: without it nobody knows whether the rest is any good.
+    """
+    progress = progress or Silent()
+    every = [*validation_sources(recipe), *sources(recipe)]
+    chosen = [source for source in every if not names or source.name in names]
+    total = sum(source.chunks for source in chosen)
+    for done, (source, number) in enumerate(_in_turn(chosen)):
+        stop_if_cancelled(progress)
+        chips = ChipStore(store / source.name)
+        if not chips.path(number).exists():
+            chips.write(number, source.chips_of(number))
+        progress.step(done + 1, total, "chunks")
+
+
+def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
+    """Chunks in an order in which all sources grow in proportion."""
+    order = [
+        # A validation chunk counts as due at once.
+        (
+            0.0 if source.name.startswith(VALIDATION) else (number + 0.5) / source.chunks,
+            index,
+            number,
+        )
+        for index, source in enumerate(chosen)
+        for number in range(source.chunks)
+    ]
+    for _, index, number in sorted(order):
+        yield chosen[index], number
+
+
+def draw_look(category: Category, rng: np.random.Generator, source: str = "table") -> Look:
+    """A look of the category, from any side."""
+    return Look(rng.uniform(*ANGLES_DEG[category]), rng.uniform(0, 360), source)
+
+
+def draw_gsd_m(recipe: Recipe, rng: np.random.Generator) -> float:
+    """A pixel size: most near the middle, all of the range now and then."""
+    low, high = recipe.data.gsd_range_m
+    if rng.random() < 0.25:
+        return float(np.exp(rng.uniform(math.log(low), math.log(high))))
+    spread = float(np.exp(rng.normal(0.0, 0.2)))
+    return float(np.clip(recipe.data.gsd_m * spread, low, high))
+
+
+def draw_cut(
+    picture: Picture, gsd_m: float, size_px: int, rng: np.random.Generator, free: bool = False
+) -> Cut:
+    """A part of the picture at about `gsd_m`, mostly inside, turned a few degrees.
+
+    `free`: any turn and mirroring. Only for pictures from straight above: nothing leans,
+    and where the light came from differs from place to place anyway.
+    """
+    scale = gsd_m / picture.gsd_m
+    rows, cols = picture.valid_HW.shape
+    half = size_px * scale / 2
+
+    def centre(length: int) -> float:
+        # A chip larger than the picture stands in its middle, with nothing around it.
+        reach = min(0.9 * half, length / 2)
+        return float(rng.uniform(reach, length - reach))
+
+    turn_deg = rng.uniform(0, 360) if free else rng.uniform(-5, 5)
+    return Cut((centre(cols), centre(rows)), scale, turn_deg, free and rng.random() < 0.5)
+
+
+def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
+    """One rendered place from two looks of each category, four chips of each."""
+    rng = np.random.default_rng([seed, _SOURCE_SEEDS["scenes"], number])
+    size_px = recipe.data.chip_px + recipe.data.spare_px
+    place = make_place(rng, PLACE_PX, PLACE_GSD_M)
+    polygons = np.array([building.footprint for building in truth(place)], dtype=object)
+    chips: list[Chip] = []
+    for category in CATEGORIES:
+        for _ in range(2):
+            look = draw_look(category, rng)
+            counts_BHW = render(place, look, random_sensor(rng))
+            picture = Picture(
+                counts_BHW=counts_BHW[[_RENDERED.index(name) for name in recipe.model.bands]],
+                known=(True,) * len(recipe.model.bands),
+                valid_HW=np.ones(counts_BHW.shape[1:], dtype=bool),
+                polygons=polygons,
+                look=look,
+                gsd_m=PLACE_GSD_M,
+            )
+            bands_BHW = stretched(picture)
+            for _ in range(CATEGORY_CHIPS // 2):
+                cut = draw_cut(picture, draw_gsd_m(recipe, rng), size_px, rng)
+                chips.append(cut_chip(picture, bands_BHW, cut, size_px))
+    return chips
+
+
+@lru_cache(maxsize=2)
+def banepa_picture(folder: str, part: str, bands: tuple[str, ...]) -> Picture:
+    """All chips of one part (`train` or `val`) side by side at 0.26 m."""
+    rasters = sorted((Path(folder) / part).glob("*.tif"))
+    labels = Path(folder) / "buildings.geojson"
+    return mosaic(rasters, labels, bands, 2, Look(0.0, None, "table"))
+
+
+def draw_heights_m(picture: Picture, rng: np.random.Generator) -> np.ndarray:
+    """Heights of one to four storeys, alike within a picture."""
+    typical_m = rng.uniform(3.5, 9.0)
+    return np.clip(typical_m * np.exp(rng.normal(0, 0.3, len(picture.polygons))), 2.5, 14.0)
+
+
+def banepa_chunk(recipe: Recipe, seed: int, number: int, part: str) -> list[Chip]:
+    """The drone mosaic as it is, and leaned to two looks, one of each tilted category."""
+    rng = np.random.default_rng([seed, _SOURCE_SEEDS["banepa"], number])
+    size_px = recipe.data.chip_px + recipe.data.spare_px
+    flat = banepa_picture(recipe.data.banepa, part, recipe.model.bands)
+    chips: list[Chip] = []
+    for category in CATEGORIES:
+        # Half of the chips from straight above are as they were taken.
+        as_taken = category == "nadir" and number % 2 == 0
+        look = Look(rng.uniform(0, 8), None, "table") if as_taken else draw_look(category, rng)
+        if as_taken:
+            picture = Picture(
+                flat.counts_BHW, flat.known, flat.valid_HW, flat.polygons, look, flat.gsd_m
+            )
+        else:
+            picture = leaned(flat, draw_heights_m(flat, rng), look, rng)
+        bands_BHW = stretched(picture)
+        for _ in range(CATEGORY_CHIPS):
+            cut = draw_cut(picture, draw_gsd_m(recipe, rng), size_px, rng, free=as_taken)
+            chips.append(cut_chip(picture, bands_BHW, cut, size_px))
+    return chips

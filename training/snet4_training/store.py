@@ -1,0 +1,94 @@
+"""Prepared chips on disk, in chunks that are a pure function of recipe and number.
+
+A chunk is an array file (N, bands + 3, H, W) of uint8 - bands, footprint, border,
+valid - and a small JSON file with the looks. The JSON comes first and the array is
+renamed into place, so that a chunk that is listed is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from snet4_training.pictures import Chip
+from snet4core.errors import InputError
+from snet4core.look import Look
+
+
+@dataclass(frozen=True, slots=True)
+class ChipStore:
+    """One folder of chunks, all from one source."""
+
+    folder: Path
+    """Made when the first chunk is written."""
+
+    def path(self, number: int) -> Path:
+        """The array file of a chunk."""
+        return self.folder / f"{number:05d}.npy"
+
+    def chunks(self) -> list[int]:
+        """Numbers of the chunks that are complete, in order."""
+        return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npy"))
+
+    def write(self, number: int, chips: Sequence[Chip]) -> None:
+        """Store a chunk of chips of one size."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        layers = [
+            np.concatenate([chip.counts_BHW, chip.targets_2HW, chip.valid_HW[None]])
+            for chip in chips
+        ]
+        facts = [
+            {
+                "off_nadir_deg": chip.look.off_nadir_deg,
+                "azimuth_deg": chip.look.azimuth_deg,
+                "known": chip.known,
+                "gsd_m": chip.gsd_m,
+            }
+            for chip in chips
+        ]
+        path = self.path(number)
+        path.with_suffix(".json").write_text(json.dumps(facts))
+        # Named so that `chunks` does not see it.
+        temporary = path.with_name(f".{path.name}.part")
+        with temporary.open("wb") as file:
+            np.save(file, np.stack(layers))
+        temporary.replace(path)
+
+    def facts(self, number: int) -> list[dict[str, object]]:
+        """Look, known bands and pixel size of each chip of a chunk."""
+        try:
+            facts: list[dict[str, object]] = json.loads(
+                self.path(number).with_suffix(".json").read_text()
+            )
+        except (OSError, ValueError) as problem:
+            raise InputError(
+                f"{self.path(number)}: the chunk's JSON cannot be read ({problem}); delete both."
+            ) from problem
+        return facts
+
+    def read(self, number: int, index: int) -> Chip:
+        """One chip; only its own part of the file is read."""
+        try:
+            layers = np.load(self.path(number), mmap_mode="r")[index]
+        except (OSError, ValueError) as problem:
+            raise InputError(
+                f"{self.path(number)}: the chunk cannot be read ({problem}); delete it."
+            ) from problem
+        facts = self.facts(number)[index]
+        azimuth_deg = facts["azimuth_deg"]
+        return Chip(
+            counts_BHW=np.array(layers[:-3]),
+            targets_2HW=np.array(layers[-3:-1]),
+            valid_HW=np.array(layers[-1]),
+            known=tuple(facts["known"]),  # type: ignore[arg-type]  # a list in JSON
+            look=Look(
+                float(facts["off_nadir_deg"]),  # type: ignore[arg-type]
+                None if azimuth_deg is None else float(azimuth_deg),  # type: ignore[arg-type]
+                "table",
+            ),
+            gsd_m=float(facts["gsd_m"]),  # type: ignore[arg-type]
+        )

@@ -1,0 +1,71 @@
+"""What the network shall answer for a chip: the footprint map and the border map.
+
+Both are burned from polygons at sub-pixel quality: drawn three times finer and
+averaged, so that an edge pixel holds the share of it that is building, and a house
+does not move by half a pixel. Axes: H rows, W columns, S rows and columns drawn finer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+
+FINER = 3
+"""Drawn points per pixel side."""
+
+BORDER_PX = 1.5
+"""Half the width of the border that runs along every wall."""
+
+NEIGHBOUR_PX = 4.0
+"""Buildings nearer to each other than this get a wider border between them ..."""
+
+CONTACT_PX = 2.5
+"""... all that lies within this distance of both."""
+
+Polygons = NDArray[np.object_]
+"""shapely polygons in pixels: x = column, y = row, pixel edges at whole numbers."""
+
+
+def burn(polygons: Polygons, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Share of each pixel that the polygons cover: (H, W), 0..255.
+
+    >>> burn(np.array([shapely.box(0, 0, 1, 2)]), (2, 2)).tolist()
+    [[255, 0], [255, 0]]
+    """
+    solid = polygons[~shapely.is_empty(polygons)]
+    if solid.size == 0:
+        return np.zeros(shape, dtype=np.uint8)
+    drawn_SS = rasterize(
+        list(solid),
+        out_shape=(shape[0] * FINER, shape[1] * FINER),
+        transform=Affine.scale(1 / FINER),
+        dtype=np.uint8,
+    )
+    share_HW = drawn_SS.reshape(shape[0], FINER, shape[1], FINER).mean(axis=(1, 3))
+    whole_HW: NDArray[np.uint8] = np.rint(share_HW * 255).astype(np.uint8)
+    return whole_HW
+
+
+def border_zones(polygons: Polygons) -> Polygons:
+    """The areas that count as border: along every wall, and between near neighbours.
+
+    Without the second, the seeds of two houses that share a wall would touch.
+    """
+    walls = shapely.buffer(shapely.boundary(polygons), BORDER_PX, quad_segs=2)
+    one, other = shapely.STRtree(polygons).query(
+        polygons, predicate="dwithin", distance=NEIGHBOUR_PX
+    )
+    one, other = one[one < other], other[one < other]
+    grown = shapely.buffer(polygons, CONTACT_PX, quad_segs=2)
+    between = shapely.intersection(grown[one], grown[other])
+    return np.concatenate([walls, between])
+
+
+def targets(polygons: Polygons, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Footprint and border map of the polygons: (2, H, W), 0..255."""
+    if polygons.size == 0:
+        return np.zeros((2, *shape), dtype=np.uint8)
+    return np.stack([burn(polygons, shape), burn(border_zones(polygons), shape)])
