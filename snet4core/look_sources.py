@@ -1,0 +1,134 @@
+"""Where a look angle stands: options, table, STAC, vendor metadata, file name.
+
+Each source gives a `Sighting`; the first that knows the off-nadir angle decides, the
+others are compared with it, and more than 2 degrees apart is worth a warning. Azimuth
+here always runs from the satellite to the ground, clockwise from north.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from snet4core.errors import InputError, LookError
+from snet4core.look import Look
+from snet4core.look_names import sighting_in_name
+from snet4core.look_table import sighting_in_table
+from snet4core.look_vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
+from snet4core.raster import Scene
+from snet4core.sighting import Sighting
+from snet4core.text import printable
+
+AGREE_DEG = 2.0
+"""Vendors round, and angles vary along a strip; beyond this, one source is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookFound:
+    """A scene's look and what the user should know about it."""
+
+    look: Look
+    """The first source's off-nadir angle, with the first fitting azimuth."""
+    warnings: tuple[str, ...] = ()
+    """Sources that disagree, and sources that could not be read."""
+
+
+def find_look(
+    scene: Scene,
+    *,
+    off_nadir_deg: float | None = None,
+    azimuth_deg: float | None = None,
+    table: Path | None = None,
+) -> LookFound:
+    """The look of a scene, from the best source that knows it.
+
+    LookError if no source knows the off-nadir angle (its message asks for `--off-nadir`), or
+    if the deciding one is impossible. InputError for a table that cannot be read.
+    """
+    option = Sighting(off_nadir_deg, azimuth_deg, "option", "--off-nadir and --azimuth")
+    warnings: list[str] = []
+    sightings = [option]
+    if table is not None:
+        found = sighting_in_table(table, scene.location)
+        if found is None:
+            warnings.append(f"{printable(table)} does not mention {scene.admitted.shown}.")
+        else:
+            sightings.append(found)
+    sightings += _from_files(scene, warnings)
+    return _decided(scene, [s for s in sightings if s.says_something], warnings)
+
+
+def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
+    """STAC, then vendor metadata, then the name. One that cannot be read is only warned of."""
+    path = scene.path
+    stac = scene.stac_item
+    if stac is None and path is not None and path.with_suffix(".json").is_file():
+        stac = path.with_suffix(".json")
+    if stac is not None:
+        try:
+            yield sighting_in_stac(stac)
+        except InputError as problem:
+            # A .json beside the scene may be anything; only a STAC item that was given must be one.
+            if scene.stac_item is not None:
+                warnings.append(str(problem))
+    yield sighting_in_tags(scene.metadata)
+    if path is not None:
+        yield from vendor_sightings(path, warnings)
+    try:
+        named = sighting_in_name(scene.location)
+    except LookError as problem:
+        warnings.append(str(problem))
+        named = None
+    if named is not None:
+        yield named
+
+
+def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> LookFound:
+    name = scene.admitted.shown
+    first = next((s for s in sightings if s.off_nadir_deg is not None), None)
+    if first is None or first.off_nadir_deg is None:
+        tried = f" ({warnings[-1].rstrip('.')})" if warnings else ", in no metadata and not by name"
+        raise LookError(
+            f"{name} does not tell how tilted it is{tried}; give the angle with --off-nadir DEGREES "
+            "(0 is straight down), and --azimuth if you know it."
+        )
+    off_nadir_deg = first.off_nadir_deg
+    agreeing = [s for s in sightings if _agree(s.off_nadir_deg, off_nadir_deg)]
+    azimuth_deg = next((s.azimuth_deg for s in agreeing if s.azimuth_deg is not None), None)
+    try:
+        look = Look(off_nadir_deg, azimuth_deg, first.source)
+    except LookError as problem:
+        raise LookError(f"{name}, by {first.where}: {problem}") from problem
+    warnings += _disagreements(name, look, first.where, sightings)
+    return LookFound(look, tuple(warnings))
+
+
+def _agree(one_deg: float | None, other_deg: float) -> bool:
+    """Not NaN-proof on purpose: an angle that is no number agrees with itself alone."""
+    return one_deg is None or one_deg is other_deg or abs(one_deg - other_deg) <= AGREE_DEG
+
+
+def _apart(one_deg: float, other_deg: float) -> float:
+    """Between two directions, the short way round."""
+    return abs((one_deg - other_deg + 180.0) % 360.0 - 180.0)
+
+
+def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting]) -> Iterator[str]:
+    """One sentence for each source that says something else than what was taken."""
+    for other in sightings:
+        if other.off_nadir_deg is not None and not _agree(other.off_nadir_deg, look.off_nadir_deg):
+            yield (
+                f"{name}: {where} says {look.off_nadir_deg:g} degrees off nadir, {other.where} says "
+                f"{other.off_nadir_deg:g}; the former is taken."
+            )
+        elif (
+            look.azimuth_deg is not None
+            and other.azimuth_deg is not None
+            and look.off_nadir_deg > AGREE_DEG  # Straight down, an azimuth means nothing.
+            and _apart(look.azimuth_deg, other.azimuth_deg) > AGREE_DEG
+        ):
+            yield (
+                f"{name}: the azimuth is taken as {look.azimuth_deg:g} degrees, but {other.where} "
+                f"says {other.azimuth_deg:g}."
+            )

@@ -1,0 +1,113 @@
+"""`--looks TABLE.csv`: a look for each scene, by file name, scene name or catalogue id.
+
+    scene,off_nadir_deg,azimuth_deg
+    tile_17.tif,31.5,24
+
+The first column may be called `scene`, `name`, `file`, `image` or `catid`; `azimuth_deg` may
+be absent or empty (unknown).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from snet4core.errors import InputError
+from snet4core.look_names import catalogue_ids
+from snet4core.sidecars import read_text
+from snet4core.sighting import Sighting
+from snet4core.text import printable
+
+_KEYS = ("scene", "name", "file", "filename", "image", "imageid", "catid", "catalogid")
+_OFF_NADIR = ("off_nadir_deg", "off_nadir", "offnadir", "off-nadir")
+_AZIMUTH = ("azimuth_deg", "azimuth", "target_azimuth_deg")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    key: str
+    off_nadir_deg: float
+    azimuth_deg: float | None
+
+
+def sighting_in_table(table: Path, location: str) -> Sighting | None:
+    """What the table says of the scene at `location`; None if it does not mention it.
+
+    InputError, by line number, for a table with bad numbers, missing columns, or two
+    different looks for this scene. Every row is checked, not only the one that fits.
+    """
+    path = PurePath(location)
+    names = {location, path.name, path.stem} | catalogue_ids(location)
+    # As the SpaceNet CSV calls its images, with or without the product's name in front.
+    names |= {name.removeprefix("Pan-Sharpen_") for name in (path.stem,)}
+    rows = [row for row in _rows(table) if row.key in names or row.key.upper() in names]
+    if not rows:
+        return None
+    first = rows[0]
+    for row in rows[1:]:
+        if (row.off_nadir_deg, row.azimuth_deg) != (first.off_nadir_deg, first.azimuth_deg):
+            raise InputError(
+                f"{printable(table)}, line {row.line}: gives another look for "
+                f"{printable(first.key)} than line {first.line}; remove one of them."
+            )
+    where = f"{printable(table)}, line {first.line}"
+    return Sighting(first.off_nadir_deg, first.azimuth_deg, "table", where)
+
+
+def _rows(table: Path) -> Iterator[_Row]:
+    name = printable(table)
+    reader = csv.reader(read_text(table).splitlines(), strict=True)
+    try:
+        header = [column.strip().lower() for column in next(reader, [])]
+        key, off_nadir = _column(name, header, _KEYS), _column(name, header, _OFF_NADIR)
+        azimuth = next((header.index(c) for c in _AZIMUTH if c in header), None)
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                raise InputError(
+                    f"{name}, line {reader.line_num}: has {len(cells)} columns, the header "
+                    f"{len(header)}; write numbers with a decimal point, and quote commas."
+                )
+            where = f"{name}, line {reader.line_num}"
+            angle = _angle(where, cells[off_nadir], -90.0, 90.0)
+            if angle is None:
+                raise InputError(f"{where}: has no off-nadir angle; fill it in or remove the line.")
+            turn = None if azimuth is None else _angle(where, cells[azimuth], -360.0, 360.0)
+            turn = None if turn is None else turn % 360.0
+            yield _Row(reader.line_num, cells[key].strip(), abs(angle), turn)
+    except csv.Error as problem:
+        raise InputError(
+            f"{name}, line {reader.line_num}: is no CSV ({problem}); correct it."
+        ) from problem
+
+
+def _column(name: str, header: list[str], wanted: tuple[str, ...]) -> int:
+    found = [column for column in header if column in wanted]
+    if len(found) == 1:
+        return header.index(found[0])
+    what = "has no column" if not found else "has more than one column of"
+    raise InputError(
+        f"{name}, line 1: {what} {', '.join(wanted[:3])}; "
+        "write a header such as scene,off_nadir_deg,azimuth_deg."
+    )
+
+
+def _angle(where: str, text: str, low: float, high: float) -> float | None:
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise InputError(
+            f"{where}: '{printable(text[:40])}' is no angle between {low:g} and {high:g} degrees; "
+            "correct it."
+        )
+    return value

@@ -1,0 +1,49 @@
+"""What one source says of a scene's look, before anybody decides which one to believe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One statement about the direction of view, not yet checked."""
+
+    off_nadir_deg: float | None
+    """Angle at the satellite; None if the source does not say."""
+    azimuth_deg: float | None
+    """From satellite to ground, clockwise from north; None if the source does not say."""
+    source: str
+    """Kind of source, as it stands in the layer: `option`, `table`, `stac`, `metadata`, `name`."""
+    where: str
+    """The option, file or name, for messages."""
+
+    @property
+    def says_something(self) -> bool:
+        """Whether either angle is known."""
+        return self.off_nadir_deg is not None or self.azimuth_deg is not None
+
+
+def number(text: object) -> float | None:
+    """A finite number out of metadata; None for anything else.
+
+    >>> number(" 29.1 "), number("n/a"), number("nan"), number(True)
+    (29.1, None, None, None)
+    """
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        return None
+    try:
+        value = float(text)
+    except (ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def turned(azimuth_deg: float | None) -> float | None:
+    """From "ground to satellite" to "satellite to ground", or back.
+
+    >>> turned(201.5), turned(21.5), turned(None)
+    (21.5, 201.5, None)
+    """
+    return None if azimuth_deg is None else (azimuth_deg + 180.0) % 360.0
