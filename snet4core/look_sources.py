@@ -90,8 +90,8 @@ def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> Lo
     if first is None or first.off_nadir_deg is None:
         tried = f" ({warnings[-1].rstrip('.')})" if warnings else ", in no metadata and not by name"
         raise LookError(
-            f"{name} does not tell how tilted it is{tried}; give the angle with --off-nadir DEGREES "
-            "(0 is straight down), and --azimuth if you know it."
+            f"{name} does not tell how tilted it is{tried}; give the angle with --off-nadir "
+            "DEGREES (0 is straight down), and --azimuth if you know it."
         )
     off_nadir_deg = first.off_nadir_deg
     agreeing = [s for s in sightings if _agree(s.off_nadir_deg, off_nadir_deg)]
@@ -105,8 +105,7 @@ def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> Lo
 
 
 def _agree(one_deg: float | None, other_deg: float) -> bool:
-    """Not NaN-proof on purpose: an angle that is no number agrees with itself alone."""
-    return one_deg is None or one_deg is other_deg or abs(one_deg - other_deg) <= AGREE_DEG
+    return one_deg is None or abs(one_deg - other_deg) <= AGREE_DEG
 
 
 def _apart(one_deg: float, other_deg: float) -> float:
@@ -119,8 +118,8 @@ def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting])
     for other in sightings:
         if other.off_nadir_deg is not None and not _agree(other.off_nadir_deg, look.off_nadir_deg):
             yield (
-                f"{name}: {where} says {look.off_nadir_deg:g} degrees off nadir, {other.where} says "
-                f"{other.off_nadir_deg:g}; the former is taken."
+                f"{name}: {where} says {look.off_nadir_deg:g} degrees off nadir, {other.where} "
+                f"says {other.off_nadir_deg:g}; the former is taken."
             )
         elif (
             look.azimuth_deg is not None

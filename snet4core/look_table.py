@@ -3,16 +3,19 @@
     scene,off_nadir_deg,azimuth_deg
     tile_17.tif,31.5,24
 
-The first column may be called `scene`, `name`, `file`, `image` or `catid`; `azimuth_deg` may
-be absent or empty (unknown).
+The first column may be called `scene`, `name`, `file`, `image`, `catid` or `catalogue_id`;
+`azimuth_deg` may be absent or empty (unknown); other columns are not looked at.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from snet4core.errors import InputError
@@ -21,7 +24,8 @@ from snet4core.sidecars import read_text
 from snet4core.sighting import Sighting
 from snet4core.text import printable
 
-_KEYS = ("scene", "name", "file", "filename", "image", "imageid", "catid", "catalogid")
+_KEYS = ("scene", "name", "file", "filename", "image", "imageid", "catid", "catalogid",
+         "catalogue_id")  # fmt: skip
 _OFF_NADIR = ("off_nadir_deg", "off_nadir", "offnadir", "off-nadir")
 _AZIMUTH = ("azimuth_deg", "azimuth", "target_azimuth_deg")
 
@@ -40,11 +44,12 @@ def sighting_in_table(table: Path, location: str) -> Sighting | None:
     InputError, by line number, for a table with bad numbers, missing columns, or two
     different looks for this scene. Every row is checked, not only the one that fits.
     """
-    path = PurePath(location)
-    names = {location, path.name, path.stem} | catalogue_ids(location)
-    # As the SpaceNet CSV calls its images, with or without the product's name in front.
-    names |= {name.removeprefix("Pan-Sharpen_") for name in (path.stem,)}
-    rows = [row for row in _rows(table) if row.key in names or row.key.upper() in names]
+    status = _status(table)
+    by_key = _parsed(table, status.st_size, status.st_mtime_ns)
+    rows = sorted(
+        (row for key in _keys_of(location) for row in by_key.get(key, ())),
+        key=lambda row: row.line,
+    )
     if not rows:
         return None
     first = rows[0]
@@ -56,6 +61,33 @@ def sighting_in_table(table: Path, location: str) -> Sighting | None:
             )
     where = f"{printable(table)}, line {first.line}"
     return Sighting(first.off_nadir_deg, first.azimuth_deg, "table", where)
+
+
+def _keys_of(location: str) -> set[str]:
+    """All names under which a table may list a scene, in capitals."""
+    path = PurePath(location)
+    names = {location, path.name, path.stem, path.stem.removeprefix("Pan-Sharpen_")}
+    for part in path.parts:
+        names |= set(re.findall(r"catid_([0-9A-Za-z]+)", part))
+    return {name.upper() for name in names | catalogue_ids(location)}
+
+
+def _status(table: Path) -> os.stat_result:
+    try:
+        return table.stat()
+    except OSError as problem:
+        raise InputError(
+            f"{printable(table)} cannot be read ({problem.strerror}); check the path."
+        ) from problem
+
+
+@lru_cache(maxsize=4)
+def _parsed(table: Path, size_bytes: int, modified_ns: int) -> dict[str, list[_Row]]:
+    """Rows by name in capitals. Read once for thousands of scenes; size and time tell changes."""
+    found: dict[str, list[_Row]] = {}
+    for row in _rows(table):
+        found.setdefault(row.key.upper(), []).append(row)
+    return found
 
 
 def _rows(table: Path) -> Iterator[_Row]:
