@@ -1,20 +1,24 @@
-"""Real pictures with footprints: chips of one folder, put together and made ready.
+"""Real pictures with footprints, made ready for training.
 
-A folder of rasters and one vector file of footprints becomes one `Picture`, because
-neighbouring chips of a drone mosaic are too small alone once they are made coarser.
+Neighbouring chips of a drone mosaic are put together first: alone they are too small
+once they are made coarser. Axes: B bands, H rows, W columns, N footprints.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import fiona
 import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.merge import merge
-from rasterio.warp import transform_geom
+from rasterio.warp import transform as warp_points
 from shapely.geometry import shape as geometry_of
 
 from snet4_training.pictures import Picture
@@ -23,24 +27,65 @@ from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look import Look
 
+VISIBLE = ("red", "green", "blue")
+"""Bands of an RGB file, in its order."""
 
-def polygons_in_pixels(labels: Path, grid: Grid) -> Polygons:
-    """The footprints of a vector file in the grid's pixels; broken rings are mended."""
-    with fiona.open(labels) as layer:
-        crs = layer.crs_wkt or "EPSG:4326"
-        shapes = [
-            geometry_of(transform_geom(crs, grid.crs, feature.geometry.__geo_interface__))
-            for feature in layer
-            if feature.geometry is not None
-        ]
-    parts = shapely.get_parts(shapely.make_valid(np.array(shapes, dtype=object)))
-    # A mended ring may come as a collection with a stray line in it.
-    parts = shapely.get_parts(parts)
-    parts = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
-    in_pixels = shapely.transform(parts, lambda xy: grid.to_pixels(xy))
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Footprints on the ground, in the pixels of a grid."""
+
+    polygons: Polygons
+    """Valid polygons that touch the grid."""
+    heights_m: NDArray[np.float64] | None
+    """The height of each, where a field of the file says it; NaN where it is empty."""
+
+
+def footprints_on(labels: Path, grid: Grid, height_field: str | None = None) -> Ground:
+    """The footprints of a vector file in the grid's pixels; broken rings are mended.
+
+    Raises `InputError` for a file that cannot be read, or without that field.
+    """
+    try:
+        with fiona.open(labels) as layer:
+            crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else CRS.from_epsg(4326)
+            if height_field and height_field not in layer.schema["properties"]:
+                raise InputError(
+                    f"{labels} has no field '{height_field}'; it has "
+                    f"{', '.join(layer.schema['properties']) or 'none'}."
+                )
+            read = [(one.geometry, dict(one.properties)) for one in layer if one.geometry]
+    except (OSError, fiona.errors.FionaError, rasterio.errors.CRSError) as problem:
+        raise InputError(
+            f"{labels}: the footprints cannot be read ({problem}); give a GeoJSON or GeoPackage."
+        ) from problem
+    shapes = np.array([geometry_of(geometry) for geometry, _ in read], dtype=object)
+    heights = [_metres(labels, values.get(height_field or ""), height_field) for _, values in read]
+    # Twice: a mended ring may come as a collection that holds a MultiPolygon.
+    parts, first = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
+    parts, second = shapely.get_parts(parts, return_index=True)
+    moved = shapely.transform(parts, lambda points: grid.to_pixels(_warped(points, crs, grid.crs)))
     frame = shapely.box(0, 0, grid.shape[1], grid.shape[0])
-    kept: Polygons = in_pixels[shapely.intersects(in_pixels, frame)]
-    return kept
+    # Lines and points are what mending leaves of slivers.
+    keep = shapely.intersects(moved, frame) & (shapely.area(moved) > 0)
+    of_part = np.array(heights, dtype=np.float64)[first][second]
+    return Ground(moved[keep], of_part[keep] if height_field else None)
+
+
+def _metres(labels: Path, value: Any, height_field: str | None) -> float:
+    if value is None or not height_field:
+        return float("nan")
+    try:
+        return float(value)
+    except (TypeError, ValueError) as problem:
+        raise InputError(
+            f"{labels}: the height {value!r} in field '{height_field}' is no number of metres."
+        ) from problem
+
+
+def _warped(points_N2: NDArray[np.float64], of: CRS, to: CRS) -> NDArray[np.float64]:
+    x, y = warp_points(of, to, points_N2[:, 0], points_N2[:, 1])
+    return np.column_stack([x, y])
 
 
 def averaged(
@@ -63,28 +108,28 @@ def mosaic(
     """Neighbouring RGB rasters as one picture in the model's band order, `factor` coarser.
 
     Bands that the rasters do not have (infrared) are unknown. Raises `InputError` when
-    there is no raster.
+    there is no raster, or one that cannot be read.
     """
     if not rasters:
         raise InputError(f"No rasters to train on beside {labels}; check the folder's path.")
-    sources = [rasterio.open(path) for path in rasters]
     try:
-        masked_BHW, transform = merge(sources, masked=True)
+        sources = [rasterio.open(path) for path in rasters]
         crs = sources[0].crs
-    finally:
-        for source in sources:
-            source.close()
+        masked_BHW, transform = merge(sources, masked=True)
+    except RasterioError as problem:
+        raise InputError(f"{rasters[0].parent}: the rasters do not fit ({problem}).") from problem
+    for source in sources:
+        source.close()
     grid = Grid(masked_BHW.shape[1:], transform, crs)
     covered_HW = np.asarray(~np.ma.getmaskarray(masked_BHW).any(axis=0))
     coarse_BHW, valid_HW = averaged(masked_BHW.filled(0), covered_HW, factor)
-    of_file = {"red": 0, "green": 1, "blue": 2}
-    known = tuple(name in of_file for name in bands)
-    ordered = [coarse_BHW[of_file.get(name, 0)] * (name in of_file) for name in bands]
+    nothing_HW = np.zeros_like(coarse_BHW[0])
+    ordered = [coarse_BHW[VISIBLE.index(b)] if b in VISIBLE else nothing_HW for b in bands]
     return Picture(
         counts_BHW=np.rint(np.stack(ordered)).astype(np.uint8),
-        known=known,
+        known=tuple(name in VISIBLE for name in bands),
         valid_HW=valid_HW,
-        polygons=polygons_in_pixels(labels, grid.scaled(factor)),
+        polygons=footprints_on(labels, grid.scaled(factor)).polygons,
         look=look,
         gsd_m=grid.gsd_m * factor,
     )

@@ -1,0 +1,83 @@
+"""A picture file leaned over: what `snet4 lean` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from snet4_training.folder import Ground, footprints_on
+from snet4_training.lean import leaned
+from snet4_training.pictures import Picture
+from snet4core import outputs
+from snet4core.errors import InputError
+from snet4core.grid import Grid
+from snet4core.look import Look
+
+LOWEST_M, HIGHEST_M = 3.0, 12.0
+"""Heights that are drawn for buildings of which none is known: one to four storeys."""
+
+
+def known_or_drawn(ground: Ground, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A height in metres for every footprint: the one given, or one drawn."""
+    drawn_N = rng.uniform(LOWEST_M, HIGHEST_M, len(ground.polygons))
+    if ground.heights_m is None:
+        return drawn_N
+    return np.where(np.isfinite(ground.heights_m), np.maximum(ground.heights_m, 0.0), drawn_N)
+
+
+def lean_file(
+    image: Path,
+    labels: Path,
+    out: Path,
+    look: Look,
+    height_field: str | None = None,
+    seed: int = 0,
+    *,
+    overwrite: bool = False,
+) -> int:
+    """Write `image` as seen from `look` to the GeoTIFF `out`; returns how many buildings stood up.
+
+    All bands are leaned alike; grid, CRS and data type stay, and so does the truth: `labels`
+    fits the new picture as it did the old one. 0 is written where nothing is known. The
+    picture is held in memory.
+
+    Raises `InputError` for files that cannot be used, `OutputError` for `out`.
+    """
+    outputs.check(out, overwrite=overwrite, inputs=(image, labels))
+    try:
+        with rasterio.open(image) as file:
+            counts_BHW, valid_HW = file.read(), file.dataset_mask() > 0
+            profile, names, colours = file.profile, file.descriptions, file.colorinterp
+    except RasterioError as problem:
+        raise InputError(f"{image} is not a raster that can be read ({problem}).") from problem
+    if profile["crs"] is None:
+        raise InputError(f"{image} has no CRS, so footprints cannot be placed on it; assign one.")
+    transform = profile["transform"]
+    if transform.b or transform.d or transform.e > 0:
+        raise InputError(f"{image} is not north-up; warp it with gdalwarp first.")
+    grid = Grid(valid_HW.shape, transform, profile["crs"])
+    ground = footprints_on(labels, grid, height_field)
+    rng = np.random.default_rng(seed)
+    flat = Picture(
+        counts_BHW, (True,) * len(counts_BHW), valid_HW, ground.polygons, look, grid.gsd_m
+    )
+    tilted = leaned(flat, known_or_drawn(ground, rng), look, rng)
+    counts_BHW = np.where(tilted.valid_HW, tilted.counts_BHW, 0)
+    # Block sizes and compression of the original may not be writable (JPEG in RGB, say).
+    kept = ("count", "width", "height", "dtype", "crs", "transform")
+    layout = {"driver": "GTiff", "compress": "deflate", "tiled": True, "nodata": 0}
+    with outputs.replacing(out, overwrite=overwrite) as (temporary,):
+        with (
+            outputs.driver_errors("leaned picture"),
+            rasterio.open(temporary, "w", **{key: profile[key] for key in kept}, **layout) as file,
+        ):
+            file.write(counts_BHW.astype(profile["dtype"]))
+            file.descriptions, file.colorinterp = names, colours
+            file.update_tags(
+                OFF_NADIR_DEG=f"{look.off_nadir_deg:g}", AZIMUTH_DEG=f"{look.azimuth_deg:g}"
+            )
+    return len(ground.polygons)
