@@ -62,6 +62,19 @@ class Rings:
         """The ring of each wall."""
         return np.repeat(np.arange(self.label_R.size), self.size_R)
 
+    @property
+    def label_E(self) -> NDArray[np.int32]:
+        """The building to which each wall belongs."""
+        return np.repeat(self.label_R, self.size_R)
+
+    def joints(self) -> Ints:
+        """A number for the corner of each wall, the same wherever walls share it; else -1."""
+        number = np.full(self.x_E.size, -1, np.int64)
+        shared = np.flatnonzero(self.joint_E)
+        place = self.y_E[shared] * (self.x_E.max(initial=0) + 1) + self.x_E[shared]
+        number[shared] = np.unique(place, return_inverse=True)[1]
+        return number
+
 
 @dataclass(frozen=True, slots=True)
 class _Walls:
@@ -100,16 +113,31 @@ def trace(labels_HW: NDArray[np.int32]) -> Rings:
     joint_E = _joints(padded, y_E, x_E)
     rings = Rings(x_E - 1, y_E - 1, other_E, joint_E, first_R, own_E[first_R[:-1]], np.array([]))
     # Seen with y downwards, a building on the left of its outer ring gives a negative area.
-    hole_R = twice_area(rings.x_E, rings.y_E, first_R) > 0
+    hole_R = twice_area(rings) > 0
     return _sorted(rings, hole_R)
 
 
-def twice_area(x_E: Ints, y_E: Ints, first_R: Ints) -> Ints:
+def twice_area(rings: Rings) -> Ints:
     """Twice the signed area of each ring; negative for outer rings, positive for holes."""
-    if x_E.size == 0:
+    if rings.x_E.size == 0:
         return np.zeros(0, np.int64)
-    after = successor(first_R)
-    return np.add.reduceat(x_E * y_E[after] - x_E[after] * y_E, first_R[:-1])
+    x, y, after = rings.x_E, rings.y_E, successor(rings.first_R)
+    return np.add.reduceat(x * y[after] - x[after] * y, rings.first_R[:-1])
+
+
+def some_labels(rings: Rings, wanted_L: NDArray[np.bool_]) -> Rings:
+    """The rings of the labels for which `wanted_L` is True."""
+    ring = wanted_L[rings.label_R]
+    wall = np.repeat(ring, rings.size_R)
+    return Rings(
+        rings.x_E[wall],
+        rings.y_E[wall],
+        rings.other_E[wall],
+        rings.joint_E[wall],
+        np.append(0, np.cumsum(rings.size_R[ring])),
+        rings.label_R[ring],
+        rings.hole_R[ring],
+    )
 
 
 def successor(first_R: Ints) -> Ints:

@@ -1,0 +1,264 @@
+"""Lines fitted to pixel stairs, and the corners where they meet.
+
+Between two kept corners the mask's edge is a staircase that swings about the true wall.
+The line that lies closest to it, in the sense of least squares over the stairs' length,
+is found from sums over its steps (length, first and second moments), which are whole
+numbers and additive: the line of any stretch of a ring comes from two prefix sums.
+
+Axis letters: E walls (steps) of the exact rings, S sides of simplified rings, R rings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4core.rings import Ints, Rings, successor
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+STAY = 0.02
+"""Weight of a corner's old place against its distance from the two lines (weight 1 each)."""
+
+REACH_PX = 1.5
+"""How far a corner may move to where its lines meet."""
+
+MOST_SHIFT_PX = 0.5
+"""How far walls may move to restore an area."""
+
+
+def summed(index: NDArray[np.integer], values: Floats, count: int) -> Floats:
+    """Sum of the values at each index 0..count - 1."""
+    return np.asarray(np.bincount(index, values, count), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Simplified rings. Side s begins at corner s and ends at that of its successor."""
+
+    begin_S: Ints
+    """First step of the stairs that the side stands for."""
+    stop_S: Ints
+    """Step behind its last one; at most `begin` where the stretch passes the ring's end."""
+    x_S: Floats
+    """Corner where the side begins, pixels."""
+    y_S: Floats
+    """Corner where the side begins, pixels."""
+    first_R: Ints
+    """Where each ring begins, and behind the last; the rings are those of the exact ones."""
+
+    @property
+    def ring_S(self) -> Ints:
+        """The ring of each side."""
+        return np.repeat(np.arange(self.first_R.size - 1), np.diff(self.first_R))
+
+    def before(self) -> Ints:
+        """The side that ends where each side begins."""
+        after = successor(self.first_R)
+        before = np.empty_like(after)
+        before[after] = np.arange(after.size)
+        return before
+
+    def without(self, gone_S: Flags) -> Sides:
+        """The same rings with some sides left out; what is left keeps stretches and corners."""
+        stay = ~gone_S
+        first = np.append(0, np.cumsum(stay))[self.first_R]
+        return Sides(self.begin_S[stay], self.stop_S[stay], self.x_S[stay], self.y_S[stay], first)
+
+
+def sides_between(rings: Rings, kept_E: Flags) -> Sides:
+    """The sides whose corners are the kept ones, where they are in the exact outline."""
+    keep = np.flatnonzero(kept_E)
+    first = np.searchsorted(keep, rings.first_R)
+    stop = keep[successor(first)]
+    x, y = rings.x_E[keep].astype(np.float64), rings.y_E[keep].astype(np.float64)
+    return Sides(keep, stop, x, y, first)
+
+
+@dataclass(frozen=True, slots=True)
+class Stairs:
+    """Prefix sums along the rings, from which any stretch's line follows."""
+
+    rings: Rings
+    sums: NDArray[np.int64]
+    """(6, E + 1): length, doubled first and twelvefold second moments about the ring's start."""
+
+    @classmethod
+    def of(cls, rings: Rings) -> Stairs:
+        """All sums are whole numbers, so no order of summing makes a difference."""
+        x, y = rings.x_E, rings.y_E
+        after, start = successor(rings.first_R), rings.first_R[:-1][rings.ring_E]
+        ux, uy = x + x[after] - 2 * x[start], y + y[after] - 2 * y[start]
+        lx, ly = x[after] - x, y[after] - y
+        length = np.abs(lx + ly)
+        sums = np.zeros((6, x.size + 1), np.int64)
+        # A step of length l has l^2 / 12 of its own about its middle.
+        for row, values in enumerate(
+            (1, ux, uy, 3 * ux * ux + lx * lx, 3 * uy * uy + ly * ly, 3 * ux * uy)
+        ):
+            np.cumsum(length * values, out=sums[row, 1:])
+        return cls(rings, sums)
+
+    def lines(self, sides: Sides) -> Lines:
+        """The line closest to each side's stairs."""
+        rings, ring = self.rings, sides.ring_S
+        ring_begin, ring_stop = rings.first_R[ring], rings.first_R[ring + 1]
+        total = self.sums[:, sides.stop_S] - self.sums[:, sides.begin_S]
+        around = sides.stop_S <= sides.begin_S
+        total += around * (self.sums[:, ring_stop] - self.sums[:, ring_begin])
+        x, y = rings.x_E, rings.y_E
+        last = np.where(sides.stop_S == ring_stop, ring_begin, sides.stop_S)
+        x0, y0, x1, y1 = x[sides.begin_S], y[sides.begin_S], x[last], y[last]
+        # From moments about the ring's start to those about the middle of the chord; both
+        # doubled, so still whole numbers.
+        bx, by = x0 + x1 - 2 * x[ring_begin], y0 + y1 - 2 * y[ring_begin]
+        s, sx, sy, sxx, syy, sxy = total
+        sxx = sxx - 6 * bx * sx + 3 * bx * bx * s
+        syy = syy - 6 * by * sy + 3 * by * by * s
+        sxy = sxy - 3 * bx * sy - 3 * by * sx + 3 * bx * by * s
+        sx, sy = sx - bx * s, sy - by * s
+        length = s.astype(np.float64)
+        mx, my = sx / length, sy / length
+        vxx, vyy, vxy = (sxx / 3 - sx * mx) / 4, (syy / 3 - sy * my) / 4, (sxy / 3 - sx * my) / 4
+        d, e = vxx - vyy, 2 * vxy
+        h = np.sqrt(d * d + e * e)
+        known = h > 0
+        ratio = np.where(known, d / np.where(known, h, 1.0), 1.0)
+        # Direction of the largest moment: half the angle of (d, e). Written so that a
+        # quarter turn of the stairs gives the very same numbers, turned.
+        tx = np.sqrt((1 + ratio) / 2)
+        ty = np.where(e < 0, -1.0, 1.0) * np.sqrt((1 - ratio) / 2)
+        return Lines(
+            tx, ty, (x0 + x1 + mx) / 2, (y0 + y1 + my) / 2, length, known.astype(np.float64)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """One line per side: through (x, y) along (tx, ty), which has length 1 and no sign."""
+
+    tx_S: Floats
+    ty_S: Floats
+    x_S: Floats
+    """Centre of the stairs."""
+    y_S: Floats
+    """Centre of the stairs."""
+    length_S: Floats
+    """Length of the stairs in pixels."""
+    weight_S: Floats
+    """1, or 0 where the stairs have no direction."""
+
+
+def meeting(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:
+    """Each corner moved to where its lines meet.
+
+    Corner v makes the sum of (n.(v - c))^2 over its lines (normal n, centre c), and of
+    STAY |v - p|^2, least; p is where it was, which decides along lines that are nearly
+    parallel. Corners with the same number >= 0 in `joint_S` are one point, in which the
+    lines of all of them meet. Corners that are `still_S` stay, and so do those of a side
+    that would turn round.
+    """
+    # Without a joint a corner is a point of its own.
+    alone = joint_S < 0
+    point = np.where(alone, np.cumsum(alone) - 1 + joint_S.max(initial=-1) + 1, joint_S)
+    count = int(point.max(initial=-1)) + 1
+    before, after = sides.before(), successor(sides.first_R)
+    nx, ny, weight = -lines.ty_S, lines.tx_S, lines.weight_S
+
+    def total(ahead: Floats, behind: Floats) -> Floats:
+        both = ahead + behind[before]
+        return summed(point, both, count)[point]
+
+    aa, ab, bb = weight * nx * nx, weight * nx * ny, weight * ny * ny
+    a, b, c = total(aa, aa), total(ab, ab), total(bb, bb)
+    several = np.bincount(point, minlength=count)[point]
+    a, c = a + STAY * several, c + STAY * several
+    # Distance of a side's line from its first corner and from its last one.
+    off = weight * (nx * (lines.x_S - sides.x_S) + ny * (lines.y_S - sides.y_S))
+    end = weight * (nx * (lines.x_S - sides.x_S[after]) + ny * (lines.y_S - sides.y_S[after]))
+    u, v = total(nx * off, nx * end), total(ny * off, ny * end)
+    det = a * c - b * b
+    dx, dy = (c * u - b * v) / det, (a * v - b * u) / det
+    length = np.sqrt(dx * dx + dy * dy)
+    short = np.minimum(1.0, REACH_PX / np.where(length > 0, length, 1.0))
+    dx, dy = dx * short, dy * short
+    still = np.bincount(point, still_S, count)[point] > 0
+    ex, ey = sides.x_S[after] - sides.x_S, sides.y_S[after] - sides.y_S
+    while True:
+        dx, dy = np.where(still, 0.0, dx), np.where(still, 0.0, dy)
+        along = ex * (ex + dx[after] - dx) + ey * (ey + dy[after] - dy)
+        # A side that turns round, or nearly vanishes, makes a ring that crosses itself.
+        turned = along <= SHRUNK * (ex * ex + ey * ey)
+        turned &= ~(still & still[after])
+        if not turned.any():
+            return replace(sides, x_S=sides.x_S + dx, y_S=sides.y_S + dy)
+        ends = turned | turned[before]
+        still |= np.bincount(point, ends, count)[point] > 0
+
+
+SHRUNK = 0.1
+"""A side whose corners come closer than this share of its length is left as it was."""
+
+
+def area_kept(sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L: Floats) -> Sides:
+    """Move the free walls of each building until its area is `area_px_L`, by label.
+
+    All of them by one distance, outwards or inwards, which is the root of a quadratic; so
+    the area is exact unless that takes more than MOST_SHIFT_PX. A corner moves if both
+    its sides are free.
+    """
+    x, y = sides.x_S, sides.y_S
+    after, before = successor(sides.first_R), sides.before()
+    ex, ey = x[after] - x, y[after] - y
+    length = np.sqrt(ex * ex + ey * ey)
+    length = np.where(length > 0, length, 1.0)
+    # With the building on the left and y downwards, (-dy, dx) / length points outwards.
+    ox, oy = -ey / length, ex / length
+    # The mitre: each corner moves so that both its sides move by 1; at spikes by less.
+    reach = np.maximum(1 + ox * ox[before] + oy * oy[before], 0.5)
+    mx = np.where(free_S, (ox + ox[before]) / reach, 0.0)
+    my = np.where(free_S, (oy + oy[before]) / reach, 0.0)
+
+    def total(values: Floats) -> Floats:
+        return summed(label_S, values, area_px_L.size)
+
+    # Seen with y downwards all areas are negative: half the sum of cross products.
+    area = -total(x * y[after] - x[after] * y) / 2
+    grow = -total(x * my[after] + mx * y[after] - x[after] * my - mx[after] * y) / 2
+    bend = -total(mx * my[after] - mx[after] * my) / 2
+    lack = area_px_L - area
+    below = grow + np.sqrt(np.maximum(grow * grow + 4 * bend * lack, 0.0))
+    shift = np.where(below > 0, 2 * lack / np.where(below > 0, below, 1.0), 0.0)
+    shift = np.clip(shift, -MOST_SHIFT_PX, MOST_SHIFT_PX)[label_S]
+    return replace(sides, x_S=x + mx * shift, y_S=y + my * shift)
+
+
+def strays(rings: Rings, sides: Sides, limit_E: Floats) -> Flags:
+    """True for the steps whose corner lies farther than `limit_E` from the simplified ring.
+
+    A corner is compared with the side that stands for its step and, where it was kept,
+    with the side before.
+    """
+    wall = np.arange(rings.x_E.size)
+    side = np.searchsorted(sides.begin_S, wall, side="right") - 1
+    ring = rings.ring_E
+    # Steps before a ring's first kept corner belong to its last side.
+    side = np.where(side < sides.first_R[ring], sides.first_R[ring + 1] - 1, side)
+    after = successor(sides.first_R)
+    far = _from_side(rings, sides, after, wall, side)
+    kept = sides.begin_S
+    far[kept] = np.minimum(far[kept], _from_side(rings, sides, after, kept, sides.before()))
+    return np.asarray(far > limit_E * limit_E, bool)
+
+
+def _from_side(rings: Rings, sides: Sides, after: Ints, wall: Ints, side: Ints) -> Floats:
+    """Squared distance of the corners of some walls from some sides."""
+    px, py = rings.x_E[wall] - sides.x_S[side], rings.y_E[wall] - sides.y_S[side]
+    cx, cy = sides.x_S[after[side]] - sides.x_S[side], sides.y_S[after[side]] - sides.y_S[side]
+    chord = cx * cx + cy * cy
+    share = np.clip((px * cx + py * cy) / np.where(chord > 0, chord, 1.0), 0.0, 1.0)
+    dx, dy = px - share * cx, py - share * cy
+    return np.asarray(dx * dx + dy * dy, np.float64)
