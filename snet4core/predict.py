@@ -26,6 +26,7 @@ from snet4core import weights
 from snet4core.errors import EngineError
 from snet4core.look import Look
 from snet4core.maps import Maps
+from snet4core.modelfile import read_header
 from snet4core.windows import Tile, tiles
 
 log = logging.getLogger("snet4")
@@ -127,6 +128,7 @@ class Predictor:
 
     def __init__(self, model: Path, runtime: Runtime, batch: int | None = None) -> None:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU)."""
+        self.header = read_header(model)
         net, self.card = weights.load(model)
         self.runtime = runtime
         self.batch = batch or (1 if runtime.device.type == "cpu" else 16)

@@ -13,6 +13,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
+from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError
 from snet4core.grid import Grid
@@ -23,10 +24,10 @@ from snet4core.windows import Window
 class Region:
     """An area in pixels of a grid (x = column, y = row); everything when `area_px` is None."""
 
-    area_px: shapely.Geometry | None = None
+    area_px: BaseGeometry | None = None
 
     @staticmethod
-    def of(grid: Grid, areas: list[shapely.Geometry]) -> Region:
+    def of(grid: Grid, areas: list[BaseGeometry]) -> Region:
         """What all `areas` (map units of the grid's CRS) have in common.
 
         Raises InputError when that does not reach into the raster.
@@ -68,10 +69,10 @@ class Region:
         return inside
 
 
-def _outline(grid: Grid) -> shapely.Geometry:
+def _outline(grid: Grid) -> BaseGeometry:
     rows, cols = grid.shape
     return shapely.transform(shapely.box(0, 0, cols, rows), grid.to_map)
 
 
-def _short(area: shapely.Geometry) -> str:
+def _short(area: BaseGeometry) -> str:
     return ", ".join(f"{value:.10g}" for value in area.bounds) or "empty"

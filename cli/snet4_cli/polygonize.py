@@ -1,0 +1,71 @@
+"""`snet4 polygonize`: another threshold, another tolerance, no second inference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snet4_cli import options
+from snet4_cli.bar import Bar
+
+
+@click.command()
+@click.argument("maps", type=click.Path(path_type=Path))
+@options.output
+@options.off_nadir
+@options.azimuth
+@options.shapes
+@click.option(
+    "--block",
+    "block_px",
+    type=click.IntRange(16),
+    default=1024,
+    show_default=True,
+    metavar="PX",
+    help="Side of the blocks in memory; plays no part in the result.",
+)
+@options.csv
+@options.overwrite
+@options.as_json
+def polygonize(
+    maps: Path,
+    output: Path,
+    off_nadir_deg: float | None,
+    azimuth_deg: float | None,
+    block_px: int,
+    csv_path: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Turn MAPS, as 'snet4 run --save-maps' keeps them, into the footprints that run gave.
+
+    MAPS from elsewhere will do: one band (or two, the second the border), uint8 0..255 or
+    floating-point 0..1. Without a look in them or in the options the look fields are NULL.
+
+    \b
+      snet4 polygonize maps.tif -o out.gpkg --threshold 0.4
+    """
+    from snet4core import layers
+    from snet4core.plan import Choices
+    from snet4core.polygonize import polygonize as polygonized
+
+    layers.check(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
+    choices = Choices(off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg, **chosen)
+    with Bar() as bar:
+        found = polygonized(maps, choices, block_px, bar)
+        count = layers.write(
+            output,
+            found.footprints,
+            found.source.crs,
+            found.description,
+            csv=csv_path,
+            overwrite=overwrite,
+        )
+    if as_json:
+        click.echo(json.dumps({"output": str(output), "footprints": count}, indent=2))
+    else:
+        click.echo(f"{count} footprints in {output}")

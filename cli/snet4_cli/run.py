@@ -1,0 +1,142 @@
+"""`snet4 run`: pictures in, one layer of building footprints out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snet4_cli import options
+from snet4_cli.bar import Bar
+from snet4core.errors import SomeScenesFailed
+
+if TYPE_CHECKING:
+    from snet4core.job import Done
+    from snet4core.plan import Plan
+
+
+@click.command()
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
+@options.output
+@options.engine
+@options.off_nadir
+@options.azimuth
+@options.looks
+@options.bands
+@options.nodata
+@click.option(
+    "--bounds",
+    type=float,
+    nargs=4,
+    metavar="XMIN YMIN XMAX YMAX",
+    help="Search only this box, in the scene's CRS.",
+)
+@click.option(
+    "--aoi",
+    type=click.Path(path_type=Path),
+    help="Search only inside the polygons of this vector layer.",
+)
+@options.shapes
+@click.option(
+    "--save-maps",
+    type=click.Path(path_type=Path),
+    metavar="FILE or FOLDER",
+    help="Keep the maps for 'snet4 polygonize'; a folder for several scenes.",
+)
+@options.csv
+@options.overwrite
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    default="skip",
+    show_default=True,
+    help="Whether one bad scene of several stops the run.",
+)
+@click.option("--allow-remote", is_flag=True, help="Let scenes be URLs.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@options.as_json
+def run(
+    scenes: tuple[str, ...],
+    output: Path,
+    model: str,
+    device: str,
+    precision: str,
+    save_maps: Path | None,
+    csv_path: Path | None,
+    overwrite: bool,
+    on_error: str,
+    dry_run: bool,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
+    """Find building footprints in SCENE... and write them to OUT, in the scenes' own CRS.
+
+    SCENE is a raster file, a quoted glob, a folder, @list.txt or a STAC item (.json). The
+    look angle comes from --off-nadir, --looks, STAC, the file's metadata or its name.
+
+    \b
+      snet4 run scene.tif -o footprints.gpkg --off-nadir 32 --azimuth 20
+      snet4 run 'SN4/**/Pan-Sharpen/*.tif' -o atlanta.gpkg --csv submission.csv
+      snet4 run scene.tif -o out.gpkg --save-maps maps.tif
+    """
+    from snet4core import scene_inputs
+    from snet4core.job import Job, run_job
+    from snet4core.modelfile import find_model, read_header
+    from snet4core.plan import Choices, plan_for
+
+    choices = Choices(**chosen)
+    inputs = scene_inputs.expand(scenes, allow_remote=choices.allow_remote)
+    job = Job(
+        inputs=tuple(inputs),
+        choices=choices,
+        output=output,
+        csv=csv_path,
+        maps=save_maps,
+        overwrite=overwrite,
+        stop_at_error=on_error == "fail" or len(inputs) == 1,
+    )
+    job.check_places()
+    header = read_header(find_model(model))
+    if dry_run:
+        plans = [plan_for(each, header, choices) for each in inputs]
+        _say_plans(plans, as_json)
+        return
+
+    from snet4core.predict import Predictor, choose_runtime
+
+    runtime = choose_runtime(device, precision)  # type: ignore[arg-type]  # click checked it
+    with Bar() as bar:
+        done = run_job(job, Predictor(header.path, runtime), bar)
+    _say_done(done, output, as_json)
+    if done.failed:
+        raise SomeScenesFailed(
+            f"{len(done.failed)} of {len(inputs)} scenes failed, the others are in {output}: "
+            + "; ".join(done.failed.values())
+        )
+
+
+def _say_plans(plans: list[Plan], as_json: bool) -> None:
+    if as_json:
+        facts = [{**plan.description, "warnings": list(plan.warnings)} for plan in plans]
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for plan in plans:
+        for name, value in plan.description.items():
+            click.echo(f"{name:8} {value}")
+        for warning in plan.warnings:
+            click.echo(f"warning  {warning}")
+
+
+def _say_done(done: Done, output: Path, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "output": str(output),
+            "footprints": done.footprints,
+            "scenes": done.found,
+            "failed": done.failed,
+        }
+        click.echo(json.dumps(facts, indent=2))
+        return
+    click.echo(f"{done.footprints} footprints in {output}")

@@ -1,0 +1,159 @@
+"""What a run would do with one scene, decided before any pixel is read.
+
+How the picture lies, how tilted it is, at which pixel size the network looks at it, where
+footprints are wanted and how they are cut: `snet4 run --dry-run` prints it, `detect` does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from snet4core import look_sources, raster, vectors, working
+from snet4core.errors import InputError
+from snet4core.footprints import Source
+from snet4core.grid import Grid
+from snet4core.mapsfile import MapsOrigin
+from snet4core.modelfile import Header
+from snet4core.region import Region
+from snet4core.scene_inputs import SceneInput
+from snet4core.settings import ShapeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user may choose for a run; None leaves it to the scene or the model's card."""
+
+    off_nadir_deg: float | None = None
+    """Look angle; above every other source."""
+    azimuth_deg: float | None = None
+    """From satellite to ground, clockwise from north."""
+    looks_table: Path | None = None
+    """CSV with a look per scene."""
+    bands: str | None = None
+    """Which band is which, see `bands.band_map`."""
+    nodata: float | None = None
+    """Replaces the value that the file declares."""
+    bounds: tuple[float, float, float, float] | None = None
+    """x min, y min, x max, y max in the scene's CRS."""
+    aoi: Path | None = None
+    """Vector layer; only what lies inside its polygons is searched."""
+    threshold: float | None = None
+    """See `ShapeSettings`, as the next three."""
+    min_area_m2: float | None = None
+    simplify_m: float | None = None
+    regularize: bool | None = None
+    allow_remote: bool = False
+    """Whether URLs may be opened."""
+
+    def shapes(self, standard: ShapeSettings) -> ShapeSettings:
+        """The standard settings with what was chosen put over them."""
+        names = ("threshold", "min_area_m2", "simplify_m", "regularize")
+        chosen = {name: getattr(self, name) for name in names}
+        return replace(standard, **{k: value for k, value in chosen.items() if value is not None})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything about one run over one scene except its pixels."""
+
+    scene: raster.Scene
+    """The file, as it was let in."""
+    scale: working.WorkingScale
+    """How scene pixels become working pixels."""
+    grid: Grid
+    """The working grid: that of the maps."""
+    region: Region
+    """Where footprints are wanted."""
+    settings: ShapeSettings
+    """How maps become footprints."""
+    source: Source
+    """Scene, CRS, look and model, as they stand on every feature."""
+    origin: MapsOrigin
+    """The same facts as they go into a maps file."""
+    description: dict[str, str]
+    """How the scene is read and cut, for the log and the layer's metadata."""
+    warnings: tuple[str, ...]
+    """What the user should know."""
+
+
+def plan_for(given: str | Path | SceneInput, model: Header, choices: Choices) -> Plan:
+    """Look at a scene and decide; reads no pixels and needs no network.
+
+    Raises InputError for a scene that cannot be used, LookError without a look angle.
+    """
+    card = model.card
+    given = given if isinstance(given, SceneInput) else SceneInput(str(given))
+    scene = raster.open_scene(
+        given.location,
+        bands=choices.bands,
+        nodata=choices.nodata,
+        allow_remote=choices.allow_remote,
+        model_bands=card.architecture.bands,
+    )
+    found = look_sources.find_look(
+        scene,
+        off_nadir_deg=choices.off_nadir_deg,
+        azimuth_deg=choices.azimuth_deg,
+        table=choices.looks_table,
+    )
+    look = found.look
+    scale = working.working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+    grid = scale.grid(scene.grid)
+    settings = choices.shapes(card.shapes[look.category])
+    warnings = [*scene.warnings, *found.warnings]
+    low_deg, high_deg = card.off_nadir_range_deg
+    if not low_deg <= look.off_nadir_deg <= high_deg:
+        warnings.append(
+            f"{scene.location}: the look angle of {look.off_nadir_deg:g} degrees is outside the "
+            f"{low_deg:g} to {high_deg:g} that the model {card.name} was trained on; expect "
+            "poorer footprints."
+        )
+    if scale.warning:
+        warnings.append(f"{scene.location}: {scale.warning}")
+    azimuth = "unknown" if look.azimuth_deg is None else f"{look.azimuth_deg:g} degrees"
+    return Plan(
+        scene=scene,
+        scale=scale,
+        grid=grid,
+        region=_region(scene.location, grid, choices),
+        settings=settings,
+        source=Source(scene.name, grid.crs, look, card.name),
+        origin=MapsOrigin(
+            scene=scene.name,
+            look=look,
+            model=card.name,
+            model_digest=model.digest,
+            shapes=card.shapes[look.category],
+            confidence_knots=card.confidence_knots,
+            native_shape=scene.grid.shape,
+            native_transform=tuple(scene.grid.transform[:6]),
+        ),
+        description={
+            "scene": scene.location,
+            "look": f"{look.off_nadir_deg:g} degrees off nadir ({look.category}), azimuth "
+            f"{azimuth}, from: {look.source}",
+            "bands": scene.bands.says,
+            "nodata": scene.nodata.says,
+            "pixel": f"{scene.grid.gsd_m:.3f} m, seen by the network at {grid.gsd_m:.3f} m",
+            "model": f"{card.name}, sha256 {model.digest}",
+            "shapes": str(settings),
+        },
+        warnings=tuple(warnings),
+    )
+
+
+def _region(location: str, grid: Grid, choices: Choices) -> Region:
+    """Bounds and area of interest on the grid; InputError when they miss the scene."""
+    areas: list[BaseGeometry] = []
+    if choices.bounds is not None:
+        areas.append(shapely.box(*choices.bounds))
+    if choices.aoi is not None:
+        areas.append(vectors.area_in(choices.aoi, grid.crs))
+    try:
+        return Region.of(grid, areas)
+    except InputError as problem:
+        raise InputError(f"{location}: {problem}") from problem

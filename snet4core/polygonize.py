@@ -1,0 +1,66 @@
+"""From stored maps to footprints: another threshold costs no second inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from snet4core.detect import UNCALIBRATED, footprints_from, watched
+from snet4core.footprints import Footprints, Source
+from snet4core.look import Look
+from snet4core.mapsfile import MapsOrigin, open_maps
+from snet4core.plan import Choices
+from snet4core.progress import Progress
+from snet4core.region import Region
+from snet4core.settings import ShapeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Polygonized:
+    """The footprints of one file of maps."""
+
+    source: Source
+    """Scene, CRS, look and model as far as the file knows them."""
+    footprints: Iterator[Footprints]
+    """In order, numbered; computed while it is read."""
+    description: dict[str, str]
+    """How they were cut, for the layer's metadata."""
+
+
+def polygonize(
+    maps: Path,
+    choices: Choices | None = None,
+    block_px: int = 1024,
+    progress: Progress | None = None,
+) -> Polygonized:
+    """Footprints from `maps`, read in blocks of `block_px`, which play no part in the result.
+
+    What `choices` leave open comes from the file: the settings of the model that made it,
+    or the defaults. Raises InputError for a file that holds no maps.
+    """
+    choices = choices or Choices()
+    file = open_maps(maps)
+    look = _look(file.origin, choices)
+    settings = choices.shapes(file.origin.shapes or ShapeSettings())
+    source = Source(file.origin.scene or file.scene.name, file.grid.crs, look, file.origin.model)
+    blocks = watched(file.blocks(block_px), file.grid, Region(), progress, source.scene)
+    footprints = footprints_from(
+        blocks,
+        file.grid,
+        settings,
+        source,
+        native=file.native,
+        knots=file.origin.confidence_knots or UNCALIBRATED,
+    )
+    description = {"maps": file.scene.location, "shapes": str(settings)}
+    if file.origin.model_digest:
+        description["model"] = f"{file.origin.model}, sha256 {file.origin.model_digest}"
+    return Polygonized(source, footprints, description)
+
+
+def _look(origin: MapsOrigin, choices: Choices) -> Look | None:
+    """The look that the options give, else the file's; None when neither knows it."""
+    if choices.off_nadir_deg is None:
+        return origin.look
+    return Look(choices.off_nadir_deg, choices.azimuth_deg, "option")
