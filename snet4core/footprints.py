@@ -12,7 +12,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -223,11 +224,14 @@ def _outward(polygons: Polygons) -> Polygons:
 
 
 def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
-    """Pixels of the maps -> pixels of the scene. Both grids come from one affine, so the
-    way between them is rounded to what it must be: `k` and whole offsets, no last bits."""
+    """Pixels of the maps -> pixels of the scene. Both grids come from one affine, so the way
+    between them is `k` or `1 / k` and whole offsets; the last bits of the detour are cut off."""
     if grid.transform == native.transform:
         return polygons_px
-    a, b, c, d, e, f = (round(v, 9) for v in (~native.transform @ grid.transform)[:6])
+    a, b, c, d, e, f = (
+        float(Fraction(value).limit_denominator(1000))
+        for value in (~native.transform @ grid.transform)[:6]
+    )
 
     def move(points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = points_N2[:, 0], points_N2[:, 1]
@@ -294,8 +298,3 @@ def rounded(polygons: Polygons, decimals: int) -> Polygons:
         shapely.transform(polygons, lambda points: np.round(points, decimals) + 0.0), dtype=object
     )
     return np.where(shapely.is_valid(short) | ~shapely.is_valid(polygons), short, polygons)
-
-
-def renamed(batch: Footprints, scene: str) -> Footprints:
-    """The same footprints under another scene name."""
-    return replace(batch, source=replace(batch.source, scene=scene))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform as warp_points
 
 from snet4core.footprints import Footprints, Polygons, rounded
+from snet4core.reproject import reprojected
+from snet4core.text import printable
 
 _LON_LAT = CRS.from_epsg(4326)
 _DECIMALS = 7
@@ -42,22 +42,17 @@ def write(
 
 def _features(batch: Footprints, crs: CRS) -> Iterator[str]:
     columns = batch.columns()
-    geometries = shapely.to_geojson(_lon_lat(batch.polygons_N, crs))
+    geometries = shapely.to_geojson(_lon_lat(batch.polygons_N, crs, printable(batch.source.scene)))
     for geometry, *values in zip(geometries, *columns.values(), strict=True):
         properties = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
         yield f'{{"type": "Feature", "properties": {properties}, "geometry": {geometry}}}'
 
 
-def _lon_lat(polygons: Polygons, crs: CRS) -> Polygons:
+def _lon_lat(polygons: Polygons, crs: CRS, name: str) -> Polygons:
     """Polygons in `crs` -> the same on WGS 84, rounded, outer rings counter-clockwise."""
-
-    def to_lon_lat(points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
-        lon, lat = warp_points(crs, _LON_LAT, points_N2[:, 0], points_N2[:, 1])
-        return np.column_stack([lon, lat])
-
     if len(polygons) == 0:
         return polygons
-    ground = np.asarray(shapely.transform(polygons, to_lon_lat), dtype=object)
+    ground = reprojected(polygons, crs, _LON_LAT, name).copy()
     x0, _, x1, _ = shapely.bounds(ground).T
     for index in np.flatnonzero(x1 - x0 > 180):
         ground[index] = _cut_at_antimeridian(ground[index])

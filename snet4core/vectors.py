@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import sys
@@ -13,15 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 import fiona
-import numpy as np
 import shapely
-from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.warp import transform as warp_points
 from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
 
 from snet4core import csvread
 from snet4core.errors import InputError
+from snet4core.reproject import reprojected
 from snet4core.score import Buildings, on_a_map
 from snet4core.text import printable
 
@@ -36,18 +36,24 @@ _IMAGE = "ImageId"
 
 def read(path: Path, *, confidence: bool = True) -> Buildings:
     """Read a SpaceNet table (.csv) or a layer's polygons. Raises `InputError`."""
+    if _readable(path).suffix.lower() in (".csv", ".txt"):
+        return csvread.read(path, confidence=confidence)
+    return _read_layer(path, confidence)
+
+
+def _readable(path: Path) -> Path:
+    """The path, if an ordinary file is there that may be read; a pipe would wait forever."""
     try:
         is_file = path.is_file()
         with path.open("rb") if is_file else nullcontext():
             pass
     except (OSError, ValueError) as error:
-        raise InputError(f"{printable(path)} cannot be read ({error}); check the name.") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{printable(path)} cannot be read ({reason}); check it.") from None
     if not is_file:
         what = "is no file" if path.exists() else "does not exist"
         raise InputError(f"{printable(path)} {what}; check the name.")
-    if path.suffix.lower() in (".csv", ".txt"):
-        return csvread.read(path, confidence=confidence)
-    return _read_layer(path, confidence)
+    return path
 
 
 def _read_layer(path: Path, confidence: bool) -> Buildings:
@@ -192,7 +198,7 @@ def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
                 rate = float(value)
             except (TypeError, ValueError):
                 rate = float("nan")
-            if not np.isfinite(rate):
+            if not math.isfinite(rate):
                 raise InputError(
                     f"{name}, feature {row}: the {printable(key)} '{printable(str(value)[:20])}' "
                     "is no number; correct it."
@@ -201,80 +207,13 @@ def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
     return 1.0
 
 
-def alike(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:
-    """Bring the proposals into the truth's coordinates; also what a reader should know.
-
-    Raises `InputError` where that is impossible: pixels against map units.
-    """
-    if proposals.in_pixels != truth.in_pixels:
-        pixels, ground = (proposals, truth) if proposals.in_pixels else (truth, proposals)
-        raise InputError(
-            f"{pixels.name} is in pixels, but {ground.name} in map units; score two tables or two "
-            "layers (`snet4 run --csv` writes a table)."
-        )
-    notes = [
-        f"{table.name}: {count} skipped, {reason}."
-        for table in (proposals, truth)
-        for reason, count in table.skipped.items()
-    ]
-    if truth.in_pixels:
-        return proposals, notes + _unknown_images(proposals, truth)
-    if (proposals.crs is None) != (truth.crs is None):
-        bare = proposals if proposals.crs is None else truth
-        raise InputError(f"{bare.name} names no CRS, but the other file does; assign it first.")
-    if proposals.crs is not None and truth.crs is not None and proposals.crs != truth.crs:
-        notes.append(f"{proposals.name} was moved from its CRS into that of {truth.name}.")
-        proposals = _moved(proposals, truth.crs)
-    if len(proposals) and len(truth) and not _overlap(proposals, truth):
-        notes.append(
-            "The two layers do not overlap anywhere; check their CRS and the order of the axes."
-        )
-    return proposals, notes
-
-
-def _unknown_images(proposals: Buildings, truth: Buildings) -> list[str]:
-    known = set(truth.images)
-    unknown = [image for image in proposals.images if image not in known]
-    if not unknown:
-        return []
-    example = printable(unknown[0])
-    if len(unknown) == len(proposals.images):
-        theirs = printable(next(iter(truth.images), "none"))
-        return [f"No ImageId of {proposals.name} is in {truth.name}: {example} against {theirs}."]
-    return [
-        f"{len(unknown)} images of {proposals.name} are not in {truth.name} (such as {example}); "
-        "their proposals are false."
-    ]
-
-
-def _moved(table: Buildings, crs: CRS) -> Buildings:
-    def move(points_N2: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(warp_points(table.crs, crs, points_N2[:, 0], points_N2[:, 1]))
-
-    moved = np.asarray(shapely.transform(table.polygons_N, move), dtype=object)
-    if len(moved) and not on_a_map(shapely.get_coordinates(moved)).all():
-        raise InputError(
-            f"{table.name} has coordinates that do not exist in its CRS; "
-            "are latitude and longitude swapped?"
-        )
-    return replace(table, polygons_N=moved, crs=crs)
-
-
-def _overlap(one: Buildings, other: Buildings) -> bool:
-    return shapely.box(*shapely.total_bounds(one.polygons_N)).intersects(
-        shapely.box(*shapely.total_bounds(other.polygons_N))
+def area_in(path: Path, crs: CRS) -> BaseGeometry:
+    """The union of a layer's polygons, in `crs`: an area of interest. Raises `InputError`."""
+    layer = _read_layer(_readable(path), confidence=False)
+    if layer.crs is None:
+        raise InputError(f"{layer.name} names no CRS; assign it, or give --bounds.")
+    if len(layer) == 0:
+        raise InputError(f"{layer.name} holds no polygons; give a layer that does.")
+    return shapely.union_all(
+        shapely.make_valid(reprojected(layer.polygons_N, layer.crs, crs, layer.name))
     )
-
-
-def area_in(path: Path, crs: CRS) -> shapely.Geometry:
-    """The union of a layer's polygons, in `crs`: an area of interest.
-
-    Raises `InputError` for a layer without polygons or without a CRS.
-    """
-    table = read(path, confidence=False)
-    if table.crs is None:
-        raise InputError(f"{printable(path)} names no CRS; assign it, or give --bounds.")
-    if not len(table):
-        raise InputError(f"{printable(path)} holds no polygons; give a layer that does.")
-    moved = table if table.crs == crs else _moved(table, crs)
-    return shapely.union_all(shapely.make_valid(moved.polygons_N))

@@ -30,11 +30,12 @@ def score(proposals: Path, truth: Path, as_json: bool) -> None:
       snet4 score footprints.gpkg buildings.geojson --json
     """
     from snet4core import vectors
+    from snet4core.pairing import alike
     from snet4core.score import score as score_of
 
     found = vectors.read(proposals)
     expected = vectors.read(truth, confidence=False)
-    found, notes = vectors.alike(found, expected)
+    found, notes = alike(found, expected)
     for note in notes:
         click.echo(f"Note: {note}", err=True)
     result = score_of(found, expected)
