@@ -7,6 +7,7 @@ y down) with pixel edges at whole numbers, so the first pixel's centre is (0.5, 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -78,11 +79,12 @@ class Grid:
         """True ground area in square metres of one pixel, at (N, 2) column, row.
 
         Whatever the CRS's unit: metres, feet, degrees, or a projection that stretches.
-        A custom CRS that cannot be placed on Earth counts in its own linear unit.
+        A local CRS that has no place on Earth counts in its own linear unit.
         """
         if not (self.crs.is_projected or self.crs.is_geographic):
-            unit_m = self.crs.linear_units_factor[1] if self.crs.linear_units else 1.0
-            return np.full(len(pixels), abs(self.transform.determinant) * unit_m**2)
+            return np.full(
+                len(pixels), abs(self.transform.determinant) * _local_unit_m(self.crs) ** 2
+            )
         # The Jacobian of pixel -> equal-area metres, from half a pixel to either side.
         steps = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
         around = self.to_map((pixels[:, None, :] + steps).reshape(-1, 2))
@@ -99,3 +101,12 @@ class Grid:
         """Ground sample distance at the raster's centre: the side of a square pixel, in metres."""
         rows, cols = self.shape
         return math.sqrt(float(self.pixel_area_m2(np.array([[cols / 2, rows / 2]]))[0]))
+
+
+def _local_unit_m(crs: CRS) -> float:
+    """Metres in one unit of a local (engineering) CRS, whose unit only its WKT tells."""
+    wkt = crs.to_wkt()
+    units = re.findall(r'UNIT\["[^"]*",\s*([0-9.eE+-]+)', wkt)
+    if not wkt.startswith(("LOCAL_CS", "ENGCRS")) or not units or float(units[-1]) <= 0:
+        raise InputError(f"The CRS {wkt[:60]} says nothing of lengths on the ground.")
+    return float(units[-1])

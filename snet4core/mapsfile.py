@@ -2,7 +2,7 @@
 
 A tiled GeoTIFF on the working grid: band 1 `footprint`, band 2 `border`, an internal mask
 for no data, and where the maps come from as tags. Maps from elsewhere are read too: one
-band, uint8 0..255 or floating-point 0..1; their border is 0 and their origin unknown.
+band, uint8 0..255 or floating-point 0..1 (a second band is the border); their origin is unknown.
 """
 
 from __future__ import annotations
@@ -216,16 +216,14 @@ def open_maps(path: str | Path) -> MapsFile:
 
 
 def _maps_bands(file: FileBands) -> BandMap:
-    """One band is the footprint map; of two, their descriptions say which is which."""
+    """One band is the footprint map; of two, the second is the border."""
     model = ("footprint", "border")
-    if file.count == 1:
-        return band_map(file, "footprint=1", model)
-    if file.descriptions != model:
+    if file.count > 2:
         raise InputError(
-            f"has {file.count} bands, not one map or the two that snet4 writes; give the band "
-            "of the footprints alone ('gdal_translate -b N IN OUT')"
+            f"has {file.count} bands, not one map or two; give the band of the footprints alone "
+            "('gdal_translate -b N IN OUT')"
         )
-    return band_map(file, "1,2", model)
+    return band_map(file, "1,2" if file.count == 2 else "1,-", model)
 
 
 def _own(scene: Scene) -> MapsFile:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,3 +41,50 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the folder of real pictures (../shared/data) is not here")
     return SHARED_DATA
+
+
+Picture = Callable[..., Path]
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Picture:
+    """Write an array (bands, rows, columns) as a raster of half-metre pixels in Atlanta.
+
+    `picture(array_BHW, "name.tif", **profile)`: the profile is rasterio's; `descriptions`
+    names the bands, `tags` are the file's own, `mask_HW` becomes an internal mask.
+    """
+    import numpy as np
+    import rasterio
+    from affine import Affine
+
+    def write(array_BHW: Any, name: str = "scene.tif", **profile: Any) -> Path:
+        array_BHW = np.atleast_3d(array_BHW) if array_BHW.ndim > 2 else array_BHW[None]
+        descriptions = profile.pop("descriptions", None)
+        tags = profile.pop("tags", {})
+        mask_HW = profile.pop("mask_HW", None)
+        count, height, width = array_BHW.shape
+        place = Affine(0.5, 0, 733601, 0, -0.5, 3725139)
+        standard = {"driver": "GTiff", "crs": "EPSG:32616", "transform": place}
+        if not name.endswith((".jpg", ".jp2", ".png", ".img", ".dat")):
+            standard["photometric"] = "MINISBLACK"
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(
+            path,
+            "w",
+            count=count,
+            height=height,
+            width=width,
+            dtype=array_BHW.dtype,
+            **{**standard, **profile},
+        ) as dataset:
+            dataset.write(array_BHW)
+            if descriptions:
+                dataset.descriptions = descriptions
+            if mask_HW is not None:
+                with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+                    dataset.write_mask(mask_HW)
+            dataset.update_tags(**tags)
+        return path
+
+    return write
