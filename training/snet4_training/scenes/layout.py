@@ -146,8 +146,9 @@ def looks_text(collects: Sequence[Collect]) -> str:
 
 def _rings(shape: Polygon, to: Affine) -> list[list[list[float]]]:
     """Exterior first, then holes; centimetres are enough."""
+    a, b, c, d, e, f = to[:6]
     return [
-        [[round(v, 2) for v in to * (x, y)] for x, y in ring.coords]
+        [[round(a * x + b * y + c, 2), round(d * x + e * y + f, 2)] for x, y in ring.coords]
         for ring in (shape.exterior, *shape.interiors)
     ]
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snet4_training.scenes.world import LIT_ONE, OBJECT, PLANT, Floats, Place
-
-_STEP_CELLS = 0.7
-"""The sweep moves by less than a cell per level, so that no wall has holes."""
-_MOST_LEVELS = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,85 +56,85 @@ def seen(place: Place, off_nadir_deg: float, azimuth_deg: float, box: Box) -> Fl
     `box` is in raster cells with (0, 0) at the raster's corner.
     """
     down, right = displacement(off_nadir_deg, azimuth_deg, place.cell_m)
-    reach = int(np.ceil(int(place.height_HW.max()) / 100 * max(abs(down), abs(right)))) + 1
+    per_m = max(abs(down), abs(right), 1e-6)
+    reach = math.ceil(int(place.height_HW.max()) / 100 * per_m) + 1
     wide = Box(box.row - reach, box.col - reach, box.rows + 2 * reach, box.cols + 2 * reach)
     height = np.ascontiguousarray(_crop(place.height_HW, wide))
-    level, steps = _sweep(height, reach, (box.rows, box.cols), math.hypot(down, right))
-    shift_r = np.round(down * steps).astype(np.intp)
-    shift_c = np.round(right * steps).astype(np.intp)
-    level = _march(height, level, reach, steps, shift_r, shift_c, (box.rows, box.cols))
-    width = wide.cols
-    at = (np.arange(box.rows, dtype=np.int32) + reach)[:, None] * np.int32(width) + (
-        np.arange(box.cols, dtype=np.int32) + reach
-    )[None, :]
-    at -= (shift_r * width + shift_c).astype(np.int32)[level]
+    # One level for every cell of displacement; what is nearest to it is seen there.
+    levels = np.arange(math.floor(int(height.max()) / 100 * per_m + 0.5) + 1, dtype=np.float32)
+    step_cm = 100 / per_m
+    shift_r = np.round(levels * (down / per_m)).astype(np.intp)
+    shift_c = np.round(levels * (right / per_m)).astype(np.intp)
+    level = _march(height, reach, step_cm, shift_r, shift_c, (box.rows, box.cols))
+    at = (np.arange(box.rows, dtype=np.int32) + reach)[:, None] * np.int32(wide.cols)
+    at = at + (np.arange(box.cols, dtype=np.int32) + reach)[None, :]
+    at -= (shift_r * wide.cols + shift_c).astype(np.int32)[level]
     surface = _crop(place.lit_HWC.view(np.uint64)[..., 0], wide)
     picture = np.ascontiguousarray(surface).reshape(-1)[at]
     out: Floats = picture.view(np.uint16).reshape(box.rows, box.cols, 4).astype(np.float32)
     out *= np.float32(1 / LIT_ONE)
-    met = (steps * 100).astype(np.float32)[level]
-    gap = height.reshape(-1)[at] - met
-    step_cm = float(steps[1] * 100) if len(steps) > 1 else 1e6
-    side = np.flatnonzero((gap > step_cm + 40) & (level > 0))
+    met_cm = (levels * np.float32(step_cm))[level]
+    slope_cm = 90 * place.cell_m  # what a steep roof rises within a cell
+    side = np.flatnonzero(height.reshape(-1)[at] - met_cm > 0.5 * step_cm + slope_cm)
     if side.size:
-        _paint_sides(
-            place,
-            out.reshape(-1, 4),
-            side,
-            at.reshape(-1)[side],
-            met.reshape(-1)[side],
-            wide,
-            height,
-        )
+        ray = Rays(side, at.reshape(-1)[side], met_cm.reshape(-1)[side])
+        _paint_sides(place, out.reshape(-1, 4), ray, wide, height)
     return out
 
 
-def _sweep(
-    height: NDArray[np.int16], reach: int, shape: tuple[int, int], cells_per_m: float
-) -> tuple[NDArray[np.uint8], Floats]:
-    """An empty level map, and the heights (metres) of the levels to try, 0 first."""
-    top_m = int(height.max()) / 100
-    level = np.zeros(shape, dtype=np.uint8)
-    if cells_per_m * top_m < 0.5:
-        return level, np.zeros(1, dtype=np.float32)
-    step_m = max(_STEP_CELLS / cells_per_m, top_m / _MOST_LEVELS)
-    return level, np.arange(0, top_m + 1e-6, step_m, dtype=np.float32)
+@dataclass(frozen=True, slots=True)
+class Rays:
+    """Pixels whose line of sight ends at a wall, N of them."""
+
+    pixel_N: NDArray[np.intp]
+    """Index into the picture."""
+    cell_N: NDArray[np.int32]
+    """Index into the window of the raster."""
+    met_cm_N: Floats
+    """Height above the ground at which the wall is met."""
+
+    def taken(self, which: NDArray[np.bool_]) -> Rays:
+        """Those of them."""
+        return Rays(self.pixel_N[which], self.cell_N[which], self.met_cm_N[which])
 
 
 def _march(
     height: NDArray[np.int16],
-    level: NDArray[np.uint8],
     reach: int,
-    steps: Floats,
+    step_cm: float,
     shift_r: NDArray[np.intp],
     shift_c: NDArray[np.intp],
     shape: tuple[int, int],
-) -> NDArray[np.uint8]:
+) -> NDArray[np.unsignedinteger[Any]]:
     """The highest level at which each pixel meets the surface.
 
     While much of the land is higher than a level, whole windows are compared; above
     that, only the few cells that still stand out are carried over.
     """
     rows, cols = shape
+    count = len(shift_r)
+    kind = np.uint8 if count <= 256 else np.uint16
+    level = np.zeros(shape, dtype=kind)
     higher = np.empty(shape, dtype=np.bool_)
+    lowest_cm = [math.ceil((k - 0.5) * step_cm) for k in range(count)]
+    sparse_from_cm = float(np.percentile(height[::7, ::7], 90)) + 50
     k = 1
-    sparse_from = np.percentile(height[::7, ::7], 90) / 100 + 0.5
-    while k < len(steps) and steps[k] <= sparse_from:
+    while k < count and lowest_cm[k] <= sparse_from_cm:
         r, c = reach - int(shift_r[k]), reach - int(shift_c[k])
-        np.greater_equal(height[r : r + rows, c : c + cols], int(steps[k] * 100), out=higher)
-        np.maximum(level, higher.view(np.uint8) * np.uint8(k), out=level)
+        np.greater_equal(height[r : r + rows, c : c + cols], lowest_cm[k], out=higher)
+        np.maximum(level, higher.view(np.uint8) * kind(k), out=level)
         k += 1
-    if k >= len(steps):
+    if k >= count:
         return level
     width = height.shape[1]
-    padded = np.zeros(height.shape, dtype=np.uint8)
+    padded = np.zeros(height.shape, dtype=kind)
     inner = (slice(reach, reach + rows), slice(reach, reach + cols))
     padded[inner] = level
     flat, tops = padded.reshape(-1), height.reshape(-1)
-    cells = np.flatnonzero(tops >= int(steps[k] * 100))
+    cells = np.flatnonzero(tops >= lowest_cm[k])
     tops = tops[cells]
-    while k < len(steps) and cells.size:
-        keep = tops >= int(steps[k] * 100)
+    while k < count and cells.size:
+        keep = tops >= lowest_cm[k]
         cells, tops = cells[keep], tops[keep]
         to = cells + (int(shift_r[k]) * width + int(shift_c[k]))
         flat[to[(to >= 0) & (to < flat.size)]] = k
@@ -146,30 +143,34 @@ def _march(
 
 
 def _paint_sides(
-    place: Place,
-    out_NC: Floats,
-    side: NDArray[np.intp],
-    at: NDArray[np.int32],
-    met_cm: Floats,
-    wide: Box,
-    height: NDArray[np.int16],
+    place: Place, out_NC: Floats, rays: Rays, wide: Box, height: NDArray[np.int16]
 ) -> None:
     """Walls with windows; the flanks of trees and cars are their top in less light."""
-    owner = np.ascontiguousarray(_crop(place.owner_HW, wide)).reshape(-1)[at]
+    owner = np.ascontiguousarray(_crop(place.owner_HW, wide)).reshape(-1)[rays.cell_N]
     soft = owner >= OBJECT
     if soft.any():
-        rise = met_cm[soft] / np.maximum(height.reshape(-1)[at[soft]], 1)
+        flank = rays.taken(soft)
+        rise = flank.met_cm_N / np.maximum(height.reshape(-1)[flank.cell_N], 1)
         dim = 0.40 + 0.32 * rise
         # Below its crown a tree is mostly shadow.
         dim[(owner[soft] == PLANT) & (rise < 0.35)] = 0.25
-        out_NC[side[soft]] *= dim.astype(np.float32)[:, None]
+        out_NC[flank.pixel_N] *= dim.astype(np.float32)[:, None]
     hard = (owner > 0) & ~soft
-    if not hard.any():
-        return
-    at, met_cm, side, index = at[hard], met_cm[hard], side[hard], owner[hard].astype(np.intp) - 1
+    if hard.any():
+        walls = rays.taken(hard)
+        index = owner[hard].astype(np.intp) - 1
+        out_NC[walls.pixel_N] = _walls(place, walls, index, wide, height)
+
+
+def _walls(
+    place: Place, rays: Rays, index: NDArray[np.intp], wide: Box, height: NDArray[np.int16]
+) -> Floats:
+    """Light (N, 4) from walls of the buildings `index`: paint, windows, sun or shadow."""
     facades, sun = place.facades, place.sun
+    at, met_cm = rays.cell_N, rays.met_cm_N
     angle = facades.angle_N[index]
     down, right = _outward(height, at, met_cm)
+    # A wall stands square to its building, whatever the cells at its corner say.
     quarters = np.round((np.arctan2(down, right) - angle) / (math.pi / 2))
     turn = quarters * (math.pi / 2) + angle
     nx, ny = np.cos(turn), np.sin(turn)
@@ -179,16 +180,16 @@ def _paint_sides(
     before = at + np.round(ny * 3).astype(np.int32) * width + np.round(nx * 3).astype(np.int32)
     before = np.clip(before, 0, height.size - 1)
     ceiling = np.ascontiguousarray(_crop(place.ceiling_HW, wide)).reshape(-1)[before]
-    direct = np.minimum(facing, 2.5) * (ceiling < met_cm)
-    row, col = at // width, at % width
-    run_m = (row * nx - col * ny) * place.cell_m
-    bay = np.mod(run_m / facades.bay_N[index], 1.0)
+    direct = (np.minimum(facing, 2.5) * (ceiling < met_cm)).astype(np.float32)
+    row, col = at // width + wide.row, at % width + wide.col
+    bay = np.mod((row * nx - col * ny) * place.cell_m / facades.bay_N[index], 1.0)
     floor = np.mod(met_cm / 300.0, 1.0)
     window = (bay < facades.glass_N[index]) & (floor > 0.3) & (floor < 0.75)
-    dark = np.where(window, 1 - facades.dark_N[index], 1.0).astype(np.float32)
+    seen_C = np.where(window, 1 - facades.dark_N[index], 1.0).astype(np.float32)[:, None]
     ambient = sun.ambient_C
-    light = 0.75 * ambient[None, :] + (1 - ambient)[None, :] * direct[:, None].astype(np.float32)
-    out_NC[side] = facades.colour_NC[index] * light * dark[:, None]
+    light = np.float32(0.75) * ambient[None, :] + (1 - ambient)[None, :] * direct[:, None]
+    out: Floats = facades.colour_NC[index] * light * seen_C
+    return out
 
 
 def _outward(
