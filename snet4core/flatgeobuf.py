@@ -48,7 +48,7 @@ def write(
 def _check_end(path: Path, count: int) -> None:
     """GDAL says nothing when the disk is full while it closes: is the last feature there?"""
     with driver_errors(_WHAT), fiona.open(path) as layer:
-        complete = len(layer) == count and (count == 0 or layer[count - 1] is not None)
+        complete = count == 0 or (len(layer) == count and layer[count - 1] is not None)
     if not complete:
         raise OutputError("The FlatGeobuf was cut off while it was written; is the disk full?")
 

@@ -37,7 +37,9 @@ def write(
     fields = [(name, types[kind]) for name, kind in FIELDS.items()]
     schema = pa.schema([*fields, ("geometry", pa.binary())])
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
-    with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    # Without Arrow's own copy of the schema readers look at the file's metadata, where ours is.
+    options = {"compression": "zstd", "store_schema": False}
+    with pa.parquet.ParquetWriter(path, schema, **options) as writer:
         for batch in batches:
             if len(batch) == 0:
                 continue

@@ -74,7 +74,7 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
         ):
             crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
             features = [(f.geometry, dict(f.properties)) for f in layer]
-            expected = len(layer)
+            expected = _stated_count(layer, len(features))
     except InputError:
         raise
     except Exception as error:  # the bindings' errors have no common root
@@ -88,6 +88,14 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
             "it is damaged or incomplete, write it again."
         )
     return _buildings(name, crs, features, confidence)
+
+
+def _stated_count(layer: fiona.Collection, read: int) -> int:
+    """How many features the file says it has; `read` where it does not say."""
+    try:
+        return len(layer)
+    except TypeError:
+        return read
 
 
 @contextmanager
