@@ -70,14 +70,14 @@ def lean_file(
     # Block sizes and compression of the original may not be writable (JPEG in RGB, say).
     kept = ("count", "width", "height", "dtype", "crs", "transform")
     layout = {"driver": "GTiff", "compress": "deflate", "tiled": True, "nodata": 0}
-    with outputs.replacing(out, overwrite=overwrite) as (temporary,):
-        with (
-            outputs.driver_errors("leaned picture"),
-            rasterio.open(temporary, "w", **{key: profile[key] for key in kept}, **layout) as file,
-        ):
-            file.write(counts_BHW.astype(profile["dtype"]))
-            file.descriptions, file.colorinterp = names, colours
-            file.update_tags(
-                OFF_NADIR_DEG=f"{look.off_nadir_deg:g}", AZIMUTH_DEG=f"{look.azimuth_deg:g}"
-            )
+    with (
+        outputs.replacing(out, overwrite=overwrite) as (temporary,),
+        outputs.driver_errors("leaned picture"),
+        rasterio.open(temporary, "w", **{key: profile[key] for key in kept}, **layout) as file,
+    ):
+        file.write(counts_BHW.astype(profile["dtype"]))
+        file.descriptions, file.colorinterp = names, colours
+        file.update_tags(
+            OFF_NADIR_DEG=f"{look.off_nadir_deg:g}", AZIMUTH_DEG=f"{look.azimuth_deg:g}"
+        )
     return len(ground.polygons)

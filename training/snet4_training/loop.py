@@ -1,7 +1,7 @@
 """The training loop: plain, so that it can be read from top to bottom.
 
-`train` makes chips where the recipe says, steps through the batches, and leaves a model
-file, a checkpoint and a log (one JSON object per line) in the run's folder.
+`train` steps through the batches of a store that `sources.fill` has filled, and leaves a
+model file, a checkpoint and a log (one JSON object per line) in the run's folder.
 """
 
 from __future__ import annotations
@@ -99,6 +99,32 @@ def start(recipe: Recipe, device: torch.device) -> State:
     return State(net, average, optimizer)
 
 
+def card_of(recipe: Recipe) -> Card:
+    """What the model file says of itself, as far as the recipe knows it."""
+    data = "Rendered places of snet4's own (seen from 0 to 55 degrees, any azimuth)."
+    licence = "MIT."
+    if recipe.data.banepa:
+        data += (
+            " Drone pictures of Banepa, Nepal (training columns), as taken and leaned over by "
+            "geometry; footprints of OpenStreetMap. Look angles of leaned pictures and heights "
+            "of their buildings are drawn at random."
+        )
+        licence += (
+            " Trained on imagery of OpenAerialMap contributors (CC BY 4.0) and footprints of "
+            "OpenStreetMap contributors (ODbL)."
+        )
+    return Card(
+        name=recipe.model.name,
+        architecture=recipe.model.architecture(),
+        gsd_m=recipe.data.gsd_m,
+        gsd_range_m=recipe.data.gsd_range_m,
+        off_nadir_range_deg=(0.0, 55.0),
+        training_data=data,
+        licence=licence,
+        code_version=__version__,
+    )
+
+
 def averaged_net(state: State, architecture: Architecture) -> OffNadirNet:
     """A copy of the network with the averaged weights, ready to be asked."""
     net = OffNadirNet(architecture)
@@ -124,19 +150,19 @@ def log_to(path: Path) -> Log:
 def train(
     recipe: Recipe,
     out: Path,
-    card: Card,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Train by the recipe into the folder `out`; returns the model file.
 
-    The store of chips must hold at least one chunk; it may grow meanwhile.
+    The store of chips must hold at least one chunk (see `sources.fill`); it may grow
+    meanwhile, but only over a complete one is a resumed run the same as an undisturbed one.
     """
     progress = progress or Silent()
     store = out / recipe.data.store
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     architecture = recipe.model.architecture()
-    log = log_to(out / LOG)
+    card, log = card_of(recipe), log_to(out / LOG)
     state = start(recipe, device)
     if resume and (out / CHECKPOINT).exists():
         read_checkpoint(out / CHECKPOINT, state)

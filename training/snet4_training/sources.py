@@ -7,13 +7,17 @@ number of processes, stopped and continued.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snet4_training.folder import mosaic
 from snet4_training.lean import leaned
@@ -21,6 +25,7 @@ from snet4_training.pictures import Chip, Cut, Picture, cut_chip, stretched
 from snet4_training.recipe import Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
 from snet4_training.store import ChipStore
+from snet4core.errors import UsageError
 from snet4core.look import CATEGORIES, Category, Look
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
@@ -100,23 +105,62 @@ def validation_sources(recipe: Recipe) -> list[Source]:
     return [source for source in found if source.chunks]
 
 
-def fill(
-    recipe: Recipe, store: Path, names: tuple[str, ...] = (), progress: Progress | None = None
-) -> None:
-    """Write the missing chunks of all sources (or of those named), a little of each in turn.
+def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | None = None) -> None:
+    """Write the missing chunks of all sources, in `workers` processes.
 
-    Validation comes first: without it nobody knows whether the rest is any good.
+    Validation comes first: without it nobody knows whether the rest is any good. Raises
+    `UsageError` when the store was filled by another recipe.
     """
     progress = progress or Silent()
-    every = [*validation_sources(recipe), *sources(recipe)]
-    chosen = [source for source in every if not names or source.name in names]
-    total = sum(source.chunks for source in chosen)
-    for done, (source, number) in enumerate(_in_turn(chosen)):
+    _claim(recipe, store)
+    order = list(_in_turn([*validation_sources(recipe), *sources(recipe)]))
+    missing = [
+        (source.name, number)
+        for source, number in order
+        if not ChipStore(store / source.name).path(number).exists()
+    ]
+    if workers <= 1:
+        made: Iterable[str] = (make_chunk(recipe, store, *one) for one in missing)
+        _follow(made, len(missing), progress)
+        return
+    # Fresh processes: forking one that has opened GDAL or torch may hang.
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        futures = [pool.submit(make_chunk, recipe, store, *one) for one in missing]
+        try:
+            _follow((each.result() for each in as_completed(futures)), len(missing), progress)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _follow(made: Iterable[str], total: int, progress: Progress) -> None:
+    for done, _ in enumerate(made, start=1):
+        progress.step(done, total, "chunks of chips")
         stop_if_cancelled(progress)
-        chips = ChipStore(store / source.name)
-        if not chips.path(number).exists():
-            chips.write(number, source.chips_of(number))
-        progress.step(done + 1, total, "chunks")
+
+
+def make_chunk(recipe: Recipe, store: Path, name: str, number: int) -> str:
+    """Make one chunk of the source of that name, put it into the store, and name it."""
+    every = {one.name: one for one in (*validation_sources(recipe), *sources(recipe))}
+    ChipStore(store / name).write(number, every[name].chips_of(number))
+    return f"{name}/{number}"
+
+
+def _claim(recipe: Recipe, store: Path) -> None:
+    """Write down which recipe fills the store; another one may not add to it."""
+    facts = {"bands": recipe.model.bands, **asdict(recipe.data)}
+    for key in ("store", "banepa", "banepa_share", "scene_chips", "banepa_chips"):
+        # Where things lie and how many there are does not change what a chunk holds.
+        del facts[key]
+    text = json.dumps(facts, sort_keys=True)
+    path = store / "recipe.json"
+    store.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
+        raise UsageError(
+            f"{store} holds chips of another recipe; name another folder by data.store, or "
+            "remove it."
+        )
 
 
 def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
@@ -204,7 +248,7 @@ def banepa_picture(folder: str, part: str, bands: tuple[str, ...]) -> Picture:
     return mosaic(rasters, labels, bands, 2, Look(0.0, None, "table"))
 
 
-def draw_heights_m(picture: Picture, rng: np.random.Generator) -> np.ndarray:
+def draw_heights_m(picture: Picture, rng: np.random.Generator) -> NDArray[np.float64]:
     """Heights of one to four storeys, alike within a picture."""
     typical_m = rng.uniform(3.5, 9.0)
     return np.clip(typical_m * np.exp(rng.normal(0, 0.3, len(picture.polygons))), 2.5, 14.0)

@@ -1,0 +1,79 @@
+"""`snet4 train`: a model from a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from snet4_cli.bar import Bar
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the run: chips, checkpoint, log.jsonl, model.safetensors.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the recipe, as in train.steps=2000; may be repeated.",
+)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that prepare chips before training starts.",
+)
+@click.option("--chips-only", is_flag=True, help="Prepare the chips, and train later.")
+def train(
+    recipe: Path,
+    out: Path,
+    changes: tuple[str, ...],
+    resume: bool,
+    workers: int,
+    chips_only: bool,
+) -> None:
+    """Train a model by RECIPE (.toml) in the folder OUT.
+
+    Chips are prepared first, and kept: a second run with the same data starts at once. An
+    interrupted run goes on with --resume. The recipe's keys are explained in
+    docs/training.md; a time limit is --set train.minutes=60.
+
+    \b
+      snet4 train training/recipes/default.toml --out runs/first --workers 2
+      snet4 train training/recipes/default.toml --out runs/first --resume
+      snet4 train training/recipes/default.toml --out runs/town --set data.banepa=banepa
+    """
+    from snet4_training.recipe import read_recipe
+    from snet4core.errors import OutputError
+
+    chosen = read_recipe(recipe, changes)
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists() and not resume and not chips_only:
+        raise OutputError(
+            f"{checkpoint} exists: give --resume to go on with that run, or another --out."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OutputError(f"{out} cannot be made ({problem.strerror}); choose another.") from None
+
+    from snet4_training.sources import fill
+
+    with Bar() as bar:
+        fill(chosen, out / chosen.data.store, workers, bar)
+        if chips_only:
+            click.echo(out / chosen.data.store)
+            return
+        from snet4_training.loop import train as train_by
+
+        click.echo(train_by(chosen, out, resume, bar))
