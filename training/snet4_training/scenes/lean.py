@@ -74,11 +74,13 @@ def seen(place: Place, off_nadir_deg: float, azimuth_deg: float, box: Box) -> Fl
     out: Floats = picture.view(np.uint16).reshape(box.rows, box.cols, 4).astype(np.float32)
     out *= np.float32(1 / LIT_ONE)
     met_cm = (levels * np.float32(step_cm))[level]
-    slope_cm = 90 * place.cell_m  # what a steep roof rises within a cell
-    side = np.flatnonzero(height.reshape(-1)[at] - met_cm > 0.5 * step_cm + slope_cm)
-    if side.size:
-        ray = Rays(side, at.reshape(-1)[side], met_cm.reshape(-1)[side])
-        _paint_sides(place, out.reshape(-1, 4), ray, wide, height)
+    under = np.flatnonzero(height.reshape(-1)[at] - met_cm > 0.5 * step_cm)
+    if under.size:
+        rays = Rays(under, at.reshape(-1)[under], met_cm.reshape(-1)[under])
+        before = rays.cell_N - (round(down / per_m) * wide.cols + round(right / per_m))
+        slope_cm = 90 * place.cell_m  # what a steep roof rises within a cell
+        rays = rays.taken(_steep(height.reshape(-1), rays, before, slope_cm, 0.5 * step_cm))
+        _paint_sides(place, out.reshape(-1, 4), rays, wide, height)
     return out
 
 
@@ -96,6 +98,16 @@ class Rays:
     def taken(self, which: NDArray[np.bool_]) -> Rays:
         """Those of them."""
         return Rays(self.pixel_N[which], self.cell_N[which], self.met_cm_N[which])
+
+
+def _steep(
+    tops: NDArray[np.int16], rays: Rays, before: NDArray[np.int32], slope_cm: float, half_cm: float
+) -> NDArray[np.bool_]:
+    """Which rays met a wall and no mere slope: it stands high above where the ray met it,
+    or there is a deep drop in the cell `before` it, from where the ray came."""
+    above = tops[rays.cell_N] - rays.met_cm_N > half_cm + slope_cm
+    drop = tops[np.clip(before, 0, tops.size - 1)] < rays.met_cm_N - half_cm - slope_cm
+    return np.asarray(above | drop)
 
 
 def _march(
