@@ -11,6 +11,8 @@ from rasterio.enums import MaskFlags
 
 from snet4core.bands import BandMap
 from snet4core.errors import UsageError
+from snet4core.rasterdoor import Admitted
+from snet4core.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,48 +30,68 @@ class NodataRule:
 
 
 def nodata_rule(
-    location: str, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
+    admitted: Admitted, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
 ) -> tuple[NodataRule, list[str]]:
-    """What is no ground: the option, else the file's word, else zero in all bands."""
-    present = [band for band in chosen.file_bands if band is not None]
-    flags = [dataset.mask_flag_enums[band - 1] for band in present]
-    internal = any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
-    mask = internal or chosen.alpha_band is not None
+    """The rule, and warnings: the option decides, else the file, else zero in all bands.
+
+    UsageError for an option that no pixel can have.
+    """
+    dtype = dataset.dtypes[0]
+    mask = chosen.alpha_band is not None or _has_mask(dataset, chosen)
     masked = ", and what the file masks" if mask else ""
     if option is not None:
-        if not _holds(dataset.dtypes[0], option):
+        if not holds(dtype, option):
             raise UsageError(
-                f"{location}: --nodata {option:g} is no value of its type {dataset.dtypes[0]}; "
+                f"{admitted.shown}: --nodata {option:g} is no value of its type {dtype}; "
                 "give one that its pixels can have, or nan for none."
             )
-        values = tuple(None if band is None else option for band in chosen.file_bands)
         says = "No value" if math.isnan(option) else f"The value {option:g} in all bands"
-        return NodataRule(values, mask, f"{says} is no data (from --nodata){masked}."), []
-    declared = [None if b is None else dataset.nodatavals[b - 1] for b in chosen.file_bands]
+        everywhere = tuple(None if band is None else option for band in chosen.file_bands)
+        return NodataRule(everywhere, mask, f"{says} is no data (from --nodata){masked}."), []
+    declared = tuple(_declared(dataset, band) for band in chosen.file_bands)
     told = {value for value in declared if value is not None}
-    usable = {value for value in told if _holds(dataset.dtypes[0], value)}
-    warnings = [
-        f"{location} declares no-data {value:g}, which {dataset.dtypes[0]} cannot hold; ignored, "
-        "use --nodata to name the true value."
-        for value in sorted(told - usable)
-    ]
-    if usable:
-        values = tuple(v if v in usable else None for v in declared)
-        named = " or ".join(f"{value:g}" for value in sorted(usable))
-        return NodataRule(values, mask, f"The declared {named} in all bands is no data{masked}."), (
-            warnings
-        )
-    if mask:
+    if told:
+        named = " or ".join(f"{value:g}" for value in sorted(told))
         return NodataRule(
-            (None,) * len(declared), True, "What the file masks is no data."
-        ), warnings
-    values = tuple(None if band is None else 0.0 for band in chosen.file_bands)
+            declared, mask, f"The declared {named} in all bands is no data{masked}."
+        ), []
+    warnings = _hidden(admitted, dtype)
+    if mask:
+        nothing = (None,) * len(declared)
+        return NodataRule(nothing, True, "What the file masks is no data."), warnings
+    zeros = tuple(None if band is None else 0.0 for band in chosen.file_bands)
     says = "The file declares no no-data value; pixels that are 0 in all bands are no data."
-    return NodataRule(values, False, says, assumed=True), warnings
+    return NodataRule(zeros, False, says, assumed=True), warnings
 
 
-def _holds(dtype: str, value: float) -> bool:
-    """Whether a pixel of this type can have this value."""
+def _declared(dataset: rasterio.DatasetReader, band: int | None) -> float | None:
+    """What a band declares, if its pixels can have that value."""
+    value = None if band is None else dataset.nodatavals[band - 1]
+    return value if value is not None and holds(dataset.dtypes[0], value) else None
+
+
+def _has_mask(dataset: rasterio.DatasetReader, chosen: BandMap) -> bool:
+    """Whether a mask of the file's own covers the bands that are read; alpha is not meant."""
+    flags = [dataset.mask_flag_enums[band - 1] for band in chosen.read_bands]
+    return any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
+
+
+def _hidden(admitted: Admitted, dtype: str) -> list[str]:
+    """A warning for a declared value that no pixel can have. NaN among whole numbers is usual."""
+    if not admitted.nodata or admitted.nodata.lower() == "nan":
+        return []
+    return [
+        f"{admitted.shown} declares no-data {printable(admitted.nodata[:40])}, which {dtype} "
+        "cannot hold; it is ignored, use --nodata to name the true value."
+    ]
+
+
+def holds(dtype: str, value: float) -> bool:
+    """Whether a pixel of this type can have this value.
+
+    >>> holds("uint8", 255.0), holds("uint8", -1.0), holds("uint16", 0.5), holds("uint8", math.nan)
+    (True, False, False, True)
+    """
     kind = np.dtype(dtype)
     if not math.isfinite(value):
         return True  # Nothing, or what is never ground anyway.

@@ -144,7 +144,7 @@ def describe(
         rasterdoor.check_header(name, dataset)
         chosen = _chosen_bands(name, dataset, choose)
         placed = georeference(name, dataset, admitted.path)
-        rule, nodata_warnings = nodata_rule(name, dataset, chosen, nodata)
+        rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata)
         status = admitted.path.stat() if admitted.path else None
         return Scene(
             admitted=admitted,

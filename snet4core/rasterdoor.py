@@ -97,6 +97,8 @@ class Admitted:
     """The one GDAL driver; None for a remote file, whose first bytes GDAL must fetch."""
     pages: int = 1
     """Pictures in the file; only the first is read."""
+    nodata: str | None = None
+    """A TIFF's no-data tag as it was written."""
 
     @property
     def shown(self) -> str:
@@ -145,7 +147,10 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ad
             f"{printable(text)} is {what or 'no raster that snet4 knows'}; "
             f"give a picture as {ALLOWED}."
         )
-    return Admitted(text, driver, tiffcheck.check(path) if driver == "GTiff" else 1)
+    if driver != "GTiff":
+        return Admitted(text, driver)
+    facts = tiffcheck.check(path)
+    return Admitted(text, driver, facts.pictures, facts.nodata)
 
 
 def _first_bytes(path: Path) -> bytes:

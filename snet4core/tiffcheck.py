@@ -22,9 +22,11 @@ _TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4"
           16: "u8", 17: "i8", 18: "u8"}  # fmt: skip
 """TIFF field types that hold whole numbers, as numpy sees them."""
 
-_WIDTH, _HEIGHT, _SUBFILE, _PLANAR, _SAMPLES = 256, 257, 254, 284, 277
+_WIDTH, _HEIGHT, _SUBFILE, _PLANAR, _SAMPLES, _NODATA = 256, 257, 254, 284, 277, 42113
 _STRIP_OFFSETS, _STRIP_COUNTS, _ROWS_PER_STRIP = 273, 279, 278
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
+
+_ASCII = 2
 
 _MOST_FIELDS, _MOST_BLOCKS, _MOST_PAGES = 4096, 2**27, 4096
 
@@ -48,10 +50,20 @@ _Fields = dict[int, tuple[int, int, bytes]]
 """tag -> (type, number of values, the inline value or its offset)."""
 
 
-def check(path: Path) -> int:
-    """Refuse a TIFF whose header cannot be true (InputError); return its number of pictures.
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What only the raw header tells."""
 
-    Masks and overviews are not counted. Blocks of size 0 are legal (sparse files).
+    pictures: int
+    """Pages that are neither masks nor overviews."""
+    nodata: str | None
+    """GDAL's no-data tag as it was written; rasterio hides values out of range."""
+
+
+def check(path: Path) -> Facts:
+    """Refuse a TIFF whose header cannot be true (InputError); return what else it tells.
+
+    Blocks of size 0 are legal (sparse files).
     """
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
@@ -59,7 +71,8 @@ def check(path: Path) -> int:
             layout, start = _header(file)
             first, after = _directory(file, layout, start, size_bytes)
             _check_blocks(path, file, layout, first, size_bytes)
-            return 1 + _further_pictures(file, layout, after, size_bytes)
+            further = _further_pictures(file, layout, after, size_bytes)
+            return Facts(1 + further, _text(file, layout, first, _NODATA))
         except (struct.error, ValueError, OverflowError) as problem:
             if isinstance(problem, InputError):
                 raise
@@ -105,6 +118,17 @@ def _directory(file: BinaryIO, layout: _Layout, start: int, size: int) -> tuple[
         fields.setdefault(tag, (kind, values, inline))
     (after,) = struct.unpack(layout.order + layout.offset, body[-layout.offset_bytes :])
     return fields, after
+
+
+def _text(file: BinaryIO, layout: _Layout, fields: _Fields, tag: int) -> str | None:
+    """A short text field, if it is there."""
+    if tag not in fields or fields[tag][0] != _ASCII or fields[tag][1] > 256:
+        return None
+    _, length, inline = fields[tag]
+    if length > layout.offset_bytes:
+        (offset,) = struct.unpack(layout.order + layout.offset, inline)
+        inline = _exactly(file, offset, length)
+    return inline[:length].rstrip(b"\0").decode("ascii", "replace").strip()
 
 
 def _numbers(
