@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,8 @@ from snet4_training.scenes.layout import (
 from snet4_training.scenes.looks import SPACENET4_LOOKS
 from snet4_training.scenes.world import Building
 from snet4_training.scenes.write import parse_looks, write_scenes
-from snet4core.errors import OutputError, UsageError
+from snet4core.errors import Cancelled, OutputError, UsageError
+from snet4core.look_table import sighting_in_table
 
 NADIR7 = SPACENET4_LOOKS[0]
 TILE = TileName(743501, 3728739)
@@ -178,6 +181,39 @@ def test_a_filled_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+class StopsAtOnce:
+    """Somebody who changes their mind after the first tile."""
+
+    def step(self, done: float, total: float, what: str) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return True
+
+
+def test_a_stopped_run_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        write_scenes(tmp_path / "d", 2, parse_looks("5:0"), 0, size_px=64, progress=StopsAtOnce())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_takes_no_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_scenes(tmp_path / "file" / "d", 1, parse_looks("5:0"), 0, size_px=64)
+
+
+def test_the_command_is_light_until_it_runs() -> None:
+    heavy = "[m for m in ('numpy', 'rasterio', 'shapely', 'scipy') if m in sys.modules]"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, snet4_cli.scenes; print({heavy})"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_command_writes_the_bucket_layout(tmp_path: Path) -> None:
     out = tmp_path / "sn4"
     result = CliRunner().invoke(
@@ -188,6 +224,9 @@ def test_the_command_writes_the_bucket_layout(tmp_path: Path) -> None:
     assert "1 tiles" in result.output
     (picture,) = out.rglob("*.tif")
     assert picture.parent.name == "PS-RGBNIR"
+    seen = sighting_in_table(out / "looks.csv", str(picture))
+    assert seen is not None
+    assert (seen.off_nadir_deg, seen.azimuth_deg) == (30.0, 45.0)
     assert (out / "looks.csv").read_text().splitlines()[1].split(",")[1:4] == [
         "nadir30",
         "30",

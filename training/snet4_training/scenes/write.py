@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -113,18 +114,47 @@ def write_scenes(
 ) -> list[Written]:
     """Write `tiles` places at all `looks` below the folder `out`; the same bytes each time.
 
-    A tile depends on `seed` and its number alone, never on `workers`. Errors: `OutputError`
-    when `out` holds something already, `UsageError` for numbers that make no data set.
+    A tile depends on `seed` and its number alone, never on `workers`. The folder appears
+    when everything is in it. Errors: `OutputError` when `out` holds something already or
+    cannot be written, `UsageError` for numbers that make no data set.
     """
     progress = progress or Silent()
     _check(out, tiles, looks, layout, size_px)
-    jobs = [Job(out, number, tuple(looks), seed, layout, size_px) for number in range(tiles)]
+    part = out.with_name(f"{out.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # of a killed run
+        part.mkdir(parents=True)
+        try:
+            jobs = [Job(part, n, tuple(looks), seed, layout, size_px) for n in range(tiles)]
+            written = _all_written(jobs, workers, progress)
+            _write_tables(part, looks, written, size_px)
+            if out.exists():
+                out.rmdir()
+            part.replace(out)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+    except OSError as problem:
+        raise OutputError(
+            f"{out} cannot be written ({problem.strerror or problem}); check the place and its "
+            "free space."
+        ) from problem
+    return written
+
+
+def _all_written(jobs: list[Job], workers: int, progress: Progress) -> list[Written]:
+    """All tiles, in the order of their numbers."""
     written: list[Written] = []
     for one in _done(jobs, workers):
         written.append(one)
-        progress.step(len(written), tiles, "tiles")
+        progress.step(len(written), len(jobs), "tiles")
         stop_if_cancelled(progress)
-    written.sort(key=lambda one: one.number)
+    return sorted(written, key=lambda one: one.number)
+
+
+def _write_tables(
+    out: Path, looks: Sequence[Collect], written: Sequence[Written], size_px: int
+) -> None:
     for collect in looks:
         rows = [
             (image_id(collect, one.tile), one.buildings, one.tile.transform(size_px, GSD_M))
@@ -132,7 +162,6 @@ def write_scenes(
         ]
         _put(out / summary_path(collect), summary_text(rows))
     _put(out / "looks.csv", looks_text(looks))
-    return written
 
 
 def _check(out: Path, tiles: int, looks: Sequence[Collect], layout: str, size_px: int) -> None:
