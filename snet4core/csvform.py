@@ -99,20 +99,18 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[TextIO]:
 def _passed(
     file: TextIO, batches: Iterable[Footprints], geo_decimals: int | None
 ) -> Iterator[Footprints]:
-    """Write each batch; a scene without any footprint gets its line when the next begins."""
-    empty: Footprints | None = None
+    """Write each batch; a scene that ends without any footprint gets its one line."""
+    last, written = None, False
     for batch in batches:
-        if empty is not None and empty.source != batch.source:
-            file.write(_empty_line(empty, geo_decimals))
-            empty = None
-        if len(batch):
-            file.writelines(_lines(batch, geo_decimals))
-            empty = None
-        else:
-            empty = batch
+        if last is not None and last.source != batch.source:
+            if not written:
+                file.write(_empty_line(last, geo_decimals))
+            written = False
+        file.writelines(_lines(batch, geo_decimals))
+        last, written = batch, written or len(batch) > 0
         yield batch
-    if empty is not None:
-        file.write(_empty_line(empty, geo_decimals))
+    if last is not None and not written:
+        file.write(_empty_line(last, geo_decimals))
 
 
 def _id_of(batch: Footprints) -> str:

@@ -50,12 +50,21 @@ def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> N
         _check_existing(path, name, found, overwrite, inputs)
     for ending in _JOURNALS:
         journal = path.with_name(path.name + ending)
-        # SQLite would play it back into the new file and destroy it.
-        if journal.is_file() and (ending == "-wal" or journal.stat().st_size):
+        # SQLite would play it back into the new file and destroy it. A write-ahead log goes
+        # when the last program closes the database; a journal may stay behind, emptied.
+        if _size(journal) > (-1 if ending == "-wal" else 0):
             raise OutputError(
                 f"{name} is open in another program or was left unfinished by one (there is a "
                 f"{printable(journal.name)}); close it there, or choose another name."
             )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, -1 where there is none (or its name is too long to exist)."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _check_existing(

@@ -34,9 +34,15 @@ def printable(name: str | os.PathLike[str]) -> str:
     'evil\\u202efit.exe'
     """
     return "".join(
-        char if unicodedata.category(char)[0] != "C" else char.encode("unicode_escape").decode()
+        char.encode("unicode_escape").decode() if _moves_the_cursor(char) else char
         for char in storable(name)
     )
+
+
+def _moves_the_cursor(char: str) -> bool:
+    """Control and formatting characters, and Unicode's own line and paragraph ends."""
+    kind = unicodedata.category(char)
+    return kind[0] == "C" or kind in ("Zl", "Zp")
 
 
 def cell(name: str) -> str:
