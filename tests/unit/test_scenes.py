@@ -247,7 +247,7 @@ def test_every_kind_of_place_keeps_its_promises(kind: str) -> None:
 
 
 def test_footprints_are_the_cells_that_buildings_own() -> None:
-    place = make_place(np.random.default_rng(11), 240, kind="suburb")
+    place = make_place(np.random.default_rng(11), 240, kind="informal")
     fine, margin = place.oversample, place.margin_px
     whole = [
         (number, one)

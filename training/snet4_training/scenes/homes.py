@@ -13,6 +13,10 @@ from snet4_training.scenes.shapes import irregular
 from snet4_training.scenes.world import RoofKind
 
 
+_PLANS = (*["box"] * 5, *["L"] * 3, "T", "steps", "plus", "U")
+"""Floor plans of detached houses, as often as each is named."""
+
+
 def houses(m: Maker, block: Block) -> None:
     """Detached houses in two rows, fronts to the streets along u."""
     rng, style = m.rng, m.style
@@ -59,7 +63,7 @@ def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) 
     turn = rng.normal(0, 0.25 * (1 - style.tidy)) + (
         math.pi / 2 if m.chance(0.25) and lot - 2.2 > width and depth > length + 6 else 0.0
     )
-    kind = m.pick("box", "box", "box", "box", "L", "L", "T", "plus", "steps", "U")
+    kind = m.pick(*_PLANS)
     roof: RoofKind = style.roofs[rng.integers(len(style.roofs))]
     drive_u = u0 + rng.uniform(1.5, max(lot - 1.5, 1.6))
     drive = (m.season.pavement * rng.uniform(0.7, 1.3)).astype(np.float32)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.plan import Block, Frame, Plan
 from snet4_training.scenes.shapes import structure, wings
-from snet4_training.scenes.world import Box, Floats, RoofKind
+from snet4_training.scenes.world import Box, Floats, RoofKind, Wing
 
 STOREY_M = 3.0
 
@@ -30,6 +30,8 @@ class Style:
     tidy: float
     """1: everything stands square to the street; 0: anyhow."""
     species: tuple[int, ...]
+    crown: float
+    """Size of the trees relative to small garden trees."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,8 @@ class Maker:
         x, y = self.frame.at(u, v)
         angle = self.frame.heading(u, v) + turn
         parts = wings(self.rng, x, y, angle, length, width, kind)
+        if len(parts) > 1 and self.chance(0.35):
+            parts = self._stepped(parts, eave_m)
         if wall is None:
             wall = paint.wall_colour(self.rng, colour)
         if pitch is None:
@@ -91,6 +95,13 @@ class Maker:
         made = structure(parts, eave_m, roof, 0.0 if roof == "flat" else pitch, colour, wall)
         if made.outline.area >= 6:
             self.plan.structures.append(made)
+
+    def _stepped(self, parts: tuple[Wing, ...], eave_m: float) -> tuple[Wing, ...]:
+        """The same plan, its side wings some storeys or a step lower."""
+        most = max(eave_m - 2.4, 0.0)
+        drops = self.rng.choice([0.0, 0.8, 1.5, STOREY_M, 2 * STOREY_M], len(parts) - 1).tolist()
+        lower = (replace(w, drop_m=min(d, most)) for w, d in zip(parts[1:], drops, strict=True))
+        return (parts[0], *lower)
 
     def box(
         self, u: float, v: float, turn: float, size: tuple[float, float, float], c: Floats

@@ -127,6 +127,7 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
         else float(rng.uniform(1.0, 3.4)),
         tidy=float(rng.choice([0.95, 0.8, 0.4, 0.1], p=[0.45, 0.3, 0.15, 0.1])),
         species=tuple(int(i) for i in rng.integers(0, 4, 3)),
+        crown=float(rng.uniform(1.0, 1.6)) if rng.random() < 0.4 else 1.0,
     )
 
 
@@ -153,7 +154,8 @@ def make_plan(
         (float(rng.uniform(0, 6)), float(rng.uniform(0, 6))),
         side_m / 2,
     )
-    m = Maker(rng, Plan(), frame, season, _style(rng, kind))
+    style = _style(rng, kind)
+    m = Maker(rng, Plan(crown=style.crown), frame, season, style)
     lane = float(rng.uniform(2.5, 5) if poor else rng.uniform(5.5, 9.5))
     walk = float(rng.uniform(0.0, 3.0))
     short_u, long_u, short_v, long_v = _BLOCKS_M[kind]

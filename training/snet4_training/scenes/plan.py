@@ -92,6 +92,8 @@ class Plan:
     structures: list[Structure] = field(default_factory=list)
     plants: list[Plant] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
+    crown: float = 1.0
+    """Size of the trees relative to what the districts ask for."""
 
     def patch(
         self,
@@ -132,7 +134,7 @@ class Plan:
         species: tuple[int, ...],
     ) -> None:
         """One tree of a random size."""
-        radius = rng.uniform(*radius_m)
+        radius = rng.uniform(*radius_m) * self.crown
         height = radius * rng.uniform(1.2, 3.2)
         kind = int(species[rng.integers(len(species))])
         self.plants.append(Plant(x, y, radius, min(height, 24.0), kind))

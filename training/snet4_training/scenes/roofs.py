@@ -98,15 +98,17 @@ def _roof(
     if rng.random() < 0.45:
         texture += _seams(rng, along if rng.random() < 0.6 else across)
     if plan.roof == "flat":
-        top = np.full(shape, plan.eave_m, dtype=np.float32)
+        top = np.broadcast_to(_levels(plan, x, y), shape).copy()
         shade = np.ones(shape, dtype=np.float32)
         colour = plan.roof_colour * np.exp(texture)[..., None]
         _furnish(plan, mask, along, across, cell_m, rng, colour, top)
         return colour.astype(np.float32), top, shade
+    # Heights are relative to the main eaves; nothing is lower than the lowest wing's.
     rise = rise_of(plan.roof, plan.pitch, main, x, y)
     for wing in plan.wings[1:]:
-        rise = np.maximum(rise, rise_of(plan.roof, plan.pitch, wing, x, y))
-    rise = np.maximum(rise, 0)
+        part = rise_of(plan.roof, plan.pitch, wing, x, y) - np.float32(wing.drop_m)
+        rise = np.maximum(rise, part)
+    rise = np.maximum(rise, np.float32(-max(wing.drop_m for wing in plan.wings)))
     shade = slope_light(rise, cell_m, sun)
     colour = (plan.roof_colour * np.exp(texture)[..., None]).astype(np.float32)
     _panels(along, across, rng, colour)
@@ -118,6 +120,18 @@ def _roof(
         top[spot] += 1.1
         colour[spot] = rng.uniform(0.08, 0.4)
     return colour, top, shade
+
+
+def _levels(plan: Structure, x: Floats, y: Floats) -> Floats:
+    """Height of a flat roof: that of the highest wing over each cell."""
+    if all(wing.drop_m == 0 for wing in plan.wings):
+        return np.full((1, 1), plan.eave_m, dtype=np.float32)
+    lowest = plan.eave_m - max(wing.drop_m for wing in plan.wings)
+    top = np.full(np.broadcast_shapes(x.shape, y.shape), lowest, dtype=np.float32)
+    for wing in plan.wings:
+        over = rise_of("flat", 0.0, wing, x, y) > -1
+        np.maximum(top, np.float32(plan.eave_m - wing.drop_m), out=top, where=over)
+    return top
 
 
 def _seams(rng: np.random.Generator, run: Floats) -> Floats:

@@ -42,6 +42,8 @@ class Wing:
     """Half the length across the ridge."""
     angle: float
     """Direction of the ridge in radians, from x towards y."""
+    drop_m: float = 0.0
+    """How much lower than the building's eaves this part is."""
 
     def corners(self) -> list[Point]:
         """Its four corners, metres."""
