@@ -72,6 +72,9 @@ class MapsOrigin:
         raw = json.loads(tags["SNET4_ORIGIN"])
         if not isinstance(raw, dict) or not set(raw) <= {f.name for f in fields(MapsOrigin)}:
             raise ValueError("its tags are not those of snet4")
+        texts = [raw.get(n) for n in ("scene", "model", "model_digest", "image_id")]
+        if not all(text is None or isinstance(text, str) for text in texts):
+            raise ValueError("its names are no text")
         look, shapes, knots = (raw.pop(n, None) for n in ("look", "shapes", "confidence_knots"))
         shape, transform = (raw.pop(n, None) for n in ("native_shape", "native_transform"))
         if shapes is not None:

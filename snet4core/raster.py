@@ -116,18 +116,13 @@ def open_scene(
     InputError, naming the file and the remedy, for anything that cannot be used.
     """
     model = tuple(model_bands)
-    scene = describe(
-        path,
-        lambda file: band_map(file, bands, model),
-        nodata=nodata,
-        allow_remote=allow_remote,
-    )
-    if "SNET4_MAPS" in scene.metadata:
-        raise InputError(
-            f"{scene.admitted.shown} holds maps that snet4 wrote, not a picture; "
-            "use 'snet4 polygonize'."
-        )
-    return scene
+
+    def choose(file: FileBands) -> BandMap:
+        if file.descriptions == ("footprint", "border"):
+            raise InputError("holds maps, not a picture; use 'snet4 polygonize'")
+        return band_map(file, bands, model)
+
+    return describe(path, choose, nodata=nodata, allow_remote=allow_remote)
 
 
 def describe(

@@ -208,12 +208,14 @@ def gdal_settings(**more: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
-    """The open dataset, full resolution, for one thread. InputError if GDAL refuses it."""
+    """The open dataset, for one thread. InputError if GDAL refuses it.
+
+    Read it without resampling: then overviews, which may be stale, are never used. (The
+    open option OVERVIEW_LEVEL=NONE would forbid them, but loses the bands' descriptions.)
+    """
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(_visible_name(admitted))
         options: dict[str, Any] = {"driver": admitted.driver} if admitted.driver else {}
-        if admitted.driver in ("GTiff", "JP2OpenJPEG"):
-            options["OVERVIEW_LEVEL"] = "NONE"
         # ENVI finds its header by looking around, in a private folder with nothing else.
         looks = {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"} if admitted.driver == "ENVI" else {}
         try:

@@ -154,6 +154,8 @@ def _glob(pattern: Path) -> list[SceneInput]:
     relative = str(pattern.relative_to(pattern.anchor)) if pattern.anchor else str(pattern)
     try:
         matches = [match for match in anchor.glob(relative) if match.is_file()]
+        if not any(part.startswith(".") for part in Path(relative).parts):  # As shells do.
+            matches = [m for m in matches if not _is_hidden(m.relative_to(anchor))]
     except (ValueError, NotImplementedError, OSError, re.error) as problem:
         raise InputError(
             f"{printable(pattern)} is no usable pattern ({problem}); correct it."
@@ -164,6 +166,10 @@ def _glob(pattern: Path) -> list[SceneInput]:
             f"{printable(pattern)} matches no file; check the pattern, and keep it in quotes."
         )
     return [SceneInput(str(match)) for match in rasters or matches]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def read_stac(path: Path) -> Mapping[str, Any]:

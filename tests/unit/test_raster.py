@@ -183,6 +183,13 @@ def test_bands_come_in_the_models_order_and_missing_ones_are_empty(picture: Pict
     assert not got_BHW[3].any()
 
 
+def test_band_descriptions_in_the_file_are_seen(picture: Picture) -> None:
+    counts_BHW = town()
+    path = picture(counts_BHW, descriptions=("NIR", "Red", "Green", "Blue"))
+    got_BHW, _ = whole(open_scene(path))
+    np.testing.assert_array_equal(got_BHW, counts_BHW[::-1])
+
+
 def test_one_band_may_feed_several(picture: Picture) -> None:
     counts_BHW = town(bands=1)
     got_BHW, _ = whole(open_scene(picture(counts_BHW), bands="1,1,1,-"))

@@ -1,0 +1,170 @@
+"""SCENE arguments: however scenes are named, the same ones come out, in the same order."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from snet4core.errors import InputError
+from snet4core.scene_inputs import SceneInput, expand
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Rasters at three depths, among files that are none."""
+    for name in ("b.tif", "a.TIF", "deep/er/c.jp2", "deep/d.img", "deep/notes.txt", "a.IMD",
+                 ".hidden.tif", ".trash/e.tif", "preview.jpg", "placed.png", "placed.pgw",
+                 "b.tif.aux.xml", "b.tif.ovr"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"II*\0")
+    return tmp_path
+
+
+def names(scenes: list[SceneInput], folder: Path) -> list[str]:
+    return [os.path.relpath(scene, folder) for scene in scenes]
+
+
+EVERYTHING = ["a.TIF", "b.tif", "deep/d.img", "deep/er/c.jp2", "placed.png"]
+
+
+def test_a_folder_gives_its_rasters_and_nothing_else(folder: Path) -> None:
+    assert names(expand([folder]), folder) == EVERYTHING
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(order=st.permutations(["", "b.tif", "a.TIF", "deep", "deep/../b.tif", "placed.png"]))
+def test_order_and_repetition_of_arguments_do_not_matter(folder: Path, order: list[str]) -> None:
+    assert names(expand([folder / name for name in order]), folder) == EVERYTHING
+
+
+def test_links_are_followed_once_and_loops_end(folder: Path) -> None:
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "deep" / "up").symlink_to(folder, target_is_directory=True)
+    (folder / "again.tif").symlink_to(folder / "b.tif")
+    found = names(expand([folder]), folder)
+    assert sorted(os.path.realpath(folder / name) for name in found) == sorted(
+        str(folder / name) for name in EVERYTHING
+    )
+    assert len(expand([f"{folder}/**/*.tif"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.tif", ["b.tif"]),
+        ("**/*.jp2", ["deep/er/c.jp2"]),
+        ("[ab].*", ["a.TIF", "b.tif"]),
+        ("deep/*", ["deep/d.img"]),
+        ("preview.jp?", ["preview.jpg"]),
+    ],
+)
+def test_globs(folder: Path, pattern: str, expected: list[str]) -> None:
+    found = expand([f"{folder}/{pattern}"])
+    assert names(found, folder) == expected
+
+
+def test_a_relative_glob_starts_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert [str(scene) for scene in expand(["*.tif"])] == ["b.tif"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path: Path) -> None:
+    odd = tmp_path / "a[1]*.tif"
+    odd.write_bytes(b"x")
+    assert expand([odd]) == [SceneInput(str(odd))]
+
+
+def test_a_list_is_relative_to_itself(folder: Path) -> None:
+    listing = folder / "list.txt"
+    listing.write_text("\ufeff# two and more\r\nb.tif\r\n\r\ndeep\n*.TIF\n", encoding="utf-8")
+    found = expand([f"@{listing}"])
+    assert names(found, folder) == ["a.TIF", "b.tif", "deep/d.img", "deep/er/c.jp2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "lists no scene"),
+        (b"# nothing\n\n", "lists no scene"),
+        (b"b.tif\n@other.txt\n", "line 2"),
+        (b"b.tif\nnone*.tif\n", "line 2: .* matches no file"),
+        (b"b.tif\na\0b\n", "line 2"),
+        (b"caf\xe9.tif\n", "UTF-8"),
+    ],
+)
+def test_bad_lists_are_refused_by_line(folder: Path, text: bytes, message: str) -> None:
+    listing = folder / "list.txt"
+    listing.write_bytes(text)
+    with pytest.raises(InputError, match=message) as problem:
+        expand([f"@{listing}"])
+    assert "list.txt" in str(problem.value)
+
+
+def test_arguments_that_name_nothing_are_refused(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    for argument, message in (
+        (f"{folder}/*.gif", "matches no file"), (folder / "empty", "holds no raster"),
+        (f"@{folder}/none.txt", "cannot be read"), ("", "is no path"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            expand([argument])
+
+
+def test_a_file_that_is_not_there_is_left_to_the_one_door() -> None:
+    assert expand(["none.tif"]) == [SceneInput("none.tif")]
+
+
+def test_a_fifo_as_a_list_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not a plain file"):
+        expand([f"@{tmp_path}/pipe"])
+
+
+# --- STAC ---
+
+
+def item(folder: Path, assets: object) -> Path:
+    path = folder / "item.json"
+    path.write_text(json.dumps({"type": "Feature", "assets": assets}))
+    return path
+
+
+def test_a_stac_item_names_one_local_raster(folder: Path) -> None:
+    path = item(
+        folder,
+        {
+            "image": {"href": "./deep/d.img", "roles": ["data"]},
+            "thumbnail": {"href": "preview.tif", "roles": ["thumbnail"]},
+            "metadata": {"href": "b.xml"},
+            "visual": {"href": "b.tif", "roles": ["visual"]},
+        },
+    )
+    (found,) = expand([path])
+    assert Path(found.location) == folder / "deep/d.img"
+    assert found.stac_item == path
+
+
+def test_remote_assets_need_permission(folder: Path) -> None:
+    path = item(folder, {"image": {"href": "https://host.example/a.tif"}})
+    with pytest.raises(InputError, match="--allow-remote"):
+        expand([path])
+    (found,) = expand([path], allow_remote=True)
+    assert found.location == "https://host.example/a.tif"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"assets": []}', '{"assets": {}}', '{"assets": {"a": {"href": 5}}}',
+     '{"assets": {"a": {"href": "a.tif"}, "b": {"href": "b.tif"}}}', "[" * 100_000,
+     '{"assets": {"a": {"href": "a.tif", "roles": "data"}}}'],
+)  # fmt: skip
+def test_json_that_names_no_raster_is_refused(folder: Path, text: str) -> None:
+    path = folder / "item.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"item\.json"):
+        expand([path])
