@@ -111,7 +111,8 @@ def footprints_from(
 
     `grid` is the maps' own, `native` the scene's; `knots` calibrate the confidence.
     """
-    calibration = Calibration(knots)
+    raw, share = zip(*knots, strict=True)
+    calibration = Calibration(raw, share)
     tolerance_px = settings.simplify_m / grid.gsd_m
     # Outlines keep the area of their pixels; half of it as a limit is safe everywhere.
     specks_px = 0.5 * settings.min_area_m2 / grid.gsd_m**2
