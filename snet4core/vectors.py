@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sqlite3
@@ -63,6 +64,8 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
         _check_database(path, name)
         # Also a database in WAL mode is read without leaving files beside it.
         options["IMMUTABLE"] = "YES"
+    elif path.suffix.lower() == ".shp":
+        _check_shapefile(path, name)
     elif "json" in path.suffix.lower():
         _check_utf8(path, name)
     try:
@@ -100,14 +103,20 @@ def _stated_count(layer: fiona.Collection, read: int) -> int:
 
 @contextmanager
 def _quiet_bindings() -> Iterator[None]:
-    """Fiona logs GDAL's messages as UTF-8; one that quotes a damaged name would be dumped
-    with a traceback on stderr by the interpreter, beside the error that we raise anyway."""
-    before = sys.unraisablehook
+    """Our error says it in one sentence; what the bindings say beside it is kept back.
+
+    They log each of GDAL's messages; and one that is no UTF-8 they cannot even log, so that
+    the interpreter would dump a traceback on stderr.
+    """
+    logger, hook = logging.getLogger("fiona"), sys.unraisablehook
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
     sys.unraisablehook = lambda _: None
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = hook
+        logger.setLevel(level)
 
 
 def _layer_of(path: Path, name: str) -> str:
@@ -133,6 +142,15 @@ def _check_utf8(path: Path, name: str) -> None:
                 raise InputError(
                     f"{name}, line {number}: it is not UTF-8; save it as UTF-8."
                 ) from None
+
+
+def _check_shapefile(path: Path, name: str) -> None:
+    """The header says how long the file is; GDAL gives NULL for geometries beyond its end."""
+    with path.open("rb") as file:
+        header = file.read(28)
+    stated_bytes = 2 * int.from_bytes(header[24:28], "big")
+    if len(header) < 28 or path.stat().st_size < stated_bytes:
+        raise InputError(f"{name} is cut off; take a fresh copy of it.")
 
 
 def _check_database(path: Path, name: str) -> None:
