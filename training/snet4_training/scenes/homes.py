@@ -12,7 +12,6 @@ from snet4_training.scenes.plan import Block
 from snet4_training.scenes.shapes import irregular
 from snet4_training.scenes.world import RoofKind
 
-
 _PLANS = (*["box"] * 5, *["L"] * 3, "T", "steps", "plus", "U")
 """Floor plans of detached houses, as often as each is named."""
 

@@ -91,7 +91,7 @@ class Maker:
         if pitch is None:
             pitch = self.style.pitch * self.rng.uniform(0.7, 1.3)
         deepest = max(min(length, width) / 2, 1.0)
-        pitch = min(pitch, self.rng.uniform(2.2, 4.5) / deepest)
+        pitch = min(pitch, self.rng.uniform(1.2, 4.2) / deepest)
         made = structure(parts, eave_m, roof, 0.0 if roof == "flat" else pitch, colour, wall)
         if made.outline.area >= 6:
             self.plan.structures.append(made)

@@ -111,8 +111,8 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
         ("hip", "hip", "gable"),
         ("flat", "flat", "gable", "shed"),
     )
-    large = rng.uniform(0.8, 1.45)
-    lot = float(rng.uniform(13, 27)) if kind != "wooded suburb" else float(rng.uniform(20, 42))
+    large = rng.uniform(0.8, 1.7)
+    lot = float(rng.uniform(14, 30)) if kind != "wooded suburb" else float(rng.uniform(20, 42))
     return Style(
         palette=tuple(rng.choice(paint.ROOF_PALETTES[name], int(rng.integers(3, 9)))),
         roofs=sets[rng.integers(4)],
@@ -122,7 +122,7 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
         ),
         lot_m=float(rng.uniform(6, 11)) if poor else lot,
         house_m=(float(13 * large), float(rng.uniform(7, 13)) if poor else float(9.5 * large)),
-        storeys=float(rng.choice([1.0, 1.4, 2.0, 2.6]))
+        storeys=float(rng.choice([1.0, 1.0, 1.4, 2.0, 2.6]))
         if not poor
         else float(rng.uniform(1.0, 3.4)),
         tidy=float(rng.choice([0.95, 0.8, 0.4, 0.1], p=[0.45, 0.3, 0.15, 0.1])),
