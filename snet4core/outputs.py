@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from snet4core.errors import OutputError, Snet4Error
@@ -88,8 +88,10 @@ def _check_folder(folder: Path, name: str, needed_bytes: int) -> None:
         raise OutputError(f"{name} cannot be written: there is no such folder; create it first.")
     try:
         # The only honest question: permissions, read-only mounts and quotas all answer.
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder):
-            free_bytes = shutil.disk_usage(folder).free
+        probe = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+        with suppress(FileNotFoundError):  # another run may have swept it
+            probe.rmdir()
+        free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
         raise OutputError(
             f"{name} cannot be written ({_reason(error)}); choose a folder that you may write to."

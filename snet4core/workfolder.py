@@ -7,7 +7,6 @@ holds a lock on is swept. The lock ends with its process, however that ends.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -35,7 +34,7 @@ def work_folder(beside: Path) -> Iterator[Path]:
             if alone:
                 _sweep(beside)
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            stack.callback(_remove, folder)
             stack.enter_context(_locked(folder))
         yield folder
 
@@ -45,7 +44,16 @@ def _sweep(beside: Path) -> None:
     for folder in beside.glob(PREFIX + "*"):
         with suppress(OSError), _locked(folder) as free:
             if free and all(path.name.startswith(_OURS) for path in folder.iterdir()):
-                shutil.rmtree(folder)
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Without an error, and with one file descriptor at most: they may have run out."""
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 (one descriptor, closed at once)
+            os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager
