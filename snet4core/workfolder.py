@@ -30,7 +30,7 @@ def work_folder(beside: Path) -> Iterator[Path]:
     """A new folder in `beside`, removed at the end with all it holds. May raise `OSError`."""
     with ExitStack() as stack:
         # Under the lock of the place itself nobody sweeps a folder that is not locked yet.
-        with _locked(beside, _PATIENCE_S) as alone:
+        with _locked(beside.resolve(), _PATIENCE_S) as alone:
             if alone:
                 _sweep(beside)
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
@@ -62,7 +62,8 @@ def _locked(folder: Path, patience_s: float = 0.0) -> Iterator[bool]:
     if sys.platform == "win32":
         yield False
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    # A link is not followed: it leads to somebody else's folder.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield _take(descriptor, patience_s)
     finally:
