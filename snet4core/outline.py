@@ -19,6 +19,7 @@ Axis letters: N buildings, L labels (buildings and background), E walls, S sides
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +30,7 @@ from scipy.sparse.csgraph import connected_components
 
 from snet4core.errors import UsageError
 from snet4core.labels import Labels
+from snet4core.regularize import regular
 from snet4core.rings import Ints, Rings, pieces, some_labels, trace, twice_area
 from snet4core.simplify import corners
 from snet4core.walls import (
@@ -48,8 +50,38 @@ Polygons = NDArray[np.object_]
 STEPS_PER_PX = 1024
 """Corners lie on this fraction of a pixel, so that adding a window's offset is exact."""
 
-STAGES = ((1.0, True), (1.0, False), (0.5, False), (0.25, False), (0.0, False))
-"""What is tried in turn: share of the tolerance, and whether corners move to their lines."""
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One way to draw an outline; the next one is tried where it fails."""
+
+    share: float
+    """Share of the tolerance within which corners go."""
+    fitted: bool
+    """Whether the corners that stay move to where their walls' lines meet."""
+    regular: bool = False
+    """Whether walls are turned to right angles first."""
+
+
+STAGES = (
+    Stage(2.5, True, regular=True),
+    Stage(1.5, True, regular=True),
+    Stage(1.0, True),
+    Stage(1.0, False),
+    Stage(0.5, False),
+    Stage(0.25, False),
+    Stage(0.0, False),
+)
+PLAIN, EXACT = 2, len(STAGES) - 1
+
+LEAST_REGULAR_PX = 1.0
+"""Tolerance of regular outlines where less is asked for."""
+
+WORSE_PX = 0.03
+"""A regular outline may miss the mask by so much more than the plain one, along its length,"""
+
+CORNER_PX2 = 2.5
+"""and by so many pixels for every corner that it saves: on ragged masks that is many."""
 
 SLACK_PX = 0.5
 """How far beyond the tolerance fitted corners may lie."""
@@ -84,7 +116,7 @@ def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> O
         labels = replace(labels, labels_HW=apart, count=int(apart.max()))
         rings = trace(apart)
     area_px = summed(rings.label_R, -twice_area(rings) / 2, labels.count + 1)
-    polygons = _simplified(rings, area_px, float(tolerance_px))
+    polygons = _simplified(rings, area_px, float(tolerance_px), regularize)
     offset = np.array([labels.window.col, labels.window.row], np.float64)
     return Outlines(
         np.asarray(shapely.transform(polygons, lambda xy: xy + offset), object),
@@ -111,12 +143,39 @@ def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
     return total / (255.0 * area_px_N)
 
 
-def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float) -> Polygons:
+def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize: bool) -> Polygons:
     """Valid polygons of all labels 1..N, in pixels of the window."""
+    every = np.append(False, np.ones(area_px_L.size - 1, bool))
+    first = PLAIN if tolerance_px else EXACT
+    plain = _drawn(rings, area_px_L, tolerance_px, np.where(every, first, 0))
+    if not regularize or not every.any():
+        return plain[1:]
+    exact = plain.copy()
+    exact[1:] = _assembled(rings, sides_between(rings, rings.x_E >= 0))
+    miss_L, corners_L = np.zeros(every.size), shapely.get_num_coordinates(plain)
+    miss_L[1:] = missed(plain[1:], exact[1:])
+
+    def worse(polygons_L: Polygons, drawn_L: Flags) -> Flags:
+        drawn = polygons_L[drawn_L]
+        saved = np.maximum(corners_L[drawn_L] - shapely.get_num_coordinates(drawn), 0)
+        allowed = miss_L[drawn_L] + WORSE_PX * shapely.length(drawn) + CORNER_PX2 * saved
+        bad = drawn_L.copy()
+        bad[drawn_L] = missed(drawn, exact[drawn_L]) > allowed
+        return bad
+
+    tolerance_px = max(tolerance_px, LEAST_REGULAR_PX)
+    return _drawn(rings, area_px_L, tolerance_px, np.zeros(every.size, np.int64), worse)[1:]
+
+
+def _drawn(
+    rings: Rings,
+    area_px_L: Floats,
+    tolerance_px: float,
+    stage_L: Ints,
+    worse: Callable[[Polygons, Flags], Flags] | None = None,
+) -> Polygons:
+    """Polygons by label, each at the first stage from its own on at which all is well."""
     polygons = np.empty(area_px_L.size, object)
-    # Background (label 0) asks for nothing; its stage is the first.
-    stage_L = np.zeros(area_px_L.size, np.int64)
-    stage_L[1:] = 0 if tolerance_px else len(STAGES) - 1
     todo_L = np.append(False, np.ones(area_px_L.size - 1, bool))
     group_L = _groups(rings, area_px_L.size)
     while todo_L.any():
@@ -124,11 +183,19 @@ def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float) -> Polygon
         sides, failed = _sides(some, stage_L, tolerance_px, area_px_L)
         polygons[todo_L] = _assembled(some, sides)
         failed |= _clashing(some, polygons, todo_L)
-        failed &= stage_L < len(STAGES) - 1
+        if worse is not None:
+            failed |= worse(polygons, todo_L & (stage_L < PLAIN) & ~failed)
+        failed &= stage_L < EXACT
         stage_L[failed] += 1
         # What a failed polygon shares with its neighbours changes for them as well.
         todo_L = np.isin(group_L, group_L[failed])
-    return polygons[1:]
+    return polygons
+
+
+def missed(one: Polygons, other: Polygons) -> Floats:
+    """Area of the symmetric difference of pairs of polygons."""
+    common = shapely.area(shapely.intersection(one, other))
+    return np.asarray(shapely.area(one) + shapely.area(other) - 2 * common, np.float64)
 
 
 def _groups(rings: Rings, count: int) -> Ints:
@@ -143,10 +210,9 @@ def _sides(
     rings: Rings, stage_L: Ints, tolerance_px: float, area_px_L: Floats
 ) -> tuple[Sides, Flags]:
     """Simplified rings, and True for the labels for which that did not work."""
-    share, moved = (np.array(values) for values in zip(*STAGES, strict=True))
     # Both neighbours must treat their common wall alike: as the worse of them needs.
     stage_E = np.maximum(stage_L[rings.label_E], stage_L[rings.other_E])
-    tolerance_E = tolerance_px * share[stage_E]
+    tolerance_E = tolerance_px * np.array([stage.share for stage in STAGES])[stage_E]
     kept_E = corners(rings, tolerance_E) | (tolerance_E == 0)
     # A ring that is left with two corners has no area.
     thin_R = np.add.reduceat(kept_E.astype(np.int64), rings.first_R[:-1]) < 3
@@ -154,12 +220,19 @@ def _sides(
     failed_L = np.zeros(stage_L.size, bool)
     failed_L[rings.label_R[thin_R]] = True
     sides = sides_between(rings, kept_E)
-    lines = Stairs.of(rings).lines(sides)
-    sides = meeting(sides, lines, rings.joints()[sides.begin_S], ~moved[stage_E[sides.begin_S]])
-    free_S = ~rings.joint_E[sides.begin_S] & (rings.other_E[sides.begin_S] == 0)
-    label_S = rings.label_E[sides.begin_S]
-    sides = area_kept(sides, label_S, free_S, area_px_L)
-    failed_L[rings.label_E[strays(rings, sides, tolerance_E + SLACK_PX)]] = True
+    stairs = Stairs.of(rings)
+    lines = stairs.lines(sides)
+    regular_E = stage_E < PLAIN
+    if regular_E.any():
+        sides, lines, none_L = regular(rings, stairs, sides, lines, regular_E, stage_L.size)
+        failed_L |= none_L & (stage_L < PLAIN)
+    begin = sides.begin_S
+    fitted = np.array([stage.fitted for stage in STAGES])[stage_E]
+    sides = meeting(sides, lines, rings.joints()[begin], ~fitted[begin])
+    free_S = ~rings.joint_E[begin] & (rings.other_E[begin] == 0)
+    sides = area_kept(sides, rings.label_E[begin], free_S, area_px_L)
+    plain_E = np.where(regular_E, np.inf, tolerance_E + SLACK_PX)
+    failed_L[rings.label_E[strays(rings, sides, plain_E)]] = True
     return sides, failed_L
 
 

@@ -10,7 +10,7 @@ Axis letters: E walls (steps) of the exact rings, S sides of simplified rings, R
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +150,15 @@ class Lines:
     """Length of the stairs in pixels."""
     weight_S: Floats
     """1, or 0 where the stairs have no direction."""
+
+    def chosen(self, here_S: Flags, other: Lines) -> Lines:
+        """These lines where True, the others elsewhere."""
+        return Lines(
+            *(
+                np.where(here_S, getattr(self, field.name), getattr(other, field.name))
+                for field in fields(self)
+            )
+        )
 
 
 def meeting(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:

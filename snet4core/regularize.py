@@ -1,0 +1,359 @@
+"""Right angles and straight walls, where the mask supports them.
+
+1. *Directions*: a building has one main direction, and a second one where a wing stands at
+   another angle. They are the peaks of the histogram of its walls' angles modulo 90
+   degrees, weighted by squared length.
+2. *Turning*: a wall is turned into the nearest direction of its building (of either, when
+   two buildings share it) if that moves its ends by less than TURN_PX. The others stay
+   slanted.
+3. *Tidying*: neighbouring walls on nearly the same line become one, walls shorter than
+   STEP_PX go and their neighbours meet; where two parallel walls are farther apart than
+   that, a step joins them at a right angle.
+
+A round building, or one whose walls do not agree on directions, has none, and nothing
+happens to it. Whether the result is taken is decided in `outline`, which knows the mask.
+
+Axis letters: S sides, L labels, D directions of a building.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4core.rings import Ints, Rings, successor
+from snet4core.walls import Flags, Floats, Lines, Sides, Stairs, summed
+
+BIN_DEG = 1.5
+"""Width of the histogram's bins."""
+
+PEAK_DEG = 7.5
+"""Walls that differ by less support the same direction."""
+
+APART_DEG = 18.0
+"""A second direction differs from the first by at least this."""
+
+WING_SHARE = 0.25
+"""Share of the outline that must stand in a second direction."""
+
+AGREED_SHARE = 0.5
+"""Share of the outline that must lie within PEAK_DEG of the directions."""
+
+ROUND = 0.9
+"""4 pi area / perimeter^2 from which a building is round: 1 for a disc, 0.79 for a square."""
+
+TURN_PX = 2.0
+"""How far the ends of a wall may move when it is turned."""
+
+TURN_DEG = 38.0
+"""Nor is a wall turned by more than this."""
+
+STEP_PX = 2.0
+"""Walls shorter than this, and steps between walls lower than this, are taken for noise."""
+
+CUT_PX = 5.0
+"""A slanted side shorter than this, between walls at right angles, is a rounded corner."""
+
+FREE = -1
+
+
+def regular(
+    rings: Rings, stairs: Stairs, sides: Sides, lines: Lines, wanted_E: Flags, count: int
+) -> tuple[Sides, Lines, Flags]:
+    """Sides and lines of which the wanted ones are turned and tidied, and by label (`count`
+    of them) True for those without a direction.
+
+    What the two buildings at a common wall see is the same, as long as no ring is in danger
+    of losing its area.
+    """
+    label_S, other_S = rings.label_E[sides.begin_S], rings.other_E[sides.begin_S]
+    direction_LD = directions(lines, label_S, count)
+    outer_S = ~rings.hole_R[sides.ring_S]
+    direction_LD[compactness(sides, label_S, outer_S, count) > ROUND] = np.nan
+    wanted_S = wanted_E[sides.begin_S]
+    snapped, axis = turned(lines, label_S, other_S, direction_LD)
+    plan = Plan(
+        sides,
+        snapped.chosen(wanted_S, lines),
+        np.where(wanted_S, axis, FREE),
+        ~wanted_S | rings.joint_E[sides.begin_S],
+    )
+    plan = tidied(plan, stairs)
+    return plan.sides, plan.lines, np.isnan(direction_LD[:, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class Angles:
+    """The angle of each side's line, folded into a quarter turn; exact for turned pictures."""
+
+    folded_S: Floats
+    """0 <= angle < pi / 2."""
+    quarter_S: Ints
+    """1 where folding took a quarter turn, else 0."""
+
+    @classmethod
+    def of(cls, lines: Lines) -> Angles:
+        """A line has no sign, so two quarter turns are none."""
+        # lines.tx_S >= 0; what points to the second quarter is turned back into the first.
+        turned = (lines.ty_S < 0) | (lines.tx_S == 0)
+        x = np.where(turned, np.abs(lines.ty_S), lines.tx_S)
+        y = np.where(turned, lines.tx_S, lines.ty_S)
+        return cls(np.arctan2(y, x), turned.astype(np.int64))
+
+
+def off(folded: Floats, direction: Floats) -> Floats:
+    """Signed angle from a direction, folded into -pi / 4 .. pi / 4.
+
+    >>> float(np.round(np.degrees(off(np.radians([1.0]), np.radians([88.0]))), 6)[0])
+    3.0
+    """
+    quarter = math.pi / 2
+    return np.asarray((folded - direction + quarter / 2) % quarter - quarter / 2, np.float64)
+
+
+def directions(lines: Lines, label_S: NDArray[np.int32], count: int) -> Floats:
+    """Main and second direction of every label in radians, 0 .. pi / 2; NaN where none.
+
+    Shape (count, 2), by label.
+    """
+    folded = Angles.of(lines).folded_S
+    weight = lines.length_S**2 * lines.weight_S
+    perimeter = summed(label_S, lines.length_S, count)
+    main = _peak(folded, weight, label_S, count)
+    away = np.abs(off(folded, main[label_S]))
+    wing = _peak(folded, np.where(away > math.radians(APART_DEG), weight, 0.0), label_S, count)
+    near = math.radians(PEAK_DEG)
+    apart = np.abs(off(folded, wing[label_S]))
+    in_main = summed(label_S, np.where(away <= near, lines.length_S, 0.0), count)
+    in_wing = summed(label_S, np.where(apart <= near, lines.length_S, 0.0), count)
+    winged = (in_wing >= WING_SHARE * perimeter) & (
+        np.abs(off(wing, main)) >= math.radians(APART_DEG)
+    )
+    agreed = in_main + np.where(winged, in_wing, 0.0) >= AGREED_SHARE * perimeter
+    found = np.column_stack([main, np.where(winged, wing, np.nan)])
+    found[~agreed] = np.nan
+    return found
+
+
+def _peak(folded: Floats, weight: Floats, label_S: NDArray[np.int32], count: int) -> Floats:
+    """The angle around which most weight lies, for each label."""
+    bins = round(90 / BIN_DEG)
+    spread = round(PEAK_DEG / BIN_DEG)
+    here = np.minimum((folded * (2 * bins / math.pi)).astype(np.int64), bins - 1)
+    histogram = summed(label_S * bins + here, weight, count * bins).reshape(count, bins)
+    # Weights are whole numbers: so are these sums, and equal peaks are equal everywhere.
+    smooth = sum(
+        (spread + 1 - abs(step)) * np.roll(histogram, step, axis=1)
+        for step in range(-spread, spread + 1)
+    )
+    top = (np.argmax(smooth, axis=1) + 0.5) * (math.pi / 2 / bins)
+    # The mean of what lies near the top; a line's angle is as sure as its length cubed.
+    away = off(folded, top[label_S])
+    sure = np.where(np.abs(away) <= math.radians(PEAK_DEG), weight, 0.0)
+    total = summed(label_S, sure, count)
+    mean = summed(label_S, sure * away, count) / np.where(total > 0, total, 1.0)
+    return np.asarray((top + mean) % (math.pi / 2), np.float64)
+
+
+def turned(
+    lines: Lines, label_S: NDArray[np.int32], other_S: NDArray[np.int32], direction_LD: Floats
+) -> tuple[Lines, Ints]:
+    """Lines turned into the directions of their buildings, and the axis of each, or FREE.
+
+    Sides with the same axis number are parallel; the numbers of two sides at right angles
+    differ in the last bit.
+    """
+    angles = Angles.of(lines)
+    none = np.full(direction_LD.shape[1], np.nan)
+    choices = np.vstack([direction_LD, none])
+    own, other = label_S, np.where(other_S > 0, other_S, len(direction_LD))
+    candidate = np.concatenate([choices[own], choices[other]], axis=1)
+    away = np.abs(off(angles.folded_S[:, None], candidate))
+    away = np.where(np.isnan(away), np.inf, away)
+    best = np.argmin(away, axis=1)
+    rows = np.arange(best.size)
+    angle = candidate[rows, best]
+    turn = np.minimum(away[rows, best], 1.0)  # NaN and infinity are none
+    snapped = (turn <= math.radians(TURN_DEG)) & (np.sin(turn) * lines.length_S / 2 <= TURN_PX)
+    snapped &= lines.weight_S > 0
+    angle = np.where(snapped, angle, 0.0)
+    # 89 degrees are near 1 degree, but a quarter turn off.
+    wrapped = np.abs(angles.folded_S - angle) > math.pi / 4
+    quarter = (angles.quarter_S == 1) ^ wrapped
+    cos, sin = np.cos(angle), np.sin(angle)
+    # A quarter turn of (cos, sin) is (-sin, cos), but the sign of a line is free.
+    tx, ty = np.where(quarter, sin, cos), np.where(quarter, -cos, sin)
+    number = np.unique(angle, return_inverse=True)[1].reshape(angle.shape)
+    axis = np.where(snapped, 2 * number + quarter, FREE)
+    return (
+        replace(
+            lines,
+            tx_S=np.where(snapped, tx, lines.tx_S),
+            ty_S=np.where(snapped, ty, lines.ty_S),
+        ),
+        axis,
+    )
+
+
+def compactness(sides: Sides, label_S: NDArray[np.int32], outer_S: Flags, count: int) -> Floats:
+    """4 pi area / perimeter^2 of each label's outer ring."""
+    after = successor(sides.first_R)
+    x0, y0, x1, y1 = sides.x_S, sides.y_S, sides.x_S[after], sides.y_S[after]
+    length = np.where(outer_S, np.hypot(x1 - x0, y1 - y0), 0.0)
+    cross = np.where(outer_S, x1 * y0 - x0 * y1, 0.0)
+    perimeter = summed(label_S, length, count)
+    twice = summed(label_S, cross, count)
+    return np.asarray(2 * math.pi * twice / np.where(perimeter > 0, perimeter, 1) ** 2, np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sides on their way to right angles; all arrays but `sides.first_R` are by side."""
+
+    sides: Sides
+    lines: Lines
+    axis_S: Ints
+    """Sides of the same axis are parallel; FREE is none."""
+    locked_S: Flags
+    """True where the corner at which the side begins must stay in the ring."""
+
+
+def tidied(plan: Plan, stairs: Stairs) -> Plan:
+    """Sides on nearly the same line joined, short ones gone, steps at right angles."""
+    for _ in range(MOST_ROUNDS):
+        absorbed, dropped = _nearly_one_line(plan), np.zeros(plan.axis_S.size, bool)
+        if not absorbed.any():
+            absorbed, dropped = _short(plan)
+        if not (absorbed | dropped).any():
+            break
+        plan = _reduced(plan, stairs, absorbed, dropped)
+    return _stepped(plan)
+
+
+MOST_ROUNDS = 12
+
+
+def _gap(lines: Lines, one: Ints, two: Ints) -> Floats:
+    """Distance of the centre of line `one` from line `two`."""
+    dx, dy = lines.x_S[one] - lines.x_S[two], lines.y_S[one] - lines.y_S[two]
+    return np.abs(lines.tx_S[two] * dy - lines.ty_S[two] * dx)
+
+
+def _nearly_one_line(plan: Plan) -> Flags:
+    """True for sides that continue the side before them."""
+    before, here = plan.sides.before(), np.arange(plan.axis_S.size)
+    same = (plan.axis_S == plan.axis_S[before]) & (plan.axis_S != FREE) & ~plan.locked_S
+    near = same & (_gap(plan.lines, before, here) < STEP_PX)
+    return _sparing(plan.sides, near)
+
+
+def _short(plan: Plan) -> tuple[Flags, Flags]:
+    """(sides to be absorbed by the side before, sides to be dropped).
+
+    A short side between two walls of one axis is a step in them, which become one wall; any
+    other is a cut corner, and its neighbours meet. Only sides shorter than both neighbours
+    go at a time.
+    """
+    before, after = plan.sides.before(), successor(plan.sides.first_R)
+    x, y = plan.sides.x_S, plan.sides.y_S
+    length = np.hypot(x[after] - x, y[after] - y)
+    axis = plan.axis_S
+    # A slanted side between two walls at right angles is a corner that the mask has lost.
+    lost = (axis == FREE) & (axis[before] != FREE) & (axis[before] == axis[after] ^ 1)
+    short = length < np.where(lost, CUT_PX, STEP_PX)
+    short &= (length < length[before]) & (length < length[after])
+    short &= ~plan.locked_S & ~plan.locked_S[after]
+    step = short & (axis[before] == axis[after]) & (axis[before] != FREE)
+    tx, ty = plan.lines.tx_S, plan.lines.ty_S
+    cross = np.abs(tx[before] * ty[after] - ty[before] * tx[after])
+    corner = short & ~step & (cross > math.sin(math.radians(30)))
+    gone = _sparing(plan.sides, step | corner, step)
+    step, corner = step & gone, corner & gone
+    absorbed = step | step[before]
+    return absorbed, corner
+
+
+def _sparing(sides: Sides, gone_S: Flags, twice_S: Flags | None = None) -> Flags:
+    """`gone_S`, but for rings that would be left with fewer than four sides."""
+    count = gone_S.astype(np.float64) + (twice_S if twice_S is not None else 0.0)
+    left = np.diff(sides.first_R) - summed(sides.ring_S, count, sides.first_R.size - 1)
+    return np.asarray(gone_S & (left >= 4)[sides.ring_S], bool)
+
+
+def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Plan:
+    """The plan without some sides; absorbed ones give their stairs to the side before them."""
+    sides, lines = plan.sides, plan.lines
+    before, after = sides.before(), successor(sides.first_R)
+    stop = sides.stop_S.copy()
+    head = np.flatnonzero(~absorbed)
+    tail = after[head]
+    while (more := absorbed[tail]).any():
+        head, tail = head[more], tail[more]
+        stop[head] = sides.stop_S[tail]
+        tail = after[tail]
+    # Where a cut corner was, its neighbours begin in its middle.
+    cut = dropped[before]
+    x = np.where(cut, (sides.x_S + sides.x_S[before]) / 2, sides.x_S)
+    y = np.where(cut, (sides.y_S + sides.y_S[before]) / 2, sides.y_S)
+    stay = ~(absorbed | dropped)
+    grown = (stop != sides.stop_S)[stay]
+    sides = replace(sides, stop_S=stop, x_S=x, y_S=y).without(~stay)
+    fresh = stairs.lines(sides)
+    lines = Lines(
+        lines.tx_S[stay],
+        lines.ty_S[stay],
+        np.where(grown, fresh.x_S, lines.x_S[stay]),
+        np.where(grown, fresh.y_S, lines.y_S[stay]),
+        fresh.length_S,
+        lines.weight_S[stay],
+    )
+    return Plan(sides, lines, plan.axis_S[stay], plan.locked_S[stay])
+
+
+def _stepped(plan: Plan) -> Plan:
+    """A step at a right angle wherever two walls of one axis follow each other."""
+    sides, lines, axis = plan.sides, plan.lines, plan.axis_S
+    before = sides.before()
+    at = np.flatnonzero((axis == axis[before]) & (axis != FREE) & ~plan.locked_S)
+    if not at.size:
+        return plan
+    tx, ty, x, y = lines.tx_S[at], lines.ty_S[at], sides.x_S[at], sides.y_S[at]
+
+    def foot(side: Ints) -> tuple[Floats, Floats]:
+        """The corner's foot on the line of a side."""
+        along = tx * (x - lines.x_S[side]) + ty * (y - lines.y_S[side])
+        return lines.x_S[side] + along * tx, lines.y_S[side] + along * ty
+
+    x0, y0 = foot(before[at])
+    x1, y1 = foot(at)
+    new_x, new_y = sides.x_S.copy(), sides.y_S.copy()
+    new_x[at], new_y[at] = x1, y1
+    first = sides.first_R + np.searchsorted(at, sides.first_R)
+
+    def with_steps(values: Floats, steps: Floats) -> Floats:
+        return np.insert(values, at, steps)
+
+    sides = Sides(
+        np.insert(sides.begin_S, at, sides.begin_S[at]),
+        np.insert(sides.stop_S, at, sides.begin_S[at]),
+        with_steps(new_x, x0),
+        with_steps(new_y, y0),
+        first,
+    )
+    lines = Lines(
+        with_steps(lines.tx_S, -ty),
+        with_steps(lines.ty_S, tx),
+        with_steps(lines.x_S, x),
+        with_steps(lines.y_S, y),
+        with_steps(lines.length_S, np.zeros(at.size)),
+        with_steps(lines.weight_S, np.ones(at.size)),
+    )
+    return Plan(
+        sides,
+        lines,
+        np.insert(axis, at, axis[at] ^ 1),
+        np.insert(plan.locked_S, at, np.zeros(at.size, bool)),
+    )
