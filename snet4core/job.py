@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from snet4core import layers, outputs
 from snet4core.detect import detect
-from snet4core.errors import Cancelled, Snet4Error, SomeScenesFailed, UsageError
+from snet4core.errors import Cancelled, InputError, Snet4Error, SomeScenesFailed, UsageError
 from snet4core.footprints import Footprints
 from snet4core.plan import Choices, Plan
 from snet4core.progress import Progress
@@ -114,10 +114,13 @@ def _results(
     job: Job, predictor: Predictor, progress: Progress, done: Done
 ) -> Iterator[tuple[Plan, list[Footprints]]]:
     """Plan and footprints of every scene that went well; the others are noted in `done`."""
+    first: Plan | None = None
     for scene in job.inputs:
         try:
             maps = None if job.maps is None else job.maps_of(scene)
             found = detect(scene, predictor, job.choices, progress, maps, overwrite=job.overwrite)
+            first = first or found.plan
+            _refuse_other_crs(found.plan, first)
             for warning in found.plan.warnings:
                 log.warning("%s", warning)
             for value in found.plan.description.values():
@@ -135,3 +138,12 @@ def _results(
             continue
         done.found[scene.location] = sum(map(len, batches))
         yield found.plan, batches
+
+
+def _refuse_other_crs(plan: Plan, first: Plan) -> None:
+    """One layer has one CRS: that of the first scene."""
+    if plan.grid.crs != first.grid.crs:
+        raise InputError(
+            f"{plan.scene.location}: is in {plan.grid.crs.to_string()[:60]}, but "
+            f"{first.scene.location} in {first.grid.crs.to_string()[:60]}; run them into two files."
+        )
