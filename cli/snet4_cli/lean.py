@@ -66,6 +66,6 @@ def lean(
     from snet4_training.leaning import lean_file
     from snet4core.look import Look
 
-    look = Look(off_nadir_deg, azimuth_deg % 360, "option")
+    look = Look(off_nadir_deg, azimuth_deg % 360 % 360, "option")
     count = lean_file(image, footprints, out, look, height_field, seed, overwrite=overwrite)
     click.echo(f"{out}: {count} buildings leaned by {off_nadir_deg:g} degrees")

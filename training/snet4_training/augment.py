@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from snet4_training.pictures import CHIP_RANGE, Chip
+from snet4_training.pictures import CHIP_RANGE, Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
-from snet4core.look import Look, category_of
+from snet4core.look import STEEPEST_DEG, Look, category_of
 from snet4core.radiometry import BandRange, normalise
 
 
@@ -134,11 +134,11 @@ def _told(look: Look, recipe: AugmentRecipe, rng: np.random.Generator) -> Look:
     The error never moves a look into another category: the head stays the right one.
     """
     off_nadir_deg = abs(look.off_nadir_deg + rng.normal(0.0, recipe.angle_noise_deg))
-    if category_of(off_nadir_deg) != look.category:
+    if off_nadir_deg > STEEPEST_DEG or category_of(off_nadir_deg) != look.category:
         off_nadir_deg = look.off_nadir_deg
     azimuth_deg = look.azimuth_deg
     if azimuth_deg is not None:
-        azimuth_deg = (azimuth_deg + rng.normal(0.0, 3.0)) % 360
+        azimuth_deg = wrapped_deg(azimuth_deg + rng.normal(0.0, recipe.azimuth_noise_deg))
     if rng.random() < recipe.forget_azimuth:
         azimuth_deg = None
     return Look(off_nadir_deg, azimuth_deg, look.source)

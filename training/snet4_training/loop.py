@@ -73,7 +73,7 @@ def step_once(state: State, batch: Batch, recipe: TrainRecipe, architecture: Arc
     )
     if not bool(torch.isfinite(value)):
         raise EngineError(
-            f"The loss is {float(value)} at step {state.step}; lower train.learning_rate and "
+            f"The loss is {value.item()} at step {state.step}; lower train.learning_rate and "
             "resume from the last checkpoint."
         )
     state.optimizer.zero_grad(set_to_none=True)

@@ -29,6 +29,11 @@ Beyond them a quarter of the range below and half of it above still fit: exactly
 `radiometry.normalise` lets through."""
 
 
+def wrapped_deg(angle_deg: float) -> float:
+    """The same direction in [0, 360); `%` alone turns -1e-20 into 360."""
+    return angle_deg % 360 % 360
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture with exact truth, all in its own pixels."""
@@ -91,7 +96,7 @@ class Cut:
         if look.azimuth_deg is None:
             return look
         azimuth_deg = -look.azimuth_deg if self.mirror else look.azimuth_deg
-        return Look(look.off_nadir_deg, (azimuth_deg + self.turn_deg) % 360, look.source)
+        return Look(look.off_nadir_deg, wrapped_deg(azimuth_deg + self.turn_deg), look.source)
 
 
 def stretched(picture: Picture) -> NDArray[np.uint8]:

@@ -124,6 +124,8 @@ class AugmentRecipe:
     """Share of looks whose azimuth is made unknown."""
     angle_noise_deg: float = 1.0
     """Spread of the error that is put on the angle told to the network."""
+    azimuth_noise_deg: float = 3.0
+    """The same for the azimuth."""
 
     def __post_init__(self) -> None:
         _shares(

@@ -1,0 +1,87 @@
+"""`snet4 calibrate`: thresholds and confidence from validation data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snet4_cli import options
+from snet4_cli.bar import Bar
+
+if TYPE_CHECKING:
+    from snet4_training.calibration import Calibrated
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Model file to write (.safetensors).",
+)
+@options.device
+@options.precision
+@options.overwrite
+@options.as_json
+def calibrate(
+    model: str,
+    data: Path,
+    output: Path,
+    device: str,
+    precision: str,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Fit MODEL's thresholds and confidence on DATA, and write them into a new model file.
+
+    DATA is a folder in SpaceNet 4's layout (as 'snet4 scenes' writes it), or with
+    NAME.geojson beside each NAME.tif; looks.csv in it gives the angles. Use places that
+    MODEL was not trained on, and others again to report its score.
+
+    \b
+      snet4 scenes validation --tiles 4 --seed 77
+      snet4 calibrate runs/first/model.safetensors validation -o first.safetensors
+    """
+    from snet4_training.calibration import calibrate_file
+    from snet4core.modelfile import find_model
+    from snet4core.predict import Predictor, choose_runtime
+
+    path = find_model(model)
+    predictor = Predictor(path, choose_runtime(device, precision))  # type: ignore[arg-type]  # click checked it
+    with Bar() as bar:
+        found = calibrate_file(predictor, path, data, output, bar, overwrite=overwrite)
+    click.echo(json.dumps(_facts(found), indent=2) if as_json else _text(found))
+
+
+def _facts(found: Calibrated) -> dict[str, object]:
+    return {
+        "categories": {
+            category: {
+                "threshold": found.shapes[category].threshold,
+                "seed_threshold": found.shapes[category].split.seed_threshold,
+                "min_area_m2": found.shapes[category].min_area_m2,
+                "f1_before": found.before[category].f1,
+                "f1": found.after[category].f1,
+            }
+            for category in found.after
+        },
+        "confidence_knots": found.knots,
+    }
+
+
+def _text(found: Calibrated) -> str:
+    lines = [f"{'':16} {'threshold':>9} {'seed':>5} {'area m2':>7} {'F1 was':>7} {'F1 is':>7}"]
+    for category, counts in found.after.items():
+        shapes = found.shapes[category]
+        lines.append(
+            f"{category:16} {shapes.threshold:9.2f} {shapes.split.seed_threshold:5.2f} "
+            f"{shapes.min_area_m2:7.1f} {found.before[category].f1:7.4f} {counts.f1:7.4f}"
+        )
+    return "\n".join(lines)

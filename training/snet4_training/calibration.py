@@ -1,0 +1,251 @@
+"""Thresholds and confidence fitted on pictures with known footprints.
+
+Every picture goes through the network once; then settings are tried on its maps until
+the challenge's F1 is highest, category by category. Last, confidence is bent so that of
+all footprints said to be 80 % sure, 80 in 100 are right. Axis: N footprints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from snet4_training.folder import footprints_on
+from snet4_training.pairs import pairs
+from snet4_training.targets import Polygons
+from snet4core import outputs, weights
+from snet4core.detect import UNCALIBRATED, Knots, footprints_from, maps_of
+from snet4core.footprints import Footprints, Source
+from snet4core.grid import Grid
+from snet4core.look import CATEGORIES, Category
+from snet4core.maps import Maps
+from snet4core.plan import Choices, plan_for
+from snet4core.predict import Predictor
+from snet4core.progress import Progress, Silent, stop_if_cancelled
+from snet4core.score import MIN_AREA_PX, Tally, match
+from snet4core.settings import ShapeSettings
+
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
+SEEDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+MIN_AREAS_M2 = (5.0, 10.0, 15.0, 20.0, 30.0)
+
+KNOTS = 12
+"""Most groups of footprints whose share of hits is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One picture after the network: its maps, and the truth."""
+
+    name: str
+    category: Category
+    maps: tuple[Maps, ...]
+    grid: Grid
+    """Of the maps."""
+    native: Grid
+    """Of the picture."""
+    source: Source
+    truth: Polygons
+    """In pixels of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What was found for a model."""
+
+    shapes: dict[Category, ShapeSettings]
+    """Settings for every category; as they were where there was no picture."""
+    knots: Knots
+    """For the confidence."""
+    before: dict[Category, Tally]
+    """Counts with the model's old settings, for the categories that have pictures."""
+    after: dict[Category, Tally]
+    """Counts with the new ones."""
+
+
+def see(folder: Path, predictor: Predictor, progress: Progress | None = None) -> list[Seen]:
+    """The maps of every picture of a data folder, computed once and kept (2 bytes a pixel).
+
+    Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`.
+    """
+    progress = progress or Silent()
+    table = folder / "looks.csv"
+    choices = Choices(looks_table=table if table.is_file() else None)
+    every = pairs(folder)
+    seen = []
+    for done, pair in enumerate(every, start=1):
+        stop_if_cancelled(progress)
+        plan = plan_for(pair.image, predictor.header, choices)
+        assert plan.source.look is not None  # a plan has a look, or it was never made
+        seen.append(
+            Seen(
+                name=plan.source.scene,
+                category=plan.source.look.category,
+                maps=tuple(maps_of(plan, predictor)),
+                grid=plan.grid,
+                native=plan.scene.grid,
+                source=plan.source,
+                truth=footprints_on(pair.labels, plan.scene.grid).polygons,
+            )
+        )
+        progress.step(done, len(every), "pictures")
+    return seen
+
+
+def found_in(picture: Seen, settings: ShapeSettings) -> Footprints:
+    """The picture's footprints with these settings, confidence uncalibrated."""
+    batches = list(
+        footprints_from(
+            picture.maps,
+            picture.grid,
+            settings,
+            picture.source,
+            native=picture.native,
+            knots=UNCALIBRATED,
+        )
+    )
+    return Footprints(
+        picture.source,
+        *(
+            np.concatenate([getattr(batch, name) for batch in batches])
+            for name in (
+                "polygons_N",
+                "polygons_px_N",
+                "anchors_N2",
+                "confidence_N",
+                "area_m2_N",
+                "footprint_id_N",
+            )
+        ),
+    )
+
+
+def tally(pictures: Sequence[Seen], settings: ShapeSettings) -> Tally:
+    """The challenge's counts over pictures, in pixels of the pictures."""
+    total = Tally()
+    for picture in pictures:
+        found = found_in(picture, settings)
+        order = np.argsort(-found.confidence_N, kind="stable")
+        total += match(found.polygons_px_N[order], picture.truth, min_area=MIN_AREA_PX)
+    return total
+
+
+def best_settings(pictures: Sequence[Seen], start: ShapeSettings) -> ShapeSettings:
+    """One setting after the other, each at its best; the footprint threshold twice.
+
+    Of equal scores the setting nearest to the start stays: flat optima should not wander.
+    """
+
+    def with_threshold(value: float) -> ShapeSettings:
+        return replace(best, threshold=value)
+
+    def with_seed(value: float) -> ShapeSettings:
+        return replace(best, split=replace(best.split, seed_threshold=value))
+
+    def with_area(value: float) -> ShapeSettings:
+        return replace(best, min_area_m2=value)
+
+    best, best_f1 = start, tally(pictures, start).f1
+    for make, values in (
+        (with_threshold, THRESHOLDS),
+        (with_seed, SEEDS),
+        (with_area, MIN_AREAS_M2),
+        (with_threshold, THRESHOLDS),
+    ):
+        tried = [(tally(pictures, make(value)).f1, make(value)) for value in values]
+        f1, settings = max(tried, key=lambda one: one[0])
+        if f1 > best_f1:
+            best, best_f1 = settings, f1
+    return best
+
+
+def right(found: Polygons, truth: Polygons) -> NDArray[np.bool_]:
+    """(N,) whether a footprint's IoU with any true one is above 0.5.
+
+    Footprints do not overlap each other, so no two of them can claim the same truth.
+    """
+    hit_N = np.zeros(len(found), dtype=bool)
+    if len(found) and len(truth):
+        one, other = shapely.STRtree(truth).query(found)
+        common = shapely.area(shapely.intersection(found[one], truth[other]))
+        union = shapely.area(found[one]) + shapely.area(truth[other]) - common
+        hit_N[one[common > 0.5 * union]] = True
+    return hit_N
+
+
+def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Knots:
+    """A rising line through (mean probability, share that is right), of `KNOTS` groups.
+
+    Neighbouring groups whose shares fall are pooled until none does (Ayer et al. 1955, the
+    pool-adjacent-violators algorithm). Too few footprints leave the confidence as it is.
+
+    >>> few = fit_knots(np.array([0.5]), np.array([True]))
+    >>> few == ((0.0, 0.0), (1.0, 1.0))
+    True
+    """
+    if len(confidence_N) < 5 * KNOTS:
+        return UNCALIBRATED
+    order = np.argsort(confidence_N, kind="stable")
+    groups = [
+        (float(confidence_N[part].sum()), float(right_N[part].sum()), len(part))
+        for part in np.array_split(order, KNOTS)
+    ]
+    pooled: list[tuple[float, float, int]] = []
+    for group in groups:
+        pooled.append(group)
+        while len(pooled) > 1 and pooled[-2][1] / pooled[-2][2] >= pooled[-1][1] / pooled[-1][2]:
+            above, below = pooled.pop(), pooled.pop()
+            pooled.append((below[0] + above[0], below[1] + above[1], below[2] + above[2]))
+    # One imagined hit and one miss per group: no finite sample proves certainty.
+    inner = [(total / n, (hits + 1) / (n + 2)) for total, hits, n in pooled]
+    rounded = {round(x, 4): round(y, 4) for x, y in inner if 0.001 < x < 0.999}
+    xs, ys = list(rounded), np.maximum.accumulate(list(rounded.values())).tolist()
+    if not xs:
+        return UNCALIBRATED
+    return ((0.0, 0.0), *zip(xs, ys, strict=True), (1.0, ys[-1]))
+
+
+def calibrate(seen: Sequence[Seen], shapes: dict[Category, ShapeSettings]) -> Calibrated:
+    """Fit settings by category, then the confidence over all pictures."""
+    before: dict[Category, Tally] = {}
+    after: dict[Category, Tally] = {}
+    fitted = dict(shapes)
+    confidences, hits = [np.empty(0)], [np.empty(0, dtype=bool)]
+    for category in CATEGORIES:
+        pictures = [picture for picture in seen if picture.category == category]
+        if not pictures:
+            continue
+        before[category] = tally(pictures, shapes[category])
+        fitted[category] = best_settings(pictures, shapes[category])
+        after[category] = tally(pictures, fitted[category])
+        for picture in pictures:
+            found = found_in(picture, fitted[category])
+            confidences.append(found.confidence_N)
+            hits.append(right(found.polygons_px_N, picture.truth))
+    knots = fit_knots(np.concatenate(confidences), np.concatenate(hits))
+    return Calibrated(fitted, knots, before, after)
+
+
+def calibrate_file(
+    predictor: Predictor,
+    model: Path,
+    folder: Path,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    overwrite: bool = False,
+) -> Calibrated:
+    """Fit `model` on the pictures of `folder` and write the result as a new model file."""
+    outputs.check(out, overwrite=overwrite, inputs=(model,))
+    net, card = weights.load(model)
+    found = calibrate(see(folder, predictor, progress), dict(card.shapes))
+    f1 = {category: round(counts.f1, 4) for category, counts in found.after.items()}
+    scores = {**card.scores, f"{folder.name} (settings fitted on it)": f1}
+    new = replace(card, shapes=found.shapes, confidence_knots=found.knots, scores=scores)
+    weights.save(out, net, new)
+    return found

@@ -1,0 +1,57 @@
+"""Pictures and their footprints in a folder: SpaceNet 4's two layouts, or plain pairs.
+
+In SpaceNet 4 one file of footprints serves all 27 looks of a tile; both carry the tile's
+lower left corner at the end of their names. Elsewhere the footprints lie beside the
+picture under the same name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from snet4core.errors import InputError
+
+_CORNER = re.compile(r"_(\d{5,7}_\d{6,8})$")
+"""x and y in metres at the end of a tile's name; never an angle."""
+
+_PICTURES, _LABELS = (".tif", ".tiff"), (".geojson", ".gpkg")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One picture with the file of its footprints."""
+
+    image: Path
+    """GeoTIFF."""
+    labels: Path
+    """Vector file, in any CRS."""
+    place: str
+    """What all looks of one place share: training and validation are split by this."""
+
+
+def pairs(folder: Path) -> list[Pair]:
+    """All pictures below `folder` that have footprints, ordered by path.
+
+    Raises `InputError` when there is none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    labels = [path for path in files if path.suffix.lower() in _LABELS]
+    by_corner = {match[1]: path for path in labels if (match := _CORNER.search(path.stem))}
+    by_name = {path.with_suffix(""): path for path in labels}
+    found = []
+    for image in files:
+        if image.suffix.lower() not in _PICTURES:
+            continue
+        corner = _CORNER.search(image.stem)
+        if corner and corner[1] in by_corner:
+            found.append(Pair(image, by_corner[corner[1]], corner[1]))
+        elif image.with_suffix("") in by_name:
+            found.append(Pair(image, by_name[image.with_suffix("")], image.stem))
+    if not found:
+        raise InputError(
+            f"{folder}: no picture (.tif) with footprints; use SpaceNet 4's layout, or put "
+            "NAME.geojson beside each NAME.tif."
+        )
+    return found
