@@ -35,7 +35,7 @@ def flat_picture(*houses: shapely.Polygon, size: int = 80) -> Picture:
     )
 
 
-def seen_of(picture: Picture, heights_m: list[float], look: Look):  # noqa: ANN201  # Seen
+def seen_of(picture: Picture, heights_m: list[float], look: Look):  # Seen
     ground = surface(picture, np.array(heights_m))
     return ground, line_of_sight(ground, look, GSD_M)
 
