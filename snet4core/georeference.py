@@ -14,11 +14,11 @@ from pathlib import Path
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 
 from snet4core.errors import InputError
 from snet4core.grid import Grid
+from snet4core.rasterdoor import GDAL_ERRORS
 from snet4core.sidecars import beside, read_text, xml_values
 
 
@@ -65,7 +65,7 @@ def _grid(location: str, shape: tuple[int, int], transform: Affine, crs: CRS) ->
     try:
         grid = Grid(shape, transform, crs)
         gsd_m = grid.gsd_m
-    except (InputError, RasterioError) as problem:
+    except GDAL_ERRORS as problem:
         raise InputError(
             f"{location}: {str(problem).rstrip('.')}; check transform and CRS with 'gdalinfo' and "
             "correct them with 'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
@@ -84,7 +84,7 @@ def _inside(dataset: rasterio.DatasetReader) -> _Found:
     known = transform not in (Affine.identity(), Affine.scale(1, -1))
     try:
         crs = dataset.crs or None
-    except RasterioError:
+    except GDAL_ERRORS:
         crs = None
     return _Found(transform if known else None, crs, "the file")
 
@@ -168,7 +168,7 @@ def _six_numbers(text: str) -> tuple[float, ...] | None:
 
 def _crs_of(text: str) -> CRS | None:
     """A CRS from WKT alone: other spellings could name files or addresses."""
-    with contextlib.suppress(RasterioError):
+    with contextlib.suppress(*GDAL_ERRORS):
         return CRS.from_wkt(text.strip()) or None
     return None
 
@@ -204,7 +204,7 @@ def _conflicts(location: str, shape: tuple[int, int], inside: _Found, outside: _
 def _same_place(one: CRS, other: CRS, x: float, y: float) -> bool:
     """Whether two spellings of a CRS put a point at the same place, to a hundred metres."""
     degrees = CRS.from_epsg(4326)
-    with contextlib.suppress(RasterioError):
+    with contextlib.suppress(*GDAL_ERRORS):
         lon1, lat1 = warp_points(one, degrees, [x], [y])
         lon2, lat2 = warp_points(other, degrees, [x], [y])
         return bool(abs(lon1[0] - lon2[0]) + abs(lat1[0] - lat2[0]) < 1e-3)

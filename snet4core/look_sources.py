@@ -17,6 +17,7 @@ from snet4core.look_names import sighting_in_name
 from snet4core.look_table import sighting_in_table
 from snet4core.look_vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
 from snet4core.raster import Scene
+from snet4core.sidecars import beside
 from snet4core.sighting import Sighting
 from snet4core.text import printable
 
@@ -63,8 +64,8 @@ def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
     """STAC, then vendor metadata, then the name. One that cannot be read is only warned of."""
     path = scene.path
     stac = scene.stac_item
-    if stac is None and path is not None and path.with_suffix(".json").is_file():
-        stac = path.with_suffix(".json")
+    if stac is None and path is not None:
+        stac = beside(path, f"{path.stem}.json")
     if stac is not None:
         try:
             yield sighting_in_stac(stac)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 
 from snet4core.bands import BandMap
 from snet4core.errors import UsageError
 from snet4core.rasterdoor import Admitted
 from snet4core.text import printable
+
+LARGEST_COUNT = 1e30
+"""No sensor counts further; such numbers are fill values that nobody declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,24 @@ class NodataRule:
     """One sentence for the log."""
     assumed: bool = False
     """True when nobody said what "no data" is, and 0 in all bands was taken for it."""
+
+    def ground(self, planes_BHW: NDArray[np.generic], chosen: BandMap) -> NDArray[np.bool_]:
+        """(H, W) where the counts themselves are data; the file's mask is another matter.
+
+        `planes_BHW` are the bands that the file has, in the model's order.
+        """
+        pairs = zip(chosen.file_bands, self.values, strict=True)
+        values = [value for band, value in pairs if band is not None]
+        ground_HW = np.ones(planes_BHW.shape[1:], dtype=np.bool_)
+        if planes_BHW.dtype.kind == "f":
+            for plane_HW in planes_BHW:
+                ground_HW &= np.abs(plane_HW) < LARGEST_COUNT  # False for NaN and infinity too.
+        if any(value is None or math.isnan(value) for value in values):
+            return ground_HW  # A band that is never "no data": then no pixel is.
+        absent_HW = np.ones(planes_BHW.shape[1:], dtype=np.bool_)
+        for plane_HW, value in zip(planes_BHW, values, strict=True):
+            absent_HW &= plane_HW == planes_BHW.dtype.type(value)
+        return ground_HW & ~absent_HW
 
 
 def nodata_rule(

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from snet4core import rasterdoor
@@ -47,9 +44,6 @@ __all__ = [
     "open_scene",
     "working_scale",
 ]
-
-LARGEST_COUNT = 1e30
-"""No sensor counts further; such numbers are fill values that nobody declared."""
 
 MOST_TAG_CHARS = 65536
 """What stands in a tag beyond this is no look angle."""
@@ -136,7 +130,7 @@ def describe(
     admitted = rasterdoor.admit(path, allow_remote=allow_remote)
     name = admitted.shown
     with rasterdoor.opened(admitted) as dataset, rasterdoor.gdal_settings():
-        rasterdoor.check_header(name, dataset)
+        rasterdoor.check_header(admitted, dataset)
         chosen = _chosen_bands(name, dataset, choose)
         placed = georeference(name, dataset, admitted.path)
         rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata)
@@ -258,59 +252,47 @@ class SceneReader:
 
     def _native(self, window: Window) -> tuple[Counts, Valid]:
         """The same on the file's own pixels."""
-        inside = window.within(Window(0, 0, *self.scene.grid.shape))
         bands = self.scene.bands.file_bands
+        present = [n for n, band in enumerate(bands) if band is not None]
+        inside = window.within(Window(0, 0, *self.scene.grid.shape))
+        if inside.height and inside.width:
+            planes_BHW, valid_HW = self._decoded(inside)
+            if not valid_HW.all():
+                np.copyto(planes_BHW, 0, where=~valid_HW)
+            if inside == window and len(present) == len(bands):
+                return planes_BHW, valid_HW
         counts_BHW = np.zeros((len(bands), *window.shape), dtype=self.scene.dtype)
-        valid_HW = np.zeros(window.shape, dtype=np.bool_)
-        if inside.height == 0 or inside.width == 0:
-            return counts_BHW, valid_HW
-        stored, mask_HW = self._decoded(inside)
-        rows, cols = inside.slices(window)
-        part_HW = mask_HW
-        absent_HW = np.ones(inside.shape, dtype=np.bool_)
-        told = False
-        for model_band, band in enumerate(bands):
-            if band is None:
-                continue
-            plane_HW = stored[band]
-            counts_BHW[model_band, rows, cols] = plane_HW
-            if plane_HW.dtype.kind == "f":
-                part_HW &= np.abs(plane_HW) < LARGEST_COUNT  # False for NaN and infinity too.
-            value = self.scene.nodata.values[model_band]
-            if value is not None and not math.isnan(value):
-                told = True
-                absent_HW &= plane_HW == plane_HW.dtype.type(value)
-            elif value is None:
-                absent_HW[:] = False
-        if told:
-            part_HW &= ~absent_HW
-        valid_HW[rows, cols] = part_HW
-        if not part_HW.all():
-            counts_BHW[:, ~valid_HW] = 0
-        return counts_BHW, valid_HW
+        all_valid_HW = np.zeros(window.shape, dtype=np.bool_)
+        if inside.height and inside.width:
+            part = inside.slices(window)
+            all_valid_HW[part] = valid_HW
+            for model_band, plane_HW in zip(present, planes_BHW, strict=True):
+                counts_BHW[model_band][part] = plane_HW
+        return counts_BHW, all_valid_HW
 
-    def _decoded(self, inside: Window) -> tuple[dict[int, NDArray[Any]], Valid]:
-        """Every needed band once, and what the file's own mask says."""
+    def _decoded(self, inside: Window) -> tuple[Counts, Valid]:
+        """The bands that the file has, in the model's order, and which pixels are ground."""
         if self._dataset is None:
             raise UsageError("A SceneReader reads only inside its 'with' block.")
         where = RasterioWindow(inside.col, inside.row, inside.width, inside.height)
-        chosen = self.scene.bands
-        wanted = list(chosen.read_bands)
+        chosen, rule = self.scene.bands, self.scene.nodata
         try:
             with rasterdoor.gdal_settings():
-                planes_BHW = self._dataset.read(wanted, window=where)
-                if not self.scene.nodata.mask:
-                    mask_HW = np.ones(inside.shape, dtype=np.bool_)
+                planes_BHW = self._dataset.read(
+                    [band for band in chosen.file_bands if band is not None], window=where
+                )
+                if not rule.mask:
+                    valid_HW = np.ones(inside.shape, dtype=np.bool_)
                 elif chosen.alpha_band is not None:
-                    mask_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
+                    valid_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
                 else:
-                    mask_HW = self._dataset.read_masks(wanted[0], window=where) != 0
-        except (RasterioError, OSError, ValueError) as problem:
-            what = (
-                f"rows {inside.row} to {inside.row_stop}, columns {inside.col} to {inside.col_stop}"
-            )
+                    valid_HW = self._dataset.read_masks(chosen.read_bands[0], window=where) != 0
+        except rasterdoor.GDAL_ERRORS as problem:
+            rows = f"rows {inside.row} to {inside.row_stop}"
+            what = f"{rows}, columns {inside.col} to {inside.col_stop}"
             raise rasterdoor.read_problem(self.scene.admitted.shown, problem, what) from problem
-        return dict(zip(wanted, planes_BHW, strict=True)), mask_HW
+        valid_HW &= rule.ground(planes_BHW, chosen)
+        return planes_BHW, valid_HW
 
 
 def _refuse_changed(scene: Scene) -> None:

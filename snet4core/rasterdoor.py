@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from snet4core import tiffcheck
@@ -47,6 +49,7 @@ _SETTINGS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # No sidecar, .ovr or .msk is looked for.
     "GDAL_PAM_ENABLED": "NO",  # No .aux.xml is read, and none is ever written.
     "GDAL_GEOREF_SOURCES": "INTERNAL",
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",  # Else half a JPEG is filled up with grey.
     "PROJ_NETWORK": "OFF",  # No datum grids are fetched.
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_CONNECTTIMEOUT": 20,
@@ -82,6 +85,9 @@ _STRANGERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError)
+"""All that rasterio lets through; its errors have no common root (CRSError is a ValueError)."""
 
 _opening = threading.Lock()
 """`warnings.catch_warnings` changes the whole process: one opening at a time."""
@@ -222,7 +228,7 @@ def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
             with gdal_settings(**looks), _opening, warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
                 dataset = rasterio.open(name, sharing=False, **options)
-        except (RasterioError, ValueError, UnicodeError) as problem:
+        except GDAL_ERRORS as problem:
             raise InputError(
                 f"{admitted.shown} cannot be opened as a raster ({_short(problem)}); "
                 "check that the file is complete."
@@ -280,37 +286,49 @@ def _spelt_in_utf8(path: Path) -> bool:
     return True
 
 
-def check_header(location: str, dataset: rasterio.DatasetReader) -> None:
+def _check_length(name: str, path: Path, needed_bytes: int) -> None:
+    """Plain numbers: GDAL gives zeros for those that the file is too short for."""
+    if path.stat().st_size < needed_bytes:
+        raise InputError(
+            f"{name} is incomplete: its header asks for {needed_bytes} bytes, it has "
+            f"{path.stat().st_size}; copy or download it again."
+        )
+
+
+def check_header(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
     """Refuse sizes that cannot be true or that no block of memory could hold."""
+    name = admitted.shown
     rows, cols, count = dataset.height, dataset.width, dataset.count
     if rows < 1 or cols < 1 or count < 1:
         raise InputError(
-            f"{location} holds {rows} x {cols} pixels in {count} bands, no picture; "
+            f"{name} holds {rows} x {cols} pixels in {count} bands, no picture; "
             "check that it is the right file."
         )
     if rows * cols > MOST_PIXELS or count > MOST_BANDS:
         raise InputError(
-            f"{location} claims {rows} x {cols} pixels in {count} bands, which cannot be true; "
+            f"{name} claims {rows} x {cols} pixels in {count} bands, which cannot be true; "
             "check that the file is complete."
         )
-    if any(name.startswith("complex") for name in dataset.dtypes):
+    if any(dtype.startswith("complex") for dtype in dataset.dtypes):
         raise InputError(
-            f"{location} holds complex numbers ({dataset.dtypes[0]}), as radar does; "
+            f"{name} holds complex numbers ({dataset.dtypes[0]}), as radar does; "
             "give an optical picture."
         )
     types = sorted(set(dataset.dtypes))
     if len(types) > 1:
         raise InputError(
-            f"{location} holds bands of different types ({', '.join(types)}); "
+            f"{name} holds bands of different types ({', '.join(types)}); "
             "write it again with one type."
         )
+    item_bytes = np.dtype(dataset.dtypes[0]).itemsize
+    if admitted.driver == "ENVI" and admitted.path is not None:
+        _check_length(name, admitted.path, rows * cols * count * item_bytes)
     block_rows, block_cols = dataset.block_shapes[0]
-    item_bytes = rasterio.dtypes._getnpdtype(dataset.dtypes[0]).itemsize
     together = count if str(dataset.profile.get("interleave", "")).lower() == "pixel" else 1
     block_bytes = block_rows * block_cols * item_bytes * together
     if block_bytes > MOST_BLOCK_BYTES:
         raise InputError(
-            f"{location} is stored in blocks of {block_rows} x {block_cols} pixels "
+            f"{name} is stored in blocks of {block_rows} x {block_cols} pixels "
             f"({block_bytes / 2**20:.0f} MiB each), too large to read in windows; "
             "tile it with 'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE IN OUT'."
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
@@ -124,6 +125,7 @@ def beside(path: Path, *names: str) -> Path | None:
     for name in names:
         for candidate in (name, name.lower(), name.upper()):
             found = path.with_name(candidate)
-            if found != path and found.is_file():
-                return found
+            with suppress(OSError):  # The name may be too long for the system.
+                if found != path and found.is_file():
+                    return found
     return None
