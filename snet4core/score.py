@@ -29,15 +29,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
 from snet4core.errors import UsageError
 from snet4core.look import CATEGORIES, Category, category_of
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 IOU_ABOVE = 0.5
 """A proposal matches when its IoU is STRICTLY above this."""

@@ -50,8 +50,8 @@ def _sweep(beside: Path) -> None:
 def _remove(folder: Path) -> None:
     """Without an error, and with one file descriptor at most: they may have run out."""
     with suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 (one descriptor, closed at once)
-            os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118
+        for path in list(folder.iterdir()):
+            path.unlink()
     with suppress(OSError):
         folder.rmdir()
 
