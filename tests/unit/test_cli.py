@@ -1,0 +1,282 @@
+"""The command line: what a user types, the sentence and the exit code that come back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from snet4_cli.main import COMMANDS, main
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from snet4core import weights  # noqa: E402  # after the skip
+from snet4core.card import Architecture, Card  # noqa: E402
+from snet4core.model import OffNadirNet  # noqa: E402
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def snet4(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Call `snet4` as the console script does; returns exit code and both streams."""
+
+    def call(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["snet4", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        streams = capfd.readouterr()
+        return Answer(int(left.value.code or 0), streams.out, streams.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained model: what it finds is noise, which is all that is needed here."""
+    torch.manual_seed(5)
+    architecture = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    weights.save(path, OffNadirNet(architecture).eval(), Card("small", architecture))
+    return path
+
+
+def write_picture(
+    path: Path, count: int = 4, crs: str | None = "EPSG:32616", shape: tuple[int, int] = (96, 120)
+) -> Path:
+    rng = np.random.default_rng(2)
+    counts = rng.integers(200, 900, (count, *shape)).astype(np.uint16)
+    profile = {"driver": "GTiff", "count": count, "dtype": "uint16", "crs": crs}
+    transform = Affine(0.5, 0, 740000, 0, -0.5, 3720000)
+    with rasterio.open(
+        path, "w", height=shape[0], width=shape[1], transform=transform, **profile
+    ) as file:
+        file.write(counts)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_picture(tmp_path / "scene.tif")
+    return tmp_path
+
+
+def left_behind(folder: Path) -> set[str]:
+    return {each.name for each in folder.rglob("*")} - {"scene.tif"}
+
+
+def test_run_then_polygonize_then_score_agree(snet4: Call, folder: Path, model: Path) -> None:
+    run = snet4(
+        "run", folder / "scene.tif", "-o", folder / "run.gpkg", "--model", model, "--json",
+        "--off-nadir", 30, "--azimuth", 20, "--save-maps", folder / "maps.tif",
+        "--csv", folder / "run.csv", "--threshold", 0.45, "--min-area", 1,
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    count = json.loads(run.out)["footprints"]
+    assert count > 0
+    again = snet4(
+        "polygonize", folder / "maps.tif", "-o", folder / "again.gpkg", "--json",
+        "--threshold", 0.45, "--min-area", 1, "--block", 50,
+    )  # fmt: skip
+    assert json.loads(again.out)["footprints"] == count
+    scored = snet4("score", folder / "again.gpkg", folder / "run.gpkg", "--json")
+    assert json.loads(scored.out)["total"]["f1"] == pytest.approx(1.0)
+    assert (folder / "run.csv").read_text().splitlines()[0].startswith("ImageId,BuildingId,")
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(
+    snet4: Call, folder: Path, model: Path
+) -> None:
+    before = left_behind(folder)
+    answer = snet4(
+        "run", folder / "scene.tif", "-o", folder / "o.gpkg", "--model", model, "--off-nadir", 44,
+        "--dry-run", "--json",
+    )  # fmt: skip
+    assert answer.code == 0
+    (facts,) = json.loads(answer.out)
+    assert "very-off-nadir" in facts["look"]
+    assert "blue" in facts["bands"]
+    assert left_behind(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "code", "said"),
+    [
+        pytest.param(lambda p: p, ["--off-nadir", 9], 5, "does not exist", id="missing file"),
+        pytest.param(
+            lambda p: p.write_text("<html></html>"),
+            ["--off-nadir", 9],
+            5,
+            "HTML",
+            id="not a raster",
+        ),
+        pytest.param(
+            lambda p: write_picture(p, 5), ["--off-nadir", 9], 5, "--bands", id="five bands"
+        ),
+        pytest.param(
+            lambda p: write_picture(p, 1), ["--off-nadir", 9], 5, "--bands 1,1,1,-", id="one band"
+        ),
+        pytest.param(
+            lambda p: write_picture(p, crs=None), ["--off-nadir", 9], 5, "CRS", id="no CRS"
+        ),
+        pytest.param(write_picture, [], 5, "--off-nadir", id="no angle"),
+        pytest.param(write_picture, ["--off-nadir", 99], 5, "99", id="impossible angle"),
+        pytest.param(
+            write_picture, ["--off-nadir", 9, "--azimuth", "nan"], 5, "azimuth", id="azimuth nan"
+        ),
+        pytest.param(
+            write_picture, ["--off-nadir", 9, "--bands", "1,2"], 2, "--bands", id="wrong map"
+        ),
+        pytest.param(
+            write_picture, ["--off-nadir", 9, "--device", "cuda:9"], 4, "cuda:9", id="no such GPU"
+        ),
+        pytest.param(write_picture, ["--off-nadir", 9, "--threshold", 2], 2, "2", id="threshold"),
+    ],
+)
+def test_bad_input_is_one_sentence_with_its_exit_code(
+    snet4: Call,
+    tmp_path: Path,
+    model: Path,
+    make: Callable[[Path], object],
+    options: list[object],
+    code: int,
+    said: str,
+) -> None:
+    make(tmp_path / "picture.tif")
+    before = left_behind(tmp_path)
+    answer = snet4(
+        "run", tmp_path / "picture.tif", "-o", tmp_path / "o.gpkg", "--model", model, *options
+    )
+    assert answer.code == code, answer.err
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+    assert left_behind(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("there.gpkg", "--overwrite"), ("nowhere/o.gpkg", "no such folder"), ("o.shp", "extension")],
+)
+def test_an_unusable_place_is_said_before_any_work(
+    snet4: Call, folder: Path, model: Path, output: str, said: str
+) -> None:
+    (folder / "there.gpkg").write_text("mine")
+    answer = snet4("run", folder / "scene.tif", "-o", folder / output, "--model", model)
+    assert answer.code == 6
+    assert said in answer.err
+    assert (folder / "there.gpkg").read_text() == "mine"
+
+
+def test_an_old_result_survives_a_run_that_fails(snet4: Call, folder: Path, model: Path) -> None:
+    (folder / "o.gpkg").write_text("mine")
+    answer = snet4(
+        "run", folder / "scene.tif", "-o", folder / "o.gpkg", "--overwrite", "--model", model
+    )
+    assert answer.code == 5
+    assert (folder / "o.gpkg").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["nothing.safetensors", "seed.pt"])
+def test_an_unusable_model_is_exit_code_4(snet4: Call, folder: Path, name: str) -> None:
+    (folder / "seed.pt").write_bytes(b"\x80\x04")
+    answer = snet4(
+        "run", folder / "scene.tif", "-o", folder / "o.gpkg", "--off-nadir", 3,
+        "--model", folder / name,
+    )  # fmt: skip
+    assert answer.code == 4
+    assert name in answer.err
+
+
+def test_some_failed_scenes_are_listed_and_the_rest_is_written(
+    snet4: Call, folder: Path, model: Path
+) -> None:
+    (folder / "bad.tif").write_text("no picture")
+    answer = snet4(
+        "run", folder / "*.tif", "-o", folder / "o.gpkg", "--off-nadir", 3, "--model", model
+    )
+    assert answer.code == 3
+    assert "1 of 2 scenes failed" in answer.err
+    assert (folder / "o.gpkg").exists()
+
+
+def test_on_error_fail_stops_and_writes_nothing(snet4: Call, folder: Path, model: Path) -> None:
+    (folder / "bad.tif").write_text("no picture")
+    answer = snet4(
+        "run", folder / "*.tif", "-o", folder / "o.gpkg", "--off-nadir", 3, "--model", model,
+        "--on-error", "fail",
+    )  # fmt: skip
+    assert answer.code == 5
+    assert not (folder / "o.gpkg").exists()
+
+
+def test_an_unknown_command_is_a_usage_error(snet4: Call) -> None:
+    answer = snet4("rum")
+    assert answer.code == 2
+    assert "rum" in answer.err
+
+
+def test_interruption_is_exit_code_130(snet4: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import snet4_cli.main as entry
+
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(entry.snet4, "main", interrupted)
+    assert snet4("doctor").code == 130
+
+
+def test_a_bug_is_one_sentence_and_a_report_file(
+    snet4: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import tempfile
+
+    import snet4_cli.main as entry
+
+    def broken(**_: object) -> None:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(entry.snet4, "main", broken)
+    answer = snet4("doctor")
+    assert answer.code == 1
+    assert "Traceback" not in answer.err
+    (report,) = tmp_path.glob("snet4-report-*.txt")
+    assert "surprise" in report.read_text()
+    assert str(report) in answer.err
+
+
+def test_doctor_names_versions_device_and_model(snet4: Call, model: Path) -> None:
+    report = json.loads(snet4("doctor", "--model", model, "--device", "cpu", "--json").out)
+    assert report["libraries"]["torch"][0].isdigit()
+    assert report["model"]["name"] == "small"
+    assert report["runtime"]["device"] == "cpu"
+
+
+def test_models_show_prints_the_card(snet4: Call, model: Path) -> None:
+    card = json.loads(snet4("models", "show", model, "--json").out)
+    assert card["architecture"]["encoder"] == "resnet18"
+    assert len(card["sha256"]) == 64
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(snet4: Call, name: str) -> None:
+    answer = snet4(name, "--help")
+    assert answer.code == 0
+    assert answer.out.startswith("Usage: snet4")
