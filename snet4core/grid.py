@@ -23,6 +23,9 @@ Points = NDArray[np.float64]
 """(N, 2) coordinates, x then y (or column then row)."""
 
 
+_NOWHERE = "The raster has no place on Earth in its CRS; check the CRS and the transform."
+
+
 @dataclass(frozen=True)
 class Grid:
     """The raster's frame. The transform may be any invertible affine: south-up, turned."""
@@ -70,10 +73,8 @@ class Grid:
         """An equal-area projection in metres, centred on the raster: areas are true in it."""
         rows, cols = self.shape
         centre = self.to_map(np.array([[cols / 2, rows / 2]]))
-        lon, lat = warp_points(self.crs, CRS.from_epsg(4326), centre[:, 0], centre[:, 1])
-        if not (math.isfinite(lon[0]) and math.isfinite(lat[0])):
-            raise InputError(f"The centre of the raster has no place on Earth in {self.crs}.")
-        return CRS.from_proj4(f"+proj=laea +lat_0={lat[0]} +lon_0={lon[0]} +datum=WGS84 +units=m")
+        ((lon, lat),) = _moved(centre, self.crs, CRS.from_epsg(4326))
+        return CRS.from_proj4(f"+proj=laea +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")
 
     def pixel_area_m2(self, pixels: Points) -> NDArray[np.float64]:
         """True ground area in square metres of one pixel, at (N, 2) column, row.
@@ -88,8 +89,8 @@ class Grid:
         # The Jacobian of pixel -> equal-area metres, from half a pixel to either side.
         steps = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
         around = self.to_map((pixels[:, None, :] + steps).reshape(-1, 2))
-        x, y = warp_points(self.crs, self._equal_area, around[:, 0], around[:, 1])
-        left, right, up, down = np.moveaxis(np.column_stack([x, y]).reshape(-1, 4, 2), 1, 0)
+        moved = _moved(around, self.crs, self._equal_area)
+        left, right, up, down = np.moveaxis(moved.reshape(-1, 4, 2), 1, 0)
         across, along = right - left, down - up
         area_m2: NDArray[np.float64] = np.abs(
             across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
@@ -101,6 +102,17 @@ class Grid:
         """Ground sample distance at the raster's centre: the side of a square pixel, in metres."""
         rows, cols = self.shape
         return math.sqrt(float(self.pixel_area_m2(np.array([[cols / 2, rows / 2]]))[0]))
+
+
+def _moved(points: Points, source: CRS, target: CRS) -> Points:
+    """(N, 2) x, y of one CRS in another; InputError where a point has no place on Earth."""
+    try:
+        moved = np.column_stack(warp_points(source, target, points[:, 0], points[:, 1]))
+    except Exception as problem:  # the bindings' errors for such points have no public name
+        raise InputError(_NOWHERE) from problem
+    if not np.isfinite(moved).all():
+        raise InputError(_NOWHERE)
+    return moved
 
 
 def _local_unit_m(crs: CRS) -> float:

@@ -83,6 +83,8 @@ def snet4(context: click.Context, verbose: bool) -> None:
     )
     if not verbose:
         warnings.simplefilter("ignore")  # a library's warning is no sentence of ours
+        for library in ("fiona", "rasterio", "shapely"):
+            logging.getLogger(library).setLevel(logging.CRITICAL)  # nor is what it logs
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
