@@ -47,25 +47,37 @@ def interpolated(counts_BHW: Counts, valid_HW: Valid, k: int) -> tuple[NDArray[n
     The outermost pixels see only what is given: give one pixel more on every side than
     is wanted. A fine pixel is valid if the pixel that it lies in is; invalid ones hold 0.
     """
-    weight_HW = valid_HW.astype(np.float64)
-    total_BHW = np.where(valid_HW, counts_BHW, 0).astype(np.float64)
-    for axis in (-2, -1):
-        total_BHW = _finer(total_BHW, k, axis)
-        weight_HW = _finer(weight_HW, k, axis)
     fine_valid_HW = valid_HW.repeat(k, axis=0).repeat(k, axis=1)
-    mean_BHW = total_BHW / np.where(fine_valid_HW, weight_HW, 1)
-    return np.where(fine_valid_HW, mean_BHW, 0).astype(np.float32), fine_valid_HW
+    if valid_HW.all():
+        # The weights would sum to exactly 1, see `_finer`.
+        return _finer(_finer(counts_BHW, k, -2), k, -1).astype(np.float32), fine_valid_HW
+    known_BHW = np.where(valid_HW, counts_BHW, 0)
+    total_BHW = _finer(_finer(known_BHW, k, -2), k, -1)
+    weight_HW = _finer(_finer(valid_HW, k, -2), k, -1)
+    total_BHW /= np.where(fine_valid_HW, weight_HW, 1)
+    return np.where(fine_valid_HW, total_BHW, 0).astype(np.float32), fine_valid_HW
 
 
-def _finer(values: NDArray[np.float64], k: int, axis: int) -> NDArray[np.float64]:
-    """Linear interpolation along one axis; fine pixel j has its centre at (j + 0.5) / k."""
+def _finer(values: NDArray[np.generic], k: int, axis: int) -> NDArray[np.float64]:
+    """Linear interpolation along one axis; fine pixel j has its centre at (j + 0.5) / k.
+
+    Shares are multiples of 2**-20, so that products of two of them are exact and the
+    weights of a pixel's neighbours sum to exactly 1.
+    """
+    axis %= values.ndim
     count = values.shape[axis]
-    centre = (np.arange(count * k) % k + 0.5) / k - 0.5  # In pixels from the own centre.
-    own = np.arange(count * k) // k
-    other = np.clip(own + np.sign(centre).astype(np.int64), 0, count - 1)
-    shape = [1] * values.ndim
-    shape[axis] = -1
-    share = np.abs(centre).reshape(shape)
-    mixed: NDArray[np.float64] = values.take(own, axis) * (1 - share)
-    mixed += values.take(other, axis) * share
-    return mixed
+    edge = [(0, 0)] * values.ndim
+    edge[axis] = (1, 1)
+    edged = np.pad(values.astype(np.float64), edge, mode="edge")
+    before, own, after = (
+        edged[(slice(None),) * axis + (slice(first, first + count),)] for first in range(3)
+    )
+    phases = []
+    for phase in range(k):
+        centre = (phase + 0.5) / k - 0.5  # In pixels from the own centre.
+        share = round(abs(centre) * 2**20) / 2**20
+        mixed = own * (1 - share)
+        mixed += (after if centre > 0 else before) * share
+        phases.append(mixed)
+    shape = (*values.shape[:axis], count * k, *values.shape[axis + 1 :])
+    return np.stack(phases, axis=axis + 1).reshape(shape)
