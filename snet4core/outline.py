@@ -32,7 +32,7 @@ from snet4core.errors import UsageError
 from snet4core.labels import Labels
 from snet4core.regularize import regular
 from snet4core.rings import Ints, Rings, pieces, some_labels, trace, twice_area
-from snet4core.simplify import corners
+from snet4core.simplify import corners, straightened
 from snet4core.walls import (
     Flags,
     Floats,
@@ -80,7 +80,7 @@ LEAST_REGULAR_PX = 1.0
 WORSE_PX = 0.03
 """A regular outline may miss the mask by so much more than the plain one, along its length,"""
 
-CORNER_PX2 = 2.5
+CORNER_PX2 = 3.5
 """and by so many pixels for every corner that it saves: on ragged masks that is many."""
 
 SLACK_PX = 0.5
@@ -221,14 +221,15 @@ def _sides(
     failed_L[rings.label_R[thin_R]] = True
     sides = sides_between(rings, kept_E)
     stairs = Stairs.of(rings)
-    lines = stairs.lines(sides)
+    fitted_E = np.array([stage.fitted for stage in STAGES])[stage_E]
     regular_E = stage_E < PLAIN
+    sides = straightened(stairs, sides, tolerance_E, rings.joint_E | ~fitted_E | regular_E)
+    lines = stairs.lines(sides)
     if regular_E.any():
         sides, lines, none_L = regular(rings, stairs, sides, lines, regular_E, stage_L.size)
         failed_L |= none_L & (stage_L < PLAIN)
     begin = sides.begin_S
-    fitted = np.array([stage.fitted for stage in STAGES])[stage_E]
-    sides = meeting(sides, lines, rings.joints()[begin], ~fitted[begin])
+    sides = meeting(sides, lines, rings.joints()[begin], ~fitted_E[begin])
     free_S = ~rings.joint_E[begin] & (rings.other_E[begin] == 0)
     sides = area_kept(sides, rings.label_E[begin], free_S, area_px_L)
     plain_E = np.where(regular_E, np.inf, tolerance_E + SLACK_PX)

@@ -30,7 +30,7 @@ from snet4core.walls import Flags, Floats, Lines, Sides, Stairs, summed
 BIN_DEG = 1.5
 """Width of the histogram's bins."""
 
-PEAK_DEG = 7.5
+PEAK_DEG = 9.0
 """Walls that differ by less support the same direction."""
 
 APART_DEG = 18.0
@@ -247,7 +247,7 @@ def _nearly_one_line(plan: Plan) -> Flags:
     before, here = plan.sides.before(), np.arange(plan.axis_S.size)
     same = (plan.axis_S == plan.axis_S[before]) & (plan.axis_S != FREE) & ~plan.locked_S
     near = same & (_gap(plan.lines, before, here) < STEP_PX)
-    return _sparing(plan.sides, near)
+    return plan.sides.sparing(near)
 
 
 def _short(plan: Plan) -> tuple[Flags, Flags]:
@@ -270,38 +270,18 @@ def _short(plan: Plan) -> tuple[Flags, Flags]:
     tx, ty = plan.lines.tx_S, plan.lines.ty_S
     cross = np.abs(tx[before] * ty[after] - ty[before] * tx[after])
     corner = short & ~step & (cross > math.sin(math.radians(30)))
-    gone = _sparing(plan.sides, step | corner, step)
+    gone = plan.sides.sparing(step | corner, step)
     step, corner = step & gone, corner & gone
     absorbed = step | step[before]
     return absorbed, corner
 
 
-def _sparing(sides: Sides, gone_S: Flags, twice_S: Flags | None = None) -> Flags:
-    """`gone_S`, but for rings that would be left with fewer than four sides."""
-    count = gone_S.astype(np.float64) + (twice_S if twice_S is not None else 0.0)
-    left = np.diff(sides.first_R) - summed(sides.ring_S, count, sides.first_R.size - 1)
-    return np.asarray(gone_S & (left >= 4)[sides.ring_S], bool)
-
-
 def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Plan:
-    """The plan without some sides; absorbed ones give their stairs to the side before them."""
-    sides, lines = plan.sides, plan.lines
-    before, after = sides.before(), successor(sides.first_R)
-    stop = sides.stop_S.copy()
-    head = np.flatnonzero(~absorbed)
-    tail = after[head]
-    while (more := absorbed[tail]).any():
-        head, tail = head[more], tail[more]
-        stop[head] = sides.stop_S[tail]
-        tail = after[tail]
-    # Where a cut corner was, its neighbours begin in its middle.
-    cut = dropped[before]
-    x = np.where(cut, (sides.x_S + sides.x_S[before]) / 2, sides.x_S)
-    y = np.where(cut, (sides.y_S + sides.y_S[before]) / 2, sides.y_S)
+    """The plan without some sides; lines of longer stairs keep their direction."""
     stay = ~(absorbed | dropped)
-    grown = (stop != sides.stop_S)[stay]
-    sides = replace(sides, stop_S=stop, x_S=x, y_S=y).without(~stay)
+    sides, lines = plan.sides.without(absorbed, dropped), plan.lines
     fresh = stairs.lines(sides)
+    grown = sides.stop_S != plan.sides.stop_S[stay]
     lines = Lines(
         lines.tx_S[stay],
         lines.ty_S[stay],

@@ -1,9 +1,13 @@
 """Which corners of the exact outline stay when pixel stairs become straight walls.
 
-Douglas-Peucker, over all rings at once and without a beginning: the choice looks at the
-shape alone and treats ties alike, so that a ring gives the same corners from every start,
-in both walking directions (two neighbours walk their common wall in opposite ones), and
-turned with the picture.
+First Douglas-Peucker, which keeps corners until none that went lies beyond the tolerance
+(`corners`); then sides that continue each other are joined again, because a chord between
+two corners of the stairs bends where a line through their middle would not (`straightened`).
+
+Both work on all rings at once and without a beginning: they look at the shape alone and
+treat ties alike, so that a ring gives the same corners from every start, in both walking
+directions (two neighbours walk their common wall in opposite ones), and turned with the
+picture.
 
 Axis letters: E walls of the exact rings, R rings.
 """
@@ -13,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.rings import Ints, Rings
+from snet4core.rings import Ints, Rings, successor
+from snet4core.walls import Sides, Stairs
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -42,7 +47,6 @@ def corners(rings: Rings, tolerance_E: Floats) -> Flags:
     high = np.searchsorted(fixed, point)
     low, high = fixed[high - 1], fixed[high]
     square = square[low]
-    square = square if square.size else np.zeros(0)
     while point.size:
         far = _distance2(px, py, point, low, high)
         begin = np.flatnonzero(np.append(True, low[1:] != low[:-1]))
@@ -98,3 +102,56 @@ def _distance2(x: Floats, y: Floats, point: Ints, low: Ints, high: Ints) -> Floa
     line = cross * cross / np.where(chord > 0, chord, 1.0)
     end = np.minimum(ax * ax + ay * ay, bx * bx + by * by)
     return np.asarray(np.where(inside, line, end), np.float64)
+
+
+STRAIGHT = 0.85
+"""Sides are joined if one line passes all their corners within this share of the tolerance."""
+
+MOST_ROUNDS = 8
+
+
+def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Flags) -> Sides:
+    """Sides that continue each other joined; corners of locked steps stay.
+
+    In every round those corners go that are missed least and less than both neighbouring
+    ones, so that the order of the corners plays no part.
+    """
+    rings = stairs.rings
+    changed_R = np.ones(rings.label_R.size, bool)
+    missed = np.zeros(0)
+    for _ in range(MOST_ROUNDS):
+        begin, ring = sides.begin_S, sides.ring_S
+        fresh = _missed(stairs, sides, np.flatnonzero(changed_R[rings.ring_E]))
+        # Rings that lost nothing in the last round have the same sides as then.
+        missed = np.where(changed_R[ring], fresh, missed if missed.size else fresh)
+        loose = ~locked_E[begin] & (missed <= STRAIGHT * tolerance_E[begin])
+        cost = np.where(loose, missed, np.inf)
+        least = loose & (cost < cost[sides.before()]) & (cost < cost[successor(sides.first_R)])
+        absorbed = sides.sparing(least)
+        if not absorbed.any():
+            break
+        changed_R = np.bincount(ring[absorbed], minlength=changed_R.size) > 0
+        sides, missed = sides.without(absorbed), missed[~absorbed]
+    return sides
+
+
+def _missed(stairs: Stairs, sides: Sides, step: Ints) -> Floats:
+    """How far the line through both sides at a corner misses one of their corners at most.
+
+    Only rings whose steps are given count; elsewhere the result is 0.
+    """
+    rings = stairs.rings
+    before, after = sides.before(), successor(sides.first_R)
+    both = Sides(
+        sides.begin_S[before], sides.stop_S, sides.x_S[before], sides.y_S[before], sides.first_R
+    )
+    line = stairs.lines(both)
+    most = np.zeros(sides.begin_S.size)
+    side = sides.of_steps(rings, step)
+    # Each step belongs to the line about the corner before its side, and about that behind.
+    for corner in (side, after[side]):
+        for at in (step, successor(rings.first_R)[step]):
+            dx, dy = rings.x_E[at] - line.x_S[corner], rings.y_E[at] - line.y_S[corner]
+            np.maximum.at(most, corner, np.abs(line.tx_S[corner] * dy - line.ty_S[corner] * dx))
+    # What is equal must stay equal wherever the picture lies: drop the last bits.
+    return np.rint(most * 2**20) / 2**20

@@ -62,11 +62,42 @@ class Sides:
         before[after] = np.arange(after.size)
         return before
 
-    def without(self, gone_S: Flags) -> Sides:
-        """The same rings with some sides left out; what is left keeps stretches and corners."""
-        stay = ~gone_S
+    def without(self, absorbed_S: Flags, dropped_S: Flags | None = None) -> Sides:
+        """The rings without some sides.
+
+        Absorbed sides give their stairs to the side before them. Of dropped ones nothing
+        is left: their neighbours meet, for now in the middle of the dropped side.
+        """
+        before, after = self.before(), successor(self.first_R)
+        stop, x, y, gone = self.stop_S.copy(), self.x_S, self.y_S, absorbed_S
+        head = np.flatnonzero(~absorbed_S)
+        tail = after[head]
+        while (more := absorbed_S[tail]).any():
+            head, tail = head[more], tail[more]
+            stop[head] = self.stop_S[tail]
+            tail = after[tail]
+        if dropped_S is not None:
+            cut, gone = dropped_S[before], absorbed_S | dropped_S
+            x, y = np.where(cut, (x + x[before]) / 2, x), np.where(cut, (y + y[before]) / 2, y)
+        stay = ~gone
         first = np.append(0, np.cumsum(stay))[self.first_R]
-        return Sides(self.begin_S[stay], self.stop_S[stay], self.x_S[stay], self.y_S[stay], first)
+        return Sides(self.begin_S[stay], stop[stay], x[stay], y[stay], first)
+
+    def sparing(self, gone_S: Flags, twice_S: Flags | None = None) -> Flags:
+        """`gone_S`, but for rings that would be left with fewer than four sides.
+
+        Sides in `twice_S` take another one with them.
+        """
+        count = gone_S.astype(np.float64) + (0.0 if twice_S is None else gone_S & twice_S)
+        left = np.diff(self.first_R) - summed(self.ring_S, count, self.first_R.size - 1)
+        return np.asarray(gone_S & (left >= 4)[self.ring_S], bool)
+
+    def of_steps(self, rings: Rings, step: Ints) -> Ints:
+        """The side that stands for each of some steps of the exact rings."""
+        side = np.searchsorted(self.begin_S, step, side="right") - 1
+        ring = rings.ring_E[step]
+        # Steps before a ring's first kept corner belong to its last side.
+        return np.where(side < self.first_R[ring], self.first_R[ring + 1] - 1, side)
 
 
 def sides_between(rings: Rings, kept_E: Flags) -> Sides:
@@ -251,13 +282,9 @@ def strays(rings: Rings, sides: Sides, limit_E: Floats) -> Flags:
     A corner is compared with the side that stands for its step and, where it was kept,
     with the side before.
     """
-    wall = np.arange(rings.x_E.size)
-    side = np.searchsorted(sides.begin_S, wall, side="right") - 1
-    ring = rings.ring_E
-    # Steps before a ring's first kept corner belong to its last side.
-    side = np.where(side < sides.first_R[ring], sides.first_R[ring + 1] - 1, side)
     after = successor(sides.first_R)
-    far = _from_side(rings, sides, after, wall, side)
+    every = np.arange(rings.x_E.size)
+    far = _from_side(rings, sides, after, every, sides.of_steps(rings, every))
     kept = sides.begin_S
     far[kept] = np.minimum(far[kept], _from_side(rings, sides, after, kept, sides.before()))
     return np.asarray(far > limit_E * limit_E, bool)
