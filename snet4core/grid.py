@@ -103,6 +103,21 @@ class Grid:
         rows, cols = self.shape
         return math.sqrt(float(self.pixel_area_m2(np.array([[cols / 2, rows / 2]]))[0]))
 
+    @cached_property
+    def up_deg(self) -> float:
+        """True direction in which the picture's upper edge lies, clockwise from north, [0, 360).
+
+        Seen from the raster's centre. An azimuth minus this is an azimuth within the
+        picture. In a local CRS, the y axis is all the north there is.
+        """
+        rows, cols = self.shape
+        ends = self.to_map(np.array([[cols / 2, rows / 2], [cols / 2, rows / 2 - 1]]))
+        if self.crs.is_projected or self.crs.is_geographic:
+            # In this projection, centred on the raster, north is up at the centre.
+            ends = _moved(ends, self.crs, self._equal_area)
+        east, north = ends[1] - ends[0]
+        return math.degrees(math.atan2(east, north)) % 360.0
+
 
 def _moved(points: Points, source: CRS, target: CRS) -> Points:
     """(N, 2) x, y of one CRS in another; InputError where a point has no place on Earth."""

@@ -29,6 +29,7 @@ from snet4core.errors import InputError, UsageError
 from snet4core.georeference import georeference
 from snet4core.grid import Grid
 from snet4core.nodata import NodataRule, nodata_rule
+from snet4core.orientation import Orientation, orientation_of
 from snet4core.resample import averaged, interpolated
 from snet4core.scene_inputs import SceneInput
 from snet4core.windows import Window
@@ -58,8 +59,12 @@ class Scene:
 
     admitted: rasterdoor.Admitted
     """The file, as it was let in."""
+    stored_grid: Grid
+    """The pixels as they lie in the file."""
+    orientation: Orientation
+    """How they are set upright."""
     grid: Grid
-    """The file's own pixels."""
+    """The same pixels with north up, as they are read."""
     dtype: str
     """numpy's name of the counts' type."""
     bands: BandMap
@@ -67,7 +72,7 @@ class Scene:
     nodata: NodataRule
     """Which pixels are no ground."""
     block_shape: tuple[int, int]
-    """(rows, columns) in which the file is stored."""
+    """(rows, columns) of the blocks in which the file is stored, upright."""
     size_bytes: int
     """Of the file; 0 if remote."""
     modified_ns: int
@@ -133,15 +138,18 @@ def describe(
         rasterdoor.check_header(admitted, dataset)
         chosen = _chosen_bands(name, dataset, choose)
         placed = georeference(name, dataset, admitted.path)
+        orientation = orientation_of(placed.grid)
         rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata)
         status = admitted.path.stat() if admitted.path else None
         return Scene(
             admitted=admitted,
-            grid=placed.grid,
+            stored_grid=placed.grid,
+            orientation=orientation,
+            grid=orientation.upright(placed.grid),
             dtype=dataset.dtypes[0],
             bands=chosen,
             nodata=rule,
-            block_shape=tuple(dataset.block_shapes[0]),
+            block_shape=orientation.shape(dataset.block_shapes[0]),
             size_bytes=status.st_size if status else 0,
             modified_ns=status.st_mtime_ns if status else 0,
             stac_item=path.stac_item if isinstance(path, SceneInput) else None,
@@ -274,7 +282,8 @@ class SceneReader:
         """The bands that the file has, in the model's order, and which pixels are ground."""
         if self._dataset is None:
             raise UsageError("A SceneReader reads only inside its 'with' block.")
-        where = RasterioWindow(inside.col, inside.row, inside.width, inside.height)
+        stored = self.scene.orientation.stored(inside, self.scene.grid.shape)
+        where = RasterioWindow(stored.col, stored.row, stored.width, stored.height)
         chosen, rule = self.scene.bands, self.scene.nodata
         try:
             with rasterdoor.gdal_settings():
@@ -282,17 +291,18 @@ class SceneReader:
                     [band for band in chosen.file_bands if band is not None], window=where
                 )
                 if not rule.mask:
-                    valid_HW = np.ones(inside.shape, dtype=np.bool_)
+                    valid_HW = np.ones(stored.shape, dtype=np.bool_)
                 elif chosen.alpha_band is not None:
                     valid_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
                 else:
                     valid_HW = self._dataset.read_masks(chosen.read_bands[0], window=where) != 0
         except rasterdoor.GDAL_ERRORS as problem:
-            rows = f"rows {inside.row} to {inside.row_stop}"
-            what = f"{rows}, columns {inside.col} to {inside.col_stop}"
+            rows = f"rows {stored.row} to {stored.row_stop}"
+            what = f"{rows}, columns {stored.col} to {stored.col_stop}"
             raise rasterdoor.read_problem(self.scene.admitted.shown, problem, what) from problem
         valid_HW &= rule.ground(planes_BHW, chosen)
-        return planes_BHW, valid_HW
+        turn = self.scene.orientation.turn
+        return turn(planes_BHW), turn(valid_HW)
 
 
 def _refuse_changed(scene: Scene) -> None:

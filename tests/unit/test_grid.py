@@ -123,6 +123,30 @@ def test_a_crs_without_a_place_on_earth_counts_in_its_own_unit() -> None:
     assert Grid((4, 4), Affine(2, 0, 0, 0, -2, 0), local).gsd_m == pytest.approx(0.6096)
 
 
+@given(st.floats(-180, 180))
+def test_up_turns_with_the_picture(turn_deg: float) -> None:
+    """In the middle of its zone, UTM's north is true north."""
+    turned = Affine.translation(500000, 4e6) @ Affine.rotation(turn_deg) @ Affine.scale(0.5, -0.5)
+    up_deg = Grid((1, 1), turned, UTM16).up_deg
+    assert abs((up_deg + turn_deg + 180) % 360 - 180) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "up_deg"),
+    [
+        (UTM16, 741000, 3730000, 1.44),  # Atlanta: 2.6 degrees east of its zone's middle.
+        (CRS.from_epsg(4326), -84, 33, 0.0),
+        (CRS.from_epsg(3413), 1e6, 0.0, 90.0),  # North is left; up is a quarter turn on.
+        (CRS.from_epsg(3413), 0.0, 1e6, 180.0),
+    ],
+    ids=["utm", "degrees", "beside the pole", "above the pole"],
+)
+def test_up_is_measured_against_true_north(crs: CRS, x: float, y: float, up_deg: float) -> None:
+    step = 1e-5 if crs.is_geographic else 0.5
+    got = Grid((2, 2), Affine(step, 0, x, 0, -step, y), crs).up_deg
+    assert abs((got - up_deg + 180) % 360 - 180) < 0.02
+
+
 @pytest.mark.parametrize(
     "transform",
     [Affine(0, 0, 5, 0, -1, 5), Affine(1, 2, 0, 2, 4, 0), Affine(math.nan, 0, 0, 0, 1, 0),
