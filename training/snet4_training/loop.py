@@ -36,7 +36,7 @@ def learning_rate(recipe: TrainRecipe, step: int, seconds: float) -> float:
 
     >>> recipe = TrainRecipe(steps=100, warmup_steps=10, learning_rate=1.0)
     >>> [round(learning_rate(recipe, step, 0.0), 2) for step in (0, 9, 55, 100)]
-    [0.1, 1.0, 0.58, 0.01]
+    [0.1, 0.98, 0.43, 0.01]
     """
     done = step / recipe.steps
     if recipe.minutes:
