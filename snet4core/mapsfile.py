@@ -204,7 +204,7 @@ class MapsFile:
 
 def open_maps(path: str | Path) -> MapsFile:
     """Describe a file of maps; InputError with the remedy if it is not one."""
-    scene = describe(path, _maps_bands)
+    scene = describe(path, _maps_bands, set_upright=False)
     if "SNET4_MAPS" in scene.metadata:
         return _own(scene)
     if scene.nodata.assumed:

@@ -130,15 +130,19 @@ def describe(
     *,
     nodata: float | None = None,
     allow_remote: bool = False,
+    set_upright: bool = True,
 ) -> Scene:
-    """`open_scene` for any kind of raster: `choose` says which of its bands are read."""
+    """`open_scene` for any kind of raster: `choose` says which of its bands are read.
+
+    Without `set_upright` pixels are read in the order in which they are stored.
+    """
     admitted = rasterdoor.admit(path, allow_remote=allow_remote)
     name = admitted.shown
     with rasterdoor.opened(admitted) as dataset, rasterdoor.gdal_settings():
         rasterdoor.check_header(admitted, dataset)
         chosen = _chosen_bands(name, dataset, choose)
         placed = georeference(name, dataset, admitted.path)
-        orientation = orientation_of(placed.grid)
+        orientation = orientation_of(placed.grid) if set_upright else Orientation()
         rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata)
         status = admitted.path.stat() if admitted.path else None
         return Scene(

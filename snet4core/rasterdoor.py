@@ -67,6 +67,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"EHFA_HEADER_TAG\0", "HFA"),
 )
 
+_REMOTE_DRIVERS = tuple(dict.fromkeys(driver for _, driver in _MAGIC))
+
 ALLOWED = "GeoTIFF, JPEG 2000, PNG, JPEG, ERDAS Imagine (.img) or ENVI"
 
 _STRANGERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -100,7 +102,7 @@ class Admitted:
     location: str
     """Path or URL as given."""
     driver: str | None
-    """The one GDAL driver; None for a remote file, whose first bytes GDAL must fetch."""
+    """The one GDAL driver; None for a remote file, which nobody has looked at yet."""
     pages: int = 1
     """Pictures in the file; only the first is read."""
     nodata: str | None = None
@@ -221,30 +223,29 @@ def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
     """
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(_visible_name(admitted))
-        options: dict[str, Any] = {"driver": admitted.driver} if admitted.driver else {}
-        # ENVI finds its header by looking around, in a private folder with nothing else.
-        looks = {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"} if admitted.driver == "ENVI" else {}
+        yield stack.enter_context(_dataset(admitted, name))
+
+
+def _dataset(admitted: Admitted, name: str) -> rasterio.DatasetReader:
+    """Open with one allowed driver; a remote file, not looked at, with the first that fits.
+
+    Never with all of GDAL's drivers: some open other files and connections.
+    """
+    drivers = [admitted.driver] if admitted.driver else _REMOTE_DRIVERS
+    # ENVI finds its header by looking around, in a private folder with nothing else.
+    looks = {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"} if admitted.driver == "ENVI" else {}
+    problems: list[Exception] = []
+    for driver in drivers:
         try:
             with gdal_settings(**looks), _opening, warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = rasterio.open(name, sharing=False, **options)
+                return rasterio.open(name, driver=driver, sharing=False)
         except GDAL_ERRORS as problem:
-            raise InputError(
-                f"{admitted.shown} cannot be opened as a raster ({_short(problem)}); "
-                "check that the file is complete."
-            ) from problem
-        stack.enter_context(dataset)
-        _check_allowed(admitted, dataset)
-        yield dataset
-
-
-def _check_allowed(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
-    """A remote file shows its format only after opening."""
-    known = {driver for _, driver in _MAGIC} | {"COG"}
-    if admitted.driver is None and dataset.driver not in known:
-        raise InputError(
-            f"{admitted.shown} is of the format {dataset.driver}; give a picture as {ALLOWED}."
-        )
+            problems.append(problem)
+    raise InputError(
+        f"{admitted.shown} cannot be opened as a raster ({_short(problems[0])}); "
+        "check that the file is complete."
+    ) from problems[0]
 
 
 @contextlib.contextmanager

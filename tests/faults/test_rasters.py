@@ -7,6 +7,8 @@ structure, hostile rasters.
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import math
 import os
 import random
@@ -863,6 +865,62 @@ def test_urls_and_virtual_paths_need_permission(
     for scene in expand([location.format(url=url)]):
         with pytest.raises(InputError, match="--allow-remote"):
             open_scene(scene)
+    assert calls == []
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """The folder over HTTP, with byte ranges as GDAL asks for them."""
+    handler = functools.partial(Ranges, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+class Ranges(http.server.SimpleHTTPRequestHandler):
+    """A file server that knows `Range: bytes=A-B` and keeps silent."""
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        low = int(found[1]) if found else 0
+        part = content[low : int(found[2]) + 1 if found and found[2] else len(content)]
+        self.send_response(206 if found else 200)
+        self.send_header("Content-Length", str(len(part)))
+        if found:
+            self.send_header("Content-Range", f"bytes {low}-{low + len(part) - 1}/{len(content)}")
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_with_permission_a_remote_picture_is_read(picture: Picture, served: str) -> None:
+    array = town(3, 300, 200)
+    picture(array, photometric="RGB", tiled=True, blockxsize=64, blockysize=64)
+    scene = open_scene(f"{served}/scene.tif", allow_remote=True)
+    np.testing.assert_array_equal(read(scene)[0][:3], array[::-1])
+    assert scene.name == "scene"
+
+
+def test_even_with_permission_a_remote_vrt_is_no_picture(
+    tmp_path: Path, served: str, listener: tuple[str, list[int]], canary: Path
+) -> None:
+    url, calls = listener
+    written(tmp_path, vrt(f"/vsicurl/{url}/a.tif").encode(), "posing.tif")
+    written(tmp_path, raw_vrt(canary).encode(), "local.tif")
+    for name in ("posing.tif", "local.tif", "absent.tif"):
+        with pytest.raises(InputError, match=name):
+            open_scene(f"{served}/{name}", allow_remote=True)
     assert calls == []
 
 
