@@ -28,10 +28,16 @@ class SplitSettings:
     """footprint x (1 - border) from which a pixel can be the heart of a building, 0..1."""
     seed_min_px: int = 12
     """Hearts smaller than this are noise."""
+    cut_evidence: float = 0.45
+    """Mean border along a cut from which it stands, 0..1."""
+    part_min_px: int = 24
+    """Smaller parts go back to the neighbour they share most border with."""
 
     def __post_init__(self) -> None:
         _share("seed_threshold", self.seed_threshold)
+        _share("cut_evidence", self.cut_evidence)
         _length("seed_min_px", self.seed_min_px)
+        _length("part_min_px", self.part_min_px)
 
 
 @dataclass(frozen=True, slots=True)
