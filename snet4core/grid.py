@@ -48,7 +48,8 @@ class Grid:
         """(N, 2) column, row -> (N, 2) x, y in the CRS."""
         a, b, c, d, e, f = self.transform[:6]
         col, row = pixels[:, 0], pixels[:, 1]
-        return np.column_stack([a * col + b * row + c, d * col + e * row + f])
+        with np.errstate(over="ignore", invalid="ignore"):  # Nowhere is found out later.
+            return np.column_stack([a * col + b * row + c, d * col + e * row + f])
 
     def to_pixels(self, points: Points) -> Points:
         """(N, 2) x, y in the CRS -> (N, 2) column, row."""

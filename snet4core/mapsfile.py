@@ -20,9 +20,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from snet4core import rasterdoor
 from snet4core.bands import BandMap, FileBands, band_map
 from snet4core.errors import InputError, Snet4Error
+from snet4core.gdalcalls import gdal_settings
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.maps import Maps
@@ -152,7 +152,7 @@ def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Ma
 
 
 def _settings() -> AbstractContextManager[None]:
-    return rasterdoor.gdal_settings(GDAL_TIFF_INTERNAL_MASK="YES")
+    return gdal_settings(GDAL_TIFF_INTERNAL_MASK="YES")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from rasterio.windows import Window as RasterioWindow
 from snet4core import rasterdoor
 from snet4core.bands import MODEL_BANDS, BandMap, FileBands, band_map
 from snet4core.errors import InputError, UsageError
+from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
 from snet4core.georeference import georeference
 from snet4core.grid import Grid
 from snet4core.nodata import NodataRule, nodata_rule
@@ -138,7 +139,7 @@ def describe(
     """
     admitted = rasterdoor.admit(path, allow_remote=allow_remote)
     name = admitted.shown
-    with rasterdoor.opened(admitted) as dataset, rasterdoor.gdal_settings():
+    with rasterdoor.opened(admitted) as dataset, gdal_settings():
         rasterdoor.check_header(admitted, dataset)
         chosen = _chosen_bands(name, dataset, choose)
         placed = georeference(name, dataset, admitted.path)
@@ -290,7 +291,7 @@ class SceneReader:
         where = RasterioWindow(stored.col, stored.row, stored.width, stored.height)
         chosen, rule = self.scene.bands, self.scene.nodata
         try:
-            with rasterdoor.gdal_settings():
+            with gdal_settings():
                 planes_BHW = self._dataset.read(
                     [band for band in chosen.file_bands if band is not None], window=where
                 )
@@ -300,7 +301,7 @@ class SceneReader:
                     valid_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
                 else:
                     valid_HW = self._dataset.read_masks(chosen.read_bands[0], window=where) != 0
-        except rasterdoor.GDAL_ERRORS as problem:
+        except GDAL_ERRORS as problem:
             rows = f"rows {stored.row} to {stored.row_stop}"
             what = f"{rows}, columns {stored.col} to {stored.col_stop}"
             raise rasterdoor.read_problem(self.scene.admitted.shown, problem, what) from problem

@@ -20,21 +20,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 
 from snet4core import tiffcheck
-from snet4core.errors import InputError
+from snet4core.errors import InputError, Snet4Error
+from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
 from snet4core.sidecars import beside, read_text
 from snet4core.text import printable
-
-CACHE_BYTES = 256 * 2**20
-"""GDAL's block cache must hold one row of windows; small caches decode everything twice.
-The option is in bytes when given as a whole number, not in MB."""
 
 MOST_PIXELS = 2**40
 """A million by a million; beyond it a header is taken for a lie."""
@@ -43,17 +38,6 @@ MOST_BLOCK_BYTES = 2**29
 """One decoded block must fit in memory several times over."""
 
 MOST_BANDS = 4096
-
-_SETTINGS: dict[str, Any] = {
-    "GDAL_CACHEMAX": CACHE_BYTES,
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # No sidecar, .ovr or .msk is looked for.
-    "GDAL_PAM_ENABLED": "NO",  # No .aux.xml is read, and none is ever written.
-    "GDAL_GEOREF_SOURCES": "INTERNAL",
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",  # Else half a JPEG is filled up with grey.
-    "PROJ_NETWORK": "OFF",  # No datum grids are fetched.
-    "GDAL_HTTP_TIMEOUT": 60,
-    "GDAL_HTTP_CONNECTTIMEOUT": 20,
-}
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "GTiff"),
@@ -87,9 +71,6 @@ _STRANGERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
-
-GDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError)
-"""All that rasterio lets through; its errors have no common root (CRSError is a ValueError)."""
 
 _opening = threading.Lock()
 """`warnings.catch_warnings` changes the whole process: one opening at a time."""
@@ -205,16 +186,6 @@ def _envi_header(path: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def gdal_settings(**more: str) -> Iterator[None]:
-    """GDAL kept from looking left and right; around every opening and every read.
-
-    Kept short, because settings belong to a thread and end in reverse order.
-    """
-    with rasterio.Env(**{**_SETTINGS, **more}):
-        yield
-
-
-@contextlib.contextmanager
 def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
     """The open dataset, for one thread. InputError if GDAL refuses it.
 
@@ -223,7 +194,22 @@ def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
     """
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(_visible_name(admitted))
-        yield stack.enter_context(_dataset(admitted, name))
+        dataset = _dataset(admitted, name)
+        stack.callback(_close, dataset)
+        try:
+            yield dataset
+        except Snet4Error:
+            raise
+        except GDAL_ERRORS as problem:
+            raise InputError(
+                f"{admitted.shown} cannot be read as a raster ({_short(problem)}); "
+                "copy or download it again."
+            ) from problem
+
+
+def _close(dataset: rasterio.DatasetReader) -> None:
+    with gdal_settings():
+        dataset.close()
 
 
 def _dataset(admitted: Admitted, name: str) -> rasterio.DatasetReader:
@@ -325,14 +311,21 @@ def check_header(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
     if admitted.driver == "ENVI" and admitted.path is not None:
         _check_length(name, admitted.path, rows * cols * count * item_bytes)
     block_rows, block_cols = dataset.block_shapes[0]
-    together = count if str(dataset.profile.get("interleave", "")).lower() == "pixel" else 1
-    block_bytes = block_rows * block_cols * item_bytes * together
+    block_bytes = block_rows * block_cols * item_bytes * _bands_together(admitted, dataset)
     if block_bytes > MOST_BLOCK_BYTES:
         raise InputError(
             f"{name} is stored in blocks of {block_rows} x {block_cols} pixels "
             f"({block_bytes / 2**20:.0f} MiB each), too large to read in windows; "
             "tile it with 'gdal_translate -co TILED=YES -co COMPRESS=DEFLATE IN OUT'."
         )
+
+
+def _bands_together(admitted: Admitted, dataset: rasterio.DatasetReader) -> int:
+    """How many bands one stored block holds."""
+    if admitted.driver != "GTiff":
+        return 1  # Not asked for: on a damaged JPEG 2000 file GDAL would search for minutes.
+    pixelwise = dataset.interleaving is not None and dataset.interleaving.name == "pixel"
+    return int(dataset.count) if pixelwise else 1
 
 
 def read_problem(location: str, problem: Exception, what: str) -> InputError:

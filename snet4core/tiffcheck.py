@@ -73,7 +73,7 @@ def check(path: Path) -> Facts:
             _check_blocks(path, file, layout, first, size_bytes)
             further = _further_pictures(file, layout, after, size_bytes)
             return Facts(1 + further, _text(file, layout, first, _NODATA))
-        except (struct.error, ValueError, OverflowError) as problem:
+        except (struct.error, ValueError, OverflowError, OSError) as problem:
             if isinstance(problem, InputError):
                 raise
             raise _damaged(path, f"its directory cannot be read ({problem})") from problem
@@ -195,7 +195,7 @@ def _further_pictures(file: BinaryIO, layout: _Layout, start: int, size_bytes: i
         try:
             fields, following = _directory(file, layout, start, size_bytes)
             kind = _numbers(file, layout, fields, _SUBFILE)
-        except (ValueError, struct.error):
+        except (ValueError, struct.error, OverflowError, OSError):
             return pictures  # GDAL reads the first page alone; a broken later one is no matter.
         pictures += not (kind.size and int(kind[0]) & 5)
         start = following

@@ -1,0 +1,71 @@
+"""How GDAL is called: narrow settings, one set of errors, and no noise.
+
+Settings are put around each opening and each read: they belong to a thread and end in
+reverse order, so they must not stay open across generators.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
+CACHE_BYTES = 256 * 2**20
+"""GDAL's block cache must hold one row of windows; small caches decode everything twice.
+The option is in bytes when given as a whole number, not in MB."""
+
+_SETTINGS: dict[str, Any] = {
+    "GDAL_CACHEMAX": CACHE_BYTES,
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # No sidecar, .ovr or .msk is looked for.
+    "GDAL_PAM_ENABLED": "NO",  # No .aux.xml is read, and none is ever written.
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",  # Else half a JPEG is filled up with grey.
+    "PROJ_NETWORK": "OFF",  # No datum grids are fetched.
+    "GDAL_HTTP_TIMEOUT": 60,
+    "GDAL_HTTP_CONNECTTIMEOUT": 20,
+}
+
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError)
+"""All that rasterio lets through; its errors have no common root (CRSError is a ValueError)."""
+
+
+@contextlib.contextmanager
+def gdal_settings(**more: str) -> Iterator[None]:
+    """GDAL kept from looking left and right; around every opening and every read."""
+    with rasterio.Env(**{**_SETTINGS, **more}):
+        yield
+
+
+# GDAL quotes bytes of a damaged file in its messages. rasterio's logger decodes them as
+# UTF-8, fails, and Python prints a traceback of that failure, although the error about the
+# file itself is raised as well and told in one sentence. The two hooks through which Python
+# prints it pass over exactly that; everything else goes on as before.
+
+_printed = sys.excepthook
+_unraised = sys.unraisablehook
+
+_LOGGER = "rasterio._env.log_error"
+
+
+def _print_hook(
+    kind: type[BaseException], problem: BaseException, trace: TracebackType | None
+) -> None:
+    # What ends a Python program has a traceback; what compiled code reports has none.
+    if not (isinstance(problem, UnicodeDecodeError) and trace is None):
+        _printed(kind, problem, trace)
+
+
+def _unraisable_hook(unraisable: sys.UnraisableHookArgs) -> None:
+    undecodable = isinstance(unraisable.exc_value, UnicodeDecodeError)
+    if not (undecodable and unraisable.object == _LOGGER):
+        _unraised(unraisable)
+
+
+sys.excepthook = _print_hook
+sys.unraisablehook = _unraisable_hook
