@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 import rasterio
 import shapely
 from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import shapes as masks_to_shapes
 
 from snet4core import preview, raster, vectors
@@ -111,6 +113,7 @@ def truth_of(picture: Picture, scene: raster.Scene) -> np.ndarray:
 
 
 def main() -> None:
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the PNGs are placed here
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/real"))
