@@ -296,12 +296,12 @@ def fat_masks(tiles: list[data.Block]) -> list[Row]:
     return rows
 
 
-_MAPS: dict[tuple[str, int, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+_MAPS: dict[tuple[str, tuple[int, int], int, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
 
 
 def _maps(tile: data.Block, fat_px: int, seed: int) -> tuple[Any, Any]:
     """The tile's two maps, made once."""
-    key = (tile.name, fat_px, seed)
+    key = (tile.name, tile.shape, fat_px, seed)
     if key not in _MAPS:
         footprint_HW = data.footprint_map(tile, fat_px, seed=seed)
         _MAPS[key] = footprint_HW, data.border_map(tile, seed=seed)

@@ -39,6 +39,7 @@ from snet4core.walls import (
     Sides,
     Stairs,
     area_kept,
+    areas,
     meeting,
     sides_between,
     strays,
@@ -82,6 +83,13 @@ WORSE_PX = 0.03
 
 CORNER_PX2 = 3.5
 """and by so many pixels for every corner that it saves: on ragged masks that is many."""
+
+LOST_SHARE, LOST_PX = 0.02, 0.05
+"""An outline fails whose area is off by more than this share and this much along its length.
+
+That happens to what is thinner than the tolerance, and, far less, to parts with
+neighbours all around, whose walls do not move.
+"""
 
 SLACK_PX = 0.5
 """How far beyond the tolerance fitted corners may lie."""
@@ -231,7 +239,11 @@ def _sides(
     begin = sides.begin_S
     sides = meeting(sides, lines, rings.joints()[begin], ~fitted_E[begin])
     free_S = ~rings.joint_E[begin] & (rings.other_E[begin] == 0)
-    sides = area_kept(sides, rings.label_E[begin], free_S, area_px_L)
+    label_S = rings.label_E[begin]
+    sides = area_kept(sides, label_S, free_S, area_px_L)
+    area_L, perimeter_L = areas(sides, label_S, stage_L.size)
+    lost_L = np.abs(area_L - area_px_L) > LOST_SHARE * area_px_L + LOST_PX * perimeter_L
+    failed_L |= lost_L & (perimeter_L > 0)  # the others were not drawn
     plain_E = np.where(regular_E, np.inf, tolerance_E + SLACK_PX)
     failed_L[rings.label_E[strays(rings, sides, plain_E)]] = True
     return sides, failed_L

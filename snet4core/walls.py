@@ -265,8 +265,8 @@ def area_kept(sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L
     def total(values: Floats) -> Floats:
         return summed(label_S, values, area_px_L.size)
 
-    # Seen with y downwards all areas are negative: half the sum of cross products.
-    area = -total(x * y[after] - x[after] * y) / 2
+    area, _ = areas(sides, label_S, area_px_L.size)
+    # How area grows with the distance, and with its square; seen with y downwards.
     grow = -total(x * my[after] + mx * y[after] - x[after] * my - mx[after] * y) / 2
     bend = -total(mx * my[after] - mx[after] * my) / 2
     lack = area_px_L - area
@@ -274,6 +274,18 @@ def area_kept(sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L
     shift = np.where(below > 0, 2 * lack / np.where(below > 0, below, 1.0), 0.0)
     shift = np.clip(shift, -MOST_SHIFT_PX, MOST_SHIFT_PX)[label_S]
     return replace(sides, x_S=x + mx * shift, y_S=y + my * shift)
+
+
+def areas(sides: Sides, label_S: NDArray[np.int32], count: int) -> tuple[Floats, Floats]:
+    """Area and perimeter of each label's rings, by label; holes count against the area."""
+    after = successor(sides.first_R)
+    # Relative to each ring's first corner, so that the place of the window costs no digits.
+    start = sides.first_R[:-1][sides.ring_S]
+    x, y = sides.x_S - sides.x_S[start], sides.y_S - sides.y_S[start]
+    length = np.hypot(x[after] - x, y[after] - y)
+    # Seen with y downwards outer rings are negative: half the sum of cross products.
+    doubled = summed(label_S, x[after] * y - x * y[after], count)
+    return doubled / 2, summed(label_S, length, count)
 
 
 def strays(rings: Rings, sides: Sides, limit_E: Floats) -> Flags:

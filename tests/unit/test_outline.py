@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rasterio.features import shapes
 
 from snet4core.errors import UsageError
-from snet4core.outline import SLACK_PX, STEPS_PER_PX, outlines
+from snet4core.outline import LOST_PX, LOST_SHARE, SLACK_PX, STEPS_PER_PX, outlines
 from snet4core.rings import trace
 
 from .shapes_helpers import (
@@ -92,6 +92,17 @@ def test_outlines_are_valid_and_keep_their_area(labels_HW: LabelImage, tolerance
     assert found.area_px_N.tolist() == np.bincount(labels_HW.ravel())[1:].tolist()
     if tolerance == 0:
         assert shapely.area(found.polygons_N).tolist() == found.area_px_N.tolist()
+    length = shapely.length(found.polygons_N)
+    limit = LOST_SHARE * found.area_px_N + LOST_PX * length + length / STEPS_PER_PX
+    assert (np.abs(shapely.area(found.polygons_N) - found.area_px_N) <= limit).all()
+
+
+def test_a_comb_with_teeth_of_one_pixel_keeps_its_area_even_when_regular() -> None:
+    comb = np.zeros((40, 41), np.int32)
+    comb[:, ::2], comb[0] = 1, 1
+    for regularize in (False, True):
+        (found,) = outlines(as_labels(comb), 1.0, regularize).polygons_N
+        assert found.area == pytest.approx(comb.sum(), rel=0.05)
 
 
 @given(st.lists(st.tuples(st.integers(4, 20), st.integers(4, 20), st.floats(0, 180)), max_size=6))
