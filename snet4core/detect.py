@@ -21,6 +21,7 @@ import numpy as np
 from snet4core import mapsfile, outline, scene_ranges, seams, watershed
 from snet4core.footprints import Calibration, Footprints, Source, footprints_of, in_order
 from snet4core.grid import Grid
+from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.plan import Choices, Plan, plan_for
 from snet4core.progress import Progress, Silent, stop_if_cancelled
@@ -76,7 +77,7 @@ def detect(
         plan.grid,
         plan.settings,
         plan.source,
-        native=plan.scene.grid,
+        native=plan.scene.stored_grid,
         knots=predictor.header.card.confidence_knots,
     )
     return Detected(plan, footprints)
@@ -94,8 +95,16 @@ def maps_of(plan: Plan, predictor: Predictor) -> Iterator[Maps]:
             counts_BHW, valid_HW = reader.read(tile.read)
             return normalise(counts_BHW, valid_HW, ranges), valid_HW
 
-        assert plan.source.look is not None  # a plan has a look, or it was never made
-        yield from predictor.maps(read, plan.grid.shape, plan.source.look)
+        yield from predictor.maps(read, plan.grid.shape, look_in_picture(plan))
+
+
+def look_in_picture(plan: Plan) -> Look:
+    """The look with its azimuth counted from the picture's upper edge, as the network sees it."""
+    look = plan.source.look
+    assert look is not None  # a plan has a look, or it was never made
+    if look.azimuth_deg is None:
+        return look
+    return replace(look, azimuth_deg=(look.azimuth_deg - plan.grid.up_deg) % 360)
 
 
 def footprints_from(

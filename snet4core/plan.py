@@ -88,7 +88,7 @@ def plan_for(given: str | Path | SceneInput, model: Header, choices: Choices) ->
     card = model.card
     given = given if isinstance(given, SceneInput) else SceneInput(str(given))
     scene = raster.open_scene(
-        given.location,
+        given,
         bands=choices.bands,
         nodata=choices.nodata,
         allow_remote=choices.allow_remote,
@@ -129,8 +129,8 @@ def plan_for(given: str | Path | SceneInput, model: Header, choices: Choices) ->
             model_digest=model.digest,
             shapes=card.shapes[look.category],
             confidence_knots=card.confidence_knots,
-            native_shape=scene.grid.shape,
-            native_transform=tuple(scene.grid.transform[:6]),
+            native_shape=scene.stored_grid.shape,
+            native_transform=tuple(scene.stored_grid.transform[:6]),
         ),
         description={
             "scene": scene.location,

@@ -95,7 +95,7 @@ def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
         preview.TRUTH_COLOUR: vectors.read(truth, confidence=False),
     }
     rows = []
-    for path in scenes:
+    for path in sorted(scenes, key=lambda path: len(path.name)):  # nadir8 before nadir32
         scene = raster.open_scene(path)
         with raster.SceneReader(scene) as reader:
             rgb_HW3 = preview.natural_colours(*reader.read(Window(0, 0, *scene.grid.shape)))
