@@ -232,7 +232,7 @@ def _sides(
     fitted_E = np.array([stage.fitted for stage in STAGES])[stage_E]
     regular_E = stage_E < PLAIN
     sides = straightened(stairs, sides, tolerance_E, rings.joint_E | ~fitted_E | regular_E)
-    lines = stairs.lines(sides)
+    lines = stairs.lines_of(sides)
     if regular_E.any():
         sides, lines, none_L = regular(rings, stairs, sides, lines, regular_E, stage_L.size)
         failed_L |= none_L & (stage_L < PLAIN)

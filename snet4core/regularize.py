@@ -280,7 +280,7 @@ def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Pla
     """The plan without some sides; lines of longer stairs keep their direction."""
     stay = ~(absorbed | dropped)
     sides, lines = plan.sides.without(absorbed, dropped), plan.lines
-    fresh = stairs.lines(sides)
+    fresh = stairs.lines_of(sides)
     grown = sides.stop_S != plan.sides.stop_S[stay]
     lines = Lines(
         lines.tx_S[stay],

@@ -118,12 +118,12 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
     """
     rings = stairs.rings
     changed_R = np.ones(rings.label_R.size, bool)
-    missed = np.zeros(0)
+    missed = np.zeros(sides.begin_S.size)
     for _ in range(MOST_ROUNDS):
         begin, ring = sides.begin_S, sides.ring_S
-        fresh = _missed(stairs, sides, np.flatnonzero(changed_R[rings.ring_E]))
         # Rings that lost nothing in the last round have the same sides as then.
-        missed = np.where(changed_R[ring], fresh, missed if missed.size else fresh)
+        here = np.flatnonzero(changed_R[ring])
+        missed[here] = _missed(stairs, sides, here, np.flatnonzero(changed_R[rings.ring_E]))
         loose = ~locked_E[begin] & (missed <= STRAIGHT * tolerance_E[begin])
         cost = np.where(loose, missed, np.inf)
         least = loose & (cost < cost[sides.before()]) & (cost < cost[successor(sides.first_R)])
@@ -135,21 +135,19 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
     return sides
 
 
-def _missed(stairs: Stairs, sides: Sides, step: Ints) -> Floats:
+def _missed(stairs: Stairs, sides: Sides, here: Ints, step: Ints) -> Floats:
     """How far the line through both sides at a corner misses one of their corners at most.
 
-    Only rings whose steps are given count; elsewhere the result is 0.
+    `here` are the corners, all those of some rings, and `step` these rings' steps.
     """
-    rings = stairs.rings
-    before, after = sides.before(), successor(sides.first_R)
-    both = Sides(
-        sides.begin_S[before], sides.stop_S, sides.x_S[before], sides.y_S[before], sides.first_R
-    )
-    line = stairs.lines(both)
-    most = np.zeros(sides.begin_S.size)
+    rings, after = stairs.rings, successor(sides.first_R)
+    line = stairs.lines(sides.begin_S[sides.before()[here]], sides.stop_S[here], sides.ring_S[here])
+    place = np.zeros(sides.begin_S.size, np.int64)
+    place[here] = np.arange(here.size)
     side = sides.of_steps(rings, step)
+    most = np.zeros(here.size)
     # Each step belongs to the line about the corner before its side, and about that behind.
-    for corner in (side, after[side]):
+    for corner in (place[side], place[after[side]]):
         for at in (step, successor(rings.first_R)[step]):
             dx, dy = rings.x_E[at] - line.x_S[corner], rings.y_E[at] - line.y_S[corner]
             np.maximum.at(most, corner, np.abs(line.tx_S[corner] * dy - line.ty_S[corner] * dx))

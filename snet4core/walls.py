@@ -133,16 +133,20 @@ class Stairs:
             np.cumsum(length * values, out=sums[row, 1:])
         return cls(rings, sums)
 
-    def lines(self, sides: Sides) -> Lines:
+    def lines_of(self, sides: Sides) -> Lines:
         """The line closest to each side's stairs."""
-        rings, ring = self.rings, sides.ring_S
+        return self.lines(sides.begin_S, sides.stop_S, sides.ring_S)
+
+    def lines(self, begin: Ints, stop: Ints, ring: Ints) -> Lines:
+        """The line closest to the stairs from step `begin` to before `stop`, within `ring`."""
+        rings = self.rings
         ring_begin, ring_stop = rings.first_R[ring], rings.first_R[ring + 1]
-        total = self.sums[:, sides.stop_S] - self.sums[:, sides.begin_S]
-        around = sides.stop_S <= sides.begin_S
+        total = self.sums[:, stop] - self.sums[:, begin]
+        around = stop <= begin
         total += around * (self.sums[:, ring_stop] - self.sums[:, ring_begin])
         x, y = rings.x_E, rings.y_E
-        last = np.where(sides.stop_S == ring_stop, ring_begin, sides.stop_S)
-        x0, y0, x1, y1 = x[sides.begin_S], y[sides.begin_S], x[last], y[last]
+        last = np.where(stop == ring_stop, ring_begin, stop)
+        x0, y0, x1, y1 = x[begin], y[begin], x[last], y[last]
         # From moments about the ring's start to those about the middle of the chord; both
         # doubled, so still whole numbers.
         bx, by = x0 + x1 - 2 * x[ring_begin], y0 + y1 - 2 * y[ring_begin]
