@@ -46,8 +46,8 @@ class Look:
     def __post_init__(self) -> None:
         if not 0 <= self.off_nadir_deg <= STEEPEST_DEG:
             raise LookError(
-                f"An off-nadir angle of {self.off_nadir_deg} degrees ({self.source}) is not between "
-                f"0 and {STEEPEST_DEG:g}; give the true one with --off-nadir."
+                f"An off-nadir angle of {self.off_nadir_deg} degrees ({self.source}) is not "
+                f"between 0 and {STEEPEST_DEG:g}; give the true one with --off-nadir."
             )
         if self.azimuth_deg is not None and not 0 <= self.azimuth_deg < 360:
             raise LookError(
