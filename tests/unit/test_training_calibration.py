@@ -1,0 +1,146 @@
+"""Calibration: pictures find their labels, thresholds their best, confidence its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+
+from snet4_training.calibration import (
+    Seen,
+    best_settings,
+    calibrate,
+    fit_knots,
+    mean_f1,
+    right,
+    tally,
+)
+from snet4_training.pairs import pairs
+from snet4_training.scenes import SPACENET4_LOOKS
+from snet4_training.scenes.layout import LAYOUTS, TileName, image_path, labels_path
+from snet4core.card import Architecture, Card
+from snet4core.errors import InputError
+from snet4core.footprints import Source
+from snet4core.grid import Grid
+from snet4core.look import CATEGORIES, Look
+from snet4core.maps import Maps
+from snet4core.settings import ShapeSettings
+from snet4core.windows import Window
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_both_spacenet_layouts_find_their_labels(tmp_path: Path, layout: str) -> None:
+    tiles = [TileName(733601, 3724689), TileName(734051, 3724689)]
+    for tile in tiles:
+        for collect in SPACENET4_LOOKS[::9]:
+            for path in (image_path(layout, collect, tile), labels_path(layout, tile)):
+                (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / path).touch()
+    found = pairs(tmp_path)
+    assert len(found) == 2 * 3
+    for pair in found:
+        assert pair.image.stem.endswith(pair.place)
+        assert pair.labels.stem.endswith(pair.place)
+    assert len({pair.place for pair in found}) == 2
+
+
+def test_labels_beside_a_picture_are_found_by_name(tmp_path: Path) -> None:
+    for name in ("a.tif", "a.geojson", "lonely.tif", "b.TIF", "b.gpkg"):
+        (tmp_path / name).touch()
+    assert [pair.place for pair in pairs(tmp_path)] == ["a", "b"]
+
+
+def test_folder_without_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lonely.tif").touch()
+    with pytest.raises(InputError, match="no picture"):
+        pairs(tmp_path)
+
+
+shares = st.floats(0.0, 1.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(shares, st.booleans()), max_size=300))
+def test_knots_always_make_a_valid_card(facts: list[tuple[float, bool]]) -> None:
+    knots = fit_knots(np.array([c for c, _ in facts]), np.array([r for _, r in facts], dtype=bool))
+    card = Card("x", Architecture(), confidence_knots=knots)
+    assert card.confidence_knots[0] == (0.0, 0.0)
+    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(knots))
+    assert knots[-1][0] == 1.0
+    assert knots[-1][1] <= 1.0
+
+
+def test_confidence_comes_to_mean_what_it_says() -> None:
+    """Footprints that claim p but are right in p x p of the cases."""
+    rng = np.random.default_rng(0)
+    claimed = rng.uniform(0.3, 0.98, 4000)
+    hit = rng.random(4000) < claimed**2
+    xs, ys = zip(*fit_knots(claimed, hit), strict=True)
+    for p in (0.4, 0.6, 0.8, 0.95):
+        assert abs(np.interp(p, xs, ys) - p**2) < 0.06
+
+
+def test_right_by_hand() -> None:
+    truth = np.array([shapely.box(0, 0, 10, 10), shapely.box(20, 0, 30, 10)])
+    found = np.array([shapely.box(0, 0, 10, 8), shapely.box(25, 0, 35, 10)])  # IoU .8 and .33
+    assert right(found, truth).tolist() == [True, False]
+    assert right(found, truth[:0]).tolist() == [False, False]
+
+
+def fat_picture() -> Seen:
+    """Houses whose footprint map fades outwards: at 0.3 they are twice as large as at 0.6."""
+    grid = Grid((120, 120), Affine(0.5, 0, 500_000, 0, -0.5, 3_700_000), CRS.from_epsg(32616))
+    footprint_HW = np.zeros((120, 120), dtype=np.uint8)
+    truth = []
+    for row in (10, 50, 90):
+        for col in (10, 50, 90):
+            footprint_HW[row - 5 : row + 17, col - 5 : col + 17] = round(0.52 * 255)
+            footprint_HW[row : row + 12, col : col + 12] = round(0.9 * 255)
+            truth.append(shapely.box(col, row, col + 12, row + 12))
+    maps = Maps(
+        Window(0, 0, 120, 120),
+        footprint_HW,
+        np.zeros_like(footprint_HW),
+        np.ones((120, 120), dtype=bool),
+    )
+    look = Look(30.0, None, "option")
+    return Seen(
+        "fat", "off-nadir", (maps,), grid, grid, Source("fat", grid.crs, look), np.array(truth)
+    )
+
+
+def test_search_finds_the_threshold_that_scores() -> None:
+    picture = fat_picture()
+    assert tally([picture], ShapeSettings()).f1 == 0.0
+    best = best_settings([[picture]], ShapeSettings())
+    assert best.threshold == 0.55
+    assert tally([picture], best).f1 == 1.0
+
+
+def test_flat_optimum_does_not_wander() -> None:
+    start = ShapeSettings(threshold=0.6, min_area_m2=12.0)
+    assert best_settings([[fat_picture()]], start) == start
+
+
+def test_categories_without_pictures_keep_their_settings() -> None:
+    shapes = {category: ShapeSettings(threshold=0.5) for category in CATEGORIES}
+    found = calibrate([[fat_picture()]], shapes)
+    assert found.shapes["nadir"] == shapes["nadir"]
+    assert set(found.after) == {"off-nadir"}
+    assert found.after["off-nadir"] > found.before["off-nadir"]
+
+
+def test_data_sets_count_the_same_whatever_their_size() -> None:
+    """One picture that wants a high threshold, three that are right with any of them."""
+    picture = fat_picture()
+    easy = replace(picture, truth=np.empty(0, dtype=object))
+    assert mean_f1([[picture], [easy] * 3], ShapeSettings(threshold=0.6)) == 0.5
+    assert mean_f1([[picture], [easy]], ShapeSettings(threshold=0.6)) == 0.5
