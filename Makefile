@@ -25,6 +25,10 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.run
 
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@ $(VENV)/.dev $(VENV)/.run
+
 demo: $(VENV)/.run ## render a scene, find its houses, write demo/
 	$(BIN)/snet4 demo --output demo --overwrite
 
@@ -40,10 +44,10 @@ format: $(VENV)/.dev ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## benchmarks of a few minutes
+bench: $(VENV)/.bench ## benchmarks of a few minutes
 	$(BIN)/python -m benchmarks --quick
 
-bench-full: $(VENV)/.dev ## every benchmark
+bench-full: $(VENV)/.bench ## every benchmark
 	$(BIN)/python -m benchmarks --full
 
 clean: ## remove what the other targets made, but not the environment
