@@ -118,15 +118,17 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
     """
     rings = stairs.rings
     changed_R = np.ones(rings.label_R.size, bool)
-    missed = np.zeros(sides.begin_S.size)
+    missed = np.full(sides.begin_S.size, np.inf)
     for _ in range(MOST_ROUNDS):
         begin, ring = sides.begin_S, sides.ring_S
+        limit = STRAIGHT * tolerance_E[begin]
         # Rings that lost nothing in the last round have the same sides as then.
-        here = np.flatnonzero(changed_R[ring])
-        missed[here] = _missed(stairs, sides, here, np.flatnonzero(changed_R[rings.ring_E]))
-        loose = ~locked_E[begin] & (missed <= STRAIGHT * tolerance_E[begin])
-        cost = np.where(loose, missed, np.inf)
-        least = loose & (cost < cost[sides.before()]) & (cost < cost[successor(sides.first_R)])
+        fresh = changed_R[ring]
+        able = fresh & ~locked_E[begin] & (_height(sides) <= 2 * limit)
+        missed[fresh] = np.inf
+        missed[able] = _missed(stairs, sides, able, np.flatnonzero(changed_R[rings.ring_E]))
+        cost = np.where(missed <= limit, missed, np.inf)
+        least = (cost < cost[sides.before()]) & (cost < cost[successor(sides.first_R)])
         absorbed = sides.sparing(least)
         if not absorbed.any():
             break
@@ -135,20 +137,34 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
     return sides
 
 
-def _missed(stairs: Stairs, sides: Sides, here: Ints, step: Ints) -> Floats:
+def _height(sides: Sides) -> Floats:
+    """Distance of each corner from the chord between its neighbours.
+
+    A line that misses three corners by at most d leaves at most 2 d of it, which tells
+    most corners of a house at a glance.
+    """
+    before, after = sides.before(), successor(sides.first_R)
+    cx, cy = sides.x_S[after] - sides.x_S[before], sides.y_S[after] - sides.y_S[before]
+    px, py = sides.x_S - sides.x_S[before], sides.y_S - sides.y_S[before]
+    chord = np.sqrt(cx * cx + cy * cy)
+    return np.abs(cx * py - cy * px) / np.where(chord > 0, chord, 1.0)
+
+
+def _missed(stairs: Stairs, sides: Sides, able_S: Flags, step: Ints) -> Floats:
     """How far the line through both sides at a corner misses one of their corners at most.
 
-    `here` are the corners, all those of some rings, and `step` these rings' steps.
+    For the corners that are `able_S`, in their order; `step` holds all steps of their sides.
     """
-    rings, after = stairs.rings, successor(sides.first_R)
-    line = stairs.lines(sides.begin_S[sides.before()[here]], sides.stop_S[here], sides.ring_S[here])
-    place = np.zeros(sides.begin_S.size, np.int64)
-    place[here] = np.arange(here.size)
+    rings, before, after = stairs.rings, sides.before(), successor(sides.first_R)
+    line = stairs.lines(sides.begin_S[before][able_S], sides.stop_S[able_S], sides.ring_S[able_S])
+    place = np.cumsum(able_S) - 1
+    most = np.zeros(line.x_S.size)
     side = sides.of_steps(rings, step)
-    most = np.zeros(here.size)
     # Each step belongs to the line about the corner before its side, and about that behind.
-    for corner in (place[side], place[after[side]]):
-        for at in (step, successor(rings.first_R)[step]):
+    for about in (side, after[side]):
+        used = able_S[about]
+        corner, here = place[about[used]], step[used]
+        for at in (here, successor(rings.first_R)[here]):
             dx, dy = rings.x_E[at] - line.x_S[corner], rings.y_E[at] - line.y_S[corner]
             np.maximum.at(most, corner, np.abs(line.tx_S[corner] * dy - line.ty_S[corner] * dx))
     # What is equal must stay equal wherever the picture lies: drop the last bits.
