@@ -261,8 +261,8 @@ def test_learning_rate_never_rises_after_the_warm_up() -> None:
     recipe = TrainRecipe(steps=200, warmup_steps=20)
     rates = [learning_rate(recipe, step, 0.0) for step in range(201)]
     assert max(rates) <= recipe.learning_rate
-    assert all(a <= b for a, b in itertools.pairwise(rates))
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a <= b for a, b in itertools.pairwise(rates[:20]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[20:]))
 
 
 def test_command_does_not_run_over_a_checkpoint(tmp_path: Path) -> None:
