@@ -97,7 +97,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     verbose = any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
     try:
-        sys.exit(snet4.main(standalone_mode=False) or 0)
+        sys.exit(snet4.main(prog_name="snet4", standalone_mode=False) or 0)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
     except click.ClickException as problem:
