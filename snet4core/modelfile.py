@@ -55,8 +55,8 @@ def read_header(path: Path) -> Header:
     """Card and digest of a model file; refuses pickles and files that are not ours."""
     if path.suffix.lower() in _PICKLED:
         raise ModelError(
-            f"{path}: a pickled checkpoint can run code when opened; convert it with "
-            "'snet4 models import' and use the .safetensors file."
+            f"{path}: a pickled checkpoint can run code when opened, so it never is; give a "
+            ".safetensors model that snet4 wrote."
         )
     try:
         with safe_open(path, framework="numpy") as file:
