@@ -140,18 +140,26 @@ class Predictor:
         stride_px = self.card.architecture.stride_px
         return list(tiles(shape, settings.core_px, settings.halo_px, stride_px))
 
-    def maps(self, read: ReadPicture, shape: tuple[int, int], look: Look) -> Iterator[Maps]:
+    def maps(
+        self,
+        read: ReadPicture,
+        shape: tuple[int, int],
+        look: Look,
+        wanted: Iterable[Tile] | None = None,
+    ) -> Iterator[Maps]:
         """The maps of every tile, row by row, for a raster of `shape` seen at `look`.
 
+        `wanted` are tiles of the same fixed grid, in another order or not all of them.
         `read` is called from one other thread, a batch ahead of the network.
         """
         head = self.card.architecture.head_for(look)
-        for group, pictures in _ahead(self._batches(shape), read):
+        in_turn = self.tiles(shape) if wanted is None else wanted
+        for group, pictures in _ahead(self._batches(in_turn), read):
             yield from self._maps_of(group, pictures, look, head)
 
-    def _batches(self, shape: tuple[int, int]) -> Iterator[list[Tile]]:
+    def _batches(self, in_turn: Iterable[Tile]) -> Iterator[list[Tile]]:
         """Tiles in order, in runs of one window size and at most `batch` long."""
-        for _, same in groupby(self.tiles(shape), key=lambda tile: tile.read.shape):
+        for _, same in groupby(in_turn, key=lambda tile: tile.read.shape):
             run = list(same)
             for start in range(0, len(run), self.batch):
                 yield run[start : start + self.batch]
