@@ -134,6 +134,11 @@ class Predictor:
         self.batch = batch or (1 if runtime.device.type == "cpu" else 16)
         self._net = net.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
 
+    @property
+    def engine(self) -> str:
+        """What, beside model and picture, decides the maps' last bits: stored with parts."""
+        return str(self.runtime.dtype).removeprefix("torch.")
+
     def tiles(self, shape: tuple[int, int]) -> list[Tile]:
         """The fixed grid of this model over a raster of `shape` (rows, columns)."""
         settings = self.card.windows
