@@ -1,6 +1,6 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-full clean
+.PHONY: help demo test lint format bench bench-full plugin clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -49,6 +49,9 @@ bench: $(VENV)/.bench ## benchmarks of a few minutes
 
 bench-full: $(VENV)/.bench ## every benchmark
 	$(BIN)/python -m benchmarks --full
+
+plugin: ## the QGIS plugin: build/plugins/snet4/ and build/snet4-<version>.zip
+	$(PYTHON) tools/make_plugin.py
 
 clean: ## remove what the other targets made, but not the environment
 	rm -rf build demo benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,118 @@
+"""What the algorithms share: how they look, how they find the engine, how they ask it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
+)
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QIcon
+
+from ..engine_client import EngineFailure, Facts, running
+from ..environment import Engine, NoEngine, find_engine
+from ..texts import duration, tr
+
+ICONS = Path(__file__).resolve().parents[1] / "icons"
+
+Hear = Callable[[Facts, QgsProcessingFeedback], None]
+
+
+class Snet4Algorithm(QgsProcessingAlgorithm):
+    """An algorithm whose work is done by the engine."""
+
+    ICON = "snet4.svg"
+    NEEDS_ENGINE = True
+
+    def createInstance(self) -> QgsProcessingAlgorithm:
+        """A fresh one for each run."""
+        return type(self)()
+
+    def icon(self) -> QIcon:
+        """Grey where the algorithm cannot run."""
+        icon = QIcon(str(ICONS / self.ICON))
+        if self.canExecute()[0]:
+            return icon
+        return QIcon(icon.pixmap(QSize(48, 48), QIcon.Mode.Disabled))
+
+    def svgIconPath(self) -> str:
+        """Empty where the algorithm cannot run, so that the grey icon is taken."""
+        return str(ICONS / self.ICON) if self.canExecute()[0] else ""
+
+    def canExecute(self) -> tuple[bool, str]:
+        """Quick: looks for files, starts nothing."""
+        if not self.NEEDS_ENGINE:
+            return True, ""
+        found = find_engine()
+        return (False, found.sentence) if isinstance(found, NoEngine) else (True, "")
+
+    def engine(self) -> Engine:
+        """The engine, or the sentence that says how to get one."""
+        found = find_engine()
+        if isinstance(found, NoEngine):
+            raise QgsProcessingException(found.sentence)
+        return found
+
+    def add(
+        self, parameter: QgsProcessingParameterDefinition, help_text: str, advanced: bool = False
+    ) -> None:
+        """A parameter with its help, perhaps folded away."""
+        parameter.setHelp(help_text)
+        if advanced:
+            flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            parameter.setFlags(parameter.flags() | flag)
+        self.addParameter(parameter)
+
+    def number(self, parameters: dict[str, Any], name: str, context: QgsProcessingContext) -> Any:
+        """A number, or None where the user left it open."""
+        if parameters.get(name) in (None, ""):
+            return None
+        return self.parameterAsDouble(parameters, name, context)
+
+    @contextmanager
+    def asked(
+        self, job: Facts, feedback: QgsProcessingFeedback, hear: Hear | None = None
+    ) -> Iterator[Facts]:
+        """The engine's answer to `job`; its files are there until the block ends."""
+        engine = self.engine()
+        # Removed here as well: an engine that was killed cannot tidy up.
+        folder = tempfile.mkdtemp(prefix="snet4-", dir=QgsProcessingUtils.tempFolder())
+        try:
+            with running(
+                engine.python,
+                {**job, "folder": folder},
+                feedback,
+                lambda event: (hear or tell)(event, feedback),
+            ) as result:
+                yield result
+        except EngineFailure as problem:
+            if problem.details:
+                feedback.pushDebugInfo(problem.details)
+            raise QgsProcessingException(str(problem)) from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def tell(event: Facts, feedback: QgsProcessingFeedback) -> None:
+    """One event in the words of Processing's log."""
+    kind = event["event"]
+    if kind == "progress":
+        feedback.setProgress(float(event["percent"]))
+        left_s = event.get("left_s")
+        if left_s is not None and left_s >= 2:
+            feedback.setProgressText(tr("About {} left").format(duration(left_s)))
+    elif kind == "warning":
+        feedback.pushWarning(str(event["text"]))
+    elif kind == "info":
+        feedback.pushInfo(str(event["text"]))

@@ -1,0 +1,133 @@
+"""snet4:checkengine: one text to copy into a question or a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsCommandLineUtils,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputBoolean,
+    QgsProcessingOutputString,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
+)
+
+from ..environment import NoEngine, find_engine, known_environments, removed_variables
+from ..texts import tr
+from .base import Snet4Algorithm
+from .extract_footprints import DEVICES
+
+
+class CheckEngine(Snet4Algorithm):
+    """What there is, what is missing, and what to do."""
+
+    ICON = "check.svg"
+    NEEDS_ENGINE = False
+
+    def name(self) -> str:
+        """Stable: scripts depend on it."""
+        return "checkengine"
+
+    def displayName(self) -> str:
+        """As the toolbox shows it."""
+        return tr("Check the snet4 engine")
+
+    def shortDescription(self) -> str:
+        """The tooltip."""
+        return tr("Says which engine is used and whether it works; how to install one if not.")
+
+    def tags(self) -> list[str]:
+        """What people may search for."""
+        return tr("doctor,install,version,device,GPU,report").split(",")
+
+    def shortHelpString(self) -> str:
+        """The panel beside the dialog."""
+        return tr(
+            "Prints one text with versions, paths, model and device. Copy it into a question or a "
+            "report. Nothing is installed or changed."
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Parameters and outputs; their names are stable."""
+        self.add(
+            QgsProcessingParameterFile(
+                "MODEL", tr("Model"), defaultValue="default", optional=True
+            ),
+            tr("The model to look at: 'default', or a .safetensors file."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                "DEVICE",
+                tr("Compute device"),
+                options=DEVICES,
+                defaultValue="auto",
+                usesStaticStrings=True,
+            ),
+            tr("The device to look for."),
+            advanced=True,
+        )
+        self.addOutput(QgsProcessingOutputString("REPORT", tr("Report")))
+        self.addOutput(QgsProcessingOutputBoolean("WORKS", tr("Whether footprints can be found")))
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Ask the engine about itself; its absence is an answer, too."""
+        report = _qgis_facts()
+        works = False
+        found = find_engine()
+        if isinstance(found, NoEngine):
+            report["engine"] = {"problem": found.sentence}
+            report["looked in"] = {"": ", ".join(map(str, known_environments()))}
+        else:
+            report["client"] = {"interpreter": found.python, "named by": found.origin}
+            job = {
+                "kind": "check",
+                "model": self.parameterAsString(parameters, "MODEL", context) or "default",
+                "device": self.parameterAsEnumString(parameters, "DEVICE", context) or "auto",
+            }
+            try:
+                with self.asked(job, feedback) as result:
+                    report |= result["facts"]
+                works = not any("problem" in section for section in report.values())
+            except QgsProcessingException as problem:
+                if feedback.isCanceled():
+                    raise
+                report["engine"] = {"problem": str(problem)}
+        text = _text(report)
+        for line in text.splitlines():
+            feedback.pushInfo(line)
+        for section in report.values():
+            if "problem" in section:
+                feedback.pushWarning(section["problem"])
+        if works:
+            feedback.pushInfo(tr("The engine works."))
+        return {"REPORT": text, "WORKS": works}
+
+
+def _qgis_facts() -> dict[str, dict[str, str]]:
+    """QGIS's own side."""
+    from ..provider import version
+
+    return {
+        "QGIS": {
+            "plugin": version(),
+            "versions": " | ".join(QgsCommandLineUtils.allVersions().split("\n")).strip(" |"),
+            "kept from the engine": ", ".join(removed_variables()) or "nothing",
+        }
+    }
+
+
+def _text(report: dict[str, dict[str, str]]) -> str:
+    lines = []
+    for topic, facts in report.items():
+        lines.append(topic)
+        lines += [f"  {name:28} {value}" for name, value in facts.items()]
+    return "\n".join(lines)

@@ -1,0 +1,348 @@
+"""snet4:extractfootprints: a tilted picture in, a layer of footprints out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSink,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+    QgsSettings,
+)
+
+from .. import results
+from ..engine_client import Facts, in_words_of_qgis
+from ..texts import duration, tr
+from . import shapes
+from .base import Snet4Algorithm, tell
+
+DEVICES = ["auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "mps"]
+_NUMBER = QgsProcessingParameterNumber.Type.Double
+_SPEED = "snet4/seconds_per_megapixel/{}"
+
+
+class ExtractFootprints(Snet4Algorithm):
+    """The main algorithm."""
+
+    ICON = "extract.svg"
+
+    def name(self) -> str:
+        """Stable: scripts depend on it."""
+        return "extractfootprints"
+
+    def displayName(self) -> str:
+        """As the toolbox shows it."""
+        return tr("Extract building footprints")
+
+    def shortDescription(self) -> str:
+        """The tooltip."""
+        return tr("Finds building footprints in a satellite picture, however tilted it is.")
+
+    def tags(self) -> list[str]:
+        """What people may search for."""
+        return tr("buildings,houses,roofs,off-nadir,satellite,deep learning,vectorize").split(",")
+
+    def shortHelpString(self) -> str:
+        """The panel beside the dialog."""
+        return (
+            "<p>"
+            + tr(
+                "Finds building footprints in a satellite picture and draws them on the ground, "
+                "not at the roof. Works without a network connection; the picture stays as it is."
+            )
+            + "</p><h3>"
+            + tr("About the look angle")
+            + "</h3><p>"
+            + tr(
+                "A picture that was taken at a slant shows roofs beside the ground they stand on: "
+                "at 40 degrees, a house of 6 m leans by 5 m. The network has to know how tilted "
+                "the picture is. The off-nadir angle is the angle at the satellite between "
+                "straight down (0) and the line of sight; it is not the elevation, and not the "
+                "incidence angle, which is a few degrees larger. The azimuth is the direction "
+                "from the satellite to the ground, clockwise from north: roofs lean towards it. "
+                "Leave both empty to read them from the picture's metadata (Maxar, Airbus, STAC) "
+                "or from a SpaceNet 4 file name. If they are nowhere to be found the algorithm "
+                "asks for the angle; it never assumes 0. The azimuth may stay unknown."
+            )
+            + "</p><h3>"
+            + tr("Which pictures")
+            + "</h3><p>"
+            + tr(
+                "GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files, with a CRS, with blue, green and "
+                "red bands, infrared if there is one, and pixels of about 0.3 to 1 m; other pixel "
+                "sizes are resampled, and you are told when the model was not trained on them."
+            )
+            + "</p>"
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Parameters and outputs; their names are stable."""
+        self.add(
+            QgsProcessingParameterRasterLayer("INPUT", tr("Satellite picture")),
+            tr("The picture to search; a raster file on this computer, with a CRS."),
+        )
+        self.add(
+            QgsProcessingParameterExtent("EXTENT", tr("Search only here"), optional=True),
+            tr("Footprints are looked for inside this box alone. Empty: the whole picture."),
+        )
+        self.add(
+            QgsProcessingParameterNumber(
+                "OFF_NADIR",
+                tr("Off-nadir angle, degrees (empty: read from the scene)"),
+                _NUMBER,
+                optional=True,
+                minValue=0,
+                maxValue=80,
+            ),
+            tr(
+                "How tilted the picture is: 0 is straight down, 30 is common. Empty: read from "
+                "the picture's metadata or name."
+            ),
+        )
+        azimuth = QgsProcessingParameterNumber(
+            "AZIMUTH",
+            tr("Azimuth from satellite to ground, degrees (empty: read from the scene)"),
+            _NUMBER,
+            optional=True,
+            minValue=0,
+            maxValue=360,
+        )
+        azimuth.setMetadata(
+            {"widget_wrapper": {"class": f"{_package()}.scene_facts.AzimuthWidget"}}
+        )
+        self.add(
+            azimuth,
+            tr(
+                "Direction in which the satellite looks, clockwise from north; roofs lean towards "
+                "it. Empty: read from the picture, and unknown if it is not there."
+            ),
+        )
+        self.add(
+            QgsProcessingParameterString("BANDS", tr("Bands"), optional=True),
+            tr(
+                "Which band is blue, green, red and infrared, as in 3,2,1,4; a minus for one that "
+                "is missing; 1,1,1,- for a panchromatic picture. Empty: as the file says."
+            ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterFile(
+                "MODEL", tr("Model"), defaultValue="default", optional=True
+            ),
+            tr("'default' for the model that comes with snet4, or a .safetensors file."),
+            advanced=True,
+        )
+        shapes.add_parameters(self)
+        self.add(
+            QgsProcessingParameterEnum(
+                "DEVICE",
+                tr("Compute device"),
+                options=DEVICES,
+                defaultValue="auto",
+                usesStaticStrings=True,
+            ),
+            tr("Where the network is computed; auto takes a GPU where there is one."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterFeatureSink(
+                "OUTPUT", tr("Building footprints"), QgsProcessing.SourceType.TypeVectorPolygon
+            ),
+            tr("The layer of footprints, in the picture's CRS."),
+        )
+        self.add(
+            QgsProcessingParameterRasterDestination(
+                "SAVE_MAPS", tr("Probability maps"), optional=True, createByDefault=False
+            ),
+            tr(
+                "Keeps what the network saw, so that 'Footprints from stored maps' can try other "
+                "thresholds in seconds."
+            ),
+        )
+        self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of footprints")))
+        self.addOutput(QgsProcessingOutputString("LOOK", tr("Look angle, and where it stood")))
+        self.addOutput(QgsProcessingOutputString("DEVICE", tr("Device that was used")))
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """What can be said before the engine is asked."""
+        for problem in (
+            self._picture_problem(parameters, context),
+            shapes.problem(self, parameters, context),
+            results.check_place(parameters, "OUTPUT"),
+            results.check_place(parameters, "SAVE_MAPS"),
+        ):
+            if problem:
+                return False, problem
+        model = self.parameterAsString(parameters, "MODEL", context)
+        if Path(model).suffix and not Path(model).is_file():
+            return False, tr("There is no model file {}; choose another.").format(model)
+        return super().checkParameterValues(parameters, context)
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Ask the engine, then fill the layer."""
+        job = self.job("extract", parameters, context)
+        with self.asked(job, feedback, _hear) as result:
+            layer_id = results.copied(self, parameters, "OUTPUT", context, result)
+        key = _SPEED.format(job["device"])
+        QgsSettings().setValue(key, float(result["s_per_mpix"]))
+        shapes.say_count(result, feedback)
+        outputs = {
+            "OUTPUT": layer_id,
+            "COUNT": result["count"],
+            "LOOK": result["look"],
+            "DEVICE": result["device"],
+        }
+        if result.get("maps"):
+            outputs["SAVE_MAPS"] = result["maps"]
+        return outputs
+
+    def job(self, kind: str, parameters: dict[str, Any], context: QgsProcessingContext) -> Facts:
+        """The parameters in the engine's words."""
+        azimuth = self.number(parameters, "AZIMUTH", context)
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        job: Facts = {
+            "kind": kind,
+            "scene": file_of_layer(layer) if layer else str(parameters.get("INPUT")),
+            "off_nadir_deg": self.number(parameters, "OFF_NADIR", context),
+            "azimuth_deg": None if azimuth is None else azimuth % 360,
+            "bands": self.parameterAsString(parameters, "BANDS", context).strip() or None,
+            "model": self.parameterAsString(parameters, "MODEL", context).strip() or "default",
+            "device": self.parameterAsEnumString(parameters, "DEVICE", context) or "auto",
+            "shown_output": str(results.file_of(parameters.get("OUTPUT")) or "footprints.gpkg"),
+            **shapes.chosen(self, parameters, context),
+        }
+        if parameters.get("EXTENT") and layer:
+            box = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
+            if not box.isNull():
+                job["bounds"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+        if parameters.get("SAVE_MAPS"):
+            job["save_maps"] = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
+        speed = QgsSettings().value(_SPEED.format(job["device"]))
+        if speed is not None:
+            job["s_per_mpix"] = float(speed)
+        return job
+
+    def _picture_problem(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> str | None:
+        """Why the engine could not read what was chosen."""
+        given = parameters.get("INPUT")
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        if layer is None:
+            if isinstance(given, str) and Path(given).exists():
+                return tr(
+                    "{file} is no picture that can be opened; choose a GeoTIFF, or take a fresh "
+                    "copy of it."
+                ).format(file=given)
+            return None  # Processing says that it is missing
+        path = file_of_layer(layer)
+        if path is None or not Path(path).is_file():
+            return tr(
+                "The layer {name} is no file on this computer; save it as a GeoTIFF first."
+            ).format(name=layer.name())
+        return None
+
+
+def file_of_layer(layer: QgsRasterLayer) -> str | None:
+    """The file that a raster layer shows, None for services and subdatasets."""
+    provider = layer.dataProvider().name() if layer.dataProvider() else ""
+    if provider != "gdal":
+        return None
+    path = QgsProviderRegistry.instance().decodeUri("gdal", layer.source()).get("path")
+    return str(path) if path and not str(path).startswith("/vsi") else None
+
+
+def _hear(event: Facts, feedback: QgsProcessingFeedback) -> None:
+    """The engine's events; its plan is said in the user's words before the work begins."""
+    if event["event"] == "plan":
+        for line in plan_lines(event):
+            feedback.pushInfo(line)
+        feedback.pushInfo("")
+        feedback.pushInfo(tr("The same on the command line:"))
+        feedback.pushCommandInfo(event["command"])
+    else:
+        tell(event, feedback)
+
+
+def plan_lines(plan: Facts) -> list[str]:
+    """What is known before the run: look, pixels, settings, time."""
+    shape, model = plan["shapes"], plan["model"]
+    small_m, large_m = model["gsd_range_m"]
+    pixels = tr("Pixels: {own:.2f} m; the model was trained on {low:g} to {high:g} m").format(
+        own=plan["gsd_m"], low=small_m, high=large_m
+    )
+    if abs(plan["seen_gsd_m"] / plan["gsd_m"] - 1) > 0.01:
+        pixels += tr(", so it sees the picture at {:.2f} m").format(plan["seen_gsd_m"])
+    regular = tr("right angles") if shape["regularize"] else tr("outlines as they are")
+    about = duration(plan["estimate_s"])
+    return [
+        look_line(plan["look"]),
+        pixels + ".",
+        tr(
+            "Settings: threshold {threshold:g}, at least {area:g} m², simplified within "
+            "{metres:g} m, {regular}."
+        ).format(
+            threshold=shape["threshold"],
+            area=shape["min_area_m2"],
+            metres=shape["simplify_m"],
+            regular=regular,
+        ),
+        tr("Time: about {time}, as measured here ({size:.1f} megapixels).").format(
+            time=about, size=plan["mpix"]
+        )
+        if plan["estimate_measured"]
+        else tr(
+            "Time: perhaps {time} ({size:.1f} megapixels); better known after the first run."
+        ).format(time=about, size=plan["mpix"]),
+    ]
+
+
+def look_line(look: Facts | None) -> str:
+    """The look angle and where it stood."""
+    if look is None:
+        return tr("Look: unknown.")
+    sources = {
+        "option": tr("your parameters"),
+        "table": tr("the table of looks"),
+        "stac": tr("the STAC item beside the picture"),
+        "metadata": tr("the picture's metadata"),
+        "name": tr("the file name"),
+        "estimated": tr("an estimate of the network"),
+    }
+    azimuth = look["azimuth_deg"]
+    return tr("Look: {angle:g}° off nadir, azimuth {azimuth}, read from {source}.").format(
+        angle=look["off_nadir_deg"],
+        azimuth=tr("unknown") if azimuth is None else f"{azimuth:g}°",
+        source=sources.get(look["source"], look["source"]),
+    )
+
+
+def warnings_of(plan: Facts) -> list[str]:
+    """The plan's warnings, in the words of the dialog."""
+    return [in_words_of_qgis(text) for text in plan["warnings"]]
+
+
+def _package() -> str:
+    """The plugin's package, under whatever name QGIS loaded it."""
+    return __name__.rsplit(".", 2)[0]

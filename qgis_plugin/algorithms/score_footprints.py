@@ -1,0 +1,146 @@
+"""snet4:scorefootprints: how many of the footprints are right, how many are missing."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsFeatureSink,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterVectorLayer,
+    QgsProcessingUtils,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
+
+from ..engine_client import Facts
+from ..texts import tr
+from .base import Snet4Algorithm
+
+
+class ScoreFootprints(Snet4Algorithm):
+    """The SpaceNet 4 score of two layers."""
+
+    ICON = "score.svg"
+
+    def name(self) -> str:
+        """Stable: scripts depend on it."""
+        return "scorefootprints"
+
+    def displayName(self) -> str:
+        """As the toolbox shows it."""
+        return tr("Score footprints")
+
+    def shortDescription(self) -> str:
+        """The tooltip."""
+        return tr("Compares footprints with the truth, as the SpaceNet 4 challenge does.")
+
+    def tags(self) -> list[str]:
+        """What people may search for."""
+        return tr("buildings,accuracy,F1,precision,recall,IoU,validation").split(",")
+
+    def shortHelpString(self) -> str:
+        """The panel beside the dialog."""
+        return tr(
+            "Compares two layers of polygons, or two SpaceNet tables (.csv). A footprint is right "
+            "when it overlaps a true building that no better one took by more than half (IoU above "
+            "0.5). Precision is the share of footprints that are right, recall the share of true "
+            "buildings that were found, F1 their harmonic mean."
+        )
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Parameters and outputs; their names are stable."""
+        kinds = [QgsProcessing.SourceType.TypeVector]
+        self.add(
+            QgsProcessingParameterVectorLayer("PROPOSALS", tr("Footprints that were found"), kinds),
+            tr("Polygons, or a SpaceNet table; a field 'confidence' decides who chooses first."),
+        )
+        self.add(
+            QgsProcessingParameterVectorLayer("TRUTH", tr("True footprints"), kinds),
+            tr("Polygons of the same ground, or a SpaceNet table of the same images."),
+        )
+        for name, label in (
+            ("F1", tr("F1, 0 to 1")),
+            ("PRECISION", tr("Precision, 0 to 1")),
+            ("RECALL", tr("Recall, 0 to 1")),
+            ("TP", tr("Right")),
+            ("FP", tr("Wrong")),
+            ("FN", tr("Missed")),
+            ("MEAN_F1", tr("Mean F1 of the look categories (tables only)")),
+        ):
+            self.addOutput(QgsProcessingOutputNumber(name, label))
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Hand both over as files, ask the engine, show a table."""
+        with tempfile.TemporaryDirectory(
+            prefix="snet4-", dir=QgsProcessingUtils.tempFolder(), ignore_cleanup_errors=True
+        ) as folder:
+            job = {"kind": "score"}
+            for name, key in (("PROPOSALS", "proposals"), ("TRUTH", "truth")):
+                layer = self.parameterAsVectorLayer(parameters, name, context)
+                job[key] = _file(layer, Path(folder) / f"{key}.gpkg", context)
+            with self.asked(job, feedback) as result:
+                score = result["score"]
+                by_category = bool(result["categories_seen"])
+        for line in _table(score, by_category):
+            feedback.pushInfo(line)
+        total = score["total"]
+        outputs = {name: total[name.lower()] for name in ("F1", "PRECISION", "RECALL")}
+        outputs |= {name: total[name.lower()] for name in ("TP", "FP", "FN")}
+        if by_category:
+            outputs["MEAN_F1"] = score["mean_f1"]
+        return outputs
+
+
+def _file(layer: QgsVectorLayer, target: Path, context: QgsProcessingContext) -> str:
+    """A SpaceNet table as it is; any other layer as a GeoPackage, edits and memory included."""
+    path = layer.source().split("|")[0].removeprefix("file://").split("?")[0]
+    if path.lower().endswith(".csv") and Path(path).is_file():
+        return path
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.driverName = "GPKG"
+    options.layerName = "footprints"
+    writer = QgsVectorFileWriter.create(
+        str(target),
+        layer.fields(),
+        layer.wkbType(),
+        layer.crs(),
+        context.transformContext(),
+        options,
+    )
+    fine = writer.hasError() == QgsVectorFileWriter.WriterError.NoError
+    for feature in layer.getFeatures():
+        fine = fine and writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
+    reason = writer.errorMessage()
+    del writer  # closes the file
+    if not fine:
+        raise QgsProcessingException(
+            tr("The layer {name} cannot be handed to the engine ({reason}).").format(
+                name=layer.name(), reason=reason
+            )
+        )
+    return str(target)
+
+
+def _table(score: Facts, by_category: bool) -> list[str]:
+    """The score as lines of text."""
+    rows = dict(score["categories"]) if by_category else {}
+    rows[tr("all")] = score["total"]
+    head = (tr("F1"), tr("precision"), tr("recall"), tr("right"), tr("wrong"), tr("missed"))
+    lines = [f"{'':16}" + "".join(f"{name:>11}" for name in head)]
+    for name, tally in rows.items():
+        shares = "".join(f"{tally[key]:11.4f}" for key in ("f1", "precision", "recall"))
+        counts = "".join(f"{tally[key]:11d}" for key in ("tp", "fp", "fn"))
+        lines.append(f"{name:16}" + shares + counts)
+    return lines

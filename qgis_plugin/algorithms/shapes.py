@@ -1,0 +1,105 @@
+"""Parameters that decide how maps become footprints; two algorithms have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterNumber,
+)
+
+from ..engine_client import Facts, in_words_of_qgis
+from ..texts import tr
+from .base import Snet4Algorithm
+
+_NUMBER = QgsProcessingParameterNumber.Type.Double
+
+
+def add_parameters(algorithm: Snet4Algorithm) -> None:
+    """THRESHOLD, MIN_AREA, SIMPLIFY, REGULARIZE; what is left open comes from the model's card."""
+    for name, label, help_text, highest in (
+        (
+            "THRESHOLD",
+            tr("Threshold, 0 to 1 (empty: the model's)"),
+            tr(
+                "Probability from which a pixel is building. Lower finds more, and more that is "
+                "none. Empty: what the model's card says for this look angle."
+            ),
+            1.0,
+        ),
+        (
+            "MIN_AREA",
+            tr("Minimum area, m² (empty: the model's)"),
+            tr("Smaller footprints are dropped; true ground area in square metres."),
+            1e9,
+        ),
+        (
+            "SIMPLIFY",
+            tr("Simplify within, m (empty: the model's)"),
+            tr("How far a wall may lie from the edge of the mask, in metres; 0 keeps every pixel."),
+            1e6,
+        ),
+    ):
+        algorithm.add(
+            QgsProcessingParameterNumber(
+                name, label, _NUMBER, optional=True, minValue=0, maxValue=highest
+            ),
+            help_text,
+            advanced=True,
+        )
+    algorithm.add(
+        QgsProcessingParameterBoolean(
+            "REGULARIZE", tr("Right angles"), defaultValue=None, optional=True
+        ),
+        tr(
+            "Straight walls and right angles where the picture supports them. Scripts that leave "
+            "it out get what the model's card says."
+        ),
+        advanced=True,
+    )
+
+
+def problem(
+    algorithm: Snet4Algorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> str | None:
+    """A number that makes no sense, in the user's words."""
+    for name, highest, sentence in (
+        ("THRESHOLD", 1.0, tr("The threshold is {}; it is a probability between 0 and 1.")),
+        ("MIN_AREA", 1e9, tr("The minimum area is {}; it is in square metres, 0 or more.")),
+        ("SIMPLIFY", 1e6, tr("The tolerance is {}; it is in metres, 0 or more.")),
+        ("OFF_NADIR", 80.0, tr("The off-nadir angle is {}; it is between 0 and 80 degrees.")),
+        ("AZIMUTH", 360.0, tr("The azimuth is {}; it is between 0 and 360 degrees.")),
+    ):
+        if algorithm.parameterDefinition(name) is None:
+            continue
+        value = algorithm.number(parameters, name, context)
+        if value is not None and not 0 <= value <= highest:
+            return sentence.format(f"{value:g}")
+    return None
+
+
+def chosen(
+    algorithm: Snet4Algorithm, parameters: dict[str, Any], context: QgsProcessingContext
+) -> Facts:
+    """The four in the engine's words; None leaves it to the model's card."""
+    regular = None
+    if parameters.get("REGULARIZE") not in (None, ""):
+        regular = algorithm.parameterAsBool(parameters, "REGULARIZE", context)
+    return {
+        "threshold": algorithm.number(parameters, "THRESHOLD", context),
+        "min_area_m2": algorithm.number(parameters, "MIN_AREA", context),
+        "simplify_m": algorithm.number(parameters, "SIMPLIFY", context),
+        "regularize": regular,
+    }
+
+
+def say_count(result: Facts, feedback: QgsProcessingFeedback) -> None:
+    """How many there are, or why there are none."""
+    if result["count"]:
+        feedback.pushInfo(tr("{} footprints found.").format(result["count"]))
+    else:
+        reason = in_words_of_qgis(str(result.get("why_none") or ""))
+        feedback.pushWarning(tr("No footprints were found. {}").format(reason))

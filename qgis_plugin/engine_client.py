@@ -1,0 +1,243 @@
+"""Talks to the engine: one process for one job, over lines of JSON.
+
+The job is one line on the process's stdin, which then stays open as its lifeline: when it
+closes, for whatever reason, the engine ends itself and all that it started.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from qgis.core import QgsProcessingFeedback
+from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
+
+from .environment import INSTALL, clean_environment
+from .texts import tr
+
+PROTOCOL = 1
+"""What the engine has to speak, too."""
+
+POLL_MS = 100
+"""How often cancelling is looked for."""
+
+PATIENCE_MS = 3000
+"""How long an engine that was told to stop may take."""
+
+_TAIL_BYTES = 4000
+_ARGUMENTS = ["-I", "-m", "snet4core.worker"]
+_KILLED, _ABORTED, _SEGFAULT = 9, 6, 11
+
+Facts = dict[str, Any]
+
+
+class EngineFailure(Exception):
+    """One sentence for the user; what else the engine said is in `details`."""
+
+    def __init__(self, sentence: str, details: str = "") -> None:
+        super().__init__(sentence)
+        self.details = details
+
+
+class Cancelled(EngineFailure):
+    """The user wanted the job to stop."""
+
+
+@contextmanager
+def running(
+    python: str, job: Facts, feedback: QgsProcessingFeedback, hear: Callable[[Facts], None]
+) -> Iterator[Facts]:
+    """Do `job` and hold its result: its files are there until the block ends.
+
+    `hear` gets every event that is no result and no error. Raises EngineFailure.
+    """
+    process = _started(python, job)
+    try:
+        yield _result(process, feedback, hear)
+    finally:
+        stop(process)
+
+
+def _process(python: str) -> QProcess:
+    process = QProcess()
+    process.setProcessEnvironment(clean_environment())
+    process.setProgram(python)
+    process.setArguments(_ARGUMENTS)
+    return process
+
+
+def _line(job: Facts) -> bytes:
+    return json.dumps({"protocol": PROTOCOL, **job}).encode("ascii") + b"\n"
+
+
+def _started(python: str, job: Facts) -> QProcess:
+    process = _process(python)
+    process.start()
+    if not process.waitForStarted(10_000):
+        raise EngineFailure(_not_started(python))
+    process.write(_line(job))
+    return process
+
+
+def _not_started(python: str) -> str:
+    return tr(
+        "The engine's Python {python} cannot be started; name another one in Settings > Options > "
+        "Processing > Providers > snet4, or make one with: {command}"
+    ).format(python=python, command=INSTALL)
+
+
+def _result(
+    process: QProcess, feedback: QgsProcessingFeedback, hear: Callable[[Facts], None]
+) -> Facts:
+    """Wait for the last event; look for cancelling meanwhile."""
+    said = b""
+    while True:
+        if feedback.isCanceled():
+            raise Cancelled(tr("Stopped on request; nothing was written."))
+        ended = process.state() == QProcess.ProcessState.NotRunning
+        if not ended:
+            process.waitForReadyRead(POLL_MS)
+        said = (said + bytes(process.readAllStandardError()))[-_TAIL_BYTES:]
+        while process.canReadLine():
+            event = parsed(bytes(process.readLine()))
+            last = final(event)
+            if last is not None:
+                return last
+            hear(event)
+        if ended:
+            raise died(process, said.decode("utf-8", "replace"))
+
+
+def parsed(line: bytes) -> Facts:
+    """One event; a line that is none makes the engine one that cannot be trusted."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict) or "event" not in event:
+        raise EngineFailure(_SAME_VERSION(), line.decode("utf-8", "replace"))
+    return event
+
+
+def final(event: Facts) -> Facts | None:
+    """The result, if the event is one; raises EngineFailure for an error."""
+    if event["event"] == "hello" and event.get("protocol") != PROTOCOL:
+        raise EngineFailure(_SAME_VERSION())
+    if event["event"] == "error":
+        raise EngineFailure(in_words_of_qgis(str(event.get("sentence"))))
+    return event if event["event"] == "result" else None
+
+
+def _SAME_VERSION() -> str:
+    return tr(
+        "The engine does not speak the plugin's language; install the plugin and the engine of "
+        "the same version."
+    )
+
+
+_OPTIONS = {
+    "--off-nadir DEGREES": "OFF_NADIR",
+    "--off-nadir": "OFF_NADIR",
+    "--azimuth": "AZIMUTH",
+    "--bands": "BANDS",
+    "--bounds": "EXTENT",
+    "--device": "DEVICE",
+    "--min-area": "MIN_AREA",
+}
+"""Options of the command line as they may stand in a sentence, and the parameter here."""
+
+
+def in_words_of_qgis(sentence: str) -> str:
+    """The engine's sentence, with parameters where it names options of the command line."""
+    for option, parameter in _OPTIONS.items():
+        sentence = sentence.replace(option, parameter)
+    return sentence
+
+
+def died(process: QProcess, said: str) -> EngineFailure:
+    """Why the engine ended without an answer, as far as one can tell from outside."""
+    code = process.exitCode()
+    if process.exitStatus() == QProcess.ExitStatus.CrashExit:
+        if code == _KILLED:
+            sentence = tr(
+                "The engine was ended by the system, most likely because memory ran out; close "
+                "other programs, or choose a smaller extent."
+            )
+        else:
+            name = {_SEGFAULT: "SIGSEGV", _ABORTED: "SIGABRT"}.get(code, code)
+            sentence = tr(
+                "The engine crashed ({signal}); run 'Check the snet4 engine' and report what it "
+                "says."
+            ).format(signal=name)
+    elif "No module named" in said and "snet4core" in said:
+        sentence = tr("{python} has no snet4 in it; install it with: {command}").format(
+            python=process.program(),
+            command=f"{process.program()} -m pip install 'PATH_TO_SNET4[torch]'",
+        )
+    else:
+        last = said.strip().splitlines()[-1:] or [""]
+        sentence = tr("The engine ended without an answer (code {code}): {last}").format(
+            code=code, last=last[0][:200]
+        )
+    return EngineFailure(sentence, said)
+
+
+def stop(process: QProcess) -> None:
+    """Close the lifeline, wait, and kill what does not go by itself."""
+    if process.state() == QProcess.ProcessState.NotRunning:
+        return
+    process.closeWriteChannel()
+    if not process.waitForFinished(PATIENCE_MS):
+        process.kill()
+        process.waitForFinished(1000)
+
+
+class Question(QObject):
+    """A short job that must not block a window: the answer comes as a signal."""
+
+    answered = pyqtSignal(dict)
+    failed = pyqtSignal(str)
+
+    def __init__(self, python: str, job: Facts, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._python = python
+        self._done = False
+        self._process = _process(python)
+        self._process.setParent(self)
+        self._process.readyReadStandardOutput.connect(self._read)
+        self._process.finished.connect(self._finished)
+        self._process.errorOccurred.connect(self._broken)
+        self._process.start()
+        self._process.write(_line(job))
+
+    def withdraw(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._done = True
+        self._process.closeWriteChannel()
+
+    def _read(self) -> None:
+        while not self._done and self._process.canReadLine():
+            try:
+                last = final(parsed(bytes(self._process.readLine())))
+            except EngineFailure as problem:
+                self._fail(str(problem))
+                return
+            if last is not None:
+                self.withdraw()
+                self.answered.emit(last)
+
+    def _finished(self) -> None:
+        self._read()
+        said = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
+        self._fail(str(died(self._process, said)))
+
+    def _broken(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self._fail(_not_started(self._python))
+
+    def _fail(self, sentence: str) -> None:
+        if not self._done:
+            self.withdraw()
+            self.failed.emit(sentence)

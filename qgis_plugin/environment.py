@@ -1,0 +1,135 @@
+"""Where the engine is, and the clean surroundings that it needs.
+
+The engine is a Python of its own with snet4 in it. QGIS's own variables would break it in
+silence: an inherited PROJ_LIB drops the EPSG code, PYTHONPATH loads the wrong NumPy and
+PYTHONHOME stops the interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qgis.core import QgsSettings
+from qgis.PyQt.QtCore import QProcessEnvironment
+
+from .texts import tr
+
+SETTING = "SNET4_PYTHON"
+"""Name of the Processing setting."""
+
+SETTING_KEY = f"Processing/Configuration/{SETTING}"
+"""Where Processing keeps it."""
+
+VARIABLE = "SNET4_PYTHON"
+"""Environment variable that names the interpreter."""
+
+_WINDOWS = os.name == "nt"
+HOME_ENVIRONMENT = Path.home() / ".snet4"
+"""The environment that the documentation tells people to make."""
+
+INSTALL = (
+    'py -m venv "%USERPROFILE%\\.snet4" && '
+    '"%USERPROFILE%\\.snet4\\Scripts\\python" -m pip install "PATH_TO_SNET4[torch]"'
+    if _WINDOWS
+    else "python3 -m venv ~/.snet4 && ~/.snet4/bin/python -m pip install 'PATH_TO_SNET4[torch]'"
+)
+"""The one command that makes an engine; PATH_TO_SNET4 is its source folder or wheel."""
+
+_HARMFUL = (
+    "PYTHON", "__PYVENV", "VIRTUAL_ENV", "CONDA_", "GDAL_", "OGR_", "CPL_", "PROJ_", "GEOTIFF_",
+    "LD_", "DYLD_", "QT", "QGIS", "GI_", "GRASS", "GISBASE", "O4W_QT", "OSGEO4W_",
+)  # fmt: skip
+"""Variables that begin so are meant for QGIS, not for the engine."""
+
+_BUNDLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+"""Paths of certificates; one that leads nowhere is worse than none."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An interpreter, and who named it."""
+
+    python: str
+    """Its file."""
+    origin: str
+    """The setting, the variable or the folder, in the user's words."""
+
+
+@dataclass(frozen=True)
+class NoEngine:
+    """Why there is none."""
+
+    sentence: str
+    """What is missing, and the one command that cures it."""
+
+
+def find_engine() -> Engine | NoEngine:
+    """Look in the setting, the environment variable and the known places; files only."""
+    named = (
+        (str(QgsSettings().value(SETTING_KEY, "") or ""), tr("Processing setting")),
+        (os.environ.get(VARIABLE, ""), tr("environment variable {}").format(VARIABLE)),
+    )
+    for value, origin in named:
+        if not value.strip():
+            continue
+        python = interpreter_in(Path(value.strip()).expanduser())
+        if python is None:
+            return NoEngine(
+                tr(
+                    "{path}, named by the {origin}, is no Python interpreter; correct it, or make "
+                    "an engine with: {command}"
+                ).format(path=value.strip(), origin=origin, command=INSTALL)
+            )
+        return Engine(python, origin)
+    for folder in known_environments():
+        python = interpreter_in(folder)
+        if python is not None:
+            return Engine(python, str(folder))
+    return NoEngine(
+        tr(
+            "The snet4 engine is not installed; make it once with: {command} (or name its Python "
+            "in Settings > Options > Processing > Providers > snet4)."
+        ).format(command=INSTALL)
+    )
+
+
+def known_environments() -> list[Path]:
+    """Folders where an engine may be: the documented one, then that of a source checkout."""
+    here = Path(__file__).resolve().parent
+    checkouts = [parent for parent in here.parents if (parent / "snet4core").is_dir()]
+    return [HOME_ENVIRONMENT, *(parent / ".venv" for parent in checkouts)]
+
+
+def interpreter_in(place: Path) -> str | None:
+    """The interpreter itself, or that of an environment's folder; None if there is none."""
+    inside = ("Scripts/python.exe", "python.exe") if _WINDOWS else ("bin/python", "bin/python3")
+    for candidate in (place, *(place / name for name in inside)):
+        # Links are kept: an environment is known by the place its interpreter is called from.
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            return str(candidate.absolute())
+    return None
+
+
+def is_harmful(name: str, value: str) -> bool:
+    """Whether the engine must not inherit this variable."""
+    if name in _BUNDLES:
+        return not Path(value).exists()
+    return name.upper().startswith(_HARMFUL)
+
+
+def clean_environment() -> QProcessEnvironment:
+    """QGIS's environment without what would lead the engine astray."""
+    environment = QProcessEnvironment.systemEnvironment()
+    for name in environment.keys():  # noqa: SIM118 (not a dict)
+        if is_harmful(name, environment.value(name)):
+            environment.remove(name)
+    return environment
+
+
+def removed_variables() -> list[str]:
+    """Names of what `clean_environment` takes away here, for the report."""
+    environment = QProcessEnvironment.systemEnvironment()
+    names = environment.keys()
+    return sorted(name for name in names if is_harmful(name, environment.value(name)))

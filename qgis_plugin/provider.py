@@ -1,0 +1,101 @@
+"""The provider: shows the algorithms, also where there is no engine yet, and says so."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+
+from qgis.core import QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from .algorithms.check_engine import CheckEngine
+from .algorithms.extract_footprints import ExtractFootprints
+from .algorithms.polygonize_maps import PolygonizeMaps
+from .algorithms.score_footprints import ScoreFootprints
+from .environment import SETTING, NoEngine, find_engine
+from .texts import tr
+
+HERE = Path(__file__).resolve().parent
+GROUP = "snet4"
+
+
+class Snet4Provider(QgsProcessingProvider):
+    """All algorithms of snet4."""
+
+    def id(self) -> str:
+        """Stands before every algorithm's name: snet4:extractfootprints."""
+        return "snet4"
+
+    def name(self) -> str:
+        """As the toolbox shows it."""
+        return "snet4"
+
+    def longName(self) -> str:
+        """With the version, for the log."""
+        return f"snet4 {version()}: " + tr("building footprints from off-nadir pictures")
+
+    def versionInfo(self) -> str:
+        """As written in metadata.txt."""
+        return version()
+
+    def icon(self) -> QIcon:
+        """The plugin's."""
+        return QIcon(str(HERE / "icons" / "snet4.svg"))
+
+    def svgIconPath(self) -> str:
+        """The same, for menus."""
+        return str(HERE / "icons" / "snet4.svg")
+
+    def warningMessage(self) -> str:
+        """What the toolbox says beside the provider; nothing while an engine is there."""
+        found = find_engine()
+        return found.sentence if isinstance(found, NoEngine) else ""
+
+    def load(self) -> bool:
+        """Announce the setting, then the algorithms."""
+        if _settings_page() is not None:
+            _add_setting()
+        self.refreshAlgorithms()
+        return True
+
+    def unload(self) -> None:
+        """Take the setting's row away; its value stays."""
+        config = _settings_page()
+        if config is not None:
+            config.ProcessingConfig.removeSetting(SETTING)
+
+    def loadAlgorithms(self) -> None:
+        """One file each."""
+        for algorithm in (ExtractFootprints, PolygonizeMaps, ScoreFootprints, CheckEngine):
+            self.addAlgorithm(algorithm())
+
+
+def _settings_page():
+    """Processing's own configuration; it is a plugin, which may be switched off."""
+    try:
+        from processing.core import ProcessingConfig
+    except ImportError:
+        return None
+    return ProcessingConfig
+
+
+def _add_setting() -> None:
+    config = _settings_page()
+    config.ProcessingConfig.settingIcons[GROUP] = QIcon(str(HERE / "icons" / "snet4.svg"))
+    config.ProcessingConfig.addSetting(
+        config.Setting(
+            GROUP,
+            SETTING,
+            tr("Python interpreter of the engine (empty: SNET4_PYTHON, then ~/.snet4)"),
+            "",
+            valuetype=config.Setting.FILE,
+        )
+    )
+    config.ProcessingConfig.readSettings()
+
+
+def version() -> str:
+    """The plugin's version; written once, in metadata.txt."""
+    metadata = ConfigParser()
+    metadata.read(HERE / "metadata.txt", encoding="utf-8")
+    return metadata.get("general", "version", fallback="?")

@@ -1,0 +1,128 @@
+"""From the engine's file into the layer that the user asked for, with its style."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsFeature,
+    QgsFeatureSink,
+    QgsFields,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingOutputLayerDefinition,
+    QgsVectorLayer,
+)
+
+from .texts import tr
+
+STYLE = Path(__file__).resolve().parent / "styles" / "footprints.qml"
+STYLE_NAME = "footprints"
+
+_KEY = "fid"
+"""The GeoPackage's own number, which the target makes anew."""
+
+
+class Styling(QgsProcessingLayerPostProcessorInterface):
+    """Gives a loaded result its style. QGIS keeps no reference, so the class keeps all."""
+
+    _kept: list[Styling] = []  # noqa: RUF012 (shared on purpose)
+
+    @classmethod
+    def new(cls) -> Styling:
+        """One that lives as long as QGIS."""
+        styling = cls()
+        cls._kept.append(styling)
+        return styling
+
+    def postProcessLayer(self, layer: Any, context: Any, feedback: Any) -> None:
+        """Called in the main thread, when the layer is in the project."""
+        if isinstance(layer, QgsVectorLayer):
+            layer.loadNamedStyle(str(STYLE))
+            layer.triggerRepaint()
+
+
+def check_place(parameters: dict[str, Any], name: str) -> str | None:
+    """Why a file could not be put where the user wants it; None where it could, or elsewhere."""
+    path = file_of(parameters.get(name))
+    if path is None:
+        return None
+    if not path.parent.is_dir():
+        return tr("{file} cannot be written: there is no folder {folder}; create it first.").format(
+            file=path.name, folder=path.parent
+        )
+    if path.is_dir():
+        return tr("{file} is a folder; name a file in it.").format(file=path)
+    return None
+
+
+def file_of(value: Any) -> Path | None:
+    """The plain file that an output's value names; None for memory, databases, temporary ones."""
+    if isinstance(value, QgsProcessingOutputLayerDefinition):
+        value = value.sink.staticValue()
+    text = value if isinstance(value, str) else ""
+    if not text or text in ("TEMPORARY_OUTPUT", "memory:") or ":" in text[2:]:
+        return None
+    return Path(text)
+
+
+def copied(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    name: str,
+    context: QgsProcessingContext,
+    result: dict[str, Any],
+) -> str:
+    """Copy the engine's features into the sink `name`; returns the layer's id.
+
+    Nothing is created before the engine is done, so a run that fails or is stopped leaves
+    no file. Raises QgsProcessingException.
+    """
+    source = QgsVectorLayer(f"{result['output']}|layername={result['layer']}", "found", "ogr")
+    if not source.isValid():
+        raise QgsProcessingException(
+            tr("The engine's result cannot be opened; is the disk for temporary files full?")
+        )
+    kept = [index for index, field in enumerate(source.fields()) if field.name() != _KEY]
+    fields = QgsFields()
+    for index in kept:
+        fields.append(source.fields().at(index))
+    sink, layer_id = algorithm.parameterAsSink(
+        parameters, name, context, fields, source.wkbType(), source.crs()
+    )
+    if sink is None:
+        raise QgsProcessingException(algorithm.invalidSinkError(parameters, name))
+    for found in source.getFeatures():
+        feature = QgsFeature(fields)
+        values = found.attributes()
+        feature.setAttributes([values[index] for index in kept])
+        feature.setGeometry(found.geometry())
+        if not sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert):
+            raise QgsProcessingException(
+                tr("The layer cannot be written ({reason}); is the disk full?").format(
+                    reason=sink.lastError()
+                )
+            )
+    sink.flushBuffer()
+    del sink  # closes the file
+    _style(layer_id, context)
+    return layer_id
+
+
+def _style(layer_id: str, context: QgsProcessingContext) -> None:
+    """Style the layer that QGIS will load, and the GeoPackage for those who open it later."""
+    if context.willLoadLayerOnCompletion(layer_id):
+        context.layerToLoadOnCompletionDetails(layer_id).setPostProcessor(Styling.new())
+    if ".gpkg" not in layer_id.lower():
+        return
+    layer = QgsVectorLayer(layer_id, STYLE_NAME, "ogr")
+    if not layer.isValid():
+        return
+    count, _, names, *_ = layer.listStylesInDatabase()
+    if count > 0 and STYLE_NAME in names[:count]:
+        return  # saving again would ask the user a question
+    layer.loadNamedStyle(str(STYLE))
+    layer.saveStyleToDatabase(STYLE_NAME, tr("Bright outline with a dark casing"), True, "")

@@ -1,0 +1,159 @@
+"""The line in the dialog that says, before the run, how the picture would be read.
+
+It sits below the azimuth, because it answers the question that angle and azimuth pose.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+)
+from qgis.gui import (
+    QgsAbstractProcessingParameterWidgetWrapper,
+    QgsGui,
+    QgsProcessingGui,
+)
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from .algorithms.extract_footprints import plan_lines, warnings_of
+from .engine_client import Facts, Question
+from .environment import NoEngine, find_engine
+from .texts import tr
+
+_PAUSE_MS = 600
+"""The engine is asked when the user has paused for so long."""
+
+_SILENT = ("OUTPUT", "SAVE_MAPS")
+"""Parameters that change nothing of the plan."""
+
+
+class AzimuthWidget:
+    """What Processing's `widget_wrapper` names: the plain widget, in the single dialog with facts.
+
+    Batch and model designer get exactly the widget they would have without us.
+    """
+
+    def __new__(cls, parameter: Any, dialog: Any, row: int = 0, col: int = 0) -> Any:
+        registry, kind = QgsGui.processingGuiRegistry(), type(dialog).__name__
+        if kind == "ModelerParametersDialog":
+            return registry.createModelerParameterWidget(
+                dialog.model, dialog.childId, parameter, dialog.context
+            )
+        if kind == "BatchAlgorithmDialog":
+            wrapper = registry.createParameterWidgetWrapper(
+                parameter, QgsProcessingGui.WidgetType.Batch
+            )
+        else:
+            wrapper = _WithFacts(parameter, QgsProcessingGui.WidgetType.Standard)
+            wrapper.algorithm = dialog.algorithm()
+        wrapper.setDialog(dialog)
+        return wrapper
+
+
+class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
+    """The number's own widget, and below it what the engine says of the picture."""
+
+    algorithm: QgsProcessingAlgorithm
+
+    def __init__(self, parameter: QgsProcessingParameterDefinition, kind: Any) -> None:
+        super().__init__(parameter, kind)
+        self._inner = QgsGui.processingGuiRegistry().createParameterWidgetWrapper(parameter, kind)
+        self._inner.widgetValueHasChanged.connect(lambda _: self.widgetValueHasChanged.emit(self))
+        self._wrappers: list[Any] = []
+        self._label: QLabel | None = None
+        self._question: Question | None = None
+        self._asked: Facts | None = None
+        self._context = QgsProcessingContext()
+        self._pause = QTimer()
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(_PAUSE_MS)
+        self._pause.timeout.connect(self._ask)
+
+    def createWidget(self) -> QWidget:
+        """The number's widget over the facts."""
+        box = QWidget()
+        layout = QVBoxLayout(box)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._inner.createWrappedWidget(self._context))
+        self._label = QLabel()
+        self._label.setWordWrap(True)
+        self._label.setObjectName("snet4_scene_facts")
+        layout.addWidget(self._label)
+        box.destroyed.connect(self._forget)
+        return box
+
+    def createLabel(self) -> QLabel:
+        """The number's own."""
+        return self._inner.createWrappedLabel()
+
+    def setWidgetValue(self, value: Any, context: Any) -> None:
+        """Hand on."""
+        self._inner.setParameterValue(value, context)
+
+    def widgetValue(self) -> Any:
+        """Hand on."""
+        return self._inner.parameterValue()
+
+    def postInitialize(self, wrappers: list[Any]) -> None:
+        """All parameters have their widgets now; listen to them."""
+        super().postInitialize(wrappers)
+        self._wrappers = [
+            each for each in wrappers if each.parameterDefinition().name() not in _SILENT
+        ]
+        for each in self._wrappers:
+            each.widgetValueHasChanged.connect(lambda *_: self._pause.start())
+        self._pause.start()
+
+    def _forget(self) -> None:
+        self._pause.stop()
+        self._label = None
+        if self._question is not None:
+            self._question.withdraw()
+
+    def _ask(self) -> None:
+        """Ask the engine for its plan, unless nothing has changed."""
+        if self._label is None:
+            return
+        values = {
+            each.parameterDefinition().name(): each.parameterValue() for each in self._wrappers
+        }
+        engine = find_engine()
+        if isinstance(engine, NoEngine):
+            self._show([escape(engine.sentence)])
+            return
+        if not values.get("INPUT"):
+            self._show([])
+            return
+        try:
+            job = self.algorithm.job("plan", values, self._context)
+        except Exception:  # half-typed values may be anything; the run itself will say
+            self._show([])
+            return
+        if job == self._asked or not job.get("scene"):
+            return
+        if self._question is not None:
+            self._question.withdraw()
+        self._asked = job
+        self._show([escape(tr("Looking at the picture…"))])
+        self._question = Question(engine.python, job)
+        self._question.answered.connect(self._answered)
+        self._question.failed.connect(self._failed)
+
+    def _answered(self, plan: Facts) -> None:
+        lines = [escape(line) for line in plan_lines(plan)]
+        lines += [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
+        self._show(lines)
+
+    def _failed(self, sentence: str) -> None:
+        self._asked = None
+        self._show([f"<b>{escape(sentence)}</b>"])
+
+    def _show(self, lines: list[str]) -> None:
+        if self._label is not None:
+            self._label.setText("<br>".join(lines))

@@ -1,0 +1,246 @@
+"""The engine as a process of its own, for programs that cannot load it: `detect` over a pipe.
+
+    python -I -m snet4core.worker
+
+One line of JSON comes in on stdin: the job (`worker_request.Request`). stdin then stays
+open as the lifeline: when it ends, whoever asked is gone or has enough, and the worker goes
+with its whole process group. JSON lines go out on what was stdout:
+
+| event | fields |
+| --- | --- |
+| `hello` | `protocol`, `snet4` |
+| `progress` | `percent` (never goes back), `what`, `left_s` (null while unknown) |
+| `info`, `warning` | `text` |
+| `plan` | before the work of `extract`: what was decided, see the job `plan` |
+| `error` | `code` (the exit code of the error's class), `sentence`; the last event |
+| `result` | what the job gave; files in it live until stdin ends; the last event |
+
+File descriptor 1 itself is pointed at stderr, so that no print and no C library can get
+between the lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from snet4core import __version__
+from snet4core.errors import Snet4Error
+from snet4core.worker_request import PROTOCOL, Request, parse
+
+GRACE_S = 2.0
+"""How long a job that was told to stop may take to tidy up."""
+
+_EVERY_S = 0.1
+"""Progress is told at most this often."""
+
+Event = dict[str, Any]
+Job = Callable[[Request, "Telling"], Event]
+
+
+class Channel:
+    """Writes events, one line each, from any thread; a broken pipe means stop."""
+
+    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+        self.told: set[str] = set()
+        """Sentences that the client knows already; the log need not repeat them."""
+        self._descriptor = descriptor
+        self._stop = stop
+        self._lock = threading.Lock()
+
+    def send(self, event: str, **facts: Any) -> None:
+        """One event. Never raises for a reader that has gone."""
+        line = memoryview(json.dumps({"event": event, **facts}).encode("ascii") + b"\n")
+        with self._lock:
+            try:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+            except OSError:
+                self._stop.set()
+
+
+class Telling:
+    """`snet4core.progress.Progress` over a channel, with the time left."""
+
+    def __init__(self, channel: Channel, stop: threading.Event) -> None:
+        self.channel = channel
+        self.folders: list[Path] = []
+        self._stop = stop
+        self._percent = -1.0
+        self._what = ""
+        self._started_s = self._told_s = 0.0
+
+    def step(self, done: float, total: float, what: str) -> None:
+        """Tell how far the job is; percent never goes back, whatever the steps are of."""
+        now_s = time.monotonic()
+        if what != self._what:
+            self._what, self._started_s, self._told_s = what, now_s, 0.0
+        percent = max(self._percent, min(100.0, 100.0 * done / total if total > 0 else 0.0))
+        if percent == self._percent or (now_s - self._told_s < _EVERY_S and done < total):
+            return
+        self._percent, self._told_s = percent, now_s
+        spent_s = now_s - self._started_s
+        left_s = None if done <= 0 or spent_s < 2.0 else spent_s * (total - done) / done
+        self.channel.send("progress", percent=round(percent, 2), what=what, left_s=left_s)
+
+    def scratch(self, inside: str | None) -> Path:
+        """A new folder for results; it is gone when the worker is."""
+        folder = Path(tempfile.mkdtemp(prefix="snet4-", dir=inside))
+        self.folders.append(folder)
+        return folder
+
+    def tidy(self) -> None:
+        """Remove the folders. Never raises."""
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def cancelled(self) -> bool:
+        """True once stdin has ended or nobody reads the events."""
+        return self._stop.is_set()
+
+
+class _Heard(logging.Handler):
+    """What the engine logs becomes events; a sentence that was told is not told again."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(logging.INFO)
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._channel.told:
+            self._channel.told.add(text)
+            kind = "warning" if record.levelno >= logging.WARNING else "info"
+            self._channel.send(kind, text=text)
+
+
+def main() -> NoReturn:
+    """Do the one job that stdin brings, then wait until stdin ends."""
+    stop, finished = threading.Event(), threading.Event()
+    channel = Channel(_take_over_stdout(), stop)
+    telling = Telling(channel, stop)
+    _lead_a_group()
+    channel.send("hello", protocol=PROTOCOL, snet4=__version__)
+    line = _first_line()
+    threading.Thread(target=_hold_lifeline, args=(telling, stop, finished), daemon=True).start()
+    code = _answer(line, telling)
+    if not stop.is_set() and code == 0:
+        stop.wait()  # the result's files are being read
+    telling.tidy()
+    finished.set()
+    _end(code)
+
+
+def _take_over_stdout() -> int:
+    """The descriptor for events; fd 1 is stderr from here on."""
+    events = os.dup(1)
+    os.dup2(2, 1)
+    return events
+
+
+def _lead_a_group() -> None:
+    """A session of our own: Ctrl-C in a terminal is not for us, and we end as one."""
+    if hasattr(os, "setsid"):
+        with contextlib.suppress(PermissionError):  # we lead one already
+            os.setsid()
+
+
+def _first_line() -> bytes:
+    """The job; what follows it in the pipe is the lifeline's."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        line += byte
+    return bytes(line)
+
+
+def _hold_lifeline(telling: Telling, stop: threading.Event, finished: threading.Event) -> None:
+    """Wait for the end of stdin; then the job has `GRACE_S` to stop by itself."""
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    stop.set()
+    if not finished.wait(GRACE_S):
+        telling.tidy()
+        _kill_group(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+        os._exit(130)
+
+
+def _answer(line: bytes, telling: Telling) -> int:
+    """Run the job; whatever comes of it is one event and an exit code."""
+    channel = telling.channel
+    try:
+        request = parse(line)
+        _hush(channel)
+        from snet4core.worker_jobs import JOBS
+
+        facts = JOBS[request.kind](request, telling)
+    except Snet4Error as problem:
+        return _error(channel, problem.exit_code, str(problem))
+    except MemoryError:
+        return _error(channel, 4, _NO_MEMORY)
+    except ImportError as problem:
+        return _error(channel, 4, f"The engine lacks a library ({problem}); {_REINSTALL}")
+    except Exception as problem:
+        traceback.print_exc()
+        if "not enough memory" in str(problem):  # as torch's allocator says it
+            return _error(channel, 4, _NO_MEMORY)
+        what = f"{type(problem).__name__}: {problem}"[:200]
+        return _error(channel, 1, f"This is a bug in snet4, please report it: {what}.")
+    channel.send("result", kind=request.kind, **facts)
+    return 0
+
+
+_NO_MEMORY = "The memory does not suffice; close other programs, or search a smaller extent."
+_REINSTALL = f"run: {sys.executable} -m pip install 'snet4[torch]'"
+
+
+def _error(channel: Channel, code: int, sentence: str) -> int:
+    channel.send("error", code=code, sentence=" ".join(sentence.split()))
+    return code
+
+
+def _hush(channel: Channel) -> None:
+    """Our log becomes events; a library's log and warnings are no sentences of ours."""
+    log = logging.getLogger("snet4")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Heard(channel))
+    log.propagate = False
+    warnings.simplefilter("ignore")
+    for library in ("fiona", "rasterio", "shapely"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+def _kill_group(how: signal.Signals) -> None:
+    """Nothing that this job started outlives it."""
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        if how != getattr(signal, "SIGKILL", None):
+            signal.signal(how, signal.SIG_IGN)  # for ourselves; children have their own
+        with contextlib.suppress(OSError):
+            os.killpg(0, how)
+
+
+def _end(code: int) -> NoReturn:
+    """Leave with the job's code; without waiting for anybody's threads."""
+    _kill_group(signal.SIGTERM)
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""What the worker can do: each kind of job is one function from a request to plain values.
+
+The work itself is `run_job`, `plan_for`, `polygonize` and `score`, as on the command line,
+so that both give the same features.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from snet4core import layers, outputs, rasterdoor
+from snet4core.errors import DependencyError, InputError
+from snet4core.gpkg import LAYER
+from snet4core.job import Job, run_job
+from snet4core.maps import Maps
+from snet4core.modelfile import Header, find_model, read_header
+from snet4core.plan import Plan, plan_for
+from snet4core.scene_inputs import SceneInput
+from snet4core.settings import ShapeSettings
+from snet4core.worker_facts import engine_facts
+from snet4core.worker_request import Request
+
+if TYPE_CHECKING:
+    from snet4core.predict import Predictor
+    from snet4core.worker import Telling
+
+Facts = dict[str, Any]
+
+S_PER_MPIX = {"cpu": 4.0, "cuda": 0.05, "mps": 0.5}
+"""What a megapixel costs before anything was measured on this machine: the right order of
+magnitude for two CPU cores without matrix units and for a common GPU, not more."""
+
+_START_S = 5.0
+"""Loading the network and writing the layer."""
+
+_RESULT = "footprints.gpkg"
+
+_WORTH_SAYING = ("bands", "nodata")
+"""Parts of a scene's description that the client does not put into words of its own."""
+
+
+def plan(request: Request, telling: Telling) -> Facts:
+    """What `extract` would do; reads no pixels and loads no network."""
+    header = read_header(find_model(request.model))
+    decided = plan_for(_scene(request), header, request.choices)
+    return _plan_facts(request, header, decided)
+
+
+def extract(request: Request, telling: Telling) -> Facts:
+    """Footprints of one scene, as `snet4 run` writes them, in a temporary GeoPackage."""
+    send = telling.channel.send
+    header = read_header(find_model(request.model))
+    decided = plan_for(_scene(request), header, request.choices)
+    send("plan", **_plan_facts(request, header, decided))
+    known = {key: text for key, text in decided.description.items() if key not in _WORTH_SAYING}
+    telling.channel.told.update(known.values())
+    scratch = telling.scratch(request.folder)
+    kept_maps = Path(request.save_maps) if request.save_maps else None
+    if kept_maps is not None:
+        outputs.check(kept_maps, overwrite=True, inputs=[request.path("scene")])
+    job = Job(
+        inputs=(_scene(request),),
+        choices=request.choices,
+        output=scratch / _RESULT,
+        # Moved to its place when all is done: a run that is stopped leaves nothing there.
+        maps=scratch / "maps.tif" if kept_maps else None,
+        overwrite=True,
+        stop_at_error=True,
+    )
+    job.check_places()
+    try:
+        from snet4core.predict import Predictor, choose_runtime
+    except ImportError as problem:
+        raise DependencyError(
+            f"The engine cannot load its network runtime ({problem}); run: {sys.executable} "
+            "-m pip install 'snet4[torch]'"
+        ) from problem
+    send("info", text="Loading the model.")
+    runtime = choose_runtime(request.device, cast(Any, request.precision))
+    predictor = Predictor(header.path, runtime)
+    witness = _Witness(predictor, decided.settings)
+    started_s = time.monotonic()
+    done = run_job(job, cast("Predictor", witness), telling)
+    seconds = time.monotonic() - started_s
+    if job.maps is not None and kept_maps is not None:
+        with outputs.replacing(kept_maps) as (temporary,):
+            shutil.move(job.maps, temporary)
+    look = decided.source.look
+    return {
+        "output": str(job.output),
+        "layer": LAYER,
+        "count": done.footprints,
+        "look": decided.description["look"],
+        "off_nadir_deg": look.off_nadir_deg if look else None,
+        "device": str(runtime.device),
+        "seconds": round(seconds, 2),
+        "s_per_mpix": seconds / _mpix(decided),
+        "why_none": None if done.footprints else witness.why_none(decided),
+        "maps": str(kept_maps) if kept_maps else None,
+    }
+
+
+def polygonize(request: Request, telling: Telling) -> Facts:
+    """Footprints from stored maps, as `snet4 polygonize` writes them."""
+    from snet4core.polygonize import polygonize as polygonized
+
+    output = telling.scratch(request.folder) / _RESULT
+    telling.channel.send("info", text=f"The same on the command line: {request.command()}")
+    found = polygonized(request.path("maps"), request.choices, progress=telling)
+    for value in found.description.values():
+        telling.channel.send("info", text=value)
+    count = layers.write(
+        output, found.footprints, found.source.crs, found.description, overwrite=True
+    )
+    look = found.source.look
+    return {
+        "output": str(output),
+        "layer": LAYER,
+        "count": count,
+        "look": f"{look.off_nadir_deg:g} degrees off nadir, from: {look.source}" if look else None,
+        "why_none": None if count else "No probability in the maps reaches the threshold.",
+    }
+
+
+def score(request: Request, telling: Telling) -> Facts:
+    """How well two layers, or two SpaceNet tables, agree."""
+    from snet4core import vectors
+    from snet4core.pairing import alike
+    from snet4core.score import score as score_of
+
+    telling.step(0, 3, "score")
+    found = vectors.read(request.path("proposals"))
+    telling.step(1, 3, "score")
+    expected = vectors.read(request.path("truth"), confidence=False)
+    telling.step(2, 3, "score")
+    found, notes = alike(found, expected)
+    for note in notes:
+        telling.channel.send("warning", text=note)
+    result = score_of(found, expected)
+    telling.step(3, 3, "score")
+    return {"score": result.as_dict(), "categories_seen": sorted(result.categories_seen)}
+
+
+def check(request: Request, telling: Telling) -> Facts:
+    """What this installation can do, and why."""
+    return {"facts": engine_facts(request.model, request.device, request.precision)}
+
+
+JOBS: dict[str, Callable[[Request, Telling], Facts]] = {
+    "extract": extract,
+    "plan": plan,
+    "polygonize": polygonize,
+    "score": score,
+    "check": check,
+}
+
+
+def _scene(request: Request) -> SceneInput:
+    location = str(request.path("scene"))
+    if rasterdoor.is_remote(location):
+        raise InputError(f"{location}: a remote picture is not read; download it first.")
+    return SceneInput(location)
+
+
+def _mpix(decided: Plan) -> float:
+    """How much the network has to look at: the whole scene, or about the region asked for."""
+    rows, cols = decided.grid.shape
+    area_px = decided.region.area_px
+    return (rows * cols if area_px is None else max(1.0, area_px.area)) / 1e6
+
+
+def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
+    """A plan as plain values, with the time it may take and the equal command line."""
+    card, look, mpix = header.card, decided.source.look, _mpix(decided)
+    measured = request.s_per_mpix is not None
+    rate = request.s_per_mpix or S_PER_MPIX.get(request.device.split(":")[0], S_PER_MPIX["cpu"])
+    return {
+        "description": decided.description,
+        "look": {
+            "off_nadir_deg": look.off_nadir_deg,
+            "azimuth_deg": look.azimuth_deg,
+            "category": look.category,
+            "source": look.source,
+        }
+        if look
+        else None,
+        "gsd_m": decided.scene.grid.gsd_m,
+        "seen_gsd_m": decided.grid.gsd_m,
+        "model": {
+            "name": card.name,
+            "gsd_range_m": list(card.gsd_range_m),
+            "off_nadir_range_deg": list(card.off_nadir_range_deg),
+        },
+        "shapes": {
+            "threshold": decided.settings.threshold,
+            "min_area_m2": decided.settings.min_area_m2,
+            "simplify_m": decided.settings.simplify_m,
+            "regularize": decided.settings.regularize,
+        },
+        "mpix": mpix,
+        "estimate_s": _START_S + rate * mpix,
+        "estimate_measured": measured,
+        "warnings": list(decided.warnings),
+        "command": request.command(),
+    }
+
+
+class _Witness:
+    """A predictor that remembers what its maps held, for the case that nothing is found."""
+
+    def __init__(self, predictor: Predictor, settings: ShapeSettings) -> None:
+        self._predictor = predictor
+        self._settings = settings
+        self._seen = False
+        self._valid_px = 0
+        self._highest = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._predictor, name)
+
+    def maps(self, *args: Any, **named: Any) -> Iterator[Maps]:
+        """The predictor's maps, looked at as they pass."""
+        for each in self._predictor.maps(*args, **named):
+            self._seen = True
+            self._valid_px += int(np.count_nonzero(each.valid_HW))
+            if each.valid_HW.any():
+                self._highest = max(self._highest, int(each.footprint_HW[each.valid_HW].max()))
+            yield each
+
+    def why_none(self, decided: Plan) -> str:
+        """The likely reason for an empty layer, and what to try."""
+        threshold, highest = self._settings.threshold, self._highest / 255
+        if self._seen and not self._valid_px:
+            return "The picture holds no data there; check its nodata value and the extent."
+        if self._seen and highest < threshold:
+            return (
+                f"The highest building probability was {highest:.2f}, below the threshold of "
+                f"{threshold:.2f}; " + self._hint(decided, "try a lower threshold.")
+            )
+        return (
+            f"What looked like a building was smaller than {self._settings.min_area_m2:g} m2; "
+            + self._hint(decided, "try a smaller minimum area.")
+        )
+
+    def _hint(self, decided: Plan, otherwise: str) -> str:
+        """A warning of the plan explains more than a setting does."""
+        if decided.warnings:
+            return f"the likely reason: {decided.warnings[-1]}"
+        return "perhaps there are no buildings; else check bands and look angle, or " + otherwise
