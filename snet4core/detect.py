@@ -12,33 +12,36 @@ The command line, the QGIS worker and a notebook call `detect` and nothing else:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from snet4core import mapsfile, outline, scene_ranges, seams, watershed
-from snet4core.footprints import Calibration, Footprints, Source, footprints_of, in_order
+from snet4core import mapsfile, seams
+from snet4core.footprints import Footprints, Source, in_order
 from snet4core.grid import Grid
-from snet4core.look import Look
 from snet4core.maps import Maps
+from snet4core.merge import merged
+from snet4core.partstore import MemoryStore, PartStore
 from snet4core.plan import Choices, Plan, plan_for
 from snet4core.progress import Progress, Silent, stop_if_cancelled
-from snet4core.radiometry import normalise
-from snet4core.raster import SceneReader
 from snet4core.region import Region
 from snet4core.scene_inputs import SceneInput
+from snet4core.scenework import Elsewhere, SceneWork, maps_of
 from snet4core.settings import ShapeSettings
-from snet4core.windows import Tile
+from snet4core.shaping import UNCALIBRATED, Knots, Shaping
 
 if TYPE_CHECKING:
-    from snet4core.predict import Picture, Predictor
+    from snet4core.predict import Predictor
 
-Knots = tuple[tuple[float, float], ...]
-
-UNCALIBRATED: Knots = ((0.0, 0.0), (1.0, 1.0))
-"""Confidence is the mean probability inside, as it is."""
+__all__ = [
+    "UNCALIBRATED",
+    "Detected",
+    "Knots",
+    "detect",
+    "footprints_from",
+    "maps_of",
+    "watched",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,62 +52,39 @@ class Detected:
     """Scene, look, grid and settings."""
     footprints: Iterator[Footprints]
     """In order, numbered; computed while it is read, so an error may come from here too."""
+    lost: list[str] = field(default_factory=list)
+    """Parts that no worker could compute; known once `footprints` gave its first batch."""
 
 
 def detect(
     scene: str | Path | SceneInput,
-    predictor: Predictor,
+    predictor: Predictor | Elsewhere,
     choices: Choices | None = None,
     progress: Progress | None = None,
     save_maps: Path | None = None,
     *,
     overwrite: bool = False,
+    store: PartStore | None = None,
 ) -> Detected:
     """Find the building footprints of one scene.
 
     Metadata are read and checked at once, pixels while `footprints` is consumed.
     `save_maps` also keeps the maps, from which `snet4 polygonize` gives the same footprints;
-    `overwrite` allows to replace that file.
+    `overwrite` allows to replace that file. The scene is computed in parts, which wait in
+    `store`; those that are there already are not computed again.
 
     Raises InputError (LookError without a look angle), and Cancelled from `progress`.
     """
     plan = plan_for(scene, predictor.header, choices or Choices())
-    maps = watched(maps_of(plan, predictor), plan.grid, plan.region, progress, plan.source.scene)
+    work = SceneWork(plan, predictor.header, keep_maps=save_maps is not None)
+    shelf = work.shelf(store or MemoryStore(), predictor)
+    lost: list[str] = []
+    results = work.results(shelf, predictor, progress, lost)
     if save_maps is not None:
-        maps = mapsfile.saved(maps, save_maps, plan.grid, plan.origin, overwrite=overwrite)
-    footprints = footprints_from(
-        maps,
-        plan.grid,
-        plan.settings,
-        plan.source,
-        native=plan.scene.stored_grid,
-        knots=predictor.header.card.confidence_knots,
-    )
-    return Detected(plan, footprints)
-
-
-def maps_of(plan: Plan, predictor: Predictor) -> Iterator[Maps]:
-    """The network's maps of a scene, on the fixed grid of windows, row by row."""
-    ranges = scene_ranges.scene_ranges(plan.scene)
-    with SceneReader(plan.scene, plan.scale) as reader:
-
-        def read(tile: Tile) -> Picture:
-            if not plan.region.touches(tile.own):
-                nothing = np.zeros((len(ranges), *tile.read.shape), dtype=np.float32)
-                return nothing, np.zeros(tile.read.shape, dtype=np.bool_)
-            counts_BHW, valid_HW = reader.read(tile.read)
-            return normalise(counts_BHW, valid_HW, ranges), valid_HW
-
-        yield from predictor.maps(read, plan.grid.shape, look_in_picture(plan))
-
-
-def look_in_picture(plan: Plan) -> Look:
-    """The look with its azimuth counted from the picture's upper edge, as the network sees it."""
-    look = plan.source.look
-    assert look is not None  # a plan has a look, or it was never made
-    if look.azimuth_deg is None:
-        return look
-    return replace(look, azimuth_deg=(look.azimuth_deg - plan.grid.up_deg) % 360)
+        results = mapsfile.saved(
+            results, save_maps, plan.grid, plan.origin, lambda part: part.maps, overwrite=overwrite
+        )
+    return Detected(plan, merged(results, work.shaping), lost)
 
 
 def footprints_from(
@@ -120,25 +100,9 @@ def footprints_from(
 
     `grid` is the maps' own, `native` the scene's; `knots` calibrate the confidence.
     """
-    raw, share = zip(*knots, strict=True)
-    calibration = Calibration(raw, share)
-    tolerance_px = settings.simplify_m / grid.gsd_m
-    # Outlines keep the area of their pixels; half of it as a limit is safe everywhere.
-    specks_px = 0.5 * settings.min_area_m2 / grid.gsd_m**2
-
-    def placed() -> Iterator[Footprints]:
-        for labels in seams.joined(maps, grid.shape, settings.threshold, specks_px):
-            parts = watershed.split(labels, settings.split)
-            yield footprints_of(
-                outline.outlines(parts, tolerance_px, settings.regularize),
-                grid,
-                source,
-                native=native,
-                min_area_m2=settings.min_area_m2,
-                calibration=calibration,
-            )
-
-    return in_order(source, placed())
+    shaping = Shaping(grid, settings, source, native, knots)
+    labels = seams.joined(maps, grid.shape, settings.threshold, shaping.specks_px)
+    return in_order(source, map(shaping.footprints, labels))
 
 
 def watched(

@@ -7,18 +7,29 @@ scene that fails raises its own error, and nothing is written.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import layers, outputs
+from snet4core import layers, outputs, partstore
 from snet4core.detect import detect
-from snet4core.errors import Cancelled, InputError, Snet4Error, SomeScenesFailed, UsageError
+from snet4core.errors import (
+    Cancelled,
+    InputError,
+    OutputError,
+    Snet4Error,
+    SomeScenesFailed,
+    UsageError,
+)
 from snet4core.footprints import Footprints
+from snet4core.partstore import MemoryStore, PartStore
 from snet4core.plan import Choices, Plan
 from snet4core.progress import Progress
 from snet4core.scene_inputs import SceneInput
+from snet4core.scenework import Elsewhere
+from snet4core.text import printable
 
 if TYPE_CHECKING:
     from snet4core.predict import Predictor
@@ -44,11 +55,34 @@ class Job:
     """Whether files that exist may be replaced."""
     stop_at_error: bool = False
     """Whether the first scene that fails ends the job."""
+    resume: bool = False
+    """Whether finished parts are kept beside the layer, and those that are there are used."""
+
+    @property
+    def parts_folder(self) -> Path:
+        """Where parts are kept until the layer is complete."""
+        return partstore.folder_of(self.output)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether there is something to go on with."""
+        return self.resume and partstore.begun(self.parts_folder)
 
     def check_places(self) -> None:
         """Raise OutputError or UsageError before any work if a result could not be written."""
         sources = [Path(each.location) for each in self.inputs]
-        layers.check(self.output, csv=self.csv, overwrite=self.overwrite, inputs=sources)
+        layers.check(
+            self.output,
+            csv=self.csv,
+            overwrite=self.overwrite,
+            inputs=sources,
+            resumed=self.resumed,
+        )
+        if partstore.begun(self.parts_folder) and not self.resume:
+            raise OutputError(
+                f"{printable(self.parts_folder)} holds parts of a run that was interrupted; go on "
+                "with --resume, or remove that folder to begin anew."
+            )
         if self.maps is None:
             return
         if len(self.inputs) > 1 and not self.maps.is_dir():
@@ -56,7 +90,12 @@ class Job:
                 f"{self.maps}: several scenes need a folder for their maps; create it first."
             )
         for each in self.inputs:
-            outputs.check(self.maps_of(each), overwrite=self.overwrite, inputs=sources)
+            outputs.check(
+                self.maps_of(each),
+                overwrite=self.overwrite,
+                inputs=sources,
+                resumed=self.resumed,
+            )
 
     def maps_of(self, scene: SceneInput) -> Path:
         """The maps file of one scene."""
@@ -76,16 +115,37 @@ class Done:
     """Scene -> footprints in it."""
     failed: dict[str, str] = field(default_factory=dict)
     """Scene -> the sentence that says why there are none of it."""
+    lost: list[str] = field(default_factory=list)
+    """Parts that no worker could compute: their ground counts as without data."""
 
 
 def run_job(job: Job, predictor: Predictor, progress: Progress) -> Done:
     """Find the footprints of all scenes and write them as one layer.
 
     Raises the scene's own error when there is only one or the first failure ends the job,
-    SomeScenesFailed when all of several failed; nothing is written then.
+    SomeScenesFailed when all of several failed; nothing is written then, but with `resume`
+    finished parts stay. They go once the layer is complete.
     """
+    if not job.resume:
+        return _written(job, predictor, progress, MemoryStore())
+    resumed = job.resumed
+    with partstore.opened(job.parts_folder) as store:
+        done = _written(job, predictor, progress, store, resumed)
+        if not done.failed and not done.lost:
+            store.remove()
+        return done
+
+
+def _written(
+    job: Job,
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    store: PartStore,
+    resumed: bool = False,
+) -> Done:
+    """Detect all scenes, with `store`, and write the layer; `resumed` as in `layers.write`."""
     done = Done()
-    results = _results(job, predictor, progress, done)
+    results = _results(job, predictor, progress, store, done, resumed)
     first = next(results, None)
     if first is None:
         raise SomeScenesFailed(
@@ -106,19 +166,32 @@ def run_job(job: Job, predictor: Predictor, progress: Progress) -> Done:
         plan.description,
         csv=job.csv,
         overwrite=job.overwrite,
+        resumed=resumed,
     )
     return done
 
 
 def _results(
-    job: Job, predictor: Predictor, progress: Progress, done: Done
-) -> Iterator[tuple[Plan, list[Footprints]]]:
+    job: Job,
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    store: PartStore,
+    done: Done,
+    resumed: bool,
+) -> Iterator[tuple[Plan, Iterator[Footprints]]]:
     """Plan and footprints of every scene that went well; the others are noted in `done`."""
     first: Plan | None = None
     for scene in job.inputs:
         try:
-            maps = None if job.maps is None else job.maps_of(scene)
-            found = detect(scene, predictor, job.choices, progress, maps, overwrite=job.overwrite)
+            found = detect(
+                scene,
+                predictor,
+                job.choices,
+                progress,
+                None if job.maps is None else job.maps_of(scene),
+                overwrite=job.overwrite or resumed,
+                store=store,
+            )
             first = first or found.plan
             _refuse_other_crs(found.plan, first)
             for warning in found.plan.warnings:
@@ -126,8 +199,8 @@ def _results(
             for value in found.plan.description.values():
                 log.info("%s", value)
             # A scene is complete before it goes into the layer: half of one must not stay
-            # there when its last rows cannot be read.
-            batches = list(found.footprints)
+            # there when its last rows cannot be read. The first batch comes after all work.
+            batch = next(found.footprints)
         except Cancelled:
             raise
         except Snet4Error as problem:
@@ -136,8 +209,15 @@ def _results(
             log.warning("%s", problem)
             done.failed[scene.location] = str(problem)
             continue
-        done.found[scene.location] = sum(map(len, batches))
-        yield found.plan, batches
+        done.lost += found.lost
+        done.found[scene.location] = 0
+        yield found.plan, _counted(chain([batch], found.footprints), scene.location, done)
+
+
+def _counted(batches: Iterable[Footprints], scene: str, done: Done) -> Iterator[Footprints]:
+    for batch in batches:
+        done.found[scene] += len(batch)
+        yield batch
 
 
 def _refuse_other_crs(plan: Plan, first: Plan) -> None:

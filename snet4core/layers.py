@@ -47,6 +47,7 @@ def check(
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
     needed_bytes: int = 1 << 20,
+    resumed: bool = False,
 ) -> None:
     """Raise before any work what `write` would raise after it.
 
@@ -63,7 +64,13 @@ def check(
         raise OutputError(f"{printable(path)} is named twice; give the CSV a name of its own.")
     inputs = list(inputs)
     for target in targets:
-        outputs.check(target, overwrite=overwrite, inputs=inputs, needed_bytes=needed_bytes)
+        outputs.check(
+            target,
+            overwrite=overwrite,
+            inputs=inputs,
+            needed_bytes=needed_bytes,
+            resumed=resumed,
+        )
 
 
 def write(
@@ -74,17 +81,19 @@ def write(
     *,
     csv: Path | None = None,
     overwrite: bool = False,
+    resumed: bool = False,
 ) -> int:
     """Write all batches, numbered and in order, to `path`; returns how many footprints.
 
     Several scenes may follow one another, each with at least one (perhaps empty) batch;
     all in `crs`. `csv` gets the SpaceNet form beside it. Nothing is at `path` before
-    everything is written. Raises `OutputError`, or `InputError` for mixed CRS.
+    everything is written; `resumed` as in `outputs.replacing`. Raises `OutputError`, or
+    `InputError` for mixed CRS.
     """
-    check(path, csv=csv, overwrite=overwrite)
+    check(path, csv=csv, overwrite=overwrite, resumed=resumed)
     targets = (path,) if csv is None else (path, csv)
     facts = {printable(key): printable(value) for key, value in (description or {}).items()}
-    with outputs.replacing(*targets, overwrite=overwrite) as temporary:
+    with outputs.replacing(*targets, overwrite=overwrite, resumed=resumed) as temporary:
         stream = _in_one_crs(batches, crs)
         if csv is not None:
             stream = csvform.tapped(temporary[1], stream)

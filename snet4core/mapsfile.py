@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
@@ -35,6 +35,9 @@ FORMAT = "1"
 """Raised when an older snet4 could misread the file."""
 
 BLOCK_PX = 512
+
+_Holder = TypeVar("_Holder")
+"""Anything that holds maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,17 @@ class MapsOrigin:
 
 
 def saved(
-    maps: Iterable[Maps], path: Path, grid: Grid, origin: MapsOrigin, *, overwrite: bool = False
-) -> Iterator[Maps]:
-    """Pass the maps on as they come, in any order, and keep them in the file `path`.
+    stream: Iterable[_Holder],
+    path: Path,
+    grid: Grid,
+    origin: MapsOrigin,
+    maps_of: Callable[[_Holder], Iterable[Maps]],
+    *,
+    overwrite: bool = False,
+) -> Iterator[_Holder]:
+    """Pass the stream on as it comes, in any order, and keep the maps of each in `path`.
 
-    The file has its name once the last window was taken; a stream that is not read to
+    The file has its name once the last value was taken; a stream that is not read to
     its end leaves nothing. Windows that never came are no data in it. Where maps are not
     valid, 0 is stored. OutputError if the place or the disk does not take it.
     """
@@ -102,8 +111,9 @@ def saved(
         replacing(path, overwrite=overwrite) as (unfinished,),
         writing(unfinished, grid, origin) as write,
     ):
-        for each in maps:
-            write(each)
+        for each in stream:
+            for maps in maps_of(each):
+                write(maps)
             yield each
 
 

@@ -7,6 +7,7 @@ forced to disk and renamed. Whoever looks at the target sees the old file or the
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import stat
@@ -29,12 +30,14 @@ def check(
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
     needed_bytes: int = 1 << 20,
+    resumed: bool = False,
 ) -> None:
     """Raise `OutputError` if a file could not be put at `path`; leaves nothing behind.
 
-    Call it before any work. `inputs` are files that must not be replaced.
+    Call it before any work. `inputs` are files that must not be replaced. `resumed`: what is
+    there may be the result itself, if the run was killed in its last moment.
     """
-    _check_target(path, overwrite, inputs)
+    _check_target(path, overwrite or resumed, inputs)
     _check_folder(path.parent, printable(path), needed_bytes)
 
 
@@ -108,13 +111,16 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def replacing(*targets: Path, overwrite: bool = True) -> Iterator[tuple[Path, ...]]:
+def replacing(
+    *targets: Path, overwrite: bool = True, resumed: bool = False
+) -> Iterator[tuple[Path, ...]]:
     """Temporary paths to write; moved to `targets` when the block ends without an exception.
 
     On any exception, Ctrl-C included, the targets stay as they were and nothing is left
     beside them. The system's errors (a full disk) come out as `OutputError`; so does a
     target that has come into the way meanwhile. The first target is moved last: where it
-    is new, the others are too.
+    is new, the others are too. `resumed`: a target that already holds the very same bytes is
+    no obstacle.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     target = Path(folder, "result.txt")
@@ -132,12 +138,13 @@ def replacing(*targets: Path, overwrite: bool = True) -> Iterator[tuple[Path, ..
             )
             yield temporary
             for path, target in zip(temporary, targets, strict=True):
-                _to_disk(path)
-                _check_target(target, overwrite)
+                to_disk(path)
+                same = resumed and target.is_file() and filecmp.cmp(path, target, shallow=False)
+                _check_target(target, overwrite or same)
             for path, target in reversed(list(zip(temporary, targets, strict=True))):
                 path.replace(target)
             for folder in {target.parent for target in targets}:
-                _to_disk(folder)
+                to_disk(folder)
     except Snet4Error:
         raise
     except OSError as error:
@@ -147,7 +154,7 @@ def replacing(*targets: Path, overwrite: bool = True) -> Iterator[tuple[Path, ..
         ) from error
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Force a file's bytes, or a folder's list of names, out of the system's memory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

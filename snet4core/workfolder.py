@@ -30,19 +30,19 @@ def work_folder(beside: Path) -> Iterator[Path]:
     """A new folder in `beside`, removed at the end with all it holds. May raise `OSError`."""
     with ExitStack() as stack:
         # Under the lock of the place itself nobody sweeps a folder that is not locked yet.
-        with _locked(beside.resolve(), _PATIENCE_S) as alone:
+        with locked(beside.resolve(), _PATIENCE_S) as alone:
             if alone:
                 _sweep(beside)
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
             stack.callback(_remove, folder)
-            stack.enter_context(_locked(folder))
+            stack.enter_context(locked(folder))
         yield folder
 
 
 def _sweep(beside: Path) -> None:
     """Remove what killed processes left in `beside`."""
     for folder in beside.glob(PREFIX + "*"):
-        with suppress(OSError), _locked(folder) as free:
+        with suppress(OSError), locked(folder) as free:
             if free and all(path.name.startswith(_OURS) for path in folder.iterdir()):
                 _remove(folder)
 
@@ -57,29 +57,37 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path, patience_s: float = 0.0) -> Iterator[bool]:
-    """Inside, True: the folder's lock is ours. Where the system has none: always False."""
+def locked(
+    folder: Path, patience_s: float = 0.0, *, shared: bool = False, unknown: bool = False
+) -> Iterator[bool]:
+    """Inside, True: the folder's lock is ours, or ours together with others who share it.
+
+    `unknown` is the answer where the system, or the file system, has no such locks.
+    """
     if sys.platform == "win32":
-        yield False
+        yield unknown
         return
     # A link is not followed: it leads to somebody else's folder.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        yield _take(descriptor, patience_s)
+        yield _take(descriptor, patience_s, shared, unknown)
     finally:
         os.close(descriptor)  # gives the lock back
 
 
-def _take(descriptor: int, patience_s: float) -> bool:
+def _take(descriptor: int, patience_s: float, shared: bool, unknown: bool) -> bool:
     import fcntl
 
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     give_up = time.monotonic() + patience_s
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
             if time.monotonic() >= give_up:
                 return False
             time.sleep(0.01)
+        except OSError:
+            return unknown
         else:
             return True

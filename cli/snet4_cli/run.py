@@ -10,10 +10,10 @@ import click
 
 from snet4_cli import options
 from snet4_cli.bar import Bar
-from snet4core.errors import SomeScenesFailed
+from snet4core.errors import Cancelled, SomeScenesFailed
 
 if TYPE_CHECKING:
-    from snet4core.job import Done
+    from snet4core.job import Done, Job
     from snet4core.plan import Plan
 
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @options.output
 @options.engine
+@options.memory
 @options.off_nadir
 @options.azimuth
 @options.looks
@@ -48,6 +49,11 @@ if TYPE_CHECKING:
 @options.csv
 @options.overwrite
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep finished parts in OUT.parts, and go on with those that are there.",
+)
+@click.option(
     "--on-error",
     type=click.Choice(["skip", "fail"]),
     default="skip",
@@ -63,9 +69,12 @@ def run(
     model: str,
     device: str,
     precision: str,
+    engine: str,
+    memory_bytes: int | None,
     save_maps: Path | None,
     csv_path: Path | None,
     overwrite: bool,
+    resume: bool,
     on_error: str,
     dry_run: bool,
     as_json: bool,
@@ -80,6 +89,10 @@ def run(
       snet4 run scene.tif -o footprints.gpkg --off-nadir 32 --azimuth 20
       snet4 run 'SN4/**/Pan-Sharpen/*.tif' -o atlanta.gpkg --csv submission.csv
       snet4 run scene.tif -o out.gpkg --save-maps maps.tif
+      snet4 run country.tif -o out.gpkg --resume
+
+    With --resume a run that was interrupted or killed goes on where it was: type the same
+    command again. It is refused when the picture, the model or the settings have changed.
     """
     from snet4core import scene_inputs
     from snet4core.job import Job, run_job
@@ -96,6 +109,7 @@ def run(
         maps=save_maps,
         overwrite=overwrite,
         stop_at_error=on_error == "fail" or len(inputs) == 1,
+        resume=resume,
     )
     job.check_places()
     header = read_header(find_model(model))
@@ -106,15 +120,36 @@ def run(
 
     from snet4core.predict import Predictor, choose_runtime
 
-    runtime = choose_runtime(device, precision)  # type: ignore[arg-type]  # click checked it
-    with Bar() as bar:
-        done = run_job(job, Predictor(header.path, runtime), bar)
+    runtime = choose_runtime(device, precision, engine)  # type: ignore[arg-type]  # click checked it
+    try:
+        with Bar() as bar:
+            done = run_job(job, Predictor(header.path, runtime, memory_bytes=memory_bytes), bar)
+    except KeyboardInterrupt:
+        if not resume:
+            raise
+        raise Cancelled(
+            f"Interrupted; finished parts are in {job.parts_folder}, and the same command goes on "
+            "with them."
+        ) from None
     _say_done(done, output, as_json)
+    _say_failed(done, job)
+
+
+def _say_failed(done: Done, job: Job) -> None:
+    """Raise SomeScenesFailed with all that is missing in the layer."""
+    told = []
     if done.failed:
-        raise SomeScenesFailed(
-            f"{len(done.failed)} of {len(inputs)} scenes failed, the others are in {output}: "
-            + "; ".join(done.failed.values())
+        told.append(
+            f"{len(done.failed)} of {len(job.inputs)} scenes failed, the others are in "
+            f"{job.output}: " + "; ".join(done.failed.values())
         )
+    if done.lost:
+        told.append(
+            f"{len(done.lost)} parts could not be computed, the others are in {job.output}: "
+            + "; ".join(done.lost)
+        )
+    if told:
+        raise SomeScenesFailed(" ".join(told))
 
 
 def _say_plans(plans: list[Plan], as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 
 from snet4core import layers
-from snet4core.card import Architecture, Card
+from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints import Footprints
@@ -28,7 +28,7 @@ from snet4core.plan import Choices
 from snet4core.polygonize import polygonize
 from snet4core.progress import Silent
 from snet4core.scene_inputs import SceneInput
-from snet4core.windows import tiles
+from snet4core.windows import Tile, tiles
 
 HOUSES = ((20, 30, 24, 40), (60, 50, 30, 30), (100, 120, 60, 20), (10, 150, 20, 20))
 """Row, column, height and width in pixels of 0.5 m."""
@@ -40,17 +40,20 @@ class BrightIsBuilding:
     """Stands where the network stands; its windows are small, so that houses cross them."""
 
     def __init__(self, core_px: int = 64) -> None:
-        card = Card("bright", Architecture(), gsd_range_m=(0.3, 1.0))
+        windows = WindowSettings(core_px, 32)
+        card = Card("bright", Architecture(), windows, gsd_range_m=(0.3, 1.0))
         self.header = Header(Path("bright.safetensors"), card, "0" * 64)
-        self._core_px = core_px
+        self.key = "exact"
 
     def maps(
         self,
         read: Callable[..., tuple[NDArray[np.float32], NDArray[np.bool_]]],
         shape: tuple[int, int],
         look: Look,
+        wanted: Iterable[Tile] | None = None,
     ) -> Iterator[Maps]:
-        for tile in tiles(shape, self._core_px, 32, 32):
+        core_px = self.header.card.windows.core_px
+        for tile in tiles(shape, core_px, 32, 32) if wanted is None else wanted:
             picture_CHW, valid_HW = read(tile)
             cut = tile.own.slices(tile.read)
             bright_HW = np.where(picture_CHW[1][cut] > 0.5, 230, 10).astype(np.uint8)

@@ -85,6 +85,11 @@ transforms = st.builds(
 )
 
 
+def alone(maps: Maps) -> tuple[Maps]:
+    """A stream of maps and nothing else."""
+    return (maps,)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
@@ -102,7 +107,7 @@ def test_maps_come_back_as_they_went(
     path = tmp_path / "maps.tif"
     parts = list(cut(maps, written))
     order.shuffle(parts)
-    passed_on = list(saved(parts, path, grid, ORIGIN, overwrite=True))
+    passed_on = list(saved(parts, path, grid, ORIGIN, alone, overwrite=True))
     assert passed_on == parts
     found = open_maps(path)
     assert_same(joined(found, read), maps)
@@ -116,7 +121,7 @@ def test_maps_come_back_as_they_went(
 def test_a_plain_grid_comes_back_to_the_bit(tmp_path: Path) -> None:
     transform = Affine(0.30000000000000004, 0, 733601.123456789, 0, -0.3, 3725139.987654321)
     grid = Grid((9, 9), transform, CRS.from_epsg(32616))
-    list(saved([some_maps((9, 9))], tmp_path / "maps.tif", grid, MapsOrigin()))
+    list(saved([some_maps((9, 9))], tmp_path / "maps.tif", grid, MapsOrigin(), alone))
     assert open_maps(tmp_path / "maps.tif").grid.transform == transform
 
 
@@ -134,7 +139,7 @@ def test_a_plain_grid_comes_back_to_the_bit(tmp_path: Path) -> None:
 )
 def test_the_crs_comes_back(tmp_path: Path, crs: CRS) -> None:
     grid = Grid((4, 4), Affine(1e-5, 0, 10, 0, -1e-5, 20), crs)
-    list(saved([some_maps((4, 4))], tmp_path / "maps.tif", grid, MapsOrigin()))
+    list(saved([some_maps((4, 4))], tmp_path / "maps.tif", grid, MapsOrigin(), alone))
     assert open_maps(tmp_path / "maps.tif").grid.crs == crs
 
 
@@ -146,7 +151,7 @@ def grid() -> Grid:
 def test_the_file_is_an_ordinary_geotiff(tmp_path: Path, grid: Grid) -> None:
     maps = some_maps(grid.shape)
     path = tmp_path / "maps.tif"
-    list(saved(cut(maps, 16), path, grid, ORIGIN))
+    list(saved(cut(maps, 16), path, grid, ORIGIN, alone))
     with rasterio.open(path) as dataset:
         assert dataset.descriptions == ("footprint", "border")
         np.testing.assert_array_equal(dataset.read(1), maps.footprint_HW)
@@ -156,18 +161,18 @@ def test_the_file_is_an_ordinary_geotiff(tmp_path: Path, grid: Grid) -> None:
 
 
 def test_the_native_grid_is_remembered(tmp_path: Path, grid: Grid) -> None:
-    list(saved([some_maps(grid.shape)], tmp_path / "maps.tif", grid, ORIGIN))
+    list(saved([some_maps(grid.shape)], tmp_path / "maps.tif", grid, ORIGIN, alone))
     native = open_maps(tmp_path / "maps.tif").native
     assert native is not None
     assert native.transform[:6] == ORIGIN.native_transform
-    list(saved([some_maps(grid.shape)], tmp_path / "b.tif", grid, MapsOrigin()))
+    list(saved([some_maps(grid.shape)], tmp_path / "b.tif", grid, MapsOrigin(), alone))
     assert open_maps(tmp_path / "b.tif").native is None
 
 
 def test_windows_that_never_came_are_no_data(tmp_path: Path, grid: Grid) -> None:
     maps = some_maps(grid.shape)
     first = next(cut(maps, 20))
-    list(saved([first], tmp_path / "maps.tif", grid, MapsOrigin()))
+    list(saved([first], tmp_path / "maps.tif", grid, MapsOrigin(), alone))
     got = joined(open_maps(tmp_path / "maps.tif"), 64)
     assert_same(next(cut(got, 20)), first)
     assert got.valid_HW.sum() == first.valid_HW.sum()
@@ -177,7 +182,7 @@ def test_what_lies_under_no_data_is_not_kept(tmp_path: Path, grid: Grid) -> None
     shape = grid.shape
     full_HW = np.full(shape, 200, np.uint8)
     maps = Maps(Window(0, 0, *shape), full_HW, full_HW, np.zeros(shape, bool))
-    list(saved([maps], tmp_path / "maps.tif", grid, MapsOrigin()))
+    list(saved([maps], tmp_path / "maps.tif", grid, MapsOrigin(), alone))
     assert not joined(open_maps(tmp_path / "maps.tif"), 64).footprint_HW.any()
 
 
@@ -197,7 +202,7 @@ def test_an_unfinished_stream_leaves_what_was_there(
         yield from list(cut(some_maps(grid.shape), 16))[:2]
         raise InputError("the scene broke")
 
-    stream = saved(broken(), path, grid, MapsOrigin(), overwrite=True)
+    stream = saved(broken(), path, grid, MapsOrigin(), alone, overwrite=True)
     next(stream)
     if end == "error":
         with pytest.raises(InputError, match="the scene broke"):
@@ -212,7 +217,7 @@ def test_an_existing_file_is_not_replaced_unasked(tmp_path: Path, grid: Grid) ->
     path = tmp_path / "maps.tif"
     path.write_bytes(b"precious")
     with pytest.raises(OutputError, match="--overwrite"):
-        list(saved([some_maps(grid.shape)], path, grid, MapsOrigin()))
+        list(saved([some_maps(grid.shape)], path, grid, MapsOrigin(), alone))
     assert path.read_bytes() == b"precious"
 
 
@@ -277,7 +282,7 @@ def test_what_is_no_map_is_refused(picture: Picture, array: Any, message: str) -
 
 def test_maps_are_no_picture(tmp_path: Path, grid: Grid) -> None:
     path = tmp_path / "maps.tif"
-    list(saved([some_maps(grid.shape)], path, grid, MapsOrigin()))
+    list(saved([some_maps(grid.shape)], path, grid, MapsOrigin(), alone))
     with pytest.raises(InputError, match="snet4 polygonize"):
         open_scene(path)
 

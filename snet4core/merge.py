@@ -1,0 +1,29 @@
+"""Parts to footprints: seams joined, everything sorted and numbered, whoever computed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from snet4core.footprints import Footprints, in_order
+from snet4core.joiner import Joiner
+from snet4core.parts import PartResult
+from snet4core.shaping import Shaping
+
+
+def merged(results: Iterable[PartResult], shaping: Shaping) -> Iterator[Footprints]:
+    """All footprints of a scene, in order, from the results of all its parts in any order.
+
+    What the parts finished goes on as it is; what touches their edges is joined, and cut by
+    the same rule. UsageError where parts are missing or come twice.
+    """
+
+    def found() -> Iterator[Footprints]:
+        seams = Joiner(shaping.grid.shape, shaping.specks_px)
+        for result in results:
+            yield result.footprints
+            seams.take(result.rest)
+            yield from map(shaping.footprints, seams.finished())
+        yield from map(shaping.footprints, seams.finished(everything=True))
+        seams.check_complete()
+
+    return in_order(shaping.source, found())

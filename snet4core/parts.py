@@ -1,0 +1,117 @@
+"""A run as a list of parts: rectangles of windows that can be computed anywhere, in any order.
+
+A footprint depends on its connected component alone. So a part finishes what lies inside
+it, and what touches its edges goes on as one `joiner.Open` value. How a raster is cut into
+parts, who computed them, and in which order they come back leaves no trace in the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from snet4core import seams
+from snet4core.card import Card
+from snet4core.footprints import Footprints, none_of
+from snet4core.joiner import Joiner, Open
+from snet4core.maps import Maps
+from snet4core.shaping import Shaping
+from snet4core.windows import Tile, Window, tiles
+
+PART_WINDOWS = 2
+"""Windows along each side of a part: some 4 MPix, a few seconds of a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some windows of the raster's fixed grid, computed in one go."""
+
+    index: int
+    """0, 1, 2, ... row by row."""
+    window: Window
+    """The rectangle that it answers for; parts cover the raster exactly once."""
+    tiles: tuple[Tile, ...]
+    """Its windows, row by row; their `own` cover `window`."""
+
+    @property
+    def name(self) -> str:
+        """For messages: where it lies on the working grid."""
+        w = self.window
+        return f"rows {w.row} to {w.row_stop}, columns {w.col} to {w.col_stop}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartResult:
+    """What a part leaves: arrays only."""
+
+    footprints: Footprints
+    """Of the components that lie inside the part; not in order, not numbered."""
+    rest: Open
+    """Of those that touch its edges, to be joined."""
+    maps: tuple[Maps, ...] = ()
+    """The maps of its windows, when they are to be kept."""
+
+
+def parts_of(shape: tuple[int, int], card: Card) -> list[Part]:
+    """Cut a raster of `shape` (rows, columns) into parts: a function of size and model alone.
+
+    >>> from snet4core.card import Architecture
+    >>> [part.window.shape for part in parts_of((3000, 1000), Card("any", Architecture()))]
+    [(2048, 1000), (952, 1000)]
+    """
+    settings = card.windows
+    side_px = PART_WINDOWS * settings.core_px
+    of_part: dict[tuple[int, int], list[Tile]] = {}
+    for tile in tiles(shape, settings.core_px, settings.halo_px, card.architecture.stride_px):
+        of_part.setdefault((tile.own.row // side_px, tile.own.col // side_px), []).append(tile)
+    return [
+        Part(index, _hull([tile.own for tile in group]), tuple(group))
+        for index, group in enumerate(of_part.values())
+    ]
+
+
+def finish(
+    part: Part, maps: Iterable[Maps], shaping: Shaping, *, keep_maps: bool = False
+) -> PartResult:
+    """Maps of all windows of a part to its result. Pure."""
+    shape, settings = shaping.grid.shape, shaping.settings
+    inside = Joiner(shape, shaping.specks_px)
+    found: list[Footprints] = []
+    kept: list[Maps] = []
+    for each in maps:
+        complete, rest = seams.cut(each, shape, settings.threshold, shaping.specks_px)
+        inside.take(rest)
+        found += [shaping.footprints(labels) for labels in inside.finished()]
+        if complete is not None:
+            found.append(shaping.footprints(complete))
+        if keep_maps:
+            kept.append(each)
+    found += [shaping.footprints(labels) for labels in inside.finished(everything=True)]
+    return PartResult(together(shaping, found), inside.rest(), tuple(kept))
+
+
+def lost(part: Part, shaping: Shaping) -> PartResult:
+    """What stands for a part that nobody could compute: ground without data."""
+    nothing = np.zeros(part.window.shape, np.uint8)
+    empty = Maps(part.window, nothing, nothing, nothing.astype(np.bool_))
+    return finish(part, [empty], shaping)
+
+
+def together(shaping: Shaping, batches: Sequence[Footprints]) -> Footprints:
+    """Several tables as one, in the order given."""
+    if not batches:
+        return none_of(shaping.source)
+    columns = {
+        each.name: np.concatenate([getattr(batch, each.name) for batch in batches])
+        for each in fields(Footprints)
+        if each.name != "source"
+    }
+    return Footprints(shaping.source, **columns)
+
+
+def _hull(windows: Sequence[Window]) -> Window:
+    row, col = min(w.row for w in windows), min(w.col for w in windows)
+    row_stop, col_stop = max(w.row_stop for w in windows), max(w.col_stop for w in windows)
+    return Window(row, col, row_stop - row, col_stop - col)

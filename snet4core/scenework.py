@@ -1,0 +1,204 @@
+"""The work on one scene: which parts there are, what they depend on, how they are computed.
+
+`SceneWork` is made from a plan alone, without pixels, and can travel to other processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snet4core import __version__, raster, scene_ranges
+from snet4core.look import Look
+from snet4core.maps import Maps
+from snet4core.modelfile import Header
+from snet4core.parts import Part, PartResult, finish, lost, parts_of
+from snet4core.partstore import Facts, PartStore, Shelf
+from snet4core.plan import Plan
+from snet4core.progress import Progress, Silent, stop_if_cancelled
+from snet4core.radiometry import normalise
+from snet4core.raster import SceneReader
+from snet4core.shaping import Shaping
+from snet4core.windows import Tile, Window
+
+if TYPE_CHECKING:
+    from snet4core.predict import Picture, Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Stands for a network that other processes have asked already; knows its header alone."""
+
+    header: Header
+    key: str
+    """As `Predictor.key` of those who computed."""
+
+
+@dataclass(frozen=True)
+class SceneWork:
+    """One scene to be computed in parts."""
+
+    plan: Plan
+    """Scene, look, grid and settings."""
+    header: Header
+    """Card and digest of the model."""
+    keep_maps: bool = False
+    """Whether the maps are part of what is computed."""
+
+    @cached_property
+    def shaping(self) -> Shaping:
+        """How components become footprints."""
+        return Shaping(
+            self.plan.grid,
+            self.plan.settings,
+            self.plan.source,
+            self.plan.scene.stored_grid,
+            self.header.card.confidence_knots,
+        )
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The scene in parts, row by row."""
+        return parts_of(self.plan.grid.shape, self.header.card)
+
+    def shelf(self, store: PartStore, predictor: Predictor | Elsewhere) -> Shelf:
+        """The scene's place in a store. OutputError if its parts were begun otherwise."""
+        return store.shelf(
+            self.plan.scene.location,
+            lambda: self.facts(predictor.key),
+            self.plan.source,
+            self.recipe(),
+        )
+
+    def facts(self, network: str) -> Facts:
+        """Everything that the parts depend on, in words; reads the whole file for its digest."""
+        plan, settings, card = self.plan, self.plan.settings, self.header.card
+        look, area = plan.source.look, plan.region.area_px
+        assert look is not None  # a plan has a look, or it was never made
+        return {
+            "picture": raster.digest(plan.scene),
+            "bands": plan.description["bands"],
+            "nodata": plan.description["nodata"],
+            "working grid": f"{plan.grid.shape} x {plan.scale.factor} finer={plan.scale.finer}",
+            "area searched": "all" if area is None else hashlib.sha256(area.wkb).hexdigest(),
+            "look": f"{look.off_nadir_deg!r} degrees, azimuth {look.azimuth_deg!r}",
+            "model": self.header.digest,
+            "windows": f"{card.windows.core_px} px, halo {card.windows.halo_px} px",
+            "threshold": repr(settings.threshold),
+            "smallest area": f"{settings.min_area_m2!r} m2",
+            "simplify": f"{settings.simplify_m!r} m",
+            "regularize": repr(settings.regularize),
+            "splitting": repr(settings.split),
+            "confidence": repr(card.confidence_knots),
+            "engine": network,
+            "maps": "kept" if self.keep_maps else "not kept",
+            "snet4": __version__,
+        }
+
+    def recipe(self) -> dict[str, Any]:
+        """What merges the parts without picture and model, as plain JSON."""
+        windows = self.header.card.windows
+        return {
+            "shaping": self.shaping.as_json(),
+            "windows": [windows.core_px, windows.halo_px, self.header.card.architecture.stride_px],
+            "description": dict(self.plan.description),
+        }
+
+    def computed(
+        self, parts: Iterable[Part], predictor: Predictor, watch: Watch | None = None
+    ) -> Iterator[tuple[Part, PartResult]]:
+        """The results of some parts, one by one; the network works on ahead of them."""
+        parts = list(parts)
+        if not parts:
+            return
+        maps = maps_of(self.plan, predictor, (tile for part in parts for tile in part.tiles))
+        watch = watch or Watch(Silent(), self.plan)
+        for part in parts:
+            own = watch.seen(islice(maps, len(part.tiles)))
+            yield part, finish(part, own, self.shaping, keep_maps=self.keep_maps)
+
+    def results(
+        self,
+        shelf: Shelf,
+        predictor: Predictor | Elsewhere,
+        progress: Progress | None = None,
+        gone: list[str] | None = None,
+    ) -> Iterator[PartResult]:
+        """The results of all parts: those on the shelf first, then the others, computed.
+
+        Progress is told in MPix. Where the network was `Elsewhere`, parts that are not on the
+        shelf are named in `gone`, and count as ground without data.
+        """
+        watch = Watch(progress or Silent(), self.plan)
+        here, missing = shelf.here(), []
+        for part in self.parts:
+            result = shelf.take(part) if part.index in here else None
+            if result is None:
+                missing.append(part)
+                continue
+            watch.add(part.window)
+            yield result
+        if isinstance(predictor, Elsewhere):
+            for part in missing:
+                (gone if gone is not None else []).append(f"{self.plan.scene.name}, {part.name}")
+                yield lost(part, self.shaping)
+            return
+        for part, result in self.computed(missing, predictor, watch):
+            shelf.put(part, result)
+            yield shelf.take(part) or result
+
+
+class Watch:
+    """Tells progress, in MPix of one scene, and stops the run when that is wanted."""
+
+    def __init__(self, progress: Progress, plan: Plan) -> None:
+        rows, cols = plan.grid.shape
+        self._progress, self._what = progress, plan.source.scene
+        self._total_mpix, self._done_mpix = rows * cols / 1e6, 0.0
+        progress.step(0.0, self._total_mpix, self._what)
+
+    def add(self, window: Window) -> None:
+        """So much more is done. May raise Cancelled."""
+        stop_if_cancelled(self._progress)
+        self._done_mpix += window.height * window.width / 1e6
+        self._progress.step(self._done_mpix, self._total_mpix, self._what)
+
+    def seen(self, maps: Iterable[Maps]) -> Iterator[Maps]:
+        """The same maps, counted once each was taken in."""
+        for each in maps:
+            stop_if_cancelled(self._progress)
+            yield each
+            self.add(each.window)
+
+
+def maps_of(
+    plan: Plan, predictor: Predictor, wanted: Iterable[Tile] | None = None
+) -> Iterator[Maps]:
+    """The network's maps of a scene, or of some of its windows; valid inside the region only."""
+    ranges = scene_ranges.scene_ranges(plan.scene)
+    with SceneReader(plan.scene, plan.scale) as reader:
+
+        def read(tile: Tile) -> Picture:
+            if not plan.region.touches(tile.own):
+                nothing = np.zeros((len(ranges), *tile.read.shape), dtype=np.float32)
+                return nothing, np.zeros(tile.read.shape, dtype=np.bool_)
+            counts_BHW, valid_HW = reader.read(tile.read)
+            return normalise(counts_BHW, valid_HW, ranges), valid_HW
+
+        for each in predictor.maps(read, plan.grid.shape, look_in_picture(plan), wanted):
+            yield replace(each, valid_HW=each.valid_HW & plan.region.mask(each.window))
+
+
+def look_in_picture(plan: Plan) -> Look:
+    """The look with its azimuth counted from the picture's upper edge, as the network sees it."""
+    look = plan.source.look
+    assert look is not None  # a plan has a look, or it was never made
+    if look.azimuth_deg is None:
+        return look
+    return replace(look, azimuth_deg=(look.azimuth_deg - plan.grid.up_deg) % 360)

@@ -1,0 +1,116 @@
+"""How one scene's components become footprints: everything between labels and the layer.
+
+One frozen value holds it, so that a part computed anywhere and a seam joined later are cut
+by the same rule. It is plain enough to be kept as JSON beside stored parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from affine import Affine
+from rasterio.crs import CRS
+
+from snet4core import outline, watershed
+from snet4core.footprints import Calibration, Footprints, Source, footprints_of
+from snet4core.grid import Grid
+from snet4core.labels import Labels
+from snet4core.look import Look
+from snet4core.settings import ShapeSettings, SplitSettings
+
+Knots = tuple[tuple[float, float], ...]
+
+UNCALIBRATED: Knots = ((0.0, 0.0), (1.0, 1.0))
+"""Confidence is the mean probability inside, as it is."""
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """What turns complete components into placed footprints."""
+
+    grid: Grid
+    """The maps' own grid."""
+    settings: ShapeSettings
+    """Threshold, smallest area, tolerance, right angles, splitting."""
+    source: Source
+    """What all footprints of the scene have in common."""
+    native: Grid | None = None
+    """The scene's own grid, where the maps are coarser or finer."""
+    knots: Knots = UNCALIBRATED
+    """(mean probability, share that is true) pairs that calibrate the confidence."""
+
+    @property
+    def specks_px(self) -> float:
+        """Components below this many pixels cannot become a footprint.
+
+        Outlines keep the area of their pixels; half of it as a limit is safe everywhere.
+        """
+        return 0.5 * self.settings.min_area_m2 / self.grid.gsd_m**2
+
+    @cached_property
+    def _calibration(self) -> Calibration:
+        raw, share = zip(*self.knots, strict=True)
+        return Calibration(raw, share)
+
+    def footprints(self, labels: Labels) -> Footprints:
+        """Split, traced, simplified and placed; not yet in order. A function of `labels` alone."""
+        tolerance_px = self.settings.simplify_m / self.grid.gsd_m
+        parts = watershed.split(labels, self.settings.split, self.grid.gsd_m)
+        return footprints_of(
+            outline.outlines(parts, tolerance_px, self.settings.regularize),
+            self.grid,
+            self.source,
+            native=self.native,
+            min_area_m2=self.settings.min_area_m2,
+            calibration=self._calibration,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values from which `from_json` makes the same again."""
+        look, native = self.source.look, self.native
+        return {
+            "grid": _grid_json(self.grid),
+            "native": None if native is None else _grid_json(native),
+            "settings": asdict(self.settings),
+            "scene": self.source.scene,
+            "look": None if look is None else asdict(look),
+            "model": self.source.model,
+            "image_id": self.source.image_id,
+            "knots": [list(pair) for pair in self.knots],
+        }
+
+    @staticmethod
+    def from_json(raw: Mapping[str, Any]) -> Shaping:
+        """The reverse of `as_json`; KeyError, TypeError or ValueError for anything else."""
+        grid, look = _grid(raw["grid"]), raw["look"]
+        settings = dict(raw["settings"])
+        split = SplitSettings(**settings.pop("split"))
+        return Shaping(
+            grid=grid,
+            settings=ShapeSettings(**settings, split=split),
+            source=Source(
+                str(raw["scene"]),
+                grid.crs,
+                None if look is None else Look(**look),
+                raw["model"],
+                raw["image_id"],
+            ),
+            native=None if raw["native"] is None else _grid(raw["native"]),
+            knots=tuple((float(x), float(y)) for x, y in raw["knots"]),
+        )
+
+
+def _grid_json(grid: Grid) -> dict[str, Any]:
+    return {
+        "shape": list(grid.shape),
+        "transform": list(grid.transform[:6]),
+        "crs": grid.crs.to_wkt(),
+    }
+
+
+def _grid(raw: Mapping[str, Any]) -> Grid:
+    rows, cols = raw["shape"]
+    return Grid((int(rows), int(cols)), Affine(*raw["transform"]), CRS.from_wkt(raw["crs"]))
