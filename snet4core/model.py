@@ -114,7 +114,7 @@ class OffNadirNet(nn.Module):
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor, head: str) -> Tensor:
         """Logits (B, 2, H, W) of `head` alone; H and W are multiples of the stride."""
-        return self._decode(self.encoder(images_BCHW), looks_BL, head)
+        return self.decoded(self.encoder(images_BCHW), looks_BL, head)
 
     def mixed(self, images_BCHW: Tensor, looks_BL: Tensor, heads: Sequence[str]) -> Tensor:
         """Logits (B, 2, H, W) for a batch of mixed looks, each sample by its own head.
@@ -128,7 +128,7 @@ class OffNadirNet(nn.Module):
                 [index for index, name in enumerate(heads) if name == head],
                 device=images_BCHW.device,
             )
-            part = self._decode([level[chosen] for level in features], looks_BL[chosen], head)
+            part = self.decoded([level[chosen] for level in features], looks_BL[chosen], head)
             if logits_B2HW is None:
                 logits_B2HW = part.new_empty((len(heads), *part.shape[1:]))
             logits_B2HW = logits_B2HW.index_copy(0, chosen, part)
@@ -136,7 +136,8 @@ class OffNadirNet(nn.Module):
             raise ModelError("An empty batch has no logits.")
         return logits_B2HW
 
-    def _decode(self, features: list[Tensor], looks_BL: Tensor, head: str) -> Tensor:
+    def decoded(self, features: list[Tensor], looks_BL: Tensor, head: str) -> Tensor:
+        """Encoder features, finest first, to the logits (B, 2, H, W) of one head."""
         branch = self.branches["shared" if self.architecture.shared_decoder else head]
         logits: Tensor = self.heads[head](branch(features, looks_BL))
         return logits

@@ -1,4 +1,9 @@
-"""Which model file is meant, and what its header says, without loading torch."""
+"""Which model file is meant, and what its header says, without loading torch.
+
+Two forms bear the same card: weights for torch (`weights`), and a graph for OpenVINO that
+was exported from them (`graphfile`). NAME.safetensors and NAME.openvino.safetensors beside
+each other are one model, as long as the second was exported from the first.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,9 @@ SHIPPED = Path(__file__).parent / "models"
 
 DEFAULT_MODEL = "default"
 
+GRAPH_ENDING = ".openvino.safetensors"
+"""How the file of a graph ends that lies beside the weights it was exported from."""
+
 _PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
 
 
@@ -29,12 +37,28 @@ class Header:
     path: Path
     card: Card
     digest: str
-    """sha256 of the weights, 64 hexadecimal digits."""
+    """sha256 of the weights (or of the graph), 64 hexadecimal digits."""
+    exported_from: str | None = None
+    """For a graph, the digest of the weights that it was exported from."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether the file holds a graph for OpenVINO instead of weights."""
+        return self.exported_from is not None
+
+    @property
+    def network(self) -> str:
+        """The digest of the weights, in whichever form they are here."""
+        return self.exported_from or self.digest
 
 
 def shipped_models() -> dict[str, Path]:
     """Name -> file of every model that comes with the package."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+    return {
+        path.stem: path
+        for path in sorted(SHIPPED.glob("*.safetensors"))
+        if not path.name.endswith(GRAPH_ENDING)
+    }
 
 
 def find_model(name_or_file: str) -> Path:
@@ -67,9 +91,25 @@ def read_header(path: Path) -> Header:
         raise ModelError(f"{path}: a .safetensors file, but not a model of snet4 (no card in it).")
     try:
         raw = json.loads(metadata[METADATA_KEY])
-        return Header(path, Card.from_json(json.dumps(raw["card"])), str(raw["sha256"]))
+        card, graph = Card.from_json(json.dumps(raw["card"])), raw.get("graph")
+        exported_from = None if graph is None else str(graph["exported_from"])
+        if graph is not None and graph["runtime"] != "openvino":
+            raise ValueError(f"its graph is for '{graph['runtime']}', not for OpenVINO")
+        return Header(path, card, str(raw["sha256"]), exported_from)
     except (ValueError, KeyError, TypeError) as problem:
         raise ModelError(f"{path}: the card cannot be used: {problem}") from problem
+
+
+def graph_beside(header: Header) -> Path | None:
+    """The graph that was exported from exactly these weights and lies beside them."""
+    path = header.path.with_name(header.path.stem + GRAPH_ENDING)
+    if header.is_graph or not path.is_file():
+        return None
+    try:
+        exported_from = read_header(path).exported_from
+    except ModelError:
+        return None
+    return path if exported_from == header.digest else None
 
 
 def write_metadata(card: Card, digest: str) -> dict[str, str]:

@@ -66,6 +66,11 @@ def load(path: Path) -> tuple[OffNadirNet, Card]:
     architecture that its card names.
     """
     header = read_header(path)
+    if header.is_graph:
+        raise ModelError(
+            f"{path}: holds a graph for OpenVINO and no weights; give the model that it was "
+            "exported from."
+        )
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
-from snet4core import __version__
+from snet4core import __version__, runtime
 from snet4core.errors import Snet4Error
 from snet4core.modelfile import find_model, read_header
 
@@ -33,7 +33,7 @@ def engine_facts(model: str, device: str, precision: str) -> dict[str, Section]:
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "geography": _geography(),
         "model": _model(model),
-        "runtime": _runtime(device, precision),
+        "runtime": _runtime(model, device, precision),
     }
 
 
@@ -83,16 +83,9 @@ def _model(name: str) -> Section:
     }
 
 
-def _runtime(device: str, precision: str) -> Section:
+def _runtime(model: str, device: str, precision: str) -> Section:
     try:
-        from snet4core.predict import choose_runtime
-
-        runtime = choose_runtime(device, cast(Any, precision))
-    except ImportError as problem:
-        return {
-            "problem": f"{problem}; run: {sys.executable} -m pip install 'snet4[torch]'",
-        }
-    except Snet4Error as problem:
-        return {"problem": str(problem)}
-    used = str(runtime.dtype).removeprefix("torch.")
-    return {"device": str(runtime.device), "precision": f"{used} ({runtime.reason})"}
+        header = read_header(find_model(model))
+    except Snet4Error:
+        return {"problem": "without a model there is nothing to compute"}
+    return runtime.facts(header, device, cast(Any, precision), "auto")

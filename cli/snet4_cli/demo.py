@@ -32,7 +32,9 @@ LOOKS = "nadir8,nadir32,nadir47"
 )
 @options.engine
 @options.overwrite
-def demo(output: Path, model: str, device: str, precision: str, overwrite: bool) -> None:
+def demo(
+    output: Path, model: str, device: str, precision: str, engine: str, overwrite: bool
+) -> None:
     """Render one place as seen from three angles, find its houses, score and draw them.
 
     Writes footprints.gpkg, footprints.csv, truth.csv and preview.png into FOLDER.
@@ -52,7 +54,7 @@ def demo(output: Path, model: str, device: str, precision: str, overwrite: bool)
     layer, table, truth, preview = (output / name for name in names)
     for target in (layer, table, truth, preview):
         outputs.check(target, overwrite=overwrite)
-    predictor = Predictor(find_model(model), choose_runtime(device, precision))  # type: ignore[arg-type]  # click checked it
+    predictor = Predictor(find_model(model), choose_runtime(device, precision, engine))  # type: ignore[arg-type]  # click checked it
     scenes = output / "scenes"
     if overwrite and scenes.is_dir():
         shutil.rmtree(scenes)  # this command's own folder, made by an earlier call

@@ -15,7 +15,7 @@ from snet4core import __version__
 from snet4core.errors import Snet4Error
 
 _LIBRARIES = (
-    "torch", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "shapely",
+    "openvino", "torch", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "shapely",
     "scikit-image", "scipy", "numpy", "safetensors", "pyogrio", "accelerate", "distributed",
 )  # fmt: skip
 
@@ -23,8 +23,8 @@ _LIBRARIES = (
 @click.command()
 @options.engine
 @options.as_json
-def doctor(model: str, device: str, precision: str, as_json: bool) -> None:
-    """Say which versions, device, precision and model would be used, and why."""
+def doctor(model: str, device: str, precision: str, engine: str, as_json: bool) -> None:
+    """Say which versions, runtime, device, precision and model would be used, and why."""
     report = {
         "snet4": __version__,
         "python": f"{platform.python_version()} at {sys.executable}",
@@ -32,7 +32,7 @@ def doctor(model: str, device: str, precision: str, as_json: bool) -> None:
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "geo": _geo(),
         "model": _model(model),
-        "runtime": _runtime(device, precision),
+        "runtime": _runtime(model, device, precision, engine),
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
@@ -74,14 +74,12 @@ def _model(name: str) -> dict[str, str]:
     return {"file": str(header.path), "sha256": header.digest, "name": header.card.name}
 
 
-def _runtime(device: str, precision: str) -> dict[str, str]:
+def _runtime(model: str, device: str, precision: str, engine: str) -> dict[str, str]:
+    from snet4core.modelfile import find_model, read_header
+    from snet4core.runtime import facts
+
     try:
-        from snet4core.predict import choose_runtime
-    except ImportError as problem:
-        return {"problem": f"{problem}; install with: pip install 'snet4[torch]'"}
-    try:
-        runtime = choose_runtime(device, precision)  # type: ignore[arg-type]  # click checked it
-    except Snet4Error as problem:
-        return {"problem": str(problem)}
-    precision_used = str(runtime.dtype).removeprefix("torch.")
-    return {"device": str(runtime.device), "precision": f"{precision_used} ({runtime.reason})"}
+        header = read_header(find_model(model))
+    except Snet4Error:
+        return {"problem": "without a model there is nothing to compute"}
+    return facts(header, device, precision, engine)  # type: ignore[arg-type]  # click checked it

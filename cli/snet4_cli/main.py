@@ -27,7 +27,7 @@ COMMANDS = {
     "polygonize": "Turn stored maps into footprints, without the network.",
     "score": "Compare footprints with the truth, as SpaceNet 4 does.",
     "info": "Say what a picture is and how it would be read.",
-    "models": "List and show models.",
+    "models": "List, show, export and import models.",
     "doctor": "Say what this installation can do, and why.",
     "demo": "Make a scene, find its houses, draw them.",
     "scenes": "Make synthetic off-nadir scenes with exact truth.",

@@ -1,8 +1,9 @@
-"""`snet4 models`: which models there are, and what each says of itself."""
+"""`snet4 models`: which models there are, what each says of itself, and their other forms."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """List and show models.
+    """List and show models, export them for OpenVINO, import weights of others.
 
     \b
     snet4 models list
     snet4 models show default
     snet4 models show my-model.safetensors --json
+    snet4 models export my-model.safetensors
+    snet4 models import unet.pt -o unet.safetensors --encoder resnet34 --heads 1
     """
 
 
@@ -58,7 +61,118 @@ def show(model: str, as_json: bool) -> None:
         click.echo(f"{name:20} {text}")
 
 
+@models.command()
+@click.argument("model")
+@click.option(
+    "--runtime",
+    "engine",
+    type=click.Choice(["openvino"]),
+    default="openvino",
+    show_default=True,
+    help="What is to compute it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Graph to write [NAME.openvino.safetensors beside the model, where it is found].",
+)
+@options.overwrite
+def export(model: str, engine: str, output: Path | None, overwrite: bool) -> None:
+    """Write MODEL as a graph that needs no torch: faster on a CPU, and 5 GB less to install.
+
+    Beside the model it is used by itself; elsewhere name it with --model. Exporting needs
+    both torch and OpenVINO; the same model gives the same bytes.
+
+    \b
+      snet4 models export my-model.safetensors
+      snet4 models export default --overwrite
+    """
+    from snet4core import export as exporting
+    from snet4core.modelfile import GRAPH_ENDING, find_model
+
+    path = find_model(model)
+    target = output or path.with_name(path.stem + GRAPH_ENDING)
+    digest = exporting.export(path, target, overwrite=overwrite)
+    click.echo(f"{target}: {target.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
+
+
+@models.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Model file to write (.safetensors).",
+)
+@click.option("--name", help="How the model is called [the name of OUT].")
+@click.option("--encoder", required=True, help="As segmentation-models-pytorch calls it.")
+@click.option(
+    "--bands",
+    default="blue,green,red,nir",
+    show_default=True,
+    help="What the input channels mean, in order.",
+)
+@click.option(
+    "--heads",
+    type=click.Choice(["1", "3", "5"]),
+    default="3",
+    show_default=True,
+    help="One for all, one per look category, or five split by looking side.",
+)
+@click.option(
+    "--decoder-channels",
+    default="256,128,64,32,16",
+    show_default=True,
+    help="Width of the decoder from coarse to fine.",
+)
+@click.option("--scse", is_flag=True, help="The decoder has scSE attention.")
+@click.option("--gsd", "gsd_m", type=click.FloatRange(0, min_open=True), default=0.5,
+              show_default=True, help="Pixel size it was trained on, metres.")  # fmt: skip
+@click.option("--licence", default="", help="Licence of the weights, and whom to name.")
+@options.overwrite
+def import_model(
+    file: Path,
+    output: Path,
+    name: str | None,
+    encoder: str,
+    bands: str,
+    heads: str,
+    decoder_channels: str,
+    scse: bool,
+    gsd_m: float,
+    licence: str,
+    overwrite: bool,
+) -> None:
+    """Turn the weights in FILE, a state dict of torch, into a model of snet4.
+
+    Two kinds are understood: snet4's own parameter names, and a U-Net of
+    segmentation-models-pytorch whose last layer gives footprint and border for each head
+    (or the footprint alone). Nothing in FILE is executed.
+
+    \b
+      snet4 models import unet.pt -o unet.safetensors --encoder resnet34 --heads 1
+    """
+    from snet4core import foreign
+
+    wanted = foreign.architecture_of(
+        encoder,
+        bands.split(","),
+        int(heads),
+        decoder_channels.split(","),
+        "scse" if scse else None,
+    )
+    digest = foreign.import_state(
+        file, output, wanted, name or output.stem, gsd_m=gsd_m, licence=licence, overwrite=overwrite
+    )
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, sha256 {digest}")
+
+
 def _facts(header: Header) -> dict[str, Any]:
     """Everything the header says, as plain JSON values."""
     facts: dict[str, Any] = json.loads(header.card.to_json())
-    return {"file": str(header.path), "sha256": header.digest, **facts}
+    form = {"exported_from": header.exported_from} if header.is_graph else {}
+    return {"file": str(header.path), "sha256": header.digest, **form, **facts}

@@ -49,6 +49,29 @@ precision = click.option(
     show_default=True,
     help="auto takes bf16 where the hardware gains from it.",
 )
+runtime = click.option(
+    "--runtime",
+    "engine",
+    type=click.Choice(["auto", "torch", "openvino"]),
+    default="auto",
+    show_default=True,
+    help="What computes the network; auto takes OpenVINO on a CPU where it can.",
+)
+
+
+def _bytes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    from snet4core.memory import parsed_bytes
+
+    return None if text is None else parsed_bytes(text)
+
+
+memory = click.option(
+    "--memory",
+    "memory_bytes",
+    callback=_bytes,
+    metavar="SIZE",
+    help="Keep to about this much memory, as in 2G; fewer windows are then under way at once.",
+)
 off_nadir = click.option(
     "--off-nadir", "off_nadir_deg", type=float, help="Look angle in degrees, 0 is straight down."
 )
@@ -106,5 +129,5 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
 shapes = together(threshold, min_area, simplify, regularize)
 """How maps become footprints."""
 
-engine = together(model, device, precision)
+engine = together(model, device, precision, runtime)
 """Which network, and where it is computed."""

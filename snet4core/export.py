@@ -1,0 +1,102 @@
+"""From weights to a graph for OpenVINO, once per model; needs both torch and OpenVINO.
+
+The graph takes a picture and its look, so that one graph serves every angle, and gives the
+maps of every head as uint8: the sigmoid and the quantising are part of it.
+
+Array names end in their axes: B batch, C channel, H row, W column, L look.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snet4core import graphfile, weights
+from snet4core.errors import DependencyError, ModelError
+from snet4core.model import LOOK_FEATURES, OffNadirNet
+from snet4core.modelfile import read_header
+from snet4core.runtime import INSTALL, installed
+from snet4core.runtime_openvino import IMAGE, LOOK, openvino
+
+
+class AllHeads(nn.Module):
+    """Pictures and looks in, the quantised maps of every head out."""
+
+    def __init__(self, net: OffNadirNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images_BCHW: Tensor, looks_BL: Tensor) -> tuple[Tensor, ...]:
+        """(B, 2, H, W) uint8 for each head in the order of the architecture."""
+        features = self.net.encoder(images_BCHW)
+        return tuple(
+            quantised(self.net.decoded(features, looks_BL, head))
+            for head in self.net.architecture.heads
+        )
+
+
+def quantised(logits: Tensor) -> Tensor:
+    """Logits as probabilities 0..255."""
+    return (torch.sigmoid(logits) * 255).round().to(torch.uint8)
+
+
+def export(model: Path, target: Path, *, overwrite: bool = False) -> str:
+    """Write the graph of a model file to `target`; returns the graph's digest.
+
+    The same weights and versions of torch and OpenVINO give the same bytes. Raises
+    ModelError for a model that cannot be exported, DependencyError without OpenVINO.
+    """
+    if not installed("openvino"):
+        raise DependencyError(f"Exporting needs OpenVINO: {INSTALL['openvino']}")
+    net, card = weights.load(model)
+    graph = graph_of(net)
+    graphfile.write(target, graph, card, read_header(model).digest, overwrite)
+    graphfile.read(read_header(target))  # what was written must be let in again
+    return graph.digest
+
+
+def graph_of(net: OffNadirNet) -> graphfile.Graph:
+    """Follow the network through one small picture and store what OpenVINO makes of it."""
+    architecture = net.architecture
+    side_px = 2 * architecture.stride_px
+    example = (torch.zeros(1, len(architecture.bands), side_px, side_px),
+               torch.zeros(1, LOOK_FEATURES))  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing, which serves here as well as ever
+        try:
+            model = _converted(AllHeads(net).eval(), example)
+        except RuntimeError as problem:
+            raise ModelError(
+                f"The encoder '{architecture.encoder}' cannot be exported ({problem})."
+            ) from problem
+    _rename(model, architecture.heads)
+    model.reshape({IMAGE: [-1, len(architecture.bands), -1, -1], LOOK: [-1, LOOK_FEATURES]})
+    with tempfile.TemporaryDirectory(prefix="snet4-export-") as folder:
+        xml = Path(folder, "graph.xml")
+        openvino().save_model(model, str(xml), compress_to_fp16=True)
+        constants = np.frombuffer(xml.with_suffix(".bin").read_bytes(), dtype=np.uint8)
+        return graphfile.Graph(xml.read_bytes(), constants)
+
+
+def _converted(module: nn.Module, example: tuple[Tensor, Tensor]) -> Any:
+    return openvino().convert_model(module, example_input=example)
+
+
+def _rename(model: Any, heads: tuple[str, ...]) -> None:
+    """Our names for inputs and outputs, plain numbers for the rest.
+
+    OpenVINO's own names count everything that the process has made before.
+    """
+    model.set_friendly_name("snet4")
+    for number, layer in enumerate(model.get_ordered_ops()):
+        layer.set_friendly_name(f"n{number}")
+        for port in layer.outputs():
+            port.get_tensor().set_names(set())
+    for port, name in zip((*model.inputs, *model.outputs), (IMAGE, LOOK, *heads), strict=True):
+        port.get_tensor().set_names({name})

@@ -1,0 +1,155 @@
+"""A model as a graph that needs no torch: one `.safetensors` file for OpenVINO.
+
+The header holds the card, as in every model of snet4, and the sha256 of the weights that
+it was exported from. Two tensors of bytes hold the graph in OpenVINO's XML and its
+constants in half precision. One graph computes every head; whoever loads it cuts out the
+one that is needed.
+
+What is loaded is checked before OpenVINO sees it: the hash, that the XML declares no
+entities, that only plain layers of the public sets are in it, that each constant lies
+inside the file and is finite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from snet4core import outputs
+from snet4core.card import Card
+from snet4core.errors import ModelError
+from snet4core.modelfile import METADATA_KEY, Header
+
+MOST_XML_BYTES = 2**24
+"""A network of a thousand layers has a megabyte of XML; ten times that is no network."""
+
+LAYERS = frozenset(
+    {
+        "Abs", "Add", "AvgPool", "BatchNormInference", "Broadcast", "Ceiling", "Clamp", "Concat",
+        "Const", "Convert", "ConvertLike", "Convolution", "Divide", "Elu", "Exp", "Floor",
+        "Gather", "Gelu", "GroupConvolution", "HSigmoid", "HSwish", "Interpolate", "MatMul",
+        "MaxPool", "Maximum", "Minimum", "Mish", "Multiply", "Negative", "PRelu", "Pad",
+        "Parameter", "Power", "Range", "ReLU", "ReduceMean", "ReduceSum", "Reshape", "Result",
+        "Round", "ShapeOf", "Sigmoid", "Slice", "SoftPlus", "Softmax", "Split", "Sqrt",
+        "Squeeze", "StridedSlice", "Subtract", "Swish", "Tanh", "Tile", "Transpose",
+        "Unsqueeze", "VariadicSplit",
+    }
+)  # fmt: skip
+"""Layers that a picture network is made of. None loops, keeps a state or reads a file."""
+
+_FLOATS = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
+_WIDTHS = {
+    **{"boolean": 1, "u8": 1, "i8": 1, "f16": 2, "bf16": 2, "u16": 2, "i16": 2},
+    **{"f32": 4, "i32": 4, "u32": 4, "f64": 8, "i64": 8, "u64": 8},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What OpenVINO computes."""
+
+    xml: bytes
+    """Layers and how they hang together."""
+    constants: NDArray[np.uint8]
+    """The bytes that the layers' weights are cut from."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 over both, each with its length."""
+        total = hashlib.sha256()
+        for part in (self.xml, self.constants.tobytes()):
+            total.update(f"{len(part)};".encode())
+            total.update(part)
+        return total.hexdigest()
+
+
+def write(path: Path, graph: Graph, card: Card, exported_from: str, overwrite: bool) -> None:
+    """Write a graph with its card to `path`, complete or not at all; same input, same bytes."""
+    said = {
+        "card": json.loads(card.to_json()),
+        "sha256": graph.digest,
+        "graph": {"runtime": "openvino", "exported_from": exported_from},
+    }
+    tensors = {"constants": graph.constants, "xml": np.frombuffer(graph.xml, dtype=np.uint8)}
+    with outputs.replacing(path, overwrite=overwrite) as (temporary,):
+        temporary.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(said)}))
+
+
+def read(header: Header) -> Graph:
+    """The graph of a model file; ModelError when it is damaged or holds what it should not."""
+    path = header.path
+    try:
+        with safe_open(path, framework="numpy") as file:
+            if set(file.keys()) != {"constants", "xml"}:
+                raise ModelError(f"{path}: no graph of snet4 is in it; export the model again.")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError, ValueError) as problem:
+        if isinstance(problem, ModelError):
+            raise
+        raise ModelError(f"{path}: the graph cannot be read ({problem}).") from problem
+    for tensor in tensors.values():
+        if tensor.dtype != np.uint8 or tensor.ndim != 1:
+            raise ModelError(f"{path}: the graph is not stored as bytes; export the model again.")
+    graph = Graph(tensors["xml"].tobytes(), tensors["constants"])
+    if graph.digest != header.digest:
+        raise ModelError(f"{path}: the graph does not match its checksum; get the file again.")
+    problem_found = _problem(graph)
+    if problem_found:
+        raise ModelError(f"{path}: {problem_found}; export the model again.")
+    return graph
+
+
+def _problem(graph: Graph) -> str:
+    """What is wrong with a graph, in words; nothing for a good one."""
+    if len(graph.xml) > MOST_XML_BYTES:
+        return f"its graph has {len(graph.xml) / 1e6:.0f} MB of XML, which no network has"
+    if b"<!" in graph.xml:
+        return "its graph declares entities or comments, which no export does"
+    try:
+        root = ElementTree.fromstring(graph.xml)
+    except (ElementTree.ParseError, ValueError) as problem:
+        return f"its graph is no XML ({problem})"
+    layers = root.findall("./layers/layer")
+    if root.tag != "net" or not layers:
+        return "its graph has no layers"
+    for layer in root.iter("layer"):
+        kind, version = layer.get("type", ""), layer.get("version", "")
+        if kind not in LAYERS or not version.startswith("opset"):
+            return (
+                f"its graph holds a layer '{kind[:40]}' of '{version[:40]}', which no export does"
+            )
+        if kind == "Const" and (wrong := _wrong_constant(layer, graph.constants)):
+            return wrong
+    return ""
+
+
+def _wrong_constant(layer: ElementTree.Element, constants: NDArray[np.uint8]) -> str:
+    data = layer.find("data")
+    name = layer.get("name", "")[:60]
+    try:
+        if data is None:
+            raise ValueError
+        kind, sides = data.attrib["element_type"], data.attrib.get("shape", "").split(",")
+        start, size = int(data.attrib["offset"]), int(data.attrib["size"])
+        count = 1
+        for side in sides:
+            count *= int(side) if side.strip() else 1
+    except (KeyError, ValueError):
+        return f"the constant '{name}' of its graph is not described"
+    if start < 0 or size < 0 or start + size > len(constants):
+        return f"the constant '{name}' of its graph lies outside the file"
+    if count < 0 or kind not in _WIDTHS or count * _WIDTHS[kind] != size:
+        return f"the constant '{name}' of its graph has another size than its shape says"
+    if kind in _FLOATS:
+        values = np.frombuffer(constants[start : start + size].tobytes(), dtype=_FLOATS[kind])
+        if not np.isfinite(values).all():
+            return f"the constant '{name}' of its graph holds NaN or infinity"
+    return ""

@@ -1,0 +1,99 @@
+"""How many windows may be under way at once, for a given amount of memory.
+
+Only how much is in flight follows from the memory: never the grid of windows, on which
+the maps depend.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from snet4core.errors import UsageError
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+RESERVE_BYTES = 200 * 2**20
+"""For reading, shaping and writing beside the network."""
+
+WORK_BYTES_PER_PX = {"torch": 350, "openvino": 280}
+"""What one lane works in, per pixel of its window; measured with the default model."""
+
+MAPS_BYTES_PER_PX = 3
+"""Footprint, border and validity."""
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What may be under way at once."""
+
+    lanes: int
+    """Batches being computed."""
+    ahead: int
+    """Batches read, computed or waiting to be taken."""
+    batch: int
+    """Windows in a batch."""
+    needed_bytes: int
+    """What all that comes to, with what the process holds already."""
+
+
+def parsed_bytes(text: str) -> int:
+    """`2G`, `1500M` or a plain number of bytes; UsageError for anything else.
+
+    >>> parsed_bytes("2G"), parsed_bytes("1.5k"), parsed_bytes("700")
+    (2147483648, 1536, 700)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    count = float(found[1]) * _UNITS[found[2].upper()] if found else 0
+    if count < 1:
+        raise UsageError(f"'{text}' is no amount of memory; write it as 2G or 1500M.")
+    return int(count)
+
+
+def in_flight(
+    limit_bytes: int | None,
+    held_bytes: int,
+    lanes: int,
+    batch: int,
+    window_px: int,
+    bands: int,
+    work_bytes_per_px: int,
+) -> InFlight:
+    """As much as fits below `limit_bytes`, at least one window; everything without a limit.
+
+    >>> in_flight(None, 0, 2, 1, 10**6, 4, 350).ahead
+    4
+    >>> small = in_flight(10**9, 5 * 10**8, 2, 1, 10**6, 4, 350)
+    >>> small.lanes, small.ahead, small.batch
+    (1, 1, 1)
+    """
+    picture_bytes = window_px * (4 * bands + MAPS_BYTES_PER_PX)
+
+    def needing(lanes: int, ahead: int, batch: int) -> InFlight:
+        # A lane stacks its pictures before it computes them: once more the same.
+        work = lanes * batch * (window_px * work_bytes_per_px + picture_bytes)
+        waiting = ahead * batch * picture_bytes
+        return InFlight(lanes, ahead, batch, held_bytes + RESERVE_BYTES + work + waiting)
+
+    best = needing(lanes, lanes + 2, batch)
+    while limit_bytes is not None and best.needed_bytes > limit_bytes:
+        if best.batch > 1:
+            best = needing(best.lanes, best.ahead, best.batch // 2)
+        elif best.lanes > 1:
+            best = needing(best.lanes - 1, best.lanes + 1, 1)
+        elif best.ahead > 1:
+            best = needing(1, best.ahead - 1, 1)
+        else:
+            break
+    return best
+
+
+def held_bytes() -> int:
+    """What this process holds in memory now; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

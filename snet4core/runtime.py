@@ -1,0 +1,291 @@
+"""Which engine computes the network, where, how precisely, and why.
+
+Decided by what the machine and the installation can do. Nothing here loads torch or
+OpenVINO, except that torch is asked where a GPU may be there.
+
+Measured on 2 cores of AMD Zen 4 (AVX512_BF16), default model, MPix/s: eager fp32 1.7,
+torch bf16 with channels last 3.7, OpenVINO fp32 2.9, OpenVINO bf16 6.0. On Intel with AMX
+the order is the same. So OpenVINO is what a CPU gets, and torch what a GPU gets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4core.errors import DependencyError, EngineError, ModelError
+from snet4core.look import Look
+from snet4core.modelfile import Header, graph_beside
+
+Engine = Literal["torch", "openvino"]
+"""The two libraries that can compute the network."""
+
+AnyEngine = Literal["auto", "torch", "openvino"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+INSTALL = {
+    "torch": "pip install 'snet4[torch]'",
+    "openvino": "pip install 'snet4[openvino]'",
+}
+"""How an engine that is missing comes in."""
+
+_SPARE = 8
+"""Threads that one window keeps busy; more of them are better given a window of their own."""
+
+
+class DeviceMemoryError(MemoryError):
+    """The device's memory does not hold a batch; a smaller one may do."""
+
+
+class Network(Protocol):
+    """A loaded model that computes; `forward` may be called from several threads."""
+
+    def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
+        """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user asked for, checked against this machine; the model decides the rest."""
+
+    device: str = "cpu"
+    """`cpu`, `cuda:N` or `mps`; never `auto`."""
+    precision: Precision = "auto"
+    engine: AnyEngine = "auto"
+    threads: int = 1
+    """Processor threads that may be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """How one model is computed."""
+
+    engine: Engine
+    device: str
+    precision: Literal["fp32", "bf16"]
+    lanes: int
+    """Batches computed at once."""
+    threads: int
+    """Processor threads of each lane."""
+    file: Path
+    """The model file that holds what the engine needs: weights, or a graph."""
+    reason: str
+    """Why this engine and this precision, in words for `doctor` and `info`."""
+
+
+def choose_runtime(
+    device: str = "auto",
+    precision: Precision = "auto",
+    engine: AnyEngine = "auto",
+    threads: int | None = None,
+) -> Wanted:
+    """Check `--device auto|cpu|cuda|cuda:N|mps`, `--precision` and `--runtime`.
+
+    `threads` is at most how many processor threads are used (default: as many as the
+    process may have). Raises EngineError when the device asked for is not there.
+    """
+    if engine not in ("auto", "torch", "openvino"):
+        raise EngineError(f"The runtime '{engine}' is unknown; use auto, torch or openvino.")
+    chosen = _device(device, engine)
+    if engine == "openvino" and chosen != "cpu":
+        raise EngineError(
+            f"OpenVINO computes on the CPU here, not on '{chosen}'; use --runtime torch."
+        )
+    return Wanted(chosen, precision, engine, threads or processor_threads())
+
+
+def settled(wanted: Wanted, header: Header) -> Runtime:
+    """The engine, precision and file for one model.
+
+    Raises DependencyError when the engine that is needed is not installed, ModelError when
+    the model does not carry what the engine asked for needs.
+    """
+    file, engine, why = _engine(wanted, header)
+    precision, fast = _precision(wanted)
+    lanes = _lanes(engine, wanted)
+    threads = max(1, wanted.threads // lanes) if wanted.device == "cpu" else wanted.threads
+    return Runtime(engine, wanted.device, precision, lanes, threads, file, f"{why}; {fast}")
+
+
+def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -> dict[str, str]:
+    """What would be used for a model and why, in words; `problem` where nothing would do."""
+    try:
+        found = settled(choose_runtime(device, precision, engine), model)
+    except EngineError as problem:
+        return {"problem": str(problem)}
+    count = f"{found.lanes} x {found.threads} threads" if found.device == "cpu" else ""
+    return {
+        "engine": found.engine,
+        "device": " ".join([found.device, count]).strip(),
+        "precision": found.precision,
+        "why": found.reason,
+        "computed from": str(found.file),
+    }
+
+
+def processor_threads() -> int:
+    """Processors that this process may use; OMP_NUM_THREADS limits them, as it does elsewhere."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    return min(int(asked), count or 1) if asked.isdigit() and int(asked) else count or 1
+
+
+def installed(library: str) -> bool:
+    """Whether a library could be imported, without importing it."""
+    try:
+        return find_spec(library) is not None
+    except (ImportError, ValueError):  # half removed, or blocked
+        return False
+
+
+def _engine(wanted: Wanted, header: Header) -> tuple[Path, Engine, str]:
+    """(file, engine, why) for a model."""
+    graph = header.path if header.is_graph else graph_beside(header)
+    if wanted.engine == "torch" or wanted.device != "cpu":
+        if header.is_graph:
+            raise ModelError(
+                f"{header.path}: holds a graph for OpenVINO on the CPU; for torch give the "
+                "model that it was exported from."
+            )
+        why = "as asked" if wanted.engine == "torch" else "a GPU is computed by torch"
+        return header.path, _needed("torch"), why
+    if wanted.engine == "openvino":
+        if graph is None:
+            raise ModelError(
+                f"{header.path}: has no graph for OpenVINO; make one with 'snet4 models export "
+                f"{header.path} --runtime openvino'."
+            )
+        return graph, _needed("openvino"), "as asked"
+    if graph is not None and installed("openvino"):
+        return graph, "openvino", "OpenVINO is the faster one on a CPU"
+    if header.is_graph:
+        return header.path, _needed("openvino"), ""
+    if not installed("torch"):
+        if graph is not None:
+            return graph, _needed("openvino"), ""
+        return header.path, _needed("torch"), ""
+    why = "OpenVINO is not installed" if graph else "the model has no graph for OpenVINO"
+    return header.path, "torch", why
+
+
+def _needed(engine: Engine) -> Engine:
+    """The engine, or DependencyError where it is not installed."""
+    modules = ("torch", "segmentation_models_pytorch") if engine == "torch" else ("openvino",)
+    for module in modules:
+        if not installed(module):
+            raise DependencyError(
+                f"This model is computed by {module}, which is not installed: {INSTALL[engine]}"
+            )
+    return engine
+
+
+def _lanes(engine: Engine, wanted: Wanted) -> int:
+    """How many batches are computed at once.
+
+    torch leaves a processor idle at every layer's end, which a second window fills (1.08 x
+    on 2 cores); OpenVINO does not. On a GPU the second one copies while the first computes.
+    """
+    if wanted.device == "mps":
+        return 1
+    if wanted.device != "cpu":
+        return 2
+    least = min(2, wanted.threads) if engine == "torch" else 1
+    return max(least, wanted.threads // _SPARE)
+
+
+def _precision(wanted: Wanted) -> tuple[Literal["fp32", "bf16"], str]:
+    if wanted.precision == "bf16":
+        return "bf16", "bf16 as asked"
+    if wanted.precision == "fp32":
+        return "fp32", "fp32 as asked"
+    if wanted.device == "cpu":
+        fast, reason = cpu_gains_from_bf16()
+    elif wanted.device.startswith("cuda"):
+        fast = bool(_torch().cuda.is_bf16_supported(including_emulation=False))
+        reason = "the GPU computes bf16" if fast else "the GPU has no bf16"
+    else:
+        fast, reason = False, "bf16 is untested on this device"
+    return ("bf16" if fast else "fp32"), f"{'bf16' if fast else 'fp32'} because {reason}"
+
+
+def _torch() -> Any:
+    """The module, loaded only when it is needed."""
+    import torch
+
+    return torch
+
+
+def _device(device: str, engine: AnyEngine) -> str:
+    """`auto|cpu|cuda|cuda:N|mps` as a device that is there."""
+    name, _, number = device.partition(":")
+    if name not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
+        raise EngineError(f"The device '{device}' is unknown; use auto, cpu, cuda, cuda:N or mps.")
+    if name == "cpu" or (engine == "openvino" and name == "auto"):
+        return "cpu"
+    if name == "auto":
+        if not (_gpu_may_be_there() and installed("torch")):
+            return "cpu"
+        torch = _torch()
+        if torch.cuda.is_available():
+            return "cuda:0"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    _needed("torch")
+    torch = _torch()
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise EngineError("The device 'mps' is not there; use --device cpu.")
+        return "mps"
+    count = torch.cuda.device_count()
+    if int(number or 0) >= count:
+        raise EngineError(f"The device '{device}' is not there: {count} GPUs found; try cpu.")
+    return f"cuda:{int(number or 0)}"
+
+
+def _gpu_may_be_there() -> bool:
+    """A cheap look for a GPU's driver, because asking torch takes two seconds."""
+    if sys.platform == "darwin":
+        return os.uname().machine == "arm64"
+    if sys.platform == "win32":
+        return Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32/nvcuda.dll").exists()
+    return any(Path("/dev").glob("nvidia[0-9]*")) or any(
+        Path(each).exists() for each in ("/dev/dxg", "/dev/kfd")
+    )
+
+
+def cpu_gains_from_bf16() -> tuple[bool, str]:
+    """bf16 pays with AMX tiles, or with AVX512_BF16 as AMD builds it.
+
+    Measured against fp32, torch with channels_last: AMX 2.8 x, AMD AVX512_BF16 2.0 to 2.2 x;
+    but Intel's AVX512_BF16 0.88 x, AVX-512 0.38 x and AVX2 0.13 x, so the gate is narrow.
+    OpenVINO gains the same 2.0 x on AMD, and crashes or crawls where the gate is shut.
+    """
+    # The kernels obey this variable, so the choice of precision has to as well.
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+    unlimited = allowed in ("", "ALL", "DEFAULT")
+    vendor, flags = _cpu_facts()
+    if {"amx_tile", "amx_bf16"} <= flags and (unlimited or "AMX" in allowed):
+        return True, "the CPU has AMX"
+    if (
+        vendor == "AuthenticAMD"
+        and "avx512_bf16" in flags
+        and (unlimited or "BF16" in allowed or "AMX" in allowed)
+    ):
+        return True, "the CPU is an AMD with AVX512_BF16"
+    return False, "this CPU has no fast bf16"
+
+
+def _cpu_facts() -> tuple[str, frozenset[str]]:
+    """Vendor and feature flags as Linux lists them; empty where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "", frozenset()
+    facts = {name.strip(): value for name, _, value in (line.partition(":") for line in lines)}
+    return facts.get("vendor_id", "").strip(), frozenset(facts.get("flags", "").split())

@@ -1,0 +1,243 @@
+"""A model as a graph: the same maps as its weights give, one file, nothing hostile let in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+from snet4core import graphfile, modelfile, weights  # noqa: E402  # after the skips
+from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.errors import ModelError, OutputError  # noqa: E402
+from snet4core.export import export  # noqa: E402
+from snet4core.look import Look  # noqa: E402
+from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.predict import Predictor, choose_runtime  # noqa: E402
+
+SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
+NORTH_30 = Look(30.0, 20.0, "option")
+
+
+def saved(folder: Path, architecture: Architecture = SMALL) -> Path:
+    """A small random model whose gates are open, with its graph beside it."""
+    torch.manual_seed(7)
+    net = OffNadirNet(architecture)
+    for name, value in net.named_parameters():
+        if ".gate.outer." in name:
+            torch.nn.init.normal_(value, std=0.3)
+    path = folder / "small.safetensors"
+    card = Card("small", architecture, windows=WindowSettings(core_px=64, halo_px=32))
+    weights.save(path, net.eval(), card)
+    export(path, path.with_name("small.openvino.safetensors"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def graph(model: Path) -> Path:
+    return model.with_name("small.openvino.safetensors")
+
+
+def forward(path: Path, engine: str, look: Look, side_px: int = 96) -> np.ndarray:
+    predictor = Predictor(path, choose_runtime("cpu", "fp32", engine))  # type: ignore[arg-type]  # parametrised
+    assert predictor.runtime.engine == engine
+    bands = len(predictor.card.architecture.bands)
+    images = np.random.default_rng(3).standard_normal((2, bands, side_px, side_px))
+    head = predictor.card.architecture.head_for(look)
+    return predictor._network.forward(images.astype(np.float32), look, head).astype(int)
+
+
+@pytest.mark.parametrize("off_nadir_deg", [5.0, 30.0, 50.0])
+@pytest.mark.parametrize("side_px", [96, 128])  # an edge's size, and the full one
+def test_both_engines_give_the_same_maps(model: Path, off_nadir_deg: float, side_px: int) -> None:
+    look = replace(NORTH_30, off_nadir_deg=off_nadir_deg)
+    one, other = (forward(model, engine, look, side_px) for engine in ("torch", "openvino"))
+    assert one.shape == other.shape == (2, 2, side_px, side_px)
+    assert np.ptp(one) > 20  # the picture leaves a trace
+    assert np.abs(one - other).max() <= 1
+
+
+def test_the_graph_hears_the_look(graph: Path) -> None:
+    maps = forward(graph, "openvino", NORTH_30)
+    for change in ({"off_nadir_deg": 39.0}, {"azimuth_deg": 200.0}, {"azimuth_deg": None}):
+        assert not np.array_equal(maps, forward(graph, "openvino", replace(NORTH_30, **change)))
+
+
+def test_windows_of_a_batch_do_not_see_each_other(graph: Path) -> None:
+    network = Predictor(graph, choose_runtime("cpu", "fp32"))._network
+    images = np.random.default_rng(5).standard_normal((3, 4, 64, 64)).astype(np.float32)
+    together = network.forward(images, NORTH_30, "off-nadir")
+    for index in range(3):
+        alone = network.forward(images[index : index + 1], NORTH_30, "off-nadir")
+        assert np.array_equal(together[index], alone[0])
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        replace(SMALL, heads=ONE_HEAD, hears_look=False),
+        replace(
+            SMALL,
+            heads=FIVE_HEADS,
+            shared_decoder=True,
+            attention="scse",
+            decoder_channels=(32, 32, 16),
+        ),
+        replace(SMALL, bands=("pan", "nir")),
+    ],
+)
+def test_other_architectures_are_exported_too(tmp_path: Path, architecture: Architecture) -> None:
+    model = saved(tmp_path, architecture)
+    one, other = (forward(model, engine, NORTH_30) for engine in ("torch", "openvino"))
+    assert np.abs(one - other).max() <= 1
+
+
+def test_the_graph_bears_the_card_and_the_digest_of_its_weights(model: Path, graph: Path) -> None:
+    of_weights, of_graph = modelfile.read_header(model), modelfile.read_header(graph)
+    assert of_graph.card == of_weights.card
+    assert of_graph.network == of_weights.digest
+    assert modelfile.graph_beside(of_weights) == graph
+    assert graph.stat().st_size < 1.2 * model.stat().st_size
+
+
+def test_the_same_model_gives_the_same_graph(model: Path, graph: Path, tmp_path: Path) -> None:
+    export(model, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == graph.read_bytes()
+
+
+def test_an_existing_file_is_not_replaced_unasked(model: Path, tmp_path: Path) -> None:
+    target = tmp_path / "mine.safetensors"
+    target.write_text("mine")
+    with pytest.raises(OutputError, match="overwrite"):
+        export(model, target)
+    assert target.read_text() == "mine"
+
+
+def test_a_graph_of_other_weights_is_not_taken(model: Path, graph: Path, tmp_path: Path) -> None:
+    other = tmp_path / "small.safetensors"
+    net, card = weights.load(model)
+    with torch.no_grad():
+        net.heads["nadir"].bias += 1
+    weights.save(other, net, card)
+    other.with_name(graph.name).write_bytes(graph.read_bytes())
+    assert modelfile.graph_beside(modelfile.read_header(other)) is None
+    assert Predictor(other, choose_runtime("cpu")).runtime.engine == "torch"
+
+
+def test_weights_are_not_read_from_a_graph(graph: Path) -> None:
+    with pytest.raises(ModelError, match="no weights"):
+        weights.load(graph)
+
+
+# A file that somebody else has been at. The checksum is right unless it is the thing.
+
+
+def with_xml(graph: Path, target: Path, xml: bytes) -> Path:
+    tensors = load_file(graph)
+    hostile = graphfile.Graph(xml, tensors["constants"])
+    header = modelfile.read_header(graph)
+    graphfile.write(target, hostile, header.card, header.network, overwrite=True)
+    return target
+
+
+def refused(path: Path, said: str) -> None:
+    with pytest.raises(ModelError, match=said) as caught:
+        Predictor(path, choose_runtime("cpu", "fp32", "openvino"))
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b'type="Sigmoid"', b'type="ReadValue"', "ReadValue"),
+        (b'type="Sigmoid" version="opset1"', b'type="Sigmoid" version="extension"', "extension"),
+        (b"<net", b'<!DOCTYPE net [<!ENTITY a "a">]><net', "entities"),
+        (b'offset="0"', b'offset="99999999999"', "outside the file"),
+        (b'offset="0"', b'offset="-8"', "outside the file"),
+        (b'offset="0"', b'offset="here"', "not described"),
+        (b"</net>", b"", "no XML"),
+        (b"<edges>", b"<corners>", "no XML"),
+    ],
+)
+def test_a_hostile_graph_is_refused(
+    graph: Path, tmp_path: Path, old: bytes, new: bytes, said: str
+) -> None:
+    xml = load_file(graph)["xml"].tobytes()
+    assert old in xml
+    refused(with_xml(graph, tmp_path / "hostile.safetensors", xml.replace(old, new, 1)), said)
+
+
+def test_a_graph_of_nothing_is_refused(graph: Path, tmp_path: Path) -> None:
+    refused(with_xml(graph, tmp_path / "empty.safetensors", b"<net></net>"), "no layers")
+    refused(with_xml(graph, tmp_path / "none.safetensors", b""), "no XML")
+
+
+def test_a_graph_without_one_of_the_heads_is_refused(graph: Path, tmp_path: Path) -> None:
+    xml = load_file(graph)["xml"].tobytes()
+    assert b"very-off-nadir" in xml
+    renamed = xml.replace(b"very-off-nadir", b"very-far-nadir")
+    refused(with_xml(graph, tmp_path / "heads.safetensors", renamed), "another network")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("bit", "checksum"),
+        ("nan", "NaN or infinity"),
+        ("short", "outside the file"),
+        ("missing", "no graph"),
+        ("type", "not stored as bytes"),
+    ],
+)
+def test_a_damaged_graph_is_refused(graph: Path, tmp_path: Path, change: str, said: str) -> None:
+    tensors = load_file(graph)
+    header = modelfile.read_header(graph)
+    digest = header.digest
+    if change == "bit":
+        tensors["constants"][1000] ^= 1
+    if change == "nan":
+        tensors["constants"].view(np.uint16)[: 1 << 14] = 0x7E00
+    if change == "short":
+        tensors["constants"] = tensors["constants"][:1000]
+    if change == "missing":
+        del tensors["xml"]
+    if change == "type":
+        tensors["constants"] = tensors["constants"].view(np.int8)
+    if change in ("nan", "short"):
+        digest = graphfile.Graph(tensors["xml"].tobytes(), tensors["constants"]).digest
+    said_in_file = {
+        "card": json.loads(header.card.to_json()),
+        "sha256": digest,
+        "graph": {"runtime": "openvino", "exported_from": header.network},
+    }
+    path = tmp_path / "damaged.safetensors"
+    save_file(tensors, path, metadata={modelfile.METADATA_KEY: json.dumps(said_in_file)})
+    refused(path, said)
+
+
+def test_a_cut_off_file_is_refused(graph: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(graph.read_bytes()[:-100])
+    refused(path, "not a readable")
+
+
+def test_the_shipped_graph_is_that_of_the_shipped_model() -> None:
+    """After a change of the default model: snet4 models export default --overwrite."""
+    shipped = modelfile.read_header(modelfile.find_model("default"))
+    graph = shipped.path.with_name("default.openvino.safetensors")
+    assert modelfile.graph_beside(shipped) == graph, "it was exported from other weights"
+    header = modelfile.read_header(graph)
+    assert header.card == shipped.card, "its card is an older one"
+    assert graph.stat().st_size <= 20e6
+    graphfile.read(header)
