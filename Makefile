@@ -18,7 +18,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[torch]'
+	$(BIN)/python -m pip install --quiet --editable '.[openvino]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

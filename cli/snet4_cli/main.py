@@ -20,7 +20,7 @@ from typing import NoReturn
 import click
 
 from snet4core import __version__
-from snet4core.errors import Snet4Error
+from snet4core.errors import DependencyError, Snet4Error
 
 COMMANDS = {
     "run": "Find building footprints in pictures and write a layer.",
@@ -36,6 +36,14 @@ COMMANDS = {
     "calibrate": "Fit thresholds and confidence on validation data.",
 }
 """Name -> one line. Each lives in a module of its own, loaded only when it is called."""
+
+EXTRAS = {
+    "torch": "torch",
+    "segmentation_models_pytorch": "torch",
+    "openvino": "openvino",
+    "pyarrow": "parquet",
+}
+"""Library -> the extra that brings it; the others always come."""
 
 
 class Commands(click.Group):
@@ -111,6 +119,15 @@ def main() -> NoReturn:
         sys.exit(0)
     except Snet4Error as problem:
         _fail(str(problem), problem.exit_code, verbose)
+    except ModuleNotFoundError as problem:
+        library = (problem.name or "").partition(".")[0]
+        if library not in EXTRAS:
+            _fail(_bug(), 1, verbose)
+        _fail(
+            f"This needs {library}, which is not installed: pip install 'snet4[{EXTRAS[library]}]'",
+            DependencyError.exit_code,
+            verbose,
+        )
     except MemoryError:
         _fail(
             "The memory does not suffice; use a smaller --block or close other programs.",
@@ -118,7 +135,11 @@ def main() -> NoReturn:
             verbose,
         )
     except Exception:
-        _fail(f"This is a bug in snet4; please report it with {_report_file()}.", 1, verbose)
+        _fail(_bug(), 1, verbose)
+
+
+def _bug() -> str:
+    return f"This is a bug in snet4; please report it with {_report_file()}."
 
 
 def _fail(sentence: str, code: int, verbose: bool) -> NoReturn:

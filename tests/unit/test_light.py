@@ -1,0 +1,113 @@
+"""An installation without torch: in a fresh environment, from a copy of the sources.
+
+Takes most of a minute, for pip. Skipped where pip cannot fetch the packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "snet4core", "cli", "training")
+
+Answer = subprocess.CompletedProcess[str]
+Call = Callable[..., Answer]
+
+
+def call(command: list[str | Path], folder: Path) -> Answer:
+    """A child that knows nothing of this process's paths."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        list(map(str, command)), cwd=folder, env=inherited, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def snet4(tmp_path_factory: pytest.TempPathFactory) -> Call:
+    """Calls the command `snet4` of a fresh environment with the extra `openvino` alone."""
+    folder = tmp_path_factory.mktemp("light")
+    sources, place = folder / "sources", folder / "venv"
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "*_cache", "build")
+    for name in SOURCES:
+        from_, to = ROOT / name, sources / name
+        sources.mkdir(exist_ok=True)
+        shutil.copytree(from_, to, ignore=ignore) if from_.is_dir() else shutil.copy(from_, to)
+    venv.create(place, with_pip=True)
+    bin_ = place / ("Scripts" if sys.platform == "win32" else "bin")
+    pip = [bin_ / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = call([*pip, f"{sources}[openvino]"], folder)
+    missing = ("No matching distribution", "onnection", "resolve host", "Max retries")
+    if done.returncode and any(sign in done.stderr for sign in missing):
+        pytest.skip(f"pip cannot fetch the packages here: {done.stderr.strip()[-200:]}")
+    assert done.returncode == 0, done.stderr
+
+    def snet4(*arguments: object) -> Answer:
+        return call([bin_ / "snet4", *map(str, arguments)], folder)
+
+    return snet4
+
+
+@pytest.fixture(scope="module")
+def demo(snet4: Call, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    done = snet4("demo", "-o", folder)
+    assert done.returncode == 0, done.stderr
+    assert "footprints in 3 pictures" in done.stdout
+    return folder
+
+
+def test_it_has_no_torch_and_says_what_computes_instead(snet4: Call) -> None:
+    facts = json.loads(snet4("doctor", "--json").stdout)
+    assert facts["libraries"]["torch"] == "not installed"
+    assert facts["libraries"]["segmentation-models-pytorch"] == "not installed"
+    assert facts["runtime"]["engine"] == "openvino"
+
+
+def test_run_and_polygonize_work_and_agree(snet4: Call, demo: Path, tmp_path: Path) -> None:
+    scene = next(demo.rglob("*nadir8*.tif"))
+    run = snet4(
+        "run", scene, "-o", tmp_path / "run.gpkg", "--save-maps", tmp_path / "maps.tif", "--json",
+        "--looks", demo / "scenes" / "looks.csv",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    count = json.loads(run.stdout)["footprints"]
+    assert count > 50
+    again = snet4(
+        "polygonize", tmp_path / "maps.tif", "-o", tmp_path / "again.gpkg", "--json"
+    )  # fmt: skip
+    assert json.loads(again.stdout)["footprints"] == count
+    scored = snet4("score", tmp_path / "again.gpkg", tmp_path / "run.gpkg", "--json")
+    assert json.loads(scored.stdout)["total"]["f1"] == pytest.approx(1.0)
+
+
+def test_the_demo_finds_most_houses_seen_from_above(snet4: Call, demo: Path) -> None:
+    scored = snet4("score", demo / "footprints.csv", demo / "truth.csv", "--json")
+    assert json.loads(scored.stdout)["categories"]["nadir"]["f1"] > 0.6
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "scene.tif", "-o", "o.gpkg", "--off-nadir", "3", "--runtime", "torch"),
+        ("models", "export", "default", "-o", "o.safetensors"),
+        ("models", "import", "net.pt", "-o", "o.safetensors", "--encoder", "resnet18"),
+    ],
+)
+def test_what_needs_torch_says_how_to_get_it(
+    snet4: Call, demo: Path, arguments: tuple[str, ...]
+) -> None:
+    scene = str(next(demo.rglob("*nadir8*.tif")))
+    answer = snet4(*(scene if each == "scene.tif" else each for each in arguments))
+    assert answer.returncode == 4
+    assert "pip install 'snet4[torch]'" in answer.stderr
+    assert "Traceback" not in answer.stderr
