@@ -201,7 +201,7 @@ def _results(
             # A scene is complete before it goes into the layer: half of one must not stay
             # there when its last rows cannot be read. The first batch comes after all work.
             batch = next(found.footprints)
-        except Cancelled:
+        except (Cancelled, OutputError):  # neither is the fault of this scene
             raise
         except Snet4Error as problem:
             if job.stop_at_error:

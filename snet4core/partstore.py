@@ -17,7 +17,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,8 +131,9 @@ class FolderShelf:
             log.warning(
                 "%s: the part is damaged (%s); it is computed again.", printable(path), problem
             )
-            with suppress(OSError):
-                path.unlink()
+            if isinstance(problem, DamagedPartError):  # what cannot be read may be whole
+                with suppress(OSError):
+                    path.unlink()
             return None
 
 
@@ -215,18 +216,19 @@ def opened(folder: Path, *, alone: bool = True) -> Iterator[FolderStore]:
     OutputError for a place that cannot be used, or is not ours.
     """
     name = printable(folder)
-    with _said(folder):
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise OutputError(f"{name} must be a folder for parts; move what is there away.")
-        folder.mkdir(exist_ok=True)
-        if not (folder / _MARK).exists():
-            if any(not each.name.startswith(_TEMPORARY) for each in folder.iterdir()):
-                raise OutputError(
-                    f"{name} is where parts would be kept, but holds something else; "
-                    "move it away, or choose another name for the layer."
-                )
-            _write_new(folder / _MARK, _MARK_TEXT.encode())
-    with locked(folder, shared=not alone, unknown=True) as free:
+    with ExitStack() as stack:
+        with _said(folder):
+            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                raise OutputError(f"{name} must be a folder for parts; move what is there away.")
+            folder.mkdir(exist_ok=True)
+            if not (folder / _MARK).exists():
+                if any(not each.name.startswith(_TEMPORARY) for each in folder.iterdir()):
+                    raise OutputError(
+                        f"{name} is where parts would be kept, but holds something else; "
+                        "move it away, or choose another name for the layer."
+                    )
+                _write_new(folder / _MARK, _MARK_TEXT.encode())
+            free = stack.enter_context(locked(folder, shared=not alone, unknown=True))
         if not free:
             raise OutputError(
                 f"{name} is in use by another run; wait for it, or choose another name for the "

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ from snet4core.nodata import NodataRule, nodata_rule
 from snet4core.orientation import Orientation, orientation_of
 from snet4core.resample import averaged, interpolated
 from snet4core.scene_inputs import SceneInput
+from snet4core.text import printable
 from snet4core.windows import Window
 from snet4core.working import WorkingScale, working_scale
 
@@ -137,7 +138,8 @@ def describe(
 
     Without `set_upright` pixels are read in the order in which they are stored.
     """
-    admitted = rasterdoor.admit(path, allow_remote=allow_remote)
+    with _disk_errors(os.fspath(path)):
+        admitted = rasterdoor.admit(path, allow_remote=allow_remote)
     name = admitted.shown
     with rasterdoor.opened(admitted) as dataset, gdal_settings():
         rasterdoor.check_header(admitted, dataset)
@@ -171,10 +173,22 @@ def digest(scene: Scene) -> str:
     if scene.path is None:
         total.update(scene.location.encode())
         return total.hexdigest()
-    with scene.path.open("rb") as file:
+    with _disk_errors(scene.location), scene.path.open("rb") as file:
         while chunk := file.read(2**22):
             total.update(chunk)
     return total.hexdigest()
+
+
+@contextlib.contextmanager
+def _disk_errors(location: str) -> Iterator[None]:
+    """A disk that fails under a file that was there a moment ago, as one of our errors."""
+    try:
+        yield
+    except OSError as problem:
+        why = (problem.strerror or type(problem).__name__).lower()
+        raise InputError(
+            f"{printable(location)} cannot be read ({why}); check the disk, and run again."
+        ) from problem
 
 
 def _chosen_bands(

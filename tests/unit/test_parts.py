@@ -20,7 +20,7 @@ from scipy import ndimage
 from snet4core import partfile, partstore
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.detect import footprints_from
-from snet4core.errors import Cancelled, InputError, OutputError, SomeScenesFailed
+from snet4core.errors import Cancelled, InputError, OutputError
 from snet4core.footprints import Footprints, Source
 from snet4core.grid import Grid
 from snet4core.job import Job, run_job
@@ -449,7 +449,7 @@ def test_a_changed_threshold_is_refused_on_resume(town: Path, tmp_path: Path) ->
     stopped(job_in(tmp_path, [town]))
     other = Choices(off_nadir_deg=30.0, min_area_m2=1.0, threshold=0.61)
     changed = Job((SceneInput(str(town)),), other, tmp_path / "o.gpkg", resume=True)
-    with pytest.raises(SomeScenesFailed, match=r"threshold was 0\.5, is 0\.61"):
+    with pytest.raises(OutputError, match=r"threshold was 0\.5, is 0\.61"):
         run_job(changed, BrightIsBuilding(), Silent())
 
 
