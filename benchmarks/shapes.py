@@ -284,7 +284,7 @@ def joined_labels(footprint_HW: NDArray[np.uint8], border_HW: NDArray[np.uint8])
 
 def split_labels(footprint_HW: NDArray[np.uint8], border_HW: NDArray[np.uint8]) -> LabelImage:
     """snet4: components, then the border watershed with its default settings."""
-    return watershed.split(joined_labels(footprint_HW, border_HW), SplitSettings()).labels_HW
+    return watershed.split(joined_labels(footprint_HW, border_HW), SplitSettings(), GSD_M).labels_HW
 
 
 Splitter = Callable[[NDArray[np.uint8], NDArray[np.uint8]], LabelImage]
@@ -425,7 +425,7 @@ def stages(sides: list[int]) -> list[Row]:
             spent["seams"] += took
             if labels is None:
                 break
-            parts, took = timed(partial(watershed.split, labels, SplitSettings()))
+            parts, took = timed(partial(watershed.split, labels, SplitSettings(), GSD_M))
             spent["split"] += took
             spent["trace"] += timed(partial(trace, parts.labels_HW))[1]
             found, took = timed(partial(outlines, parts, TOLERANCE_PX))
@@ -464,7 +464,7 @@ def tiled(sides_px: list[int], tile: data.Block) -> list[Row]:
             found: list[bytes] = []
             stream = _blocks(footprint_HW, border_HW, block_px)
             for labels in seams.joined(stream, footprint_HW.shape, 0.5):
-                parts = watershed.split(labels, SplitSettings())
+                parts = watershed.split(labels, SplitSettings(), GSD_M)
                 drawn = outlines(parts, TOLERANCE_PX, regularize).polygons_N
                 found.extend(shapely.to_wkb(shapely.normalize(drawn)))
             found.sort()

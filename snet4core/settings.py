@@ -22,22 +22,16 @@ def _length(name: str, value: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
-    """How attached buildings come apart. Lengths in pixels of the maps."""
+    """How attached buildings come apart; `watershed` says how the numbers work together."""
 
-    seed_threshold: float = 0.6
+    seed_threshold: float = 0.75
     """footprint x (1 - border) from which a pixel can be the heart of a building, 0..1."""
-    seed_min_px: int = 12
-    """Hearts smaller than this are noise."""
-    cut_evidence: float = 0.45
-    """Mean border along a cut from which it stands, 0..1."""
-    part_min_px: int = 24
-    """Smaller parts go back to the neighbour they share most border with."""
+    cut_probability: float = 0.5
+    """How likely a cut has to be a wall between two buildings, 0..1: lower cuts more."""
 
     def __post_init__(self) -> None:
         _share("seed_threshold", self.seed_threshold)
-        _share("cut_evidence", self.cut_evidence)
-        _length("seed_min_px", self.seed_min_px)
-        _length("part_min_px", self.part_min_px)
+        _share("cut_probability", self.cut_probability)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,214 @@
+"""What speaks for every cut between two regions: border crossed, length, sizes, shapes.
+
+A region is what was flooded from one heart. For each pair of pixels that face each other
+across a cut, one walks straight from the heart on this side to the heart on that side and
+adds up the weakness met on the way: a fully weak pixel counts 1 px, a strong one nothing.
+So the evidence of a cut is the width, in pixels, of the border one has to cross; a cut
+along a wall that both maps know shows 2 to 4, and where there is no border it shows 0.
+
+Axes: H rows, W columns (of a sheet), P pixels, R regions (index 0 unused), C cuts, F facing
+pixel pairs, S steps of a walk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from snet4core import hearts
+from snet4core.sheet import Sheet
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+STEPS = 13
+"""Points of a walk, both ends included."""
+
+FULL = 0.95
+"""Strength from which a pixel does not count as border at all."""
+
+ENOUGH_PX = 4.0
+"""More border than this on one walk proves no more: a single gap must not carry a cut."""
+
+DEEP_PX = 6
+"""Pairs weigh by their depth inside the component, up to this: at the rim all maps are weak."""
+
+APART = float(1 << 20)
+"""Added per region to a third coordinate, so that nearest points are of one's own region."""
+
+NUDGE = (1e-3, 1.4142135623730951e-3)
+"""Moves points off whole numbers by a share that no two distances have in common, so that
+the nearest of two equally near points is the same wherever the component lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Regions of any number of components, and the cuts between neighbours."""
+
+    moments_R6: Floats
+    """Pixels, and their sums of row, col, row², col², row x col within the component's box."""
+    one_C: Ints
+    """The lower region of each cut."""
+    two_C: Ints
+    """The higher one."""
+    tallies_C7: Floats
+    """Facing pairs side by side, pairs one above the other, sum of weights, of weight x border."""
+
+    def merged(self, chosen_C: NDArray[np.bool_]) -> tuple[Graph, Ints]:
+        """The graph after taking the chosen cuts back, and each old region's new number.
+
+        No region may be on two chosen cuts. The higher region joins the lower one.
+        """
+        count = len(self.moments_R6)
+        into_R = np.arange(count)
+        into_R[self.two_C[chosen_C]] = self.one_C[chosen_C]
+        moments_R6 = self.moments_R6.copy()
+        np.add.at(moments_R6, self.one_C[chosen_C], self.moments_R6[self.two_C[chosen_C]])
+        one_C, two_C = into_R[self.one_C], into_R[self.two_C]
+        graph = _graph(moments_R6, one_C, two_C, self.tallies_C7)
+        return graph, into_R
+
+    def areas_R(self) -> Floats:
+        """Pixels of each region."""
+        return self.moments_R6[:, 0]
+
+    def lengths_C(self) -> Floats:
+        """Length of each cut in pixels, as the crow flies over its stairs."""
+        return np.hypot(self.tallies_C7[:, 0], self.tallies_C7[:, 1])
+
+    def evidence_C(self) -> Floats:
+        """Border that lies along each cut, in pixels of its width, 0..ENOUGH_PX."""
+        return self.tallies_C7[:, 3] / self.tallies_C7[:, 2]
+
+    def fullness_R(self) -> Floats:
+        """Area over that of the rectangle with the same second moments, 0..1.
+
+        1 for rectangles at any angle, .95 for a disc, .6 for a thin L: the moments of a
+        rectangle a x b are a²/12 and b²/12, so its area is 12 x sqrt(their product).
+        """
+        return _fullness(self.moments_R6)
+
+    def union_fullness_C(self) -> Floats:
+        """Fullness of both parts of each cut together."""
+        return _fullness(self.moments_R6[self.one_C] + self.moments_R6[self.two_C])
+
+
+def _fullness(moments_R6: Floats) -> Floats:
+    area_R = np.maximum(moments_R6[:, 0], 1)
+    row_R, col_R, rows_R, cols_R, both_R = (moments_R6[:, 1:] / area_R[:, None]).T
+    # A pixel is a square, not a point: 1/12 each way.
+    var_row_R = rows_R - row_R**2 + 1 / 12
+    var_col_R = cols_R - col_R**2 + 1 / 12
+    spread_R = var_row_R * var_col_R - (both_R - row_R * col_R) ** 2
+    return np.asarray(area_R / (12 * np.sqrt(np.maximum(spread_R, 1e-9))))
+
+
+def measured(
+    regions_HW: NDArray[np.int32],
+    body_HW: NDArray[np.bool_],
+    strength_HW: NDArray[np.uint8],
+    sheet: Sheet,
+) -> Graph:
+    """The graph of the regions (numbers, H, W) on a sheet.
+
+    `body_HW` are the places from which and to which one walks, `strength_HW` is 0..255.
+    """
+    here_F, there_F, is_below_F = _facing(regions_HW, sheet.place_P)
+    region_P = regions_HW.ravel()[sheet.place_P]
+    moments_R6 = _moments(region_P, sheet.row_P, sheet.col_P)
+    if here_F.size == 0:
+        nothing = np.zeros(0, np.int64)
+        return Graph(moments_R6, nothing, nothing, np.zeros((0, 7)))
+    border_F = _border_crossed(regions_HW, body_HW, strength_HW, here_F, there_F)
+    depth = hearts.depths(regions_HW > 0, DEEP_PX).ravel()
+    weight_F = np.minimum(depth[here_F], depth[there_F]).astype(np.float64)
+    flat = regions_HW.ravel()
+    tallies_F7 = np.stack(
+        [
+            ~is_below_F,
+            is_below_F,
+            weight_F,
+            weight_F * border_F,
+            weight_F * np.minimum(border_F, 2),
+            weight_F * (border_F < 0.8),
+            weight_F * (border_F < 0.4),
+        ],
+        axis=1,
+    )
+    return _graph(moments_R6, flat[here_F], flat[there_F], tallies_F7)
+
+
+def _graph(moments_R6: Floats, one: Ints, two: Ints, tallies: Floats) -> Graph:
+    """Cuts with the same two regions added up; those within one region left out."""
+    low, high = np.minimum(one, two).astype(np.int64), np.maximum(one, two).astype(np.int64)
+    apart = low != high
+    key, index = np.unique(low[apart] * len(moments_R6) + high[apart], return_inverse=True)
+    tallies_C7 = np.zeros((key.size, tallies.shape[1]))
+    np.add.at(tallies_C7, index, tallies[apart])
+    one_C, two_C = np.divmod(key, len(moments_R6))
+    return Graph(moments_R6, one_C, two_C, tallies_C7)
+
+
+def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Flat places of neighbours in different regions, and whether the second lies below."""
+    flat, width = regions_HW.ravel(), regions_HW.shape[1]
+    pairs = []
+    for step in (1, width):
+        neighbour_P = place_P + step  # on the sheet: every component has a rim of background
+        differs = (flat[neighbour_P] != flat[place_P]) & (flat[neighbour_P] > 0)
+        pairs.append((place_P[differs], neighbour_P[differs]))
+    (left, right), (upper, lower) = pairs
+    is_below_F = np.repeat([False, True], [left.size, upper.size])
+    return np.concatenate([left, upper]), np.concatenate([right, lower]), is_below_F
+
+
+def _moments(region_P: NDArray[np.int32], row_P: Ints, col_P: Ints) -> Floats:
+    """Sums over each region's pixels; whole numbers, so exact in any order."""
+    row, col = row_P.astype(np.float64), col_P.astype(np.float64)
+    sums = [np.bincount(region_P)]
+    sums += [np.bincount(region_P, w) for w in (row, col, row * row, col * col, row * col)]
+    return np.stack(sums, axis=1).astype(np.float64)
+
+
+def _border_crossed(
+    regions_HW: NDArray[np.int32],
+    body_HW: NDArray[np.bool_],
+    strength_HW: NDArray[np.uint8],
+    here_F: Ints,
+    there_F: Ints,
+) -> Floats:
+    """Weak pixels on the straight way from heart to heart through each facing pair."""
+    nearest_F2 = _nearest_of_own_body(regions_HW, body_HW, np.concatenate([here_F, there_F]))
+    start_F2, end_F2 = nearest_F2[: here_F.size], nearest_F2[here_F.size :]
+    share_S = np.linspace(0, 1, STEPS)[:, None, None]
+    way_SF2 = np.rint(start_F2 + (end_F2 - start_F2) * share_S).astype(np.int64)
+    strength_SF = strength_HW[way_SF2[..., 0], way_SF2[..., 1]] / 255
+    length_F = np.hypot(*(end_F2 - start_F2).T)
+    weak_F = np.maximum(0, FULL - strength_SF).mean(axis=0) * length_F
+    return np.minimum(weak_F, ENOUGH_PX)
+
+
+def _nearest_of_own_body(
+    regions_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], place_F: Ints
+) -> Ints:
+    """Sheet (row, col) of the body's pixel nearest to each place, within the same region."""
+    region, width = regions_HW.ravel(), regions_HW.shape[1]
+    is_rim_HW = body_HW & ~hearts.worn(body_HW, "cross")
+    # A place inside the body is its own nearest; seen from anywhere else the rim is nearer.
+    is_rim_HW.ravel()[place_F] |= body_HW.ravel()[place_F]
+    is_met_R = np.zeros(int(region.max()) + 1, np.bool_)
+    is_met_R[region[place_F]] = True
+    rim = np.flatnonzero(is_rim_HW)
+    rim = rim[is_met_R[region[rim]]]
+    rim_N2 = np.stack(np.divmod(rim, width), axis=1)
+    tree = cKDTree(_in_space(rim_N2 + NUDGE, region[rim]), balanced_tree=False, compact_nodes=False)
+    place_F2 = np.stack(np.divmod(place_F, width), axis=1)
+    _, nearest_F = tree.query(_in_space(place_F2, region[place_F]))
+    return np.asarray(rim_N2[nearest_F])
+
+
+def _in_space(points_N2: NDArray[np.float64] | Ints, region_N: NDArray[np.int32]) -> Floats:
+    return np.column_stack([points_N2, region_N * APART])
