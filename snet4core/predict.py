@@ -96,6 +96,9 @@ class Predictor:
             )
         self.batch = flight.batch
         self.ahead = flight.ahead
+        # One thread reads about as fast as four threads of a processor compute.
+        threads = self.runtime.lanes * self.runtime.threads
+        self.readers = min(8, max(1, threads // 4), self.ahead)
         self._lanes = ThreadPoolExecutor(flight.lanes, thread_name_prefix="snet4-network")
 
     @property
@@ -117,19 +120,20 @@ class Predictor:
         look: Look,
         wanted: Iterable[Tile] | None = None,
         *,
-        readers: int = 1,
+        readers: int | None = None,
     ) -> Iterator[Maps]:
         """The maps of every tile, row by row, for a raster of `shape` seen at `look`.
 
         `wanted` are tiles of the same fixed grid, in another order or not all of them.
-        `read` is called from `readers` other threads, some windows ahead of the network, and
-        the network computes while the maps before are worked on. What goes wrong there is
-        raised here, in turn; whoever stops early stops the threads too.
+        `read` is called from `readers` other threads (default: `self.readers`, one where
+        there are few processors), some windows ahead of the network, and the network
+        computes while the maps before are worked on. What goes wrong there is raised here,
+        in turn; whoever stops early stops the threads too.
         """
         head = self.card.architecture.head_for(look)
         in_turn = self.tiles(shape) if wanted is None else wanted
         waiting: deque[Future[list[Maps]]] = deque()
-        reading = ThreadPoolExecutor(readers, thread_name_prefix="snet4-read")
+        reading = ThreadPoolExecutor(readers or self.readers, "snet4-read")
         try:
             for group in self._batches(in_turn):
                 pictures = [reading.submit(read, tile) for tile in group]

@@ -23,7 +23,7 @@ from snet4core.partstore import Facts, PartStore, Shelf
 from snet4core.plan import Plan
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.radiometry import normalise
-from snet4core.raster import SceneReader
+from snet4core.reading import SharedReader
 from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window
 
@@ -182,7 +182,7 @@ def maps_of(
 ) -> Iterator[Maps]:
     """The network's maps of a scene, or of some of its windows; valid inside the region only."""
     ranges = scene_ranges.scene_ranges(plan.scene)
-    with SceneReader(plan.scene, plan.scale) as reader:
+    with SharedReader(plan.scene, plan.scale) as reader:
 
         def read(tile: Tile) -> Picture:
             if not plan.region.touches(tile.own):

@@ -45,6 +45,7 @@ def info(
       snet4 info scene.tif
       snet4 info scene.tif --bands 1,1,1,- --json
     """
+    from snet4core import runtime
     from snet4core.errors import LookError
     from snet4core.look_sources import find_look
     from snet4core.raster import open_scene
@@ -77,6 +78,7 @@ def info(
         warnings.append(str(problem))
     if header is not None:
         facts["model"] = _reading(found, header, facts["look"], warnings)
+        facts["runtime"] = runtime.facts(header, "auto", "auto", "auto")
     facts["warnings"] = warnings
     click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
 
@@ -171,6 +173,11 @@ def _text(facts: dict[str, Any]) -> str:
         lines.append(
             ("model", f"{model['name']}: would see {model['rows']} x {model['columns']} pixels of "
                       f"{model['gsd_m']:.3f} m in {model['windows']} windows")
+        )  # fmt: skip
+    if engine := facts.get("runtime"):
+        lines.append(
+            ("runtime", engine.get("problem")
+             or f"{engine['engine']}, {engine['device']}, {engine['precision']}: {engine['why']}")
         )  # fmt: skip
     lines += [("warning", warning) for warning in facts["warnings"]]
     return "\n".join(f"{name:8} {value}" for name, value in lines)
