@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
-from snet4core import __version__, runtime
+from snet4core import __version__
 from snet4core.errors import Snet4Error
 from snet4core.modelfile import find_model, read_header
 
@@ -87,5 +87,9 @@ def _runtime(model: str, device: str, precision: str) -> Section:
     try:
         header = read_header(find_model(model))
     except Snet4Error:
-        return {"problem": "without a model there is nothing to compute"}
-    return runtime.facts(header, device, cast(Any, precision), "auto")
+        return {}  # said by the model's section
+    try:
+        from snet4core.runtime import facts
+    except ImportError as problem:
+        return {"problem": f"{problem}; run: {sys.executable} -m pip install 'snet4[torch]'"}
+    return facts(header, device, cast(Any, precision), "auto")

@@ -83,8 +83,7 @@ def extract(request: Request, telling: Telling) -> Facts:
             "-m pip install 'snet4[torch]'"
         ) from problem
     send("info", text="Loading the model.")
-    runtime = choose_runtime(request.device, cast(Any, request.precision))
-    predictor = Predictor(header.path, runtime)
+    predictor = Predictor(header.path, choose_runtime(request.device, cast(Any, request.precision)))
     witness = _Witness(predictor, decided.settings)
     started_s = time.monotonic()
     done = run_job(job, cast("Predictor", witness), telling)
@@ -99,7 +98,7 @@ def extract(request: Request, telling: Telling) -> Facts:
         "count": done.footprints,
         "look": decided.description["look"],
         "off_nadir_deg": look.off_nadir_deg if look else None,
-        "device": str(runtime.device),
+        "device": _device(predictor),
         "seconds": round(seconds, 2),
         "s_per_mpix": seconds / _mpix(decided),
         "why_none": None if done.footprints else witness.why_none(decided),
@@ -160,6 +159,12 @@ JOBS: dict[str, Callable[[Request, Telling], Facts]] = {
     "score": score,
     "check": check,
 }
+
+
+def _device(predictor: Predictor) -> str:
+    """Where the network was computed, and by what."""
+    runtime = predictor.runtime
+    return f"{runtime.device} ({runtime.engine}, {runtime.precision})"
 
 
 def _scene(request: Request) -> SceneInput:

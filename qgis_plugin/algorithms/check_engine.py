@@ -53,9 +53,7 @@ class CheckEngine(Snet4Algorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Parameters and outputs; their names are stable."""
         self.add(
-            QgsProcessingParameterFile(
-                "MODEL", tr("Model"), defaultValue="default", optional=True
-            ),
+            QgsProcessingParameterFile("MODEL", tr("Model"), defaultValue="default", optional=True),
             tr("The model to look at: 'default', or a .safetensors file."),
             advanced=True,
         )

@@ -140,9 +140,7 @@ class ExtractFootprints(Snet4Algorithm):
             advanced=True,
         )
         self.add(
-            QgsProcessingParameterFile(
-                "MODEL", tr("Model"), defaultValue="default", optional=True
-            ),
+            QgsProcessingParameterFile("MODEL", tr("Model"), defaultValue="default", optional=True),
             tr("'default' for the model that comes with snet4, or a .safetensors file."),
             advanced=True,
         )

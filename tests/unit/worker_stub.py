@@ -1,0 +1,96 @@
+"""The worker with a network whose answer is known, and with faults on demand.
+
+    python worker_stub.py [MODE]
+
+Bright is building. MODE: `plain`; `noisy` (prints and a C library write on stdout); `slow`
+(a second for each window); `stuck` (never comes back and hears nothing); `bug`, `memory`
+(exceptions in mid-run); `segfault`, `killed` (the process ends in mid-run); `child` (starts
+a process that would outlive it); `dark` (finds nothing).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snet4core import worker, worker_jobs
+from snet4core.card import Architecture, Card, WindowSettings
+from snet4core.maps import Maps
+from snet4core.modelfile import Header
+from snet4core.windows import tiles
+
+MODE = sys.argv[1] if len(sys.argv) > 1 else "plain"
+CORE_PX = 64
+HEADER = Header(
+    Path("bright.safetensors"),
+    Card("bright", Architecture(), WindowSettings(CORE_PX, 32), gsd_range_m=(0.3, 1.0)),
+    "0" * 64,
+)
+
+
+class BrightIsBuilding:
+    """Stands where the network stands."""
+
+    def __init__(self, *_: Any) -> None:
+        self.header = HEADER
+        self.key = "exact"
+        self.runtime = types.SimpleNamespace(device="cpu", engine="stand-in", precision="fp32")
+
+    def maps(
+        self, read: Any, shape: tuple[int, int], look: Any, wanted: Iterable[Any] | None = None
+    ) -> Iterator[Maps]:
+        for number, tile in enumerate(tiles(shape, CORE_PX, 32, 32) if wanted is None else wanted):
+            if number == 1:
+                _misbehave()
+            if MODE in ("slow", "child"):
+                time.sleep(1)
+            picture_CHW, valid_HW = read(tile)
+            cut = tile.own.slices(tile.read)
+            bright_HW = np.where(picture_CHW[1][cut] > 0.5, 230, 10).astype(np.uint8)
+            if MODE == "dark":
+                bright_HW = np.minimum(bright_HW, 100)
+            yield Maps(tile.own, bright_HW, np.zeros_like(bright_HW), valid_HW[cut])
+
+
+def _misbehave() -> None:
+    if MODE == "noisy":
+        print("a print", flush=True)
+        os.write(1, b"a C library\n")
+    elif MODE == "stuck":
+        signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+        time.sleep(600)
+    elif MODE == "bug":
+        raise ZeroDivisionError("nobody foresaw this")
+    elif MODE == "memory":
+        raise MemoryError
+    elif MODE == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif MODE == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif MODE == "child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(f"child {child.pid}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Put the stand-in where `extract` looks for the network, then be a worker."""
+    predict = types.ModuleType("snet4core.predict")
+    predict.Predictor = BrightIsBuilding  # type: ignore[attr-defined]
+    predict.choose_runtime = lambda *_: None  # type: ignore[attr-defined]
+    sys.modules["snet4core.predict"] = predict
+    worker_jobs.find_model = Path  # type: ignore[assignment]
+    worker_jobs.read_header = lambda _: HEADER
+    worker.main()
+
+
+if __name__ == "__main__":
+    main()
