@@ -1,0 +1,139 @@
+"""Helpers of the QGIS tests: the engine, `qgis_process`, processes, a small town."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = ROOT / "build" / "plugins"
+STUB = ROOT / "tests" / "unit" / "worker_stub.py"
+SHARED_DATA = ROOT.parent / "shared" / "data"
+ENGINE = os.environ.get("SNET4_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
+
+
+@dataclass
+class Finished:
+    """What came of a `qgis_process` run."""
+
+    rc: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def results(self) -> dict:
+        return json.loads(self.stdout)["results"]
+
+    @property
+    def log(self) -> str:
+        return "\n".join(json.loads(self.stdout)["log"].get("info", []))
+
+
+def process_arguments(algorithm: str, **parameters: object) -> list[str]:
+    words = [f"{name}={value}" for name, value in parameters.items()]
+    return ["qgis_process.bin", "--json", "run", algorithm, "--", *words]
+
+
+def run_process(
+    algorithm: str, env: dict[str, str] | None = None, **parameters: object
+) -> Finished:
+    """`qgis_process run`, with more environment by `env`."""
+    started_s = time.monotonic()
+    done = subprocess.run(
+        process_arguments(algorithm, **parameters),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    seconds = time.monotonic() - started_s
+    return Finished(done.returncode, done.stdout, done.stderr, seconds)
+
+
+def engine(*arguments: str) -> subprocess.CompletedProcess:
+    """The engine's own interpreter, as on the command line."""
+    return subprocess.run(
+        [ENGINE, "-I", *arguments], capture_output=True, text=True, check=True, timeout=300
+    )
+
+
+def make_town(path: Path, *, crs: int | None = 32616, nodata: bool = False) -> None:
+    import numpy as np
+    from osgeo import gdal, osr
+
+    counts = np.full((180, 180), 300, np.uint16)
+    for row, col in ((20, 30), (90, 100), (130, 20)):
+        counts[row : row + 24, col : col + 30] = 900
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 180, 180, 4, gdal.GDT_UInt16)
+    dataset.SetGeoTransform((740000, 0.5, 0, 3720000, 0, -0.5))
+    if crs is not None:
+        system = osr.SpatialReference()
+        system.ImportFromEPSG(crs)
+        dataset.SetProjection(system.ExportToWkt())
+    for band in range(1, 5):
+        dataset.GetRasterBand(band).WriteArray(counts)
+    dataset = None  # closes the file
+
+
+def engines() -> list[int]:
+    """Process ids of workers that still run."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            command = (folder / "cmdline").read_bytes()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if (b"snet4core.worker" in command or b"worker_stub" in command) and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def none_left_within_s(limit_s: float, before: list[int]) -> bool:
+    """Whether all engines that were not there `before` are gone in time."""
+    until_s = time.monotonic() + limit_s
+    while time.monotonic() < until_s:
+        if not set(engines()) - set(before):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def told(cancel_at: float | None = None) -> Any:
+    """A feedback that keeps what it is told; cancels when progress is that far."""
+    from qgis.core import QgsProcessingFeedback
+
+    class Keeping(QgsProcessingFeedback):
+        def __init__(self) -> None:
+            super().__init__(False)
+            self.lines: list[str] = []
+            self.percents: list[float] = []
+            self.progressChanged.connect(self.watch)
+
+        def watch(self, percent: float) -> None:
+            self.percents.append(percent)
+            if cancel_at is not None and percent >= cancel_at:
+                self.cancel()
+
+        def pushInfo(self, text: str) -> None:
+            self.lines.append(text)
+
+        pushCommandInfo = pushWarning = pushDebugInfo = pushConsoleInfo = pushInfo
+
+        def reportError(self, text: str, fatalError: bool = False) -> None:
+            self.lines.append(text)
+
+        @property
+        def text(self) -> str:
+            return "\n".join(self.lines)
+
+    return Keeping()
