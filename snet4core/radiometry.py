@@ -58,7 +58,13 @@ def normalise(
     for band, limits in enumerate(ranges):
         if limits is None:
             continue
-        scaled_HW = (counts_BHW[band].astype(np.float32) - limits.low) / (limits.high - limits.low)
-        np.clip(scaled_HW, *_CLIP, out=scaled_HW)
-        out_BHW[band] = np.where(valid_HW, (scaled_HW - _CENTRE) * _GAIN, 0.0)
+        # In place: every window goes through here, and memory is what it waits for.
+        band_HW = out_BHW[band]
+        np.subtract(counts_BHW[band], limits.low, out=band_HW, dtype=np.float32, casting="unsafe")
+        band_HW /= limits.high - limits.low
+        np.clip(band_HW, *_CLIP, out=band_HW)
+        band_HW -= _CENTRE
+        band_HW *= _GAIN
+    if not valid_HW.all():
+        out_BHW[:, ~valid_HW] = 0
     return out_BHW

@@ -98,4 +98,5 @@ def without_collar(sample_BN: NDArray[np.generic], present: list[int]) -> NDArra
             at_N &= sample_BN[band] == extreme(sample_BN[band])
         if at_N.mean() > COLLAR_SHARE:
             keep_N &= ~at_N
-    return sample_BN[:, keep_N] if keep_N.any() else sample_BN
+    some_go = keep_N.any() and not keep_N.all()
+    return sample_BN[:, keep_N] if some_go else sample_BN
