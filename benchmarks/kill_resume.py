@@ -172,7 +172,7 @@ def start(folder: Path, output: Path, *, resume: bool) -> int:
     sys.argv = [
         "snet4", "run", str(folder / "town.tif"), "-o", str(output), "--off-nadir", "30",
         "--model", str(folder / "small.safetensors"), "--device", "cpu", "--precision", "fp32",
-        "--threshold", "0.5", "--min-area", "1", *(["--resume"] if resume else []),
+        "--threshold", "0.56", "--min-area", "1", *(["--resume"] if resume else []),
     ]  # fmt: skip
     code: Any = 1
     try:

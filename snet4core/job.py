@@ -23,18 +23,37 @@ from snet4core.errors import (
     SomeScenesFailed,
     UsageError,
 )
+from snet4core.executors import Executor, InProcess, Task, open_tasks
 from snet4core.footprints import Footprints
-from snet4core.partstore import MemoryStore, PartStore
-from snet4core.plan import Choices, Plan
+from snet4core.partstore import FolderStore, MemoryStore, PartStore
+from snet4core.plan import Choices, Plan, plan_for
 from snet4core.progress import Progress
 from snet4core.scene_inputs import SceneInput
-from snet4core.scenework import Elsewhere
+from snet4core.scenework import Elsewhere, SceneWork
 from snet4core.text import printable
 
 if TYPE_CHECKING:
     from snet4core.predict import Predictor
 
 log = logging.getLogger("snet4")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of `of` equal shares of a job. `number` 0 and `of` mean the same share."""
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.number <= self.of and self.of >= 1):
+            raise UsageError(
+                f"There is no shard {self.number}/{self.of}; give I/N with I from 1 to N."
+            )
+
+    def has(self, index: int) -> bool:
+        """Whether the thing with this number belongs to the share."""
+        return index % self.of == self.number % self.of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,8 @@ class Job:
     """Whether the first scene that fails ends the job."""
     resume: bool = False
     """Whether finished parts are kept beside the layer, and those that are there are used."""
+    shard: Shard | None = None
+    """Which share of the parts is computed, to be merged later; no layer is written then."""
 
     @property
     def parts_folder(self) -> Path:
@@ -66,7 +87,8 @@ class Job:
     @property
     def resumed(self) -> bool:
         """Whether there is something to go on with."""
-        return self.resume and partstore.begun(self.parts_folder)
+        goes_on = self.resume or self.shard is not None
+        return goes_on and partstore.begun(self.parts_folder)
 
     def check_places(self) -> None:
         """Raise OutputError or UsageError before any work if a result could not be written."""
@@ -78,7 +100,9 @@ class Job:
             inputs=sources,
             resumed=self.resumed,
         )
-        if partstore.begun(self.parts_folder) and not self.resume:
+        if self.shard is not None and self.maps is not None:
+            raise UsageError("A shard keeps no maps; leave out --save-maps or --shard.")
+        if partstore.begun(self.parts_folder) and not self.resume and self.shard is None:
             raise OutputError(
                 f"{printable(self.parts_folder)} holds parts of a run that was interrupted; go on "
                 "with --resume, or remove that folder to begin anew."
@@ -117,35 +141,103 @@ class Done:
     """Scene -> the sentence that says why there are none of it."""
     lost: list[str] = field(default_factory=list)
     """Parts that no worker could compute: their ground counts as without data."""
+    parts: int = 0
+    """Of a shard: how many parts it answers for."""
 
 
-def run_job(job: Job, predictor: Predictor, progress: Progress) -> Done:
+def run_job(
+    job: Job,
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    executor: Executor | None = None,
+) -> Done:
     """Find the footprints of all scenes and write them as one layer.
 
+    `executor` computes the parts; without one this process does, with `predictor`. A job with
+    a shard ends when its parts are kept.
+
     Raises the scene's own error when there is only one or the first failure ends the job,
-    SomeScenesFailed when all of several failed; nothing is written then, but with `resume`
-    finished parts stay. They go once the layer is complete.
+    SomeScenesFailed when all of several failed; nothing is written then, but finished parts
+    stay where they are kept. They go once the layer is complete.
     """
-    if not job.resume:
-        return _written(job, predictor, progress, MemoryStore())
+    if executor is None and job.shard is None and not job.resume:
+        return _written(job, predictor, progress, Work(MemoryStore()))
     resumed = job.resumed
-    with partstore.opened(job.parts_folder) as store:
-        done = _written(job, predictor, progress, store, resumed)
+    with partstore.opened(job.parts_folder, alone=job.shard is None) as store:
+        work = Work(store, resumed)
+        if job.shard is not None and executor is None:
+            assert not isinstance(predictor, Elsewhere)  # somebody has to compute
+            executor = InProcess(predictor)
+        if executor is not None:
+            work.failed |= executor.fill(_tasks(job, predictor, work), progress).failed
+            predictor = Elsewhere(predictor.header, predictor.key)
+        if job.shard is not None:
+            return _of_shard(job, work)
+        done = _written(job, predictor, progress, work)
         if not done.failed and not done.lost:
             store.remove()
         return done
 
 
-def _written(
-    job: Job,
-    predictor: Predictor | Elsewhere,
-    progress: Progress,
-    store: PartStore,
-    resumed: bool = False,
-) -> Done:
-    """Detect all scenes, with `store`, and write the layer; `resumed` as in `layers.write`."""
+@dataclass(slots=True)
+class Work:
+    """What the steps of one job share."""
+
+    store: PartStore
+    resumed: bool = False
+    """As in `layers.write`."""
+    failed: dict[str, Snet4Error] = field(default_factory=dict)
+    """Scenes that a worker could not read."""
+    asked: dict[str, list[Task]] = field(default_factory=dict)
+    """Of a shard: scene -> the tasks that were given out."""
+
+
+def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[Task]:
+    """A task for every part of every scene that is not kept yet, made as they are asked for.
+
+    A share of many scenes is whole scenes; of few, parts of each. Scenes that cannot be used
+    have none: what is wrong with them is said later, or by a shard at its end.
+    """
+    assert isinstance(work.store, FolderStore)  # results travel through files
+    shard = job.shard or Shard(0, 1)
+    by_scene = len(job.inputs) >= shard.of
+    for number, scene in enumerate(job.inputs):
+        if by_scene and not shard.has(number):
+            continue
+        try:
+            plan = plan_for(scene, predictor.header, job.choices)
+            scene_work = SceneWork(plan, predictor.header, keep_maps=job.maps is not None)
+            shelf = scene_work.folder_shelf(work.store, predictor)
+            chosen = [each for each in scene_work.parts if by_scene or shard.has(each.index)]
+            tasks = list(open_tasks(scene_work, shelf, chosen))
+        except (Cancelled, OutputError):
+            raise
+        except Snet4Error as problem:
+            work.failed[scene.location] = problem
+            continue
+        if job.shard is not None:
+            work.asked[scene.location] = [Task(scene_work, shelf, each) for each in chosen]
+        yield from tasks
+
+
+def _of_shard(job: Job, work: Work) -> Done:
+    """What a shard has to say: how many parts it answers for, and which are not there."""
+    if job.stop_at_error:
+        for problem in work.failed.values():
+            raise problem
+    done = Done(failed={scene: str(problem) for scene, problem in work.failed.items()})
+    for scene, tasks in work.asked.items():
+        here = tasks[0].shelf.here() if tasks else set()
+        done.parts += len(tasks)
+        if scene not in work.failed:
+            done.lost += [task.name for task in tasks if task.part.index not in here]
+    return done
+
+
+def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, work: Work) -> Done:
+    """Detect all scenes and write the layer."""
     done = Done()
-    results = _results(job, predictor, progress, store, done, resumed)
+    results = _results(job, predictor, progress, work, done)
     first = next(results, None)
     if first is None:
         raise SomeScenesFailed(
@@ -166,7 +258,7 @@ def _written(
         plan.description,
         csv=job.csv,
         overwrite=job.overwrite,
-        resumed=resumed,
+        resumed=work.resumed,
     )
     return done
 
@@ -175,22 +267,23 @@ def _results(
     job: Job,
     predictor: Predictor | Elsewhere,
     progress: Progress,
-    store: PartStore,
+    work: Work,
     done: Done,
-    resumed: bool,
 ) -> Iterator[tuple[Plan, Iterator[Footprints]]]:
     """Plan and footprints of every scene that went well; the others are noted in `done`."""
     first: Plan | None = None
     for scene in job.inputs:
         try:
+            if scene.location in work.failed:
+                raise work.failed[scene.location]
             found = detect(
                 scene,
                 predictor,
                 job.choices,
                 progress,
                 None if job.maps is None else job.maps_of(scene),
-                overwrite=job.overwrite or resumed,
-                store=store,
+                overwrite=job.overwrite or work.resumed,
+                store=work.store,
             )
             first = first or found.plan
             _refuse_other_crs(found.plan, first)

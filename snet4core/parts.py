@@ -13,12 +13,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from snet4core import seams
-from snet4core.card import Card
 from snet4core.footprints import Footprints, none_of
 from snet4core.joiner import Joiner, Open
 from snet4core.maps import Maps
 from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window, tiles
+
+Windows = tuple[int, int, int]
+"""The model's grid of windows: core, halo and stride in pixels, as `windows.tiles` takes them."""
 
 PART_WINDOWS = 2
 """Windows along each side of a part: some 4 MPix, a few seconds of a CPU."""
@@ -54,17 +56,15 @@ class PartResult:
     """The maps of its windows, when they are to be kept."""
 
 
-def parts_of(shape: tuple[int, int], card: Card) -> list[Part]:
+def parts_of(shape: tuple[int, int], windows: Windows) -> list[Part]:
     """Cut a raster of `shape` (rows, columns) into parts: a function of size and model alone.
 
-    >>> from snet4core.card import Architecture
-    >>> [part.window.shape for part in parts_of((3000, 1000), Card("any", Architecture()))]
+    >>> [part.window.shape for part in parts_of((3000, 1000), (1024, 64, 32))]
     [(2048, 1000), (952, 1000)]
     """
-    settings = card.windows
-    side_px = PART_WINDOWS * settings.core_px
+    side_px = PART_WINDOWS * windows[0]
     of_part: dict[tuple[int, int], list[Tile]] = {}
-    for tile in tiles(shape, settings.core_px, settings.halo_px, card.architecture.stride_px):
+    for tile in tiles(shape, *windows):
         of_part.setdefault((tile.own.row // side_px, tile.own.col // side_px), []).append(tile)
     return [
         Part(index, _hull([tile.own for tile in group]), tuple(group))

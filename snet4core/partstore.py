@@ -138,15 +138,34 @@ class FolderShelf:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """One scene as a store remembers it."""
+
+    location: str
+    """As the user gave it."""
+    facts: Facts
+    recipe: Recipe
+    folder: Path
+
+    def shelf(self, source: Source) -> FolderShelf:
+        """Its parts."""
+        return FolderShelf(self.folder, source, _run_key(self.facts))
+
+
+@dataclass(frozen=True, slots=True)
 class FolderStore:
     """A folder of parts; `opened` makes or enters it."""
 
     folder: Path
+    _entered: dict[str, FolderShelf] = field(default_factory=dict)
+    """Shelves of this run: what they depend on was looked at when they were entered."""
 
     def shelf(
         self, location: str, facts: Callable[[], Facts], source: Source, recipe: Recipe
     ) -> FolderShelf:
         """Enter a scene's shelf, or begin it. OutputError says what changed since it was begun."""
+        if location in self._entered:
+            return self._entered[location]
         now = dict(facts())
         folder = self.folder / scene_key(location)
         record = {"scene": location, "facts": now, "recipe": recipe}
@@ -160,22 +179,28 @@ class FolderStore:
             raise OutputError(
                 f"{printable(self.folder)} was begun with other "
                 f"{'input' if begun.get('picture') != now['picture'] else 'settings'} for "
-                f"{printable(location)}: {_difference(begun, now)}. Run as it was begun, or remove "
+                f"{printable(location)}: {difference(begun, now)}. Run as it was begun, or remove "
                 "that folder to begin anew."
             )
-        return FolderShelf(folder, source, _run_key(now))
+        self._entered[location] = FolderShelf(folder, source, _run_key(now))
+        return self._entered[location]
 
-    def scenes(self) -> Iterator[tuple[str, str, Recipe, Path]]:
-        """(location, key of the run, recipe, folder) of every scene, sorted by location.
+    def scenes(self) -> list[Kept]:
+        """Every scene that was begun, in the order of their folders.
 
         InputError for a record that is damaged.
         """
         found = []
-        for folder in self.folder.iterdir():
-            if _SCENE_NAME.fullmatch(folder.name) and (folder / _SCENE).is_file():
+        for folder in sorted(self.folder.iterdir()):
+            if _SCENE_NAME.fullmatch(folder.name) and folder.is_dir():
                 raw = _read_json(folder / _SCENE)
-                found.append((str(raw["scene"]), _run_key(raw["facts"]), raw["recipe"], folder))
-        yield from sorted(found, key=lambda each: each[0])
+                facts, recipe = raw.get("facts"), raw.get("recipe")
+                if not isinstance(facts, dict) or not isinstance(recipe, dict):
+                    raise InputError(
+                        f"{printable(folder / _SCENE)} is damaged; run that shard again."
+                    )
+                found.append(Kept(str(raw.get("scene")), facts, recipe, folder))
+        return found
 
     def remove(self) -> None:
         """Take away what is ours; files that somebody else put there stay."""
@@ -237,7 +262,7 @@ def opened(folder: Path, *, alone: bool = True) -> Iterator[FolderStore]:
         yield FolderStore(folder)
 
 
-def _difference(begun: Facts, now: Facts) -> str:
+def difference(begun: Facts, now: Facts) -> str:
     """In words, what differs: at most three facts."""
     names = [name for name in {**begun, **now} if begun.get(name) != now.get(name)]
     told = [f"{name} was {_short(begun.get(name))}, is {_short(now.get(name))}" for name in names]
@@ -249,7 +274,7 @@ def _short(value: str | None) -> str:
 
 
 def _run_key(facts: Facts) -> str:
-    return hashlib.sha256(_json(dict(facts))).hexdigest()
+    return hashlib.sha256(_json(dict(sorted(facts.items())))).hexdigest()
 
 
 def _facts_of(path: Path) -> dict[str, str] | None:
@@ -262,7 +287,7 @@ def _facts_of(path: Path) -> dict[str, str] | None:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, indent=1).encode() + b"\n"
+    return json.dumps(value, indent=1).encode() + b"\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -270,11 +295,11 @@ def _read_json(path: Path) -> dict[str, Any]:
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as problem:
         raise InputError(
-            f"{printable(path)} cannot be read ({printable(str(problem))[:80]}); remove the "
-            "folder and run again."
+            f"{printable(path)} cannot be read ({printable(str(problem))[:80]}); run that "
+            "shard again."
         ) from problem
     if not isinstance(raw, dict):
-        raise InputError(f"{printable(path)} is damaged; remove the folder and run again.")
+        raise InputError(f"{printable(path)} is damaged; run that shard again.")
     return raw
 
 

@@ -18,11 +18,11 @@ from snet4core import __version__, raster, scene_ranges
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
-from snet4core.parts import Part, PartResult, finish, lost, parts_of
-from snet4core.partstore import Facts, PartStore, Shelf
+from snet4core.parts import Part, PartResult, Windows, finish, lost, parts_of
+from snet4core.partstore import Facts, FolderShelf, FolderStore, PartStore, Shelf
 from snet4core.plan import Plan
 from snet4core.progress import Progress, Silent, stop_if_cancelled
-from snet4core.radiometry import normalise
+from snet4core.radiometry import BandRange, normalise
 from snet4core.reading import SharedReader
 from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window
@@ -50,6 +50,22 @@ class SceneWork:
     """Card and digest of the model."""
     keep_maps: bool = False
     """Whether the maps are part of what is computed."""
+    ranges: tuple[BandRange | None, ...] | None = None
+    """`scene_ranges` of the scene, where they are known already."""
+    given: str | None = None
+    """The scene's location as the user gave it, where the plan holds an absolute one."""
+
+    @property
+    def location(self) -> str:
+        """The scene's location as the user gave it."""
+        return self.plan.scene.location if self.given is None else self.given
+
+    def for_travel(self) -> SceneWork:
+        """The same for a process that may stand in another folder, and without the tags."""
+        scene = self.plan.scene
+        place = scene.location if scene.path is None else str(scene.path.absolute())
+        light = replace(scene, metadata={}, admitted=replace(scene.admitted, location=place))
+        return replace(self, plan=replace(self.plan, scene=light), given=self.location)
 
     @cached_property
     def shaping(self) -> Shaping:
@@ -65,12 +81,26 @@ class SceneWork:
     @cached_property
     def parts(self) -> list[Part]:
         """The scene in parts, row by row."""
-        return parts_of(self.plan.grid.shape, self.header.card)
+        return parts_of(self.plan.grid.shape, self._windows)
+
+    @property
+    def _windows(self) -> Windows:
+        card = self.header.card
+        return card.windows.core_px, card.windows.halo_px, card.architecture.stride_px
 
     def shelf(self, store: PartStore, predictor: Predictor | Elsewhere) -> Shelf:
         """The scene's place in a store. OutputError if its parts were begun otherwise."""
         return store.shelf(
-            self.plan.scene.location,
+            self.location,
+            lambda: self.facts(predictor.key),
+            self.plan.source,
+            self.recipe(),
+        )
+
+    def folder_shelf(self, store: FolderStore, predictor: Predictor | Elsewhere) -> FolderShelf:
+        """The same in a folder, where other processes find it too."""
+        return store.shelf(
+            self.location,
             lambda: self.facts(predictor.key),
             self.plan.source,
             self.recipe(),
@@ -88,8 +118,8 @@ class SceneWork:
             "working grid": f"{plan.grid.shape} x {plan.scale.factor} finer={plan.scale.finer}",
             "area searched": "all" if area is None else hashlib.sha256(area.wkb).hexdigest(),
             "look": f"{look.off_nadir_deg!r} degrees, azimuth {look.azimuth_deg!r}",
-            "model": self.header.digest,
-            "windows": f"{card.windows.core_px} px, halo {card.windows.halo_px} px",
+            "model": self.header.network,
+            "windows": repr(self._windows),
             "threshold": repr(settings.threshold),
             "smallest area": f"{settings.min_area_m2!r} m2",
             "simplify": f"{settings.simplify_m!r} m",
@@ -103,10 +133,9 @@ class SceneWork:
 
     def recipe(self) -> dict[str, Any]:
         """What merges the parts without picture and model, as plain JSON."""
-        windows = self.header.card.windows
         return {
             "shaping": self.shaping.as_json(),
-            "windows": [windows.core_px, windows.halo_px, self.header.card.architecture.stride_px],
+            "windows": list(self._windows),
             "description": dict(self.plan.description),
         }
 
@@ -117,7 +146,8 @@ class SceneWork:
         parts = list(parts)
         if not parts:
             return
-        maps = maps_of(self.plan, predictor, (tile for part in parts for tile in part.tiles))
+        wanted = (tile for part in parts for tile in part.tiles)
+        maps = maps_of(self.plan, predictor, wanted, self.ranges)
         watch = watch or Watch(Silent(), self.plan)
         for part in parts:
             own = watch.seen(islice(maps, len(part.tiles)))
@@ -178,10 +208,17 @@ class Watch:
 
 
 def maps_of(
-    plan: Plan, predictor: Predictor, wanted: Iterable[Tile] | None = None
+    plan: Plan,
+    predictor: Predictor,
+    wanted: Iterable[Tile] | None = None,
+    ranges: tuple[BandRange | None, ...] | None = None,
 ) -> Iterator[Maps]:
-    """The network's maps of a scene, or of some of its windows; valid inside the region only."""
-    ranges = scene_ranges.scene_ranges(plan.scene)
+    """The network's maps of a scene, or of some of its windows; valid inside the region only.
+
+    `ranges` are the scene's, where they are known already.
+    """
+    if ranges is None:
+        ranges = scene_ranges.scene_ranges(plan.scene)
     with SharedReader(plan.scene, plan.scale) as reader:
 
         def read(tile: Tile) -> Picture:

@@ -24,6 +24,7 @@ from snet4core.errors import DependencyError, Snet4Error
 
 COMMANDS = {
     "run": "Find building footprints in pictures and write a layer.",
+    "merge": "Merge what the shards of a run left into one layer.",
     "polygonize": "Turn stored maps into footprints, without the network.",
     "score": "Compare footprints with the truth, as SpaceNet 4 does.",
     "info": "Say what a picture is and how it would be read.",

@@ -115,6 +115,18 @@ regularize = click.option(
 )
 
 
+def share(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """`I/N` as two numbers."""
+    if value is None:
+        return None
+    number, slash, of = value.partition("/")
+    if not (slash and number.isdecimal() and of.isdecimal()):
+        raise click.BadParameter(f"'{value}' is not I/N, as in 2/8.")
+    return int(number), int(of)
+
+
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
     """Several options as one decorator, shown in help in the order given."""
 

@@ -13,8 +13,12 @@ from snet4_cli.bar import Bar
 from snet4core.errors import Cancelled, SomeScenesFailed
 
 if TYPE_CHECKING:
+    from snet4core.executors import Executor
     from snet4core.job import Done, Job
+    from snet4core.modelfile import Header
     from snet4core.plan import Plan
+    from snet4core.predict import Predictor
+    from snet4core.scenework import Elsewhere
 
 
 @click.command()
@@ -54,6 +58,24 @@ if TYPE_CHECKING:
     help="Keep finished parts in OUT.parts, and go on with those that are there.",
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes on this machine, one per GPU or with the processor's threads divided.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Compute on a Dask cluster: tcp://SCHEDULER:8786, or 'local' to try it out.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    callback=options.share,
+    help="Compute one of N shares into OUT.parts, for 'snet4 merge'.",
+)
+@click.option(
     "--on-error",
     type=click.Choice(["skip", "fail"]),
     default="skip",
@@ -75,6 +97,9 @@ def run(
     csv_path: Path | None,
     overwrite: bool,
     resume: bool,
+    workers: int,
+    cluster: str | None,
+    shard: tuple[int, int] | None,
     on_error: str,
     dry_run: bool,
     as_json: bool,
@@ -89,13 +114,13 @@ def run(
       snet4 run scene.tif -o footprints.gpkg --off-nadir 32 --azimuth 20
       snet4 run 'SN4/**/Pan-Sharpen/*.tif' -o atlanta.gpkg --csv submission.csv
       snet4 run scene.tif -o out.gpkg --save-maps maps.tif
-      snet4 run country.tif -o out.gpkg --resume
+      snet4 run country.tif -o out.gpkg --resume --workers 2
 
     With --resume a run that was interrupted or killed goes on where it was: type the same
     command again. It is refused when the picture, the model or the settings have changed.
     """
     from snet4core import scene_inputs
-    from snet4core.job import Job, run_job
+    from snet4core.job import Job, Shard, run_job
     from snet4core.modelfile import find_model, read_header
     from snet4core.plan import Choices, plan_for
 
@@ -110,6 +135,7 @@ def run(
         overwrite=overwrite,
         stop_at_error=on_error == "fail" or len(inputs) == 1,
         resume=resume,
+        shard=None if shard is None else Shard(*shard),
     )
     job.check_places()
     header = read_header(find_model(model))
@@ -118,21 +144,78 @@ def run(
         _say_plans(plans, as_json)
         return
 
-    from snet4core.predict import Predictor, choose_runtime
-
-    runtime = choose_runtime(device, precision, engine)  # type: ignore[arg-type]  # click checked it
+    predictor, executor = _network(
+        header, (device, precision, engine), workers, cluster, memory_bytes
+    )
     try:
         with Bar() as bar:
-            done = run_job(job, Predictor(header.path, runtime, memory_bytes=memory_bytes), bar)
+            done = run_job(job, predictor, bar, executor)
     except KeyboardInterrupt:
-        if not resume:
+        if not (resume or executor or shard):
             raise
         raise Cancelled(
-            f"Interrupted; finished parts are in {job.parts_folder}, and the same command goes on "
-            "with them."
+            f"Interrupted; finished parts are in {job.parts_folder}, and the same command with "
+            "--resume goes on with them."
         ) from None
+    if shard is not None:
+        _say_shard(done, job, as_json)
+        return
     _say_done(done, output, as_json)
     _say_failed(done, job)
+
+
+def _network(
+    header: Header,
+    runtime: tuple[str, str, str],
+    workers: int,
+    cluster: str | None,
+    memory_bytes: int | None,
+) -> tuple[Predictor | Elsewhere, Executor | None]:
+    """Who computes: a network in this process, or others with one of their own."""
+    from snet4core.errors import EngineError
+    from snet4core.runtime import Wanted, choose_runtime
+
+    try:
+        wanted = choose_runtime(*runtime)  # type: ignore[arg-type]  # click checked it
+    except EngineError:
+        device, precision, _ = runtime
+        if cluster in (None, "local") or not device.startswith("cuda"):
+            raise
+        # The GPUs are the cluster's; workers without one will say so.
+        fixed = "bf16" if precision == "auto" else precision
+        wanted = Wanted("cuda:0", fixed, "torch")  # type: ignore[arg-type]  # as above
+    if workers == 1 and cluster is None:
+        from snet4core.predict import Predictor
+
+        return Predictor(header.path, wanted, memory_bytes=memory_bytes), None
+
+    from snet4core.executors import worker_model
+
+    each_bytes = None if memory_bytes is None else memory_bytes // workers
+    model, elsewhere = worker_model(header, wanted, each_bytes)
+    if cluster is not None:
+        from snet4core.cluster import Cluster
+
+        return elsewhere, Cluster(model, cluster, workers)
+
+    from snet4core.processes import Processes
+
+    return elsewhere, Processes(model, workers)
+
+
+def _say_shard(done: Done, job: Job, as_json: bool) -> None:
+    """What a shard did, and what comes next."""
+    if as_json:
+        facts = {"parts_folder": str(job.parts_folder), "parts": done.parts, "lost": done.lost}
+        click.echo(json.dumps({**facts, "failed": done.failed}, indent=2))
+    else:
+        click.echo(
+            f"{done.parts - len(done.lost)} parts in {job.parts_folder}; when all shards are done: "
+            f"snet4 merge {job.parts_folder} -o {job.output}"
+        )
+    if done.failed or done.lost:
+        told = [*done.failed.values(), *(f"{name} could not be computed" for name in done.lost)]
+        raise SomeScenesFailed("; ".join(told))
 
 
 def _say_failed(done: Done, job: Job) -> None:

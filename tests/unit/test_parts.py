@@ -121,8 +121,7 @@ def rng_side(seed: int) -> int:
 def test_parts_cover_the_raster_once_with_the_windows_of_the_one_grid(
     rows: int, cols: int, core_px: int
 ) -> None:
-    card = Card("any", Architecture(), WindowSettings(core_px, 32))
-    parts = parts_of((rows, cols), card)
+    parts = parts_of((rows, cols), (core_px, 32, 32))
     seen_HW = np.zeros((rows, cols), np.int8)
     for part in parts:
         seen_HW[part.window.slices()] += 1
@@ -519,4 +518,4 @@ def test_a_damaged_record_is_said_in_one_sentence(tmp_path: Path) -> None:
         partstore.opened(tmp_path / "o.parts") as store,
         pytest.raises(InputError, match=r"scene\.json"),
     ):
-        list(store.scenes())
+        store.scenes()

@@ -1,0 +1,66 @@
+"""`snet4 merge`: what the shards of a run left becomes one layer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from snet4_cli import options
+from snet4_cli.bar import Bar
+from snet4core.errors import SomeScenesFailed
+
+
+@click.command()
+@click.argument(
+    "parts", nargs=-1, required=True, metavar="PARTS...", type=click.Path(path_type=Path)
+)
+@options.output
+@options.csv
+@options.overwrite
+@click.option(
+    "--allow-missing", is_flag=True, help="Write the layer though parts are missing, and name them."
+)
+@click.option("--remove", is_flag=True, help="Remove PARTS once the layer is complete.")
+@options.as_json
+def merge(
+    parts: tuple[Path, ...],
+    output: Path,
+    csv_path: Path | None,
+    overwrite: bool,
+    allow_missing: bool,
+    remove: bool,
+    as_json: bool,
+) -> None:
+    """Merge the folders of parts PARTS... that 'snet4 run --shard I/N' filled into OUT.
+
+    Needs neither the pictures nor the model. The layer has the same bytes as that of one
+    undivided run.
+
+    \b
+      snet4 run mosaic.tif -o town.gpkg --shard 1/2     # on one machine
+      snet4 run mosaic.tif -o town.gpkg --shard 2/2     # on another
+      snet4 merge town.gpkg.parts -o town.gpkg
+    """
+    from snet4core.mergejob import Merge
+    from snet4core.mergejob import merge as merge_parts
+
+    job = Merge(parts, output, csv_path, overwrite, allow_missing, remove)
+    with Bar() as bar:
+        done = merge_parts(job, bar)
+    if as_json:
+        facts = {
+            "output": str(output),
+            "footprints": done.footprints,
+            "scenes": done.scenes,
+            "missing": done.missing,
+        }
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        click.echo(f"{done.footprints} footprints of {done.scenes} scenes in {output}")
+    if done.missing:
+        raise SomeScenesFailed(
+            f"{len(done.missing)} parts were missing, the others are in {output}: "
+            + "; ".join(done.missing)
+        )

@@ -1,0 +1,177 @@
+"""Parts computed by a Dask cluster that is there already, or by one on this machine.
+
+    --cluster tcp://scheduler:8786     workers anywhere that see the scenes and OUT.parts
+    --cluster local                    workers on this machine, for trying it out
+
+Dask places the work and watches the workers; results go into the store and only names come
+back. At most two parts a worker are under way, so a million parts are no load for the
+scheduler. https://distributed.dask.org
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from snet4core import __version__
+from snet4core.errors import DependencyError, EngineError, Snet4Error
+from snet4core.executors import TRIES, Failure, Filled, Queue, Task, Worker, WorkerModel, refused
+from snet4core.processes import Processes
+from snet4core.progress import Progress, stop_if_cancelled
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+log = logging.getLogger("snet4")
+
+AHEAD = 2
+"""Tasks under way per worker: one is computed while the next waits beside it."""
+
+_POLL_S = 0.5
+_CONNECT_S = 20
+
+
+class Cluster:
+    """Workers of a Dask cluster."""
+
+    def __init__(self, model: WorkerModel, address: str, workers: int = 2) -> None:
+        """`address` is a scheduler's, or `local` for `workers` processes here."""
+        self._model = model
+        self._address = address
+        self._workers = workers
+
+    def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
+        """See `executors.Executor`."""
+        filled, waiting = Filled(), iter(tasks)
+        first = next(waiting, None)
+        if first is None:
+            return filled
+        with _connected(self._address, self._workers) as client:
+            self._check_versions(client)
+            suspects = self._run(client, chain([first], waiting), filled, progress)
+        child = Processes(self._model, 1)
+        for task in suspects:
+            log.warning("%s: tried again, alone and here.", task.name)
+            if not child.alone(task, filled, progress):
+                filled.lost.append(task.name)
+        return filled
+
+    def _check_versions(self, client: Client) -> None:
+        """EngineError unless every worker there is has this snet4."""
+        for address, found in client.run(version, on_error="return").items():
+            if found != __version__:
+                what = f"snet4 {found}" if isinstance(found, str) else "no snet4 that answers"
+                raise EngineError(
+                    f"The worker {address} has {what}, and this is snet4 {__version__}; install "
+                    "the same version everywhere."
+                )
+
+    def _run(
+        self, client: Client, tasks: Iterator[Task], filled: Filled, progress: Progress
+    ) -> list[Task]:
+        """Hand out all tasks, each up to `TRIES` times; those that failed every time."""
+        under_way: dict[str, tuple[Future, Task]] = {}
+        answered: SimpleQueue[Future] = SimpleQueue()
+        queue = Queue(tasks, TRIES, filled)
+        resources = {"GPU": 1} if self._model.wanted.device.startswith("cuda") else None
+        done = 0
+        while queue.has_more() or under_way:
+            while len(under_way) < AHEAD * max(1, len(client.nthreads())) and queue.has_more():
+                task = queue.next()
+                future = client.submit(compute, self._model, task, pure=False, resources=resources)
+                under_way[future.key] = (future, task)
+                future.add_done_callback(answered.put)
+            stop_if_cancelled(progress)
+            try:
+                future = answered.get(timeout=_POLL_S)
+            except Empty:
+                self._check_alive(client)
+                continue
+            _, task = under_way.pop(future.key)
+            problem = self._problem(client, future)
+            if problem is None:
+                done += 1
+                progress.step(done, done, "parts")
+            elif isinstance(problem, Snet4Error):
+                refused(filled, task, problem)
+            else:
+                lines = str(problem).splitlines() or [type(problem).__name__]
+                queue.failed(task, Failure(lines[0]))
+        return queue.hopeless
+
+    def _problem(self, client: Client, future: Future) -> BaseException | None:
+        """Why a part was not computed; EngineError when the cluster itself has gone."""
+        if future.status == "finished":
+            return None
+        if future.status == "error":
+            problem: BaseException | None = future.exception(timeout=_CONNECT_S)
+            return problem
+        self._check_alive(client)
+        return RuntimeError("the cluster gave it back")
+
+    def _check_alive(self, client: Client) -> None:
+        if client.status != "running":
+            raise EngineError(
+                f"The scheduler at {self._address} has gone; finished parts are kept: start it "
+                "again, and repeat the command with --resume."
+            )
+
+
+_worker: tuple[WorkerModel, Worker] | None = None
+_one_at_a_time = threading.Lock()
+"""A worker may have several threads; the network uses the processor's own."""
+
+
+def compute(model: WorkerModel, task: Task) -> str:
+    """On a worker: compute one part and put it on its shelf; its key is all that returns."""
+    global _worker  # the network is loaded once per process
+    with _one_at_a_time:
+        if _worker is None or _worker[0] != model:
+            _worker = (model, Worker(model))
+        _worker[1].compute(task)
+    return task.key
+
+
+def version() -> str:
+    """On a worker: its snet4."""
+    return __version__
+
+
+@contextmanager
+def _connected(address: str, workers: int) -> Iterator[Client]:
+    """A client of the cluster. EngineError when nobody answers, DependencyError without Dask."""
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as problem:
+        raise DependencyError(
+            "A cluster needs Dask, which is not installed: pip install 'snet4[cluster]'."
+        ) from problem
+    with ExitStack() as stack:
+        if address == "local":
+            # A part that kills its worker does so once here, not four times.
+            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                )
+            )
+            address = cluster.scheduler_address
+        try:
+            client = stack.enter_context(
+                Client(address, timeout=_CONNECT_S, set_as_default=False, name="snet4")
+            )
+        except (OSError, TimeoutError, ValueError) as problem:
+            raise EngineError(
+                f"No Dask scheduler answers at {address}; start one with 'dask scheduler', or use "
+                "--cluster local."
+            ) from problem
+        yield client

@@ -1,0 +1,219 @@
+"""Who computes the parts of a run: this process, others on this machine, or a cluster.
+
+An executor fills the store and says what it could not fill; results never travel through it.
+Whatever dies, the store knows what is there. A part that cannot be computed is tried again,
+then once more alone, and then named.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from snet4core import __version__, scene_ranges
+from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
+from snet4core.modelfile import Header, read_header
+from snet4core.parts import Part
+from snet4core.partstore import FolderShelf
+from snet4core.progress import Progress, stop_if_cancelled
+from snet4core.radiometry import BandRange
+from snet4core.scenework import Elsewhere, SceneWork
+
+if TYPE_CHECKING:
+    from snet4core.predict import Predictor
+    from snet4core.runtime import Wanted
+
+log = logging.getLogger("snet4")
+
+TRIES = 2
+"""How often a part is tried among others before it is tried alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One part of one scene to be computed and put on its shelf; travels to other processes."""
+
+    work: SceneWork
+    shelf: FolderShelf
+    part: Part
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return f"{self.shelf.run_key} {self.part.index}"
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.work.plan.scene.name}, {self.part.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerModel:
+    """How a worker loads the network by itself; weights never travel."""
+
+    path: Path
+    digest: str
+    """sha256 of the file that the driver saw."""
+    wanted: Wanted
+    """Device, engine and precision, settled by the driver so that all workers agree."""
+    memory_bytes: int | None = None
+    """As `Predictor` takes it, for each worker."""
+    version: str = __version__
+    """The driver's snet4."""
+
+    def load(self) -> Predictor:
+        """The loaded network. EngineError for another snet4 or another model at that path."""
+        from snet4core.predict import Predictor
+
+        if self.version != __version__:
+            raise EngineError(
+                f"A worker has snet4 {__version__}, but the run was started by {self.version}; "
+                "install the same version everywhere."
+            )
+        if read_header(self.path).digest != self.digest:
+            raise EngineError(
+                f"{self.path}: a worker finds another model there than the one that was given; "
+                "use the same file everywhere."
+            )
+        return Predictor(self.path, self.wanted, memory_bytes=self.memory_bytes)
+
+
+@dataclass(slots=True)
+class Filled:
+    """What an executor could not compute."""
+
+    lost: list[str] = field(default_factory=list)
+    """Names of parts that failed each time, alone too."""
+    failed: dict[str, Snet4Error] = field(default_factory=dict)
+    """Scene -> why it cannot be read: trying again would not help."""
+
+
+class Executor(Protocol):
+    """Computes parts somewhere."""
+
+    def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
+        """Put the results of all tasks on their shelves. Raises Cancelled, EngineError."""
+
+
+class InProcess:
+    """This process computes, one scene after another."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
+        """See `Executor`."""
+        filled, done = Filled(), 0
+        for _, same in groupby(tasks, key=lambda task: task.shelf.run_key):
+            of_scene = list(same)
+            first = of_scene[0]
+            try:
+                parts = [task.part for task in of_scene]
+                for part, result in first.work.computed(parts, self._predictor):
+                    first.shelf.put(part, result)
+                    done += 1
+                    progress.step(done, done, "parts")
+                    stop_if_cancelled(progress)
+            except Cancelled:
+                raise
+            except Snet4Error as problem:
+                refused(filled, first, problem)
+        return filled
+
+
+class Worker:
+    """What a process that computes parts for others keeps between two of them."""
+
+    def __init__(self, model: WorkerModel) -> None:
+        self._predictor = model.load()
+        self._ranges: dict[str, tuple[BandRange | None, ...]] = {}
+
+    def compute(self, task: Task) -> None:
+        """Compute one part and put it on its shelf, unless it is there."""
+        if task.shelf.path(task.part).exists():
+            return
+        key = task.shelf.run_key
+        if key not in self._ranges:
+            self._ranges = {key: scene_ranges.scene_ranges(task.work.plan.scene)}
+        work = replace(task.work, ranges=self._ranges[key])
+        for part, result in work.computed([task.part], self._predictor):
+            task.shelf.put(part, result)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a worker says of a part that it could not compute."""
+
+    message: str
+
+
+class Queue:
+    """What is still to be given out: tasks as they come, and those that failed once."""
+
+    def __init__(self, tasks: Iterator[Task], tries: int, filled: Filled) -> None:
+        self._tasks, self._tries, self._filled = tasks, tries, filled
+        self._again: deque[Task] = deque()
+        self._tried: Counter[str] = Counter()
+        self._ahead: Task | None = None
+        self.hopeless: list[Task] = []
+        """Those that failed every time."""
+
+    def has_more(self) -> bool:
+        """Whether `next` has something; tasks of a scene that cannot be read are dropped."""
+        while self._ahead is None or self._ahead.work.location in self._filled.failed:
+            self._ahead = self._again.popleft() if self._again else next(self._tasks, None)
+            if self._ahead is None:
+                return False
+        return True
+
+    def next(self) -> Task:
+        task, self._ahead = self._ahead, None
+        assert task is not None  # has_more was asked
+        return task
+
+    def failed(self, task: Task, how: Failure) -> None:
+        log.warning("%s: %s.", task.name, how.message)
+        self._tried[task.key] += 1
+        (self._again if self._tried[task.key] < self._tries else self.hopeless).append(task)
+
+
+def open_tasks(
+    work: SceneWork, shelf: FolderShelf, chosen: Iterable[Part] | None = None
+) -> Iterator[Task]:
+    """A task for each part of a scene (or of those chosen) that is not on its shelf."""
+    here = shelf.here()
+    light = work.for_travel()
+    away = replace(shelf, folder=shelf.folder.resolve())
+    for part in work.parts if chosen is None else chosen:
+        if part.index not in here:
+            yield Task(light, away, part)
+
+
+def refused(filled: Filled, task: Task | None, problem: Snet4Error) -> None:
+    """A task that its worker refused: the scene's fault is noted, any other ends the run."""
+    if task is None or isinstance(problem, EngineError | OutputError):
+        raise problem
+    filled.failed.setdefault(task.work.location, problem)
+
+
+def worker_model(
+    header: Header, wanted: Wanted, memory_bytes: int | None = None
+) -> tuple[WorkerModel, Elsewhere]:
+    """What workers need to know of the model that the driver chose, and what stands for it here.
+
+    Engine and precision are settled once, so that a worker with other hardware computes the
+    same or says that it cannot.
+    """
+    from snet4core.runtime import settled
+
+    runtime = settled(wanted, header)
+    fixed = replace(wanted, engine=runtime.engine, precision=runtime.precision)
+    key = f"{header.network}-{runtime.engine}-{runtime.device}-{runtime.precision}"
+    model = WorkerModel(header.path.resolve(), header.digest, fixed, memory_bytes)
+    return model, Elsewhere(header, key)

@@ -1,0 +1,164 @@
+"""`snet4 merge`: the parts that shards left, wherever they were computed, into one layer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from snet4core import layers, partstore
+from snet4core.errors import InputError
+from snet4core.footprints import Footprints
+from snet4core.merge import merged
+from snet4core.parts import Part, PartResult, lost, parts_of
+from snet4core.partstore import FolderShelf, FolderStore, Kept, difference
+from snet4core.progress import Progress, stop_if_cancelled
+from snet4core.shaping import Shaping
+from snet4core.text import printable
+
+log = logging.getLogger("snet4")
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Which folders of parts become one layer."""
+
+    folders: tuple[Path, ...]
+    """Of one run; a scene's parts may be spread over several of them."""
+    output: Path
+    csv: Path | None = None
+    overwrite: bool = False
+    allow_missing: bool = False
+    """Whether ground without parts counts as ground without data."""
+    remove: bool = False
+    """Whether the folders go once the layer is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What came of it."""
+
+    footprints: int
+    scenes: int
+    missing: list[str]
+    """Names of parts that were nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """One scene with all shelves that hold parts of it."""
+
+    shaping: Shaping
+    parts: list[Part]
+    shelves: list[FolderShelf]
+    description: dict[str, str]
+
+    def missing(self) -> list[Part]:
+        here = set[int]().union(*(shelf.here() for shelf in self.shelves))
+        return [part for part in self.parts if part.index not in here]
+
+
+def merge(job: Merge, progress: Progress) -> Merged:
+    """Write one layer from the parts; needs neither pictures nor a model.
+
+    InputError when parts are missing or do not belong together, OutputError for the place.
+    """
+    for folder in job.folders:
+        if not partstore.begun(folder):
+            raise InputError(
+                f"{printable(folder)} holds no parts; give the folder that 'snet4 run --shard' "
+                f"filled (its OUT with {partstore.SUFFIX} behind it)."
+            )
+    layers.check(job.output, csv=job.csv, overwrite=job.overwrite)
+    with ExitStack() as stack:
+        stores = [stack.enter_context(partstore.opened(folder)) for folder in job.folders]
+        scenes = _scenes(stores)
+        if not scenes:
+            raise InputError(
+                f"{printable(job.folders[0])} holds no scene; run the shards first, then merge."
+            )
+        missing = [
+            f"{scene.shaping.source.scene}, {part.name}"
+            for scene in scenes
+            for part in scene.missing()
+        ]
+        if missing and not job.allow_missing:
+            total = sum(len(scene.parts) for scene in scenes)
+            raise InputError(
+                f"{printable(job.folders[0])}: {len(missing)} of {total} parts are missing "
+                f"({printable(missing[0])}, ...); run the shards again, or add --allow-missing."
+            )
+        first = scenes[0]
+        count = layers.write(
+            job.output,
+            _footprints(scenes, job.allow_missing, missing, progress),
+            first.shaping.grid.crs,
+            first.description,
+            csv=job.csv,
+            overwrite=job.overwrite,
+        )
+        if job.remove and not missing:
+            for store in stores:
+                store.remove()
+    return Merged(count, len(scenes), missing)
+
+
+def _scenes(stores: Sequence[FolderStore]) -> list[_Scene]:
+    """All scenes in the order in which one run would write them."""
+    by_location: dict[str, list[Kept]] = {}
+    for store in stores:
+        for kept in store.scenes():
+            by_location.setdefault(kept.location, []).append(kept)
+    return [_scene(by_location[location]) for location in sorted(by_location)]
+
+
+def _scene(kept: Sequence[Kept]) -> _Scene:
+    first = kept[0]
+    for other in kept[1:]:
+        if other.facts != first.facts:
+            raise InputError(
+                f"{printable(other.folder)} and {printable(first.folder)} do not belong together: "
+                f"{difference(first.facts, other.facts)}; merge shards of one run."
+            )
+    try:
+        shaping = Shaping.from_json(first.recipe["shaping"])
+        core_px, halo_px, stride_px = map(int, first.recipe["windows"])
+        description = {str(k): str(v) for k, v in first.recipe["description"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise InputError(
+            f"{printable(first.folder)}: its record is damaged; run that shard again."
+        ) from problem
+    shelves = [each.shelf(shaping.source) for each in kept]
+    parts = parts_of(shaping.grid.shape, (core_px, halo_px, stride_px))
+    return _Scene(shaping, parts, shelves, description)
+
+
+def _footprints(
+    scenes: Sequence[_Scene], allow_missing: bool, missing: list[str], progress: Progress
+) -> Iterator[Footprints]:
+    done, total = 0, sum(len(scene.parts) for scene in scenes)
+
+    def results(scene: _Scene) -> Iterator[PartResult]:
+        nonlocal done
+        for part in scene.parts:
+            stop_if_cancelled(progress)
+            found = (shelf.take(part) for shelf in scene.shelves)
+            result = next((each for each in found if each is not None), None)
+            if result is None:
+                name = f"{scene.shaping.source.scene}, {part.name}"
+                if not allow_missing:
+                    raise InputError(
+                        f"The part {printable(name)} is damaged; run its shard again, or add "
+                        "--allow-missing."
+                    )
+                if name not in missing:
+                    missing.append(name)
+                result = lost(part, scene.shaping)
+            yield result
+            done += 1
+            progress.step(done, total, "merging")
+
+    for scene in scenes:
+        yield from merged(results(scene), scene.shaping)
