@@ -7,6 +7,8 @@ closes, for whatever reason, the engine ends itself and all that it started.
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,9 +57,27 @@ def running(
     """
     process = _started(python, job)
     try:
-        yield _result(process, feedback, hear)
+        with _interrupt_cancels(feedback):
+            result = _result(process, feedback, hear)
+        yield result
     finally:
         stop(process)
+
+
+@contextmanager
+def _interrupt_cancels(feedback: QgsProcessingFeedback) -> Iterator[None]:
+    """Ctrl-C in `qgis_process` means cancel; QGIS 3.22 catches it there and does nothing.
+
+    Only the main thread may say so; in the application, algorithms run in another one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: feedback.cancel())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def _process(python: str) -> QProcess:

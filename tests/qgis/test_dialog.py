@@ -1,0 +1,210 @@
+"""The dialog: what it says before the run, cancelling, styles, help, languages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
+
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+from qgis.PyQt.QtWidgets import QLabel, QMainWindow
+from qgis_helpers import PLUGINS, engines, none_left_within_s
+
+IDS = ("extractfootprints", "polygonizemaps", "scorefootprints", "checkengine")
+
+
+@pytest.fixture(autouse=True)
+def known_answer(engine_is: Any, stub: Any) -> None:
+    engine_is(stub("plain"))
+
+
+@pytest.fixture
+def dialog(qgis: Any, town: Path) -> Any:
+    """The real dialog of the main algorithm, with a picture chosen."""
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+    window = QMainWindow()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
+    opened = AlgorithmDialog(algorithm, False, window)
+    opened.setParameters({"INPUT": str(town), "OFF_NADIR": 30, "OUTPUT": "memory:"})
+    opened.show()
+    yield opened
+    opened.close()
+    QgsProject.instance().clear()
+
+
+def until(happened: Callable[[], bool], limit_s: float = 15) -> None:
+    """Let Qt work until something has happened."""
+    end_s = time.monotonic() + limit_s
+    while not happened():
+        assert time.monotonic() < end_s, "it never happened"
+        QCoreApplication.processEvents()
+        time.sleep(0.01)
+
+
+def facts(dialog: Any) -> str:
+    return dialog.findChild(QLabel, "snet4_scene_facts").text()
+
+
+def test_the_dialog_says_look_pixels_and_time_before_the_run(dialog: Any) -> None:
+    until(lambda: "Look: 30° off nadir" in facts(dialog))
+    assert "read from your parameters" in facts(dialog)
+    assert "Pixels: 0.50 m; the model was trained on 0.3 to 1 m" in facts(dialog)
+    assert "threshold 0.5" in facts(dialog)
+    assert "Time: " in facts(dialog)
+    dialog.setParameters({"OFF_NADIR": 70})
+    until(lambda: "outside the 0 to 55" in facts(dialog))
+
+
+def test_the_dialog_asks_for_an_angle_that_nobody_knows(dialog: Any) -> None:
+    dialog.setParameters({"OFF_NADIR": None})
+    until(lambda: "does not tell how tilted it is" in facts(dialog))
+    assert "OFF_NADIR" in facts(dialog)
+    assert "--off-nadir" not in facts(dialog)
+
+
+def test_a_closed_dialog_leaves_no_process(qgis: Any, town: Path, dialog: Any) -> None:
+    before = engines()
+    until(lambda: "Looking at the picture" in facts(dialog))
+    dialog.close()
+    dialog.deleteLater()
+    QCoreApplication.processEvents()
+    assert none_left_within_s(5, [pid for pid in before if pid not in engines()])
+
+
+def test_a_run_from_the_dialog_gives_a_styled_layer(dialog: Any) -> None:
+    dialog.runAlgorithm()
+    until(dialog.wasExecuted)
+    until(lambda: bool(QgsProject.instance().mapLayers()))
+    [layer] = QgsProject.instance().mapLayers().values()
+    assert layer.featureCount() == 3
+    assert layer.renderer().symbol().symbolLayerCount() == 2
+
+
+def test_cancel_in_the_dialog_ends_the_engine(
+    dialog: Any, engine_is: Any, stub: Any, tmp_path: Path
+) -> None:
+    before = engines()
+    engine_is(stub("slow"))
+    output = tmp_path / "never.gpkg"
+    dialog.setParameters({"OUTPUT": str(output)})
+    ended: list[bool] = []
+    dialog.algorithmFinished.connect(lambda fine, _: ended.append(fine))
+    dialog.runAlgorithm()
+    until(lambda: bool(set(engines()) - set(before)))
+    assert dialog.cancelButton().isEnabled()
+    dialog.cancelButton().click()
+    started_s = time.monotonic()
+    until(lambda: bool(ended), 5)
+    assert ended == [False]
+    assert none_left_within_s(5 - (time.monotonic() - started_s), before)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_parameter_has_help_and_every_algorithm_an_icon(name: str, qgis: Any) -> None:
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"snet4:{name}")
+    assert algorithm.shortHelpString()
+    assert not algorithm.icon().isNull()
+    for parameter in algorithm.parameterDefinitions():
+        assert parameter.help(), parameter.name()
+
+
+def test_the_names_that_scripts_depend_on(qgis: Any) -> None:
+    registry = QgsApplication.processingRegistry()
+    names = {
+        name: [
+            p.name() for p in registry.createAlgorithmById(f"snet4:{name}").parameterDefinitions()
+        ]
+        for name in IDS
+    }
+    assert set(names["extractfootprints"]) == {
+        "INPUT", "EXTENT", "OFF_NADIR", "AZIMUTH", "BANDS", "MODEL", "THRESHOLD", "MIN_AREA",
+        "SIMPLIFY", "REGULARIZE", "DEVICE", "OUTPUT", "SAVE_MAPS",
+    }  # fmt: skip
+    assert set(names["polygonizemaps"]) >= {"INPUT", "THRESHOLD", "MIN_AREA", "OUTPUT"}
+    assert names["scorefootprints"] == ["PROPOSALS", "TRUTH"]
+
+
+def test_without_an_engine_the_algorithms_are_grey_and_say_one_sentence(
+    qgis: Any, engine_is: Any
+) -> None:
+    engine_is("/nowhere/python")
+    registry = QgsApplication.processingRegistry()
+    provider = registry.providerById("snet4")
+    assert "/nowhere/python" in provider.warningMessage()
+    for name in IDS:
+        possible, sentence = registry.createAlgorithmById(f"snet4:{name}").canExecute()
+        assert possible is (name == "checkengine")
+        assert possible or sentence.count("make an engine with:") == 1
+        assert not registry.createAlgorithmById(f"snet4:{name}").icon().isNull()
+
+
+def test_the_setting_comes_before_the_variable(qgis: Any, stub: Any, tmp_path: Path) -> None:
+    from processing.core.ProcessingConfig import ProcessingConfig
+    from snet4.environment import find_engine
+
+    folder = tmp_path / "venv"
+    (folder / "bin").mkdir(parents=True)
+    Path(stub("plain")).rename(folder / "bin" / "python")
+    assert "SNET4_PYTHON" in ProcessingConfig.settings
+    ProcessingConfig.setSettingValue("SNET4_PYTHON", str(folder))
+    try:
+        assert find_engine().python == str(folder / "bin" / "python")
+        assert "setting" in find_engine().origin
+    finally:
+        ProcessingConfig.setSettingValue("SNET4_PYTHON", "")
+        QgsSettings().remove("Processing/Configuration/SNET4_PYTHON")
+
+
+def test_german_users_read_german(qgis: Any) -> None:
+    from snet4.texts import tr
+
+    translator = QTranslator()
+    assert translator.load(str(PLUGINS / "snet4" / "i18n" / "snet4_de.qm"))
+    assert tr("Extract building footprints") == "Extract building footprints"
+    QCoreApplication.installTranslator(translator)
+    try:
+        assert tr("Extract building footprints") == "Gebäudegrundrisse finden"
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(
+            "snet4:extractfootprints"
+        )
+        assert algorithm.displayName() == "Gebäudegrundrisse finden"
+        assert "Blickwinkel" in algorithm.shortHelpString()
+    finally:
+        QCoreApplication.removeTranslator(translator)
+
+
+def test_a_layer_that_is_no_file_is_refused_in_words(qgis: Any) -> None:
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
+    from qgis.core import QgsProcessingContext
+
+    layer = QgsRasterLayer(
+        "type=xyz&url=file:///nowhere/{z}/{x}/{y}.png&zmax=1&zmin=0", "tiles", "wms"
+    )
+    assert layer.isValid()
+    context = QgsProcessingContext()
+    fine, sentence = algorithm.checkParameterValues({"INPUT": layer, "OUTPUT": "memory:"}, context)
+    assert not fine
+    assert sentence == "The layer tiles is no file on this computer; save it as a GeoTIFF first."
+
+
+def test_the_memory_layers_of_a_score_are_handed_over(qgis: Any) -> None:
+    layers = []
+    for shift in (0, 1):
+        layer = QgsVectorLayer("Polygon?crs=EPSG:32616", "boxes", "memory")
+        from qgis.core import QgsFeature, QgsGeometry, QgsRectangle
+
+        feature = QgsFeature(layer.fields())
+        box = QgsRectangle(740000 + shift, 3720000, 740010 + shift, 3720010)
+        feature.setGeometry(QgsGeometry.fromRect(box))
+        layer.dataProvider().addFeature(feature)
+        layers.append(layer)
+    result = qgis.run("snet4:scorefootprints", {"PROPOSALS": layers[0], "TRUTH": layers[1]})
+    assert (result["TP"], result["FP"], result["FN"], result["F1"]) == (1, 0, 0, 1.0)

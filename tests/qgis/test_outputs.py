@@ -1,0 +1,227 @@
+"""Where the layer may go: memory, GeoPackage, second table, shapefile, the next step."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterRasterLayer,
+    QgsProject,
+    QgsRectangle,
+    QgsReferencedRectangle,
+    QgsVectorLayer,
+)
+from qgis_helpers import make_town, told
+
+ALGORITHM = "snet4:extractfootprints"
+FIELDS = [
+    "footprint_id",
+    "scene",
+    "confidence",
+    "area_m2",
+    "off_nadir_deg",
+    "azimuth_deg",
+    "look",
+    "look_source",
+    "model",
+]
+
+
+@pytest.fixture(autouse=True)
+def known_answer(engine_is: Any, stub: Any) -> None:
+    """The engine that knows: bright is building."""
+    engine_is(stub("plain"))
+
+
+def run(qgis: Any, town: Path, output: Any, feedback: Any = None, **more: Any) -> dict[str, Any]:
+    parameters = {"INPUT": str(town), "OFF_NADIR": 30, "OUTPUT": output, **more}
+    return qgis.run(ALGORITHM, parameters, feedback=feedback or told())
+
+
+def names(layer: QgsVectorLayer) -> list[str]:
+    return [field.name() for field in layer.fields()]
+
+
+def test_a_memory_layer(qgis: Any, town: Path) -> None:
+    result = run(qgis, town, "memory:")
+    layer = result["OUTPUT"]
+    assert layer.dataProvider().name() == "memory"
+    assert names(layer) == FIELDS
+    assert layer.crs().authid() == "EPSG:32616"
+    features = list(layer.getFeatures())
+    assert [feature["footprint_id"] for feature in features] == [1, 2, 3]
+    assert [feature["area_m2"] for feature in features] == pytest.approx([180] * 3, rel=0.01)
+    assert all(feature.geometry().isGeosValid() for feature in features)
+    assert result["COUNT"] == 3
+    assert result["LOOK"].startswith("30 degrees off nadir")
+    assert result["DEVICE"] == "cpu (stand-in, fp32)"
+
+
+def test_a_new_geopackage_carries_its_style(qgis: Any, town: Path, tmp_path: Path) -> None:
+    output = tmp_path / "new.gpkg"
+    run(qgis, town, str(output))
+    layer = QgsVectorLayer(f"{output}|layername=new", "new", "ogr")
+    assert layer.featureCount() == 3
+    assert names(layer) == ["fid", *FIELDS]
+    # Opened by itself, without the algorithm, it has the bright line on its dark casing.
+    assert layer.renderer().symbol().symbolLayerCount() == 2
+    with closing(sqlite3.connect(output)) as database:
+        rows = database.execute("SELECT f_table_name, useAsDefault FROM layer_styles").fetchall()
+    assert rows == [("new", 1)]
+
+
+def test_a_second_table_leaves_the_first_as_it_was(qgis: Any, town: Path, tmp_path: Path) -> None:
+    output = tmp_path / "both.gpkg"
+    run(qgis, town, str(output))
+    run(qgis, town, f"ogr:dbname='{output}' table=\"second\" (geom)", MIN_AREA=1000)
+    run(qgis, town, f"ogr:dbname='{output}' table=\"third\" (geom)")
+    counts = {
+        name: QgsVectorLayer(f"{output}|layername={name}", name, "ogr").featureCount()
+        for name in ("both", "second", "third")
+    }
+    assert counts == {"both": 3, "second": 0, "third": 3}
+    third = QgsVectorLayer(f"{output}|layername=third", "third", "ogr")
+    assert third.renderer().symbol().symbolLayerCount() == 2
+
+
+def test_a_result_replaces_an_old_one_without_a_question(
+    qgis: Any, town: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "again.gpkg"
+    for min_area, count in ((1000, 0), (0, 3)):
+        run(qgis, town, str(output), MIN_AREA=min_area)
+        layer = QgsVectorLayer(f"{output}|layername=again", "again", "ogr")
+        assert layer.featureCount() == count
+        del layer
+
+
+def test_a_shapefile(qgis: Any, town: Path, tmp_path: Path) -> None:
+    output = tmp_path / "old.shp"
+    run(qgis, town, str(output))
+    layer = QgsVectorLayer(str(output), "old", "ogr")
+    assert layer.featureCount() == 3
+    assert layer.crs().authid() == "EPSG:32616"
+    assert names(layer) == [name[:10] for name in FIELDS]
+
+
+def test_a_step_of_a_model(qgis: Any, town: Path) -> None:
+    model = QgsProcessingModelAlgorithm("houses", "test")
+    model.addModelParameter(
+        QgsProcessingParameterRasterLayer("PICTURE", "Picture"),
+        QgsProcessingModelParameter("PICTURE"),
+    )
+    source = QgsProcessingModelChildParameterSource
+    find = QgsProcessingModelChildAlgorithm(ALGORITHM)
+    find.setChildId("find")
+    find.addParameterSources("INPUT", [source.fromModelParameter("PICTURE")])
+    find.addParameterSources("OFF_NADIR", [source.fromStaticValue(30)])
+    model.addChildAlgorithm(find)
+    points = QgsProcessingModelChildAlgorithm("native:centroids")
+    points.setChildId("points")
+    points.addParameterSources("INPUT", [source.fromChildOutput("find", "OUTPUT")])
+    result = QgsProcessingModelOutput("CENTRES", "CENTRES")
+    result.setChildId("points")
+    result.setChildOutputName("OUTPUT")
+    points.setModelOutputs({"CENTRES": result})
+    model.addChildAlgorithm(points)
+    model.initAlgorithm()
+    assert model.validate()[0]
+    context, feedback = QgsProcessingContext(), told()
+    context.setProject(QgsProject.instance())
+    results, fine = model.run(
+        {"PICTURE": str(town), "points:CENTRES": "memory:"}, context, feedback
+    )
+    assert fine, feedback.text
+    layer = context.takeResultLayer(results["points:CENTRES"])
+    centres = sorted((f.geometry().asPoint().x(), f["footprint_id"]) for f in layer.getFeatures())
+    assert [number for _, number in centres] == [3, 1, 2]
+
+
+def test_a_batch_over_three_rasters(
+    qgis: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from qgis.core import QgsApplication
+    from qgis.PyQt.QtWidgets import QMainWindow
+
+    window = QMainWindow()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
+    dialog = BatchAlgorithmDialog(algorithm, window)
+    panel = dialog.mainWidget()
+    while panel.batchRowCount() < 3:
+        panel.addRow()
+    outputs = []
+    for number in range(3):
+        picture = tmp_path / f"town{number}.tif"
+        make_town(picture)
+        outputs.append(tmp_path / f"found{number}.gpkg")
+        wrappers = panel.wrappers[number]
+        for name, value in (("INPUT", str(picture)), ("OFF_NADIR", 30)):
+            column = panel.parameter_to_column[name]
+            wrappers[column].setParameterValue(value, panel.processing_context)
+        output_column = panel.parameter_to_column["OUTPUT"]
+        panel.tblParameters.cellWidget(number + 1, output_column).setValue(str(outputs[number]))
+    dialog.runAlgorithm()
+    assert [path.exists() for path in outputs] == [True] * 3
+    for path in outputs:
+        assert QgsVectorLayer(str(path), path.stem, "ogr").featureCount() == 3
+    dialog.close()
+
+
+def test_only_the_extent_is_searched(qgis: Any, town: Path) -> None:
+    upper_left = QgsRectangle(740000, 3719970, 740045, 3720000)
+    from qgis.core import QgsCoordinateReferenceSystem
+
+    extent = QgsReferencedRectangle(upper_left, QgsCoordinateReferenceSystem("EPSG:32616"))
+    assert run(qgis, town, "memory:", EXTENT=extent)["COUNT"] == 1
+
+
+def test_nothing_found_comes_with_the_likely_reason(
+    qgis: Any, town: Path, engine_is: Any, stub: Any
+) -> None:
+    engine_is(stub("dark"))
+    feedback = told()
+    result = run(qgis, town, "memory:", feedback)
+    assert result["OUTPUT"].featureCount() == 0
+    assert names(result["OUTPUT"]) == FIELDS
+    assert "No footprints were found. The highest building probability was 0.39" in feedback.text
+
+
+def test_the_log_says_look_pixels_settings_time_and_command(qgis: Any, town: Path) -> None:
+    feedback = told()
+    run(qgis, town, "memory:", feedback, OFF_NADIR=60, AZIMUTH=200, REGULARIZE=True)
+    assert "Look: 60° off nadir, azimuth 200°, read from your parameters." in feedback.text
+    assert "Pixels: 0.50 m; the model was trained on 0.3 to 1 m." in feedback.text
+    assert "threshold 0.5, at least 5 m², simplified within 0.5 m, right angles" in feedback.text
+    assert f"snet4 run {town} -o footprints.gpkg --off-nadir 60 --azimuth 200" in feedback.text
+    assert "outside the 0 to 55 that the model" in feedback.text
+    assert feedback.percents == sorted(feedback.percents)
+
+
+def test_what_cannot_be_read_without_a_file_is_said_at_once(qgis: Any) -> None:
+    with pytest.raises(QgsProcessingException, match="INPUT"):
+        run(qgis, Path("/nowhere/town.tif"), "memory:")
+
+
+def test_cancelling_between_two_windows_raises(
+    qgis: Any, town: Path, tmp_path: Path, engine_is: Any, stub: Any
+) -> None:
+    engine_is(stub("slow"))
+    output = tmp_path / "never.gpkg"
+    with pytest.raises(QgsProcessingException, match="Stopped on request"):
+        run(qgis, town, str(output), told(cancel_at=10))
+    assert not output.exists()
