@@ -84,8 +84,8 @@ def main() -> None:
                 )
                 rounds.append(
                     {"forward_s": round(bare_s, 2), "run_s": round(run_s, 2),
-                     "ratio": round(run_s / bare_s, 3), "cpu_ratio": round(run_cpu_s / bare_cpu_s, 3),
-                     "footprints": count}
+                     "ratio": round(run_s / bare_s, 3),
+                     "cpu_ratio": round(run_cpu_s / bare_cpu_s, 3), "footprints": count}
                 )  # fmt: skip
                 print(f"{engine} {predictor.runtime.precision}, {asked.side} px: {rounds[-1]}")
             best = min(each["run_s"] for each in rounds) / min(each["forward_s"] for each in rounds)
