@@ -187,13 +187,13 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def write_scene(path: Path) -> None:
+def write_scene(path: Path, shape: tuple[int, int] = SHAPE) -> None:
     """Blobs of all sizes, so that a network that knows nothing finds shapes of all kinds."""
     rng = np.random.default_rng(7)
-    fields_BHW = ndimage.gaussian_filter(rng.normal(size=(4, *SHAPE)), (0, 3, 3))
+    fields_BHW = ndimage.gaussian_filter(rng.normal(size=(4, *shape)), (0, 3, 3))
     counts_BHW = np.clip(fields_BHW / fields_BHW.std() * 150 + 500, 1, 2000).astype(np.uint16)
     with rasterio.open(
-        path, "w", driver="GTiff", count=4, height=SHAPE[0], width=SHAPE[1], dtype="uint16",
+        path, "w", driver="GTiff", count=4, height=shape[0], width=shape[1], dtype="uint16",
         crs="EPSG:32616", transform=Affine(0.5, 0, 740000, 0, -0.5, 3720000),
     ) as file:  # fmt: skip
         file.write(counts_BHW)

@@ -79,9 +79,10 @@ class Cluster:
         answered: SimpleQueue[Future] = SimpleQueue()
         queue = Queue(tasks, TRIES, filled)
         resources = {"GPU": 1} if self._model.wanted.device.startswith("cuda") else None
-        done = 0
         while queue.has_more() or under_way:
-            while len(under_way) < AHEAD * max(1, len(client.nthreads())) and queue.has_more():
+            room = AHEAD * max(1, self._workers_now(client)) - len(under_way)
+            while room > 0 and queue.has_more():
+                room -= 1
                 task = queue.next()
                 future = client.submit(compute, self._model, task, pure=False, resources=resources)
                 under_way[future.key] = (future, task)
@@ -95,14 +96,21 @@ class Cluster:
             _, task = under_way.pop(future.key)
             problem = self._problem(client, future)
             if problem is None:
-                done += 1
-                progress.step(done, done, "parts")
+                filled.done += 1
+                progress.step(filled.done, filled.done, "parts")
             elif isinstance(problem, Snet4Error):
                 refused(filled, task, problem)
             else:
                 lines = str(problem).splitlines() or [type(problem).__name__]
                 queue.failed(task, Failure(lines[0]))
         return queue.hopeless
+
+    def _workers_now(self, client: Client) -> int:
+        """How many workers there are: they may come and go."""
+        try:
+            return len(client.nthreads())
+        except OSError as problem:
+            raise self._gone() from problem
 
     def _problem(self, client: Client, future: Future) -> BaseException | None:
         """Why a part was not computed; EngineError when the cluster itself has gone."""
@@ -116,10 +124,13 @@ class Cluster:
 
     def _check_alive(self, client: Client) -> None:
         if client.status != "running":
-            raise EngineError(
-                f"The scheduler at {self._address} has gone; finished parts are kept: start it "
-                "again, and repeat the command with --resume."
-            )
+            raise self._gone()
+
+    def _gone(self) -> EngineError:
+        return EngineError(
+            f"The scheduler at {self._address} has gone; finished parts are kept: start it again, "
+            "and repeat the command with --resume."
+        )
 
 
 _worker: tuple[WorkerModel, Worker] | None = None
@@ -152,6 +163,8 @@ def _connected(address: str, workers: int) -> Iterator[Client]:
         raise DependencyError(
             "A cluster needs Dask, which is not installed: pip install 'snet4[cluster]'."
         ) from problem
+    # What Dask says of every connection is not for our user; what we need we ask it.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if address == "local":
             # A part that kills its worker does so once here, not four times.
@@ -162,6 +175,8 @@ def _connected(address: str, workers: int) -> Iterator[Client]:
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
+                    scheduler_kwargs={"dashboard": False},
+                    silence_logs=logging.CRITICAL,
                 )
             )
             address = cluster.scheduler_address

@@ -86,8 +86,10 @@ class WorkerModel:
 
 @dataclass(slots=True)
 class Filled:
-    """What an executor could not compute."""
+    """How far an executor came, and what it could not compute."""
 
+    done: int = 0
+    """Parts that are on their shelves."""
     lost: list[str] = field(default_factory=list)
     """Names of parts that failed each time, alone too."""
     failed: dict[str, Snet4Error] = field(default_factory=dict)
@@ -109,7 +111,7 @@ class InProcess:
 
     def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
         """See `Executor`."""
-        filled, done = Filled(), 0
+        filled = Filled()
         for _, same in groupby(tasks, key=lambda task: task.shelf.run_key):
             of_scene = list(same)
             first = of_scene[0]
@@ -117,8 +119,8 @@ class InProcess:
                 parts = [task.part for task in of_scene]
                 for part, result in first.work.computed(parts, self._predictor):
                     first.shelf.put(part, result)
-                    done += 1
-                    progress.step(done, done, "parts")
+                    filled.done += 1
+                    progress.step(filled.done, filled.done, "parts")
                     stop_if_cancelled(progress)
             except Cancelled:
                 raise

@@ -74,7 +74,7 @@ class Processes:
         """Give out all tasks, each up to `tries` times; those that failed every time."""
         queue = Queue(tasks, tries, filled)
         hands: list[_Hand] = []
-        stillborn = done = 0
+        stillborn = 0
         try:
             while queue.has_more() or any(hand.task is not None for hand in hands):
                 while len(hands) < workers and queue.has_more():
@@ -92,8 +92,8 @@ class Processes:
                             stillborn = 0 if hand.is_ready else stillborn + 1
                     else:
                         hand.is_ready = True
-                        done += task is not None
-                        progress.step(done, done, "parts")
+                        filled.done += task is not None
+                        progress.step(filled.done, filled.done, "parts")
                 if stillborn >= _STILLBORN:
                     raise EngineError(
                         f"{stillborn} workers died one after another before they could begin; is "
