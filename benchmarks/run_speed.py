@@ -3,9 +3,10 @@
     python -m benchmarks.run_speed [--side PX] [--model NAME or FILE] [--rounds N]
 
 For each engine against its own floor: same model, precision, threads, process and windows.
-The floor is the network alone, on noise that is ready in memory, with as many windows at
-once as the run has; then `detect` from file to layer; in turn. Wall time is what counts;
-the processor time is there because on a busy machine it is the steadier of the two.
+The floor is the network alone, on noise that is ready in memory, in the run's batches and
+lanes; then `detect` from file to layer; in turn. On a GPU floor over run is the share of time
+that the card is busy. Wall time is what counts; the processor time is there because on a
+busy machine it is the steadier of the two.
 """
 
 from __future__ import annotations
@@ -34,18 +35,22 @@ GOAL = 1.15
 
 
 def forward(predictor: Predictor, side: int) -> int:
-    """The network alone over all windows; returns how many there are."""
-    noise = np.random.default_rng(0).standard_normal((1, 4, 1152, 1152)).astype(np.float32)
+    """The network alone over all windows, in the run's batches; returns how many there are."""
+    bands = len(predictor.card.architecture.bands)
+    widest_px = predictor.card.windows.core_px + 2 * predictor.card.windows.halo_px
+    noise = np.random.default_rng(0).standard_normal(
+        (predictor.batch, bands, widest_px, widest_px), dtype=np.float32
+    )
     head = predictor.card.architecture.head_for(LOOK)
-    network = predictor._network
 
-    def one(tile: Tile) -> None:
-        rows, cols = tile.read.shape
-        network.forward(np.ascontiguousarray(noise[:, :, :rows, :cols]), LOOK, head)
+    def compute(group: list[Tile]) -> int:
+        rows, cols = group[0].read.shape
+        images = np.ascontiguousarray(noise[: len(group), :, :rows, :cols])
+        return len(predictor._network.forward(images, LOOK, head))
 
-    tiles = predictor.tiles((side, side))
+    batches = list(predictor._batches(predictor.tiles((side, side))))
     with ThreadPoolExecutor(predictor.runtime.lanes) as lanes:
-        return len(list(lanes.map(one, tiles)))
+        return sum(lanes.map(compute, batches))
 
 
 def whole(predictor: Predictor, scene: Path, layer: Path) -> int:
