@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qgis.core import QgsProcessingFeedback
-from qgis.PyQt.QtCore import QObject, QProcess, pyqtSignal
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QThread, pyqtSignal
 
 from .environment import INSTALL, clean_environment
 from .texts import tr
@@ -119,6 +119,7 @@ def _result(
         ended = process.state() == QProcess.ProcessState.NotRunning
         if not ended:
             process.waitForReadyRead(POLL_MS)
+        _keep_windows_alive()
         said = (said + bytes(process.readAllStandardError()))[-_TAIL_BYTES:]
         while process.canReadLine():
             event = parsed(bytes(process.readLine()))
@@ -128,6 +129,13 @@ def _result(
             hear(event)
         if ended:
             raise died(process, said.decode("utf-8", "replace"))
+
+
+def _keep_windows_alive() -> None:
+    """Where Processing runs us in the windows' own thread (batch does), let them work."""
+    application = QCoreApplication.instance()
+    if application is not None and QThread.currentThread() == application.thread():
+        application.processEvents()
 
 
 def parsed(line: bytes) -> Facts:
@@ -220,8 +228,9 @@ class Question(QObject):
     answered = pyqtSignal(dict)
     failed = pyqtSignal(str)
 
-    def __init__(self, python: str, job: Facts, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, python: str, job: Facts) -> None:
+        # Outlives its asker, so that the process may end by itself.
+        super().__init__(QCoreApplication.instance())
         self._python = python
         self._done = False
         self._process = _process(python)
@@ -252,6 +261,7 @@ class Question(QObject):
         self._read()
         said = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
         self._fail(str(died(self._process, said)))
+        self.deleteLater()
 
     def _broken(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:

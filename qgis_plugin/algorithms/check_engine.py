@@ -53,7 +53,14 @@ class CheckEngine(Snet4Algorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Parameters and outputs; their names are stable."""
         self.add(
-            QgsProcessingParameterFile("MODEL", tr("Model"), defaultValue="default", optional=True),
+            QgsProcessingParameterFile(
+                "MODEL",
+                tr("Model"),
+                defaultValue="default",
+                optional=True,
+                # Without the second, a name without a dot would be refused.
+                fileFilter=tr("Models (*.safetensors);;All files (*)"),
+            ),
             tr("The model to look at: 'default', or a .safetensors file."),
             advanced=True,
         )
@@ -63,6 +70,7 @@ class CheckEngine(Snet4Algorithm):
                 tr("Compute device"),
                 options=DEVICES,
                 defaultValue="auto",
+                optional=True,  # a model's step need not name it
                 usesStaticStrings=True,
             ),
             tr("The device to look for."),

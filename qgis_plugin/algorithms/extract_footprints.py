@@ -140,7 +140,14 @@ class ExtractFootprints(Snet4Algorithm):
             advanced=True,
         )
         self.add(
-            QgsProcessingParameterFile("MODEL", tr("Model"), defaultValue="default", optional=True),
+            QgsProcessingParameterFile(
+                "MODEL",
+                tr("Model"),
+                defaultValue="default",
+                optional=True,
+                # Without the second, a name without a dot would be refused.
+                fileFilter=tr("Models (*.safetensors);;All files (*)"),
+            ),
             tr("'default' for the model that comes with snet4, or a .safetensors file."),
             advanced=True,
         )
@@ -151,6 +158,7 @@ class ExtractFootprints(Snet4Algorithm):
                 tr("Compute device"),
                 options=DEVICES,
                 defaultValue="auto",
+                optional=True,  # a model's step need not name it
                 usesStaticStrings=True,
             ),
             tr("Where the network is computed; auto takes a GPU where there is one."),

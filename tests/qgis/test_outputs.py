@@ -133,13 +133,14 @@ def test_a_step_of_a_model(qgis: Any, town: Path) -> None:
     points = QgsProcessingModelChildAlgorithm("native:centroids")
     points.setChildId("points")
     points.addParameterSources("INPUT", [source.fromChildOutput("find", "OUTPUT")])
+    points.addParameterSources("ALL_PARTS", [source.fromStaticValue(False)])
     result = QgsProcessingModelOutput("CENTRES", "CENTRES")
     result.setChildId("points")
     result.setChildOutputName("OUTPUT")
     points.setModelOutputs({"CENTRES": result})
     model.addChildAlgorithm(points)
     model.initAlgorithm()
-    assert model.validate()[0]
+    assert model.validate() == (True, [])
     context, feedback = QgsProcessingContext(), told()
     context.setProject(QgsProject.instance())
     results, fine = model.run(
@@ -151,9 +152,7 @@ def test_a_step_of_a_model(qgis: Any, town: Path) -> None:
     assert [number for _, number in centres] == [3, 1, 2]
 
 
-def test_a_batch_over_three_rasters(
-    qgis: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
     from qgis.core import QgsApplication
     from qgis.PyQt.QtWidgets import QMainWindow

@@ -1,0 +1,522 @@
+<?xml version="1.0" encoding="utf-8"?>
+<TS version="2.1" language="de">
+  <context>
+    <name>snet4</name>
+    <message>
+      <source>About {} left</source>
+      <translation>Noch etwa {}</translation>
+    </message>
+    <message>
+      <source>Check the snet4 engine</source>
+      <translation>snet4-Engine prüfen</translation>
+    </message>
+    <message>
+      <source>Says which engine is used and whether it works; how to install one if not.</source>
+      <translation>Sagt, welche Engine benutzt wird und ob sie arbeitet; wenn nicht, wie man eine einrichtet.</translation>
+    </message>
+    <message>
+      <source>Prints one text with versions, paths, model and device. Copy it into a question or a report. Nothing is installed or changed.</source>
+      <translation>Gibt einen Text mit Versionen, Pfaden, Modell und Gerät aus. Kopieren Sie ihn in eine Frage oder Meldung. Es wird nichts installiert oder verändert.</translation>
+    </message>
+    <message>
+      <source>The model to look at: 'default', or a .safetensors file.</source>
+      <translation>Das Modell, nach dem gesehen wird: 'default' oder eine .safetensors-Datei.</translation>
+    </message>
+    <message>
+      <source>The device to look for.</source>
+      <translation>Das Gerät, nach dem gesehen wird.</translation>
+    </message>
+    <message>
+      <source>doctor,install,version,device,GPU,report</source>
+      <translation>Diagnose,Installation,Version,Gerät,GPU,Bericht</translation>
+    </message>
+    <message>
+      <source>Model</source>
+      <translation>Modell</translation>
+    </message>
+    <message>
+      <source>Compute device</source>
+      <translation>Rechengerät</translation>
+    </message>
+    <message>
+      <source>Report</source>
+      <translation>Bericht</translation>
+    </message>
+    <message>
+      <source>Whether footprints can be found</source>
+      <translation>Ob Grundrisse gefunden werden können</translation>
+    </message>
+    <message>
+      <source>The engine works.</source>
+      <translation>Die Engine arbeitet.</translation>
+    </message>
+    <message>
+      <source>Models (*.safetensors);;All files (*)</source>
+      <translation>Modelle (*.safetensors);;Alle Dateien (*)</translation>
+    </message>
+    <message>
+      <source>Extract building footprints</source>
+      <translation>Gebäudegrundrisse finden</translation>
+    </message>
+    <message>
+      <source>Finds building footprints in a satellite picture, however tilted it is.</source>
+      <translation>Findet Gebäudegrundrisse in einem Satellitenbild, wie schräg es auch ist.</translation>
+    </message>
+    <message>
+      <source>right angles</source>
+      <translation>rechte Winkel</translation>
+    </message>
+    <message>
+      <source>outlines as they are</source>
+      <translation>Umrisse, wie sie sind</translation>
+    </message>
+    <message>
+      <source>Look: unknown.</source>
+      <translation>Blick: unbekannt.</translation>
+    </message>
+    <message>
+      <source>your parameters</source>
+      <translation>Ihren Parametern</translation>
+    </message>
+    <message>
+      <source>the table of looks</source>
+      <translation>der Blicktabelle</translation>
+    </message>
+    <message>
+      <source>the STAC item beside the picture</source>
+      <translation>dem STAC-Eintrag neben dem Bild</translation>
+    </message>
+    <message>
+      <source>the picture's metadata</source>
+      <translation>den Metadaten des Bildes</translation>
+    </message>
+    <message>
+      <source>the file name</source>
+      <translation>dem Dateinamen</translation>
+    </message>
+    <message>
+      <source>an estimate of the network</source>
+      <translation>einer Schätzung des Netzes</translation>
+    </message>
+    <message>
+      <source>The picture to search; a raster file on this computer, with a CRS.</source>
+      <translation>Das Bild, in dem gesucht wird; eine Rasterdatei auf diesem Rechner, mit KBS.</translation>
+    </message>
+    <message>
+      <source>Footprints are looked for inside this box alone. Empty: the whole picture.</source>
+      <translation>Nur in diesem Rechteck wird gesucht. Leer: im ganzen Bild.</translation>
+    </message>
+    <message>
+      <source>How tilted the picture is: 0 is straight down, 30 is common. Empty: read from the picture's metadata or name.</source>
+      <translation>Wie schräg das Bild ist: 0 ist senkrecht, 30 ist üblich. Leer: aus Metadaten oder Namen des Bildes gelesen.</translation>
+    </message>
+    <message>
+      <source>Azimuth from satellite to ground, degrees (empty: read from the scene)</source>
+      <translation>Azimut vom Satelliten zum Boden, Grad (leer: aus der Szene gelesen)</translation>
+    </message>
+    <message>
+      <source>Direction in which the satellite looks, clockwise from north; roofs lean towards it. Empty: read from the picture, and unknown if it is not there.</source>
+      <translation>Blickrichtung des Satelliten, im Uhrzeigersinn von Nord; Dächer neigen sich dorthin. Leer: aus dem Bild gelesen, und unbekannt, wenn es dort nicht steht.</translation>
+    </message>
+    <message>
+      <source>Which band is blue, green, red and infrared, as in 3,2,1,4; a minus for one that is missing; 1,1,1,- for a panchromatic picture. Empty: as the file says.</source>
+      <translation>Welcher Kanal Blau, Grün, Rot und Infrarot ist, etwa 3,2,1,4; ein Minus für einen fehlenden; 1,1,1,- für ein panchromatisches Bild. Leer: wie die Datei es sagt.</translation>
+    </message>
+    <message>
+      <source>'default' for the model that comes with snet4, or a .safetensors file.</source>
+      <translation>'default' für das Modell, das snet4 beiliegt, oder eine .safetensors-Datei.</translation>
+    </message>
+    <message>
+      <source>Where the network is computed; auto takes a GPU where there is one.</source>
+      <translation>Wo das Netz gerechnet wird; auto nimmt eine GPU, wo es eine gibt.</translation>
+    </message>
+    <message>
+      <source>The layer of footprints, in the picture's CRS.</source>
+      <translation>Der Layer der Grundrisse, im KBS des Bildes.</translation>
+    </message>
+    <message>
+      <source>Keeps what the network saw, so that 'Footprints from stored maps' can try other thresholds in seconds.</source>
+      <translation>Behält, was das Netz sah, sodass 'Grundrisse aus gespeicherten Karten' in Sekunden andere Schwellen probiert.</translation>
+    </message>
+    <message>
+      <source>The same on the command line:</source>
+      <translation>Dasselbe auf der Kommandozeile:</translation>
+    </message>
+    <message>
+      <source>Pixels: {own:.2f} m; the model was trained on {low:g} to {high:g} m</source>
+      <translation>Pixel: {own:.2f} m; das Modell wurde mit {low:g} bis {high:g} m trainiert</translation>
+    </message>
+    <message>
+      <source>Look: {angle:g}° off nadir, azimuth {azimuth}, read from {source}.</source>
+      <translation>Blick: {angle:g}° abseits des Nadirs, Azimut {azimuth}, gelesen aus {source}.</translation>
+    </message>
+    <message>
+      <source>buildings,houses,roofs,off-nadir,satellite,deep learning,vectorize</source>
+      <translation>Gebäude,Häuser,Dächer,Schrägsicht,Satellit,Deep Learning,vektorisieren</translation>
+    </message>
+    <message>
+      <source>GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files, with a CRS, with blue, green and red bands, infrared if there is one, and pixels of about 0.3 to 1 m; other pixel sizes are resampled, and you are told when the model was not trained on them.</source>
+      <translation>GeoTIFF-, JPEG-2000-, ERDAS-Imagine- oder ENVI-Dateien mit KBS, mit blauem, grünem und rotem Kanal, mit Infrarot, wenn es eines gibt, und Pixeln von etwa 0,3 bis 1 m; andere Pixelgrößen werden umgerechnet, und es wird gesagt, wenn das Modell nicht mit ihnen trainiert wurde.</translation>
+    </message>
+    <message>
+      <source>Satellite picture</source>
+      <translation>Satellitenbild</translation>
+    </message>
+    <message>
+      <source>Search only here</source>
+      <translation>Nur hier suchen</translation>
+    </message>
+    <message>
+      <source>Off-nadir angle, degrees (empty: read from the scene)</source>
+      <translation>Off-Nadir-Winkel, Grad (leer: aus der Szene gelesen)</translation>
+    </message>
+    <message>
+      <source>Bands</source>
+      <translation>Kanäle</translation>
+    </message>
+    <message>
+      <source>Building footprints</source>
+      <translation>Gebäudegrundrisse</translation>
+    </message>
+    <message>
+      <source>Probability maps</source>
+      <translation>Wahrscheinlichkeitskarten</translation>
+    </message>
+    <message>
+      <source>Number of footprints</source>
+      <translation>Zahl der Grundrisse</translation>
+    </message>
+    <message>
+      <source>Look angle, and where it stood</source>
+      <translation>Blickwinkel, und wo er stand</translation>
+    </message>
+    <message>
+      <source>Device that was used</source>
+      <translation>Benutztes Gerät</translation>
+    </message>
+    <message>
+      <source>, so it sees the picture at {:.2f} m</source>
+      <translation>, es sieht das Bild daher mit {:.2f} m</translation>
+    </message>
+    <message>
+      <source>Settings: threshold {threshold:g}, at least {area:g} m², simplified within {metres:g} m, {regular}.</source>
+      <translation>Einstellungen: Schwelle {threshold:g}, mindestens {area:g} m², vereinfacht bis {metres:g} m, {regular}.</translation>
+    </message>
+    <message>
+      <source>unknown</source>
+      <translation>unbekannt</translation>
+    </message>
+    <message>
+      <source>The layer {name} is no file on this computer; save it as a GeoTIFF first.</source>
+      <translation>Der Layer {name} ist keine Datei auf diesem Rechner; speichern Sie ihn zuerst als GeoTIFF.</translation>
+    </message>
+    <message>
+      <source>Time: about {time}, as measured here ({size:.1f} megapixels).</source>
+      <translation>Zeit: etwa {time}, wie hier gemessen ({size:.1f} Megapixel).</translation>
+    </message>
+    <message>
+      <source>Time: perhaps {time} ({size:.1f} megapixels); better known after the first run.</source>
+      <translation>Zeit: vielleicht {time} ({size:.1f} Megapixel); nach dem ersten Lauf besser bekannt.</translation>
+    </message>
+    <message>
+      <source>Which pictures</source>
+      <translation>Welche Bilder</translation>
+    </message>
+    <message>
+      <source>There is no model file {}; choose another.</source>
+      <translation>Es gibt keine Modelldatei {}; wählen Sie eine andere.</translation>
+    </message>
+    <message>
+      <source>{file} is no picture that can be opened; choose a GeoTIFF, or take a fresh copy of it.</source>
+      <translation>{file} ist kein Bild, das sich öffnen lässt; wählen Sie ein GeoTIFF oder nehmen Sie eine frische Kopie.</translation>
+    </message>
+    <message>
+      <source>A picture that was taken at a slant shows roofs beside the ground they stand on: at 40 degrees, a house of 6 m leans by 5 m. The network has to know how tilted the picture is. The off-nadir angle is the angle at the satellite between straight down (0) and the line of sight; it is not the elevation, and not the incidence angle, which is a few degrees larger. The azimuth is the direction from the satellite to the ground, clockwise from north: roofs lean towards it. Leave both empty to read them from the picture's metadata (Maxar, Airbus, STAC) or from a SpaceNet 4 file name. If they are nowhere to be found the algorithm asks for the angle; it never assumes 0. The azimuth may stay unknown.</source>
+      <translation>Ein schräg aufgenommenes Bild zeigt Dächer neben dem Boden, auf dem sie stehen: bei 40 Grad neigt sich ein Haus von 6 m um 5 m. Das Netz muss wissen, wie schräg das Bild ist. Der Off-Nadir-Winkel ist der Winkel am Satelliten zwischen der Senkrechten (0) und der Blicklinie; er ist nicht die Elevation und nicht der Einfallswinkel, der einige Grad größer ist. Der Azimut ist die Richtung vom Satelliten zum Boden, im Uhrzeigersinn von Nord: Dächer neigen sich dorthin. Lassen Sie beide leer, um sie aus den Metadaten des Bildes (Maxar, Airbus, STAC) oder einem SpaceNet-4-Dateinamen zu lesen. Sind sie nirgends zu finden, fragt der Algorithmus nach dem Blickwinkel; 0 nimmt er nie an. Der Azimut darf unbekannt bleiben.</translation>
+    </message>
+    <message>
+      <source>About the look angle</source>
+      <translation>Über den Blickwinkel</translation>
+    </message>
+    <message>
+      <source>Finds building footprints in a satellite picture and draws them on the ground, not at the roof. Works without a network connection; the picture stays as it is.</source>
+      <translation>Findet Gebäudegrundrisse in einem Satellitenbild und zeichnet sie am Boden, nicht am Dach. Arbeitet ohne Netzverbindung; das Bild bleibt, wie es ist.</translation>
+    </message>
+    <message>
+      <source>Footprints from stored maps</source>
+      <translation>Grundrisse aus gespeicherten Karten</translation>
+    </message>
+    <message>
+      <source>Tries another threshold on maps that were kept, in seconds.</source>
+      <translation>Probiert in Sekunden eine andere Schwelle auf gespeicherten Karten.</translation>
+    </message>
+    <message>
+      <source>Turns probability maps, as 'Extract building footprints' keeps them, into the same footprints; or into others, with another threshold, minimum area or tolerance. The network is not needed again. Maps from elsewhere will do: one band (or two, the second the walls between houses), 0 to 255 or 0 to 1.</source>
+      <translation>Macht aus Wahrscheinlichkeitskarten, wie 'Gebäudegrundrisse finden' sie behält, dieselben Grundrisse; oder andere, mit anderer Schwelle, Mindestfläche oder Toleranz. Das Netz wird nicht noch einmal gebraucht. Auch andere Karten gehen: ein Kanal (oder zwei, der zweite die Wände zwischen Häusern), 0 bis 255 oder 0 bis 1.</translation>
+    </message>
+    <message>
+      <source>The file that 'Extract building footprints' kept under SAVE_MAPS.</source>
+      <translation>Die Datei, die 'Gebäudegrundrisse finden' unter SAVE_MAPS behielt.</translation>
+    </message>
+    <message>
+      <source>The layer of footprints, in the maps' CRS.</source>
+      <translation>Der Layer der Grundrisse, im KBS der Karten.</translation>
+    </message>
+    <message>
+      <source>buildings,polygonize,vectorize,threshold,probability</source>
+      <translation>Gebäude,polygonisieren,vektorisieren,Schwelle,Wahrscheinlichkeit</translation>
+    </message>
+    <message>
+      <source>Off-nadir angle, degrees (empty: as the maps say)</source>
+      <translation>Off-Nadir-Winkel, Grad (leer: wie die Karten sagen)</translation>
+    </message>
+    <message>
+      <source>Azimuth, degrees (empty: as the maps say)</source>
+      <translation>Azimut, Grad (leer: wie die Karten sagen)</translation>
+    </message>
+    <message>
+      <source>Written into the layer; plays no part in the outlines.</source>
+      <translation>Wird in den Layer geschrieben; für die Umrisse ohne Bedeutung.</translation>
+    </message>
+    <message>
+      <source>Score footprints</source>
+      <translation>Grundrisse bewerten</translation>
+    </message>
+    <message>
+      <source>Compares footprints with the truth, as the SpaceNet 4 challenge does.</source>
+      <translation>Vergleicht Grundrisse mit der Wahrheit, wie der SpaceNet-4-Wettbewerb.</translation>
+    </message>
+    <message>
+      <source>Compares two layers of polygons, or two SpaceNet tables (.csv). A footprint is right when it overlaps a true building that no better one took by more than half (IoU above 0.5). Precision is the share of footprints that are right, recall the share of true buildings that were found, F1 their harmonic mean.</source>
+      <translation>Vergleicht zwei Polygonlayer oder zwei SpaceNet-Tabellen (.csv). Ein Grundriss ist richtig, wenn er ein wahres Gebäude, das kein besserer nahm, zu mehr als der Hälfte deckt (IoU über 0,5). Genauigkeit ist der Anteil richtiger Grundrisse, Trefferquote der Anteil gefundener wahrer Gebäude, F1 ihr harmonisches Mittel.</translation>
+    </message>
+    <message>
+      <source>all</source>
+      <translation>alle</translation>
+    </message>
+    <message>
+      <source>F1</source>
+      <translation>F1</translation>
+    </message>
+    <message>
+      <source>precision</source>
+      <translation>Genauigk.</translation>
+    </message>
+    <message>
+      <source>recall</source>
+      <translation>Treffer</translation>
+    </message>
+    <message>
+      <source>right</source>
+      <translation>richtig</translation>
+    </message>
+    <message>
+      <source>wrong</source>
+      <translation>falsch</translation>
+    </message>
+    <message>
+      <source>missed</source>
+      <translation>verpasst</translation>
+    </message>
+    <message>
+      <source>Polygons, or a SpaceNet table; a field 'confidence' decides who chooses first.</source>
+      <translation>Polygone oder eine SpaceNet-Tabelle; ein Feld 'confidence' entscheidet, wer zuerst wählt.</translation>
+    </message>
+    <message>
+      <source>Polygons of the same ground, or a SpaceNet table of the same images.</source>
+      <translation>Polygone desselben Bodens oder eine SpaceNet-Tabelle derselben Bilder.</translation>
+    </message>
+    <message>
+      <source>buildings,accuracy,F1,precision,recall,IoU,validation</source>
+      <translation>Gebäude,Güte,F1,Genauigkeit,Trefferquote,IoU,Prüfung</translation>
+    </message>
+    <message>
+      <source>Footprints that were found</source>
+      <translation>Gefundene Grundrisse</translation>
+    </message>
+    <message>
+      <source>True footprints</source>
+      <translation>Wahre Grundrisse</translation>
+    </message>
+    <message>
+      <source>F1, 0 to 1</source>
+      <translation>F1, 0 bis 1</translation>
+    </message>
+    <message>
+      <source>Precision, 0 to 1</source>
+      <translation>Genauigkeit, 0 bis 1</translation>
+    </message>
+    <message>
+      <source>Recall, 0 to 1</source>
+      <translation>Trefferquote, 0 bis 1</translation>
+    </message>
+    <message>
+      <source>Right</source>
+      <translation>Richtig</translation>
+    </message>
+    <message>
+      <source>Wrong</source>
+      <translation>Falsch</translation>
+    </message>
+    <message>
+      <source>Missed</source>
+      <translation>Verpasst</translation>
+    </message>
+    <message>
+      <source>Mean F1 of the look categories (tables only)</source>
+      <translation>Mittleres F1 der Blickklassen (nur Tabellen)</translation>
+    </message>
+    <message>
+      <source>The layer {name} cannot be handed to the engine ({reason}).</source>
+      <translation>Der Layer {name} kann der Engine nicht übergeben werden ({reason}).</translation>
+    </message>
+    <message>
+      <source>Straight walls and right angles where the picture supports them. Scripts that leave it out get what the model's card says.</source>
+      <translation>Gerade Wände und rechte Winkel, wo das Bild sie stützt. Skripte, die es weglassen, bekommen, was die Karte des Modells sagt.</translation>
+    </message>
+    <message>
+      <source>Threshold, 0 to 1 (empty: the model's)</source>
+      <translation>Schwelle, 0 bis 1 (leer: die des Modells)</translation>
+    </message>
+    <message>
+      <source>Probability from which a pixel is building. Lower finds more, and more that is none. Empty: what the model's card says for this look angle.</source>
+      <translation>Wahrscheinlichkeit, ab der ein Pixel Gebäude ist. Niedriger findet mehr, auch mehr, was keines ist. Leer: was die Karte des Modells für diesen Blickwinkel sagt.</translation>
+    </message>
+    <message>
+      <source>Minimum area, m² (empty: the model's)</source>
+      <translation>Mindestfläche, m² (leer: die des Modells)</translation>
+    </message>
+    <message>
+      <source>Smaller footprints are dropped; true ground area in square metres.</source>
+      <translation>Kleinere Grundrisse entfallen; wahre Bodenfläche in Quadratmetern.</translation>
+    </message>
+    <message>
+      <source>Simplify within, m (empty: the model's)</source>
+      <translation>Vereinfachen bis, m (leer: wie das Modell)</translation>
+    </message>
+    <message>
+      <source>How far a wall may lie from the edge of the mask, in metres; 0 keeps every pixel.</source>
+      <translation>Wie weit eine Wand vom Rand der Maske liegen darf, in Metern; 0 behält jedes Pixel.</translation>
+    </message>
+    <message>
+      <source>Right angles</source>
+      <translation>Rechte Winkel</translation>
+    </message>
+    <message>
+      <source>The threshold is {}; it is a probability between 0 and 1.</source>
+      <translation>Die Schwelle ist {}; sie ist eine Wahrscheinlichkeit zwischen 0 und 1.</translation>
+    </message>
+    <message>
+      <source>The minimum area is {}; it is in square metres, 0 or more.</source>
+      <translation>Die Mindestfläche ist {}; sie steht in Quadratmetern, 0 oder mehr.</translation>
+    </message>
+    <message>
+      <source>The tolerance is {}; it is in metres, 0 or more.</source>
+      <translation>Die Toleranz ist {}; sie steht in Metern, 0 oder mehr.</translation>
+    </message>
+    <message>
+      <source>The off-nadir angle is {}; it is between 0 and 80 degrees.</source>
+      <translation>Der Off-Nadir-Winkel ist {}; er liegt zwischen 0 und 80 Grad.</translation>
+    </message>
+    <message>
+      <source>The azimuth is {}; it is between 0 and 360 degrees.</source>
+      <translation>Der Azimut ist {}; er liegt zwischen 0 und 360 Grad.</translation>
+    </message>
+    <message>
+      <source>{} footprints found.</source>
+      <translation>{} Grundrisse gefunden.</translation>
+    </message>
+    <message>
+      <source>No footprints were found. {}</source>
+      <translation>Es wurden keine Grundrisse gefunden. {}</translation>
+    </message>
+    <message>
+      <source>The engine does not speak the plugin's language; install the plugin and the engine of the same version.</source>
+      <translation>Die Engine spricht nicht die Sprache der Erweiterung; installieren Sie Erweiterung und Engine derselben Version.</translation>
+    </message>
+    <message>
+      <source>The engine's Python {python} cannot be started; name another one in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4, or make one with: {command}</source>
+      <translation>Das Python der Engine {python} lässt sich nicht starten; nennen Sie ein anderes unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Datenanbieter &gt; snet4, oder machen Sie eines mit: {command}</translation>
+    </message>
+    <message>
+      <source>The engine was ended by the system, most likely because memory ran out; close other programs, or choose a smaller extent.</source>
+      <translation>Die Engine wurde vom System beendet, wohl weil der Speicher nicht reichte; schließen Sie andere Programme oder wählen Sie einen kleineren Ausschnitt.</translation>
+    </message>
+    <message>
+      <source>Stopped on request; nothing was written.</source>
+      <translation>Auf Wunsch angehalten; es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+      <source>The engine crashed ({signal}); run 'Check the snet4 engine' and report what it says.</source>
+      <translation>Die Engine stürzte ab ({signal}); starten Sie 'snet4-Engine prüfen' und melden Sie, was es sagt.</translation>
+    </message>
+    <message>
+      <source>{python} has no snet4 in it; install it with: {command}</source>
+      <translation>In {python} ist kein snet4; installieren Sie es mit: {command}</translation>
+    </message>
+    <message>
+      <source>The engine ended without an answer (code {code}): {last}</source>
+      <translation>Die Engine endete ohne Antwort (Code {code}): {last}</translation>
+    </message>
+    <message>
+      <source>Processing setting</source>
+      <translation>Verarbeitungseinstellung</translation>
+    </message>
+    <message>
+      <source>The snet4 engine is not installed; make it once with: {command} (or name its Python in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4).</source>
+      <translation>Die snet4-Engine ist nicht installiert; richten Sie sie einmal ein mit: {command} (oder nennen Sie ihr Python unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Datenanbieter &gt; snet4).</translation>
+    </message>
+    <message>
+      <source>environment variable {}</source>
+      <translation>Umgebungsvariable {}</translation>
+    </message>
+    <message>
+      <source>{path}, named by the {origin}, is no Python interpreter; correct it, or make an engine with: {command}</source>
+      <translation>{path}, genannt von der {origin}, ist kein Python-Interpreter; berichtigen Sie es, oder richten Sie eine Engine ein mit: {command}</translation>
+    </message>
+    <message>
+      <source>building footprints from off-nadir pictures</source>
+      <translation>Gebäudegrundrisse aus schrägen Bildern</translation>
+    </message>
+    <message>
+      <source>Python interpreter of the engine (empty: SNET4_PYTHON, then ~/.snet4)</source>
+      <translation>Python-Interpreter der Engine (leer: SNET4_PYTHON, dann ~/.snet4)</translation>
+    </message>
+    <message>
+      <source>Bright outline with a dark casing</source>
+      <translation>Heller Umriss mit dunklem Rand</translation>
+    </message>
+    <message>
+      <source>The engine's result cannot be opened; is the disk for temporary files full?</source>
+      <translation>Das Ergebnis der Engine lässt sich nicht öffnen; ist der Platz für temporäre Dateien voll?</translation>
+    </message>
+    <message>
+      <source>{file} cannot be written: there is no folder {folder}; create it first.</source>
+      <translation>{file} kann nicht geschrieben werden: es gibt keinen Ordner {folder}; legen Sie ihn zuerst an.</translation>
+    </message>
+    <message>
+      <source>{file} is a folder; name a file in it.</source>
+      <translation>{file} ist ein Ordner; nennen Sie eine Datei darin.</translation>
+    </message>
+    <message>
+      <source>The layer cannot be written ({reason}); is the disk full?</source>
+      <translation>Der Layer kann nicht geschrieben werden ({reason}); ist der Datenträger voll?</translation>
+    </message>
+    <message>
+      <source>Looking at the picture…</source>
+      <translation>Das Bild wird angesehen …</translation>
+    </message>
+    <message>
+      <source>{:.1f} h</source>
+      <translation>{:.1f} h</translation>
+    </message>
+    <message>
+      <source>{} s</source>
+      <translation>{} s</translation>
+    </message>
+    <message>
+      <source>{} min</source>
+      <translation>{} min</translation>
+    </message>
+  </context>
+</TS>
