@@ -222,11 +222,12 @@ def maps_of(
     with SharedReader(plan.scene, plan.scale) as reader:
 
         def read(tile: Tile) -> Picture:
-            if not plan.region.touches(tile.own):
-                nothing = np.zeros((len(ranges), *tile.read.shape), dtype=np.float32)
-                return nothing, np.zeros(tile.read.shape, dtype=np.bool_)
-            counts_BHW, valid_HW = reader.read(tile.read)
-            return normalise(counts_BHW, valid_HW, ranges), valid_HW
+            if plan.region.touches(tile.own):
+                counts_BHW, valid_HW = reader.read(tile.read)
+                if valid_HW.any():
+                    return normalise(counts_BHW, valid_HW, ranges), valid_HW
+            nothing = np.zeros((len(ranges), *tile.read.shape), dtype=np.float32)
+            return nothing, np.zeros(tile.read.shape, dtype=np.bool_)
 
         for each in predictor.maps(read, plan.grid.shape, look_in_picture(plan), wanted):
             yield replace(each, valid_HW=each.valid_HW & plan.region.mask(each.window))
