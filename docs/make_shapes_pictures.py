@@ -213,7 +213,7 @@ def main() -> None:
     place = block()
     maps = maps_of(place)
     whole = next(seams.joined([maps], place.shape, 0.5, 20))
-    parts = watershed.split(whole, SplitSettings())
+    parts = watershed.split(whole, SplitSettings(), GSD_M)
     steps_to_labels(place, maps, whole, parts)
     steps_to_walls(parts)
     shared_walls(place, parts)

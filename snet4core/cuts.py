@@ -30,11 +30,17 @@ STEPS = 13
 FULL = 0.95
 """Strength from which a pixel does not count as border at all."""
 
-ENOUGH_PX = 4.0
+ENOUGH_PX = 8.0
 """More border than this on one walk proves no more: a single gap must not carry a cut."""
+
+THIN_PX, OPEN_PX = 0.8, 0.4
+"""Less border than this is thin; less than that is an open door."""
 
 DEEP_PX = 6
 """Pairs weigh by their depth inside the component, up to this: at the rim all maps are weak."""
+
+NEAR_PX = 4
+"""So far inside the outline of a mask that is too fat a border may lie."""
 
 APART = float(1 << 20)
 """Added per region to a third coordinate, so that nearest points are of one's own region."""
@@ -50,82 +56,75 @@ class Graph:
 
     moments_R6: Floats
     """Pixels, and their sums of row, col, row², col², row x col within the component's box."""
+    rims_R2: Floats
+    """Pixels of the component's outline, and the sum of the border seen near them, 0..1."""
     one_C: Ints
     """The lower region of each cut."""
     two_C: Ints
     """The higher one."""
     tallies_C7: Floats
-    """Facing pairs side by side, pairs one above the other, sum of weights, of weight x border."""
+    """Facing pairs side by side; pairs one above the other; sums over all pairs of: weight,
+    weight x border, weight x border up to 2 px, weight where it is below THIN_PX, where it is
+    below OPEN_PX."""
 
     def merged(self, chosen_C: NDArray[np.bool_]) -> tuple[Graph, Ints]:
         """The graph after taking the chosen cuts back, and each old region's new number.
 
         No region may be on two chosen cuts. The higher region joins the lower one.
         """
-        count = len(self.moments_R6)
-        into_R = np.arange(count)
-        into_R[self.two_C[chosen_C]] = self.one_C[chosen_C]
-        moments_R6 = self.moments_R6.copy()
-        np.add.at(moments_R6, self.one_C[chosen_C], self.moments_R6[self.two_C[chosen_C]])
-        one_C, two_C = into_R[self.one_C], into_R[self.two_C]
-        graph = _graph(moments_R6, one_C, two_C, self.tallies_C7)
-        return graph, into_R
-
-    def areas_R(self) -> Floats:
-        """Pixels of each region."""
-        return self.moments_R6[:, 0]
+        into_R = np.arange(len(self.moments_R6))
+        low, high = self.one_C[chosen_C], self.two_C[chosen_C]
+        into_R[high] = low
+        moments_R6, rims_R2 = self.moments_R6.copy(), self.rims_R2.copy()
+        moments_R6[low] += self.moments_R6[high]
+        rims_R2[low] += self.rims_R2[high]
+        cuts = _added_up(into_R[self.one_C], into_R[self.two_C], self.tallies_C7, into_R.size)
+        return Graph(moments_R6, rims_R2, *cuts), into_R
 
     def lengths_C(self) -> Floats:
         """Length of each cut in pixels, as the crow flies over its stairs."""
         return np.hypot(self.tallies_C7[:, 0], self.tallies_C7[:, 1])
 
-    def evidence_C(self) -> Floats:
-        """Border that lies along each cut, in pixels of its width, 0..ENOUGH_PX."""
-        return self.tallies_C7[:, 3] / self.tallies_C7[:, 2]
 
-    def fullness_R(self) -> Floats:
-        """Area over that of the rectangle with the same second moments, 0..1.
+def fullness(moments_N6: Floats) -> Floats:
+    """Area over that of the rectangle with the same second moments, shape (N,).
 
-        1 for rectangles at any angle, .95 for a disc, .6 for a thin L: the moments of a
-        rectangle a x b are a²/12 and b²/12, so its area is 12 x sqrt(their product).
-        """
-        return _fullness(self.moments_R6)
+    1 for rectangles at any angle, .95 for a disc, .6 for a thin L: the moments of a
+    rectangle a x b are a²/12 and b²/12, so its area is 12 x sqrt(their product).
 
-    def union_fullness_C(self) -> Floats:
-        """Fullness of both parts of each cut together."""
-        return _fullness(self.moments_R6[self.one_C] + self.moments_R6[self.two_C])
-
-
-def _fullness(moments_R6: Floats) -> Floats:
-    area_R = np.maximum(moments_R6[:, 0], 1)
-    row_R, col_R, rows_R, cols_R, both_R = (moments_R6[:, 1:] / area_R[:, None]).T
+    >>> rows, cols = np.divmod(np.arange(24.0), 6)
+    >>> sums = [24, *(x.sum() for x in (rows, cols, rows**2, cols**2, rows * cols))]
+    >>> fullness(np.array([sums])).tolist()
+    [1.0]
+    """
+    area_N = np.maximum(moments_N6[:, 0], 1)
+    row_N, col_N, rows_N, cols_N, both_N = (moments_N6[:, 1:] / area_N[:, None]).T
     # A pixel is a square, not a point: 1/12 each way.
-    var_row_R = rows_R - row_R**2 + 1 / 12
-    var_col_R = cols_R - col_R**2 + 1 / 12
-    spread_R = var_row_R * var_col_R - (both_R - row_R * col_R) ** 2
-    return np.asarray(area_R / (12 * np.sqrt(np.maximum(spread_R, 1e-9))))
+    var_row_N = rows_N - row_N**2 + 1 / 12
+    var_col_N = cols_N - col_N**2 + 1 / 12
+    spread_N = var_row_N * var_col_N - (both_N - row_N * col_N) ** 2
+    return np.asarray(area_N / (12 * np.sqrt(np.maximum(spread_N, 1e-9))))
 
 
 def measured(
     regions_HW: NDArray[np.int32],
     body_HW: NDArray[np.bool_],
     strength_HW: NDArray[np.uint8],
+    border_HW: NDArray[np.uint8],
     sheet: Sheet,
 ) -> Graph:
     """The graph of the regions (numbers, H, W) on a sheet.
 
-    `body_HW` are the places from which and to which one walks, `strength_HW` is 0..255.
+    `body_HW` are the places from which and to which one walks; `strength_HW` and
+    `border_HW` are 0..255.
     """
-    here_F, there_F, is_below_F = _facing(regions_HW, sheet.place_P)
     region_P = regions_HW.ravel()[sheet.place_P]
     moments_R6 = _moments(region_P, sheet.row_P, sheet.col_P)
-    if here_F.size == 0:
-        nothing = np.zeros(0, np.int64)
-        return Graph(moments_R6, nothing, nothing, np.zeros((0, 7)))
+    rims_R2 = _rims(regions_HW, border_HW)
+    here_F, there_F, is_below_F = _facing(regions_HW, sheet.place_P)
     border_F = _border_crossed(regions_HW, body_HW, strength_HW, here_F, there_F)
     depth = hearts.depths(regions_HW > 0, DEEP_PX).ravel()
     weight_F = np.minimum(depth[here_F], depth[there_F]).astype(np.float64)
-    flat = regions_HW.ravel()
     tallies_F7 = np.stack(
         [
             ~is_below_F,
@@ -133,23 +132,26 @@ def measured(
             weight_F,
             weight_F * border_F,
             weight_F * np.minimum(border_F, 2),
-            weight_F * (border_F < 0.8),
-            weight_F * (border_F < 0.4),
+            weight_F * (border_F < THIN_PX),
+            weight_F * (border_F < OPEN_PX),
         ],
         axis=1,
     )
-    return _graph(moments_R6, flat[here_F], flat[there_F], tallies_F7)
+    flat = regions_HW.ravel()
+    cuts = _added_up(flat[here_F], flat[there_F], tallies_F7, len(moments_R6))
+    return Graph(moments_R6, rims_R2, *cuts)
 
 
-def _graph(moments_R6: Floats, one: Ints, two: Ints, tallies: Floats) -> Graph:
-    """Cuts with the same two regions added up; those within one region left out."""
-    low, high = np.minimum(one, two).astype(np.int64), np.maximum(one, two).astype(np.int64)
-    apart = low != high
-    key, index = np.unique(low[apart] * len(moments_R6) + high[apart], return_inverse=True)
-    tallies_C7 = np.zeros((key.size, tallies.shape[1]))
-    np.add.at(tallies_C7, index, tallies[apart])
-    one_C, two_C = np.divmod(key, len(moments_R6))
-    return Graph(moments_R6, one_C, two_C, tallies_C7)
+def _added_up(
+    one_F: Ints | NDArray[np.int32], two_F: Ints | NDArray[np.int32], tallies_F7: Floats, size: int
+) -> tuple[Ints, Ints, Floats]:
+    """Lower region, higher region and tallies of every cut; pairs within one region left out."""
+    low_F, high_F = np.minimum(one_F, two_F).astype(np.int64), np.maximum(one_F, two_F)
+    apart = low_F != high_F
+    key_C, index = np.unique(low_F[apart] * size + high_F[apart], return_inverse=True)
+    tallies_C7 = np.zeros((key_C.size, tallies_F7.shape[1]))
+    np.add.at(tallies_C7, index, tallies_F7[apart])
+    return key_C // size, key_C % size, tallies_C7
 
 
 def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
@@ -173,6 +175,26 @@ def _moments(region_P: NDArray[np.int32], row_P: Ints, col_P: Ints) -> Floats:
     return np.stack(sums, axis=1).astype(np.float64)
 
 
+def _rims(regions_HW: NDArray[np.int32], border_HW: NDArray[np.uint8]) -> Floats:
+    """Outline pixels of each region, and the sum of the border seen near them, 0..1 each."""
+    inside_HW = regions_HW > 0
+    near_HW = border_HW
+    for _ in range(NEAR_PX):
+        near_HW = _highest_around(near_HW) * inside_HW
+    rim = np.flatnonzero(inside_HW & ~hearts.worn(inside_HW, "cross"))
+    region = regions_HW.ravel()[rim]
+    size = int(regions_HW.max()) + 1
+    seen_R = np.bincount(region, near_HW.ravel()[rim] / 255, minlength=size)
+    return np.stack([np.bincount(region, minlength=size), seen_R], axis=1)
+
+
+def _highest_around(image_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The highest value among a pixel and its 8 neighbours."""
+    rows = np.pad(image_HW, 1)
+    rows = np.maximum(np.maximum(rows[:-2], rows[1:-1]), rows[2:])
+    return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+
+
 def _border_crossed(
     regions_HW: NDArray[np.int32],
     body_HW: NDArray[np.bool_],
@@ -181,6 +203,8 @@ def _border_crossed(
     there_F: Ints,
 ) -> Floats:
     """Weak pixels on the straight way from heart to heart through each facing pair."""
+    if here_F.size == 0:
+        return np.zeros(0)
     nearest_F2 = _nearest_of_own_body(regions_HW, body_HW, np.concatenate([here_F, there_F]))
     start_F2, end_F2 = nearest_F2[: here_F.size], nearest_F2[here_F.size :]
     share_S = np.linspace(0, 1, STEPS)[:, None, None]
@@ -188,7 +212,7 @@ def _border_crossed(
     strength_SF = strength_HW[way_SF2[..., 0], way_SF2[..., 1]] / 255
     length_F = np.hypot(*(end_F2 - start_F2).T)
     weak_F = np.maximum(0, FULL - strength_SF).mean(axis=0) * length_F
-    return np.minimum(weak_F, ENOUGH_PX)
+    return np.asarray(np.minimum(weak_F, ENOUGH_PX))
 
 
 def _nearest_of_own_body(

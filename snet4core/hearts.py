@@ -52,7 +52,7 @@ def hearts_of(strong_HW: Mask) -> NDArray[np.int32]:
             gone = np.unique(parent_N[is_kid_N])
             fallen.append(gone)
             parent_N[np.isin(parent_N, gone)] = 0
-        number_N = (total + np.cumsum(is_kid_N)) * is_kid_N
+        number_N = (total + np.cumsum(is_kid_N)) * is_kid_N.astype(np.int64)
         total += int(is_kid_N.sum())
         born.append((found, number_N))
         heart_of_piece_N = np.where(is_kid_N, number_N, parent_N)
@@ -70,7 +70,7 @@ def _alive(
     lives_N = np.ones(total + 1, np.bool_)
     lives_N[0] = False
     lives_N[fallen] = False
-    final_N = np.cumsum(lives_N) * lives_N
+    final_N = np.where(lives_N, np.cumsum(lives_N), 0)
     hearts_HW = np.zeros(shape, np.int32)
     for found, number_N in born:
         _paint(hearts_HW, found, final_N[number_N])

@@ -1,31 +1,24 @@
 """Attached buildings come apart where the maps say so, and nowhere else.
 
-`hearts` finds the places that surely belong to one building. A component with two or more
-of them is flooded from them, strong pixels first, and every cut between two regions is
-judged:
+1. `hearts` finds the places that surely belong to one building each. Components with one
+   heart or none are done.
+2. The others are flooded from their hearts, inside themselves: every pixel goes to a heart.
+3. `cuts` measures every cut between two regions: how much border one crosses on the way
+   from heart to heart, where the border is open, how long the cut is, how large and how
+   rectangular the parts are, and how well the border map sees their outlines.
+4. `judge` says how likely the cut is a wall between two buildings. Cuts that are unlikelier
+   than `cut_probability` are taken back, the unlikeliest first; all is measured again, until
+   every cut that is left stands.
 
-    evidence   pixels of border that lie on the way from heart to heart (`cuts`)
-    demand     what a cut of this kind has to show before it is believed
-
-The demand starts at `evidence_px` and grows where a cut is implausible: with its length
-beyond `wide_cut_m` and the size of the parts beyond `large_part_m2` (a hall is cut by a
-ridge more often than by a wall), with parts below `small_part_m2` (a dormer is no house),
-with parts that are no rectangles. It shrinks where the cut runs through a neck. The weakest
-cuts are taken back first, all is measured again, until every cut that is left stands.
-
-Example, in pixels of 0.5 m, defaults. Two houses of 15 m x 10 m share a wall of 20 px; the
-border map shows it 3 px wide at 0.8, broken along a quarter: evidence .75 x 3 x .8 = 1.8.
-Parts of 150 m2 ask for 0.5 x log2(150 / 109) = 0.2 above the first 0.56; the cut is no neck,
-but short, and both parts are rectangles: demand 0.8, the cut stands. A ridge of the same
-kind across a hall of 60 m x 30 m: a cut of 60 px asks for 0.35 x log2(30 / 14.6) = 0.4,
-parts of 900 m2 for 0.5 x log2(900 / 109) = 1.5: demand 2.5, and the hall stays whole.
+Example, pixels of 0.5 m. WORKED
 
 A component's partition depends on its own pixels alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +26,7 @@ from skimage.segmentation import watershed
 
 from snet4core import cuts, runs
 from snet4core.hearts import STEPS, depths, grown, hearts_of, worn
+from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
 from snet4core.maps import quantised_threshold
 from snet4core.settings import SplitSettings
@@ -41,28 +35,50 @@ from snet4core.sheet import Sheet, sheet_of
 Ints = NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Flooded:
+    """Components with several hearts, flooded from them."""
+
+    sheet: Sheet
+    """Where the components lie."""
+    regions_HW: NDArray[np.int32]
+    """Region of each pixel on the sheet, 0 outside."""
+    graph: cuts.Graph
+    """The regions, and the cuts between them."""
+
+
 def split(labels: Labels, settings: SplitSettings, gsd_m: float) -> Labels:
     """The same foreground, with attached buildings under labels of their own, 1..count.
 
     `gsd_m` is the maps' ground sample distance in metres.
     """
-    if labels.count == 0:
+    found = flooded(labels, settings)
+    if found is None:
         return labels
+    building_R = judged(found.graph, settings, gsd_m)
+    return _relabelled(labels, found.sheet, found.regions_HW, building_R)
+
+
+def flooded(labels: Labels, settings: SplitSettings) -> Flooded | None:
+    """The components that might be several buildings; None where there is none."""
+    if labels.count == 0:
+        return None
+    width, found = labels.window.width, runs.of_labels(labels.labels_HW)
     heart_level = max(1, quantised_threshold(settings.seed_threshold))
-    found = runs.of_labels(labels.labels_HW)
-    everything = sheet_of(found, labels.window.width, np.arange(labels.count + 1) > 0)
+    everything = sheet_of(found, width, np.arange(labels.count + 1) > 0)
     hearts_HW = hearts_of(_strength(labels, everything) >= heart_level)
     several_N = _hearts_per_label(labels, everything, hearts_HW) >= 2
     if not several_N.any():
-        return labels
-    sheet = sheet_of(found, labels.window.width, several_N)
+        return None
+    sheet = sheet_of(found, width, several_N)
     hearts_HW = sheet.laid_from(everything, hearts_HW)
     strength_HW = _strength(labels, sheet)
     body_HW = grown(worn(strength_HW >= heart_level, "square"), "square") | (hearts_HW > 0)
-    regions_HW = _flooded(hearts_HW, body_HW, sheet)
-    graph = cuts.measured(regions_HW, body_HW, strength_HW, sheet)
-    building_R = judged(graph, settings, gsd_m)
-    return _relabelled(labels, sheet, regions_HW, building_R)
+    regions_HW = _regions(hearts_HW, body_HW, sheet)
+    border_HW = sheet.laid(labels.border_HW)
+    return Flooded(
+        sheet, regions_HW, cuts.measured(regions_HW, body_HW, strength_HW, border_HW, sheet)
+    )
 
 
 def _strength(labels: Labels, sheet: Sheet) -> NDArray[np.uint8]:
@@ -79,7 +95,7 @@ def _hearts_per_label(labels: Labels, sheet: Sheet, hearts_HW: NDArray[np.int32]
     return np.bincount(owner_N[1:], minlength=labels.count + 1)
 
 
-def _flooded(
+def _regions(
     hearts_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], sheet: Sheet
 ) -> NDArray[np.int32]:
     """Every pixel of the sheet's components goes to one of the hearts.
@@ -100,61 +116,27 @@ def _flooded(
 def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
     """Which building each region is part of, shape (R,): a region's number, index 0 unused.
 
-    In every round all cuts are taken back that lack evidence and lack more of it than every
+    In every round those cuts are taken back that are too unlikely and unlikelier than every
     other cut of their two regions; so the order plays no part.
     """
     building_R = np.arange(len(graph.moments_R6))
+    asked = _log_odds(settings.cut_probability)
     while True:
-        surplus_C = graph.evidence_C() - demand_C(graph, settings, gsd_m)
-        back_C = _weakest_here(graph, surplus_C) & (surplus_C < 0)
+        surplus_C = trained().log_odds_C(features_CK(graph, gsd_m)) - asked
+        back_C = weakest_here(graph, surplus_C) & (surplus_C < 0)
         if not back_C.any():
             return building_R
         graph, into_R = graph.merged(back_C)
         building_R = into_R[building_R]
 
 
-def demand_C(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> NDArray[np.float64]:
-    """Pixels of border that each cut has to show."""
-    area_R2 = graph.areas_R()[np.stack([graph.one_C, graph.two_C])] * gsd_m**2
-    small_C, large_C = area_R2.min(axis=0), area_R2.max(axis=0)
-    length_C = graph.lengths_C() * gsd_m
-    fullness_R = graph.fullness_R()
-    fullness_C = np.minimum(fullness_R[graph.one_C], fullness_R[graph.two_C])
-    # The size that counts lies between the two, nearer to the larger one.
-    size_C = small_C * (large_C / small_C) ** LARGER_COUNTS
-    neck_C = length_C / np.sqrt(small_C)
-    return np.asarray(
-        0.56
-        + WIDE * _doublings(length_C / 14.6)
-        + LARGE * _doublings(size_C / 109)
-        + SMALL * _doublings(51 / small_C)
-        + BROAD * np.maximum(0, neck_C - BROAD_FROM)
-        - NECK * np.maximum(0, NECK_BELOW - neck_C)
-        + RAGGED * np.maximum(0, FULLNESS - fullness_C)
-        - GAIN * np.maximum(0, fullness_C - graph.union_fullness_C())
-        + HOLE * graph.tallies_C7[:, 6] / graph.tallies_C7[:, 2]
-        + HOLE2 * graph.tallies_C7[:, 5] / graph.tallies_C7[:, 2]
-    )
+def _log_odds(probability: float) -> float:
+    """Natural log-odds; 0 and 1 become very unlikely and very likely."""
+    inside = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(inside / (1 - inside))
 
 
-LARGER_COUNTS = 0.684
-"""0: the smaller part decides what is large; 1: the larger one."""
-WIDE, LARGE, SMALL = 0.353, 0.5, 2.0
-"""Pixels of border for every doubling."""
-BROAD, BROAD_FROM = 0.66, 1.564
-NECK, NECK_BELOW = 3.221, 0.654
-"""A cut's length over the square root of the smaller part's area: 1 cuts a square from a row."""
-GAIN = HOLE = HOLE2 = 0.0
-RAGGED, FULLNESS = 1.292, 0.91
-"""Parts that fill less of their rectangle are doubtful."""
-
-
-def _doublings(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How often 1 has to be doubled to reach the ratio; 0 below."""
-    return np.log2(np.maximum(ratio, 1))
-
-
-def _weakest_here(graph: cuts.Graph, surplus_C: NDArray[np.float64]) -> NDArray[np.bool_]:
+def weakest_here(graph: cuts.Graph, surplus_C: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether each cut comes first, by surplus, then number, among all of both its regions."""
     rank_C = np.empty(surplus_C.size, np.int64)
     rank_C[np.argsort(surplus_C, kind="stable")] = np.arange(surplus_C.size)

@@ -1,0 +1,137 @@
+"""How likely a cut between two regions is a wall between two buildings.
+
+What `cuts` measured becomes fourteen numbers a cut, and a small network (two layers of 32)
+turns them into the odds. It is trained on made places with degraded maps
+(`python -m snet4_training.splitting`); its numbers stand in `judge.json`.
+Two things no training set settles are said here, because they are about costs:
+
+- A map without borders says nothing about walls. Where none is seen along the outlines, a
+  cut has to be so much likelier.
+- Whoever cuts a hall in two loses a large building. The larger the parts, the likelier a
+  cut has to be.
+
+Axes: C cuts, K numbers that describe a cut, U units of a layer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4core.cuts import Graph, fullness
+
+Floats = NDArray[np.float64]
+
+FEATURES = (
+    "border_px",  # border crossed from heart to heart, mean over the cut
+    "border_to_2_px",  # the same, where more than 2 px count as 2: a gap must not carry a cut
+    "thin",  # share of the cut with less than 0.8 px of border
+    "open",  # share of the cut with less than 0.4 px
+    "smaller_m2",  # size of the smaller part, as log2
+    "larger_m2",  # of the larger one
+    "length_m",  # of the cut, as log2
+    "neck",  # its length over the square root of the smaller part's area, as log2
+    "smaller_full",  # how much of its rectangle the smaller part fills
+    "larger_full",
+    "both_full",  # both together
+    "gain",  # how much fuller the emptier part is than both together
+    "deep_px",  # how deep inside the component the cut runs
+    "rim",  # how well the border map sees the outlines of both parts, 0..1
+)
+
+SEES_BORDERS = 0.2
+"""Rim from which a border map is one."""
+
+BLIND = 6.0
+"""Log-odds asked for without any border."""
+
+LARGE_M2, LARGE = 250.0, 3.0
+"""Geometric mean of the parts' sizes from which, and log-odds a doubling that are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The network's numbers."""
+
+    mean_K: Floats
+    """Mean of each feature in training."""
+    spread_K: Floats
+    """Standard deviation of each."""
+    layers: tuple[tuple[Floats, Floats], ...]
+    """Weights (inputs, U) and offsets (U,) of each layer; all but the last are rectified."""
+
+    def log_odds_C(self, features_CK: Floats) -> Floats:
+        """Natural log-odds that a cut is a wall, costs taken off, to six decimals."""
+        return np.asarray(
+            np.round(self.log_odds_without_costs(features_CK) - costs_C(features_CK), 6)
+        )
+
+    def log_odds_without_costs(self, features_CK: Floats) -> Floats:
+        """What the network alone says, shape (C,)."""
+        values = (features_CK - self.mean_K) / self.spread_K
+        for index, (weights, offsets) in enumerate(self.layers):
+            if index:
+                values = np.maximum(values, 0)
+            # Not a library product: its last bits depend on how many cuts there are.
+            values = np.einsum("cu,uv->cv", values, weights) + offsets
+        return np.asarray(values[:, 0])
+
+
+def costs_C(features_CK: Floats) -> Floats:
+    """Log-odds that a cut has to bring for where it is, 0 or more."""
+    smaller, larger, rim = (
+        features_CK[:, FEATURES.index(name)] for name in ("smaller_m2", "larger_m2", "rim")
+    )
+    blind_C = BLIND * np.clip(1 - rim / SEES_BORDERS, 0, 1)
+    large_C = LARGE * np.maximum(0, (smaller + larger) / 2 - np.log2(LARGE_M2))
+    return np.asarray(blind_C + large_C)
+
+
+def features_CK(graph: Graph, gsd_m: float) -> Floats:
+    """The numbers that describe each cut, in the order of FEATURES, shape (C, 14)."""
+    one_C, two_C, tallies = graph.one_C, graph.two_C, graph.tallies_C7
+    area_C2 = graph.moments_R6[np.stack([one_C, two_C]), 0] * gsd_m**2
+    smaller, larger = area_C2.min(axis=0), area_C2.max(axis=0)
+    full_R = fullness(graph.moments_R6)
+    full_C2 = full_R[np.where(area_C2[0] <= area_C2[1], [one_C, two_C], [two_C, one_C])]
+    both_C = fullness(graph.moments_R6[one_C] + graph.moments_R6[two_C])
+    length_C = np.maximum(graph.lengths_C(), 0.5) * gsd_m
+    weight_C = tallies[:, 2]
+    rim_C2 = graph.rims_R2[one_C] + graph.rims_R2[two_C]
+    return np.stack(
+        [
+            *(tallies[:, 3:].T / weight_C),
+            np.log2(smaller),
+            np.log2(larger),
+            np.log2(length_C),
+            np.log2(length_C / np.sqrt(smaller)),
+            *full_C2,
+            both_C,
+            full_C2.min(axis=0) - both_C,
+            weight_C / (tallies[:, 0] + tallies[:, 1]),
+            rim_C2[:, 1] / np.maximum(1, rim_C2[:, 0]),
+        ],
+        axis=1,
+    )
+
+
+@cache
+def trained() -> Judge:
+    """The judge that comes with snet4."""
+    return from_json(Path(__file__).with_name("judge.json").read_text(encoding="utf-8"))
+
+
+def from_json(text: str) -> Judge:
+    """A judge from its file: `features`, `mean`, `spread`, `layers` of `weights`, `offsets`."""
+    facts = json.loads(text)
+    assert facts["features"] == list(FEATURES)  # the file and this module are made together
+    layers = tuple(
+        (np.array(layer["weights"], float), np.array(layer["offsets"], float))
+        for layer in facts["layers"]
+    )
+    return Judge(np.array(facts["mean"], float), np.array(facts["spread"], float), layers)
