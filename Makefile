@@ -1,6 +1,6 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-full plugin clean
+.PHONY: help demo test test-qgis lint format bench bench-full plugin check-plugin clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -34,6 +34,18 @@ demo: $(VENV)/.run ## render a scene, find its houses, write demo/
 
 test: $(VENV)/.dev ## run every test that this machine can run
 	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory test-qgis
+
+# QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error.
+QGIS_PYTHON ?= /usr/bin/python3
+test-qgis: $(VENV)/.dev ## the plugin's tests, in QGIS's own Python against the built plugin
+	@if $(QGIS_PYTHON) -c 'import qgis.core, pytest' 2>/dev/null; then \
+		SNET4_PYTHON='$(abspath $(BIN)/python)' $(QGIS_PYTHON) -m pytest -p no:cacheprovider tests/qgis; \
+	elif [ -n "$(REQUIRE_QGIS)" ]; then \
+		echo "QGIS is missing, and its tests are required: see docs/qgis.md"; exit 1; \
+	else \
+		echo "*** SKIPPED: the tests of the QGIS plugin, because QGIS is not installed here ***"; \
+	fi
 
 lint: $(VENV)/.dev ## ruff and mypy, both strict
 	$(BIN)/ruff check .
@@ -52,6 +64,14 @@ bench-full: $(VENV)/.bench ## every benchmark
 
 plugin: ## the QGIS plugin: build/plugins/snet4/ and build/snet4-<version>.zip
 	$(PYTHON) tools/make_plugin.py
+
+$(VENV)-plugin/.done:
+	$(PYTHON) -m venv $(VENV)-plugin
+	$(VENV)-plugin/bin/python -m pip install --quiet bandit detect-secrets flake8 PyQt6
+	@touch $@
+
+check-plugin: plugin $(VENV)-plugin/.done ## what the plugin site blocks on, and Qt 6's names
+	$(VENV)-plugin/bin/python tools/check_plugin.py build/plugins/snet4
 
 clean: ## remove what the other targets made, but not the environment
 	rm -rf build demo benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -202,7 +202,7 @@ def died(process: QProcess, said: str) -> EngineFailure:
     elif "No module named" in said and "snet4core" in said:
         sentence = tr("{python} has no snet4 in it; install it with: {command}").format(
             python=process.program(),
-            command=f"{process.program()} -m pip install 'PATH_TO_SNET4[torch]'",
+            command=f"{process.program()} -m pip install 'PATH_TO_SNET4[openvino]'",
         )
     else:
         last = said.strip().splitlines()[-1:] or [""]
@@ -242,9 +242,10 @@ class Question(QObject):
         self._process.write(_line(job))
 
     def withdraw(self) -> None:
-        """Nobody waits for the answer any more."""
-        self._done = True
-        self._process.closeWriteChannel()
+        """Nobody waits for the answer any more. May be called at any time."""
+        if not self._done:
+            self._done = True
+            self._process.closeWriteChannel()
 
     def _read(self) -> None:
         while not self._done and self._process.canReadLine():
@@ -259,8 +260,9 @@ class Question(QObject):
 
     def _finished(self) -> None:
         self._read()
-        said = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
-        self._fail(str(died(self._process, said)))
+        if not self._done:
+            said = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
+            self._fail(str(died(self._process, said)))
         self.deleteLater()
 
     def _broken(self, error: QProcess.ProcessError) -> None:

@@ -31,9 +31,9 @@ HOME_ENVIRONMENT = Path.home() / ".snet4"
 
 INSTALL = (
     'py -m venv "%USERPROFILE%\\.snet4" && '
-    '"%USERPROFILE%\\.snet4\\Scripts\\python" -m pip install "PATH_TO_SNET4[torch]"'
+    '"%USERPROFILE%\\.snet4\\Scripts\\python" -m pip install "PATH_TO_SNET4[openvino]"'
     if _WINDOWS
-    else "python3 -m venv ~/.snet4 && ~/.snet4/bin/python -m pip install 'PATH_TO_SNET4[torch]'"
+    else "python3 -m venv ~/.snet4 && ~/.snet4/bin/python -m pip install 'PATH_TO_SNET4[openvino]'"
 )
 """The one command that makes an engine; PATH_TO_SNET4 is its source folder or wheel."""
 

@@ -207,7 +207,7 @@ def _answer(line: bytes, telling: Telling) -> int:
 
 
 _NO_MEMORY = "The memory does not suffice; close other programs, or search a smaller extent."
-_REINSTALL = f"run: {sys.executable} -m pip install 'snet4[torch]'"
+_REINSTALL = f"run: {sys.executable} -m pip install 'snet4[openvino]'"
 
 
 def _error(channel: Channel, code: int, sentence: str) -> int:

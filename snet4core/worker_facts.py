@@ -91,5 +91,5 @@ def _runtime(model: str, device: str, precision: str) -> Section:
     try:
         from snet4core.runtime import facts
     except ImportError as problem:
-        return {"problem": f"{problem}; run: {sys.executable} -m pip install 'snet4[torch]'"}
+        return {"problem": f"{problem}; run: {sys.executable} -m pip install 'snet4[openvino]'"}
     return facts(header, device, cast(Any, precision), "auto")

@@ -80,7 +80,7 @@ def extract(request: Request, telling: Telling) -> Facts:
     except ImportError as problem:
         raise DependencyError(
             f"The engine cannot load its network runtime ({problem}); run: {sys.executable} "
-            "-m pip install 'snet4[torch]'"
+            "-m pip install 'snet4[openvino]'"
         ) from problem
     send("info", text="Loading the model.")
     predictor = Predictor(header.path, choose_runtime(request.device, cast(Any, request.precision)))

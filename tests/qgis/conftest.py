@@ -6,6 +6,7 @@ without it, the one in `.venv` is taken.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -19,14 +20,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from qgis_helpers import ENGINE, PLUGINS, ROOT, STUB, engine, make_town, run_process
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-os.environ["LC_ALL"] = "C.UTF-8"
-os.environ["SNET4_PYTHON"] = ENGINE
-# One thread is enough for small scenes, and a busy machine stays usable.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="snet4-qgis-")
-os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="snet4-run-")
-os.environ["QGIS_PLUGINPATH"] = str(PLUGINS)
+if importlib.util.find_spec("qgis") is None:
+    if os.environ.get("REQUIRE_QGIS"):
+        pytest.exit("QGIS is not in this Python, and its tests are required", returncode=1)
+else:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ["LC_ALL"] = "C.UTF-8"
+    os.environ["SNET4_PYTHON"] = ENGINE
+    os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="snet4-qgis-")
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="snet4-run-")
+    os.environ["QGIS_PLUGINPATH"] = str(PLUGINS)
 
 
 def pytest_report_header() -> list[str]:
@@ -38,8 +41,9 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_unconfigure() -> None:
-    for name in ("QGIS_CUSTOM_CONFIG_PATH", "XDG_RUNTIME_DIR"):
-        shutil.rmtree(os.environ[name], ignore_errors=True)
+    if importlib.util.find_spec("qgis") is not None:
+        for name in ("QGIS_CUSTOM_CONFIG_PATH", "XDG_RUNTIME_DIR"):
+            shutil.rmtree(os.environ[name], ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
