@@ -33,6 +33,7 @@ FULL = (
     ("benchmarks.chips", "--count", "1000"),
     ("benchmarks.start_up",),
     ("benchmarks.real_pictures",),
+    ("benchmarks.against_geoai", "--side", "4096"),
 )
 
 

@@ -187,7 +187,7 @@ class Predictor:
                 both_2HW
                 for start in range(0, len(images), step)
                 for both_2HW in self._network.forward(
-                    np.stack(images[start : start + step]), look, head
+                    _stacked(images[start : start + step]), look, head
                 )
             ]
         except DeviceMemoryError as problem:
@@ -202,3 +202,8 @@ class Predictor:
         return self._quantised(images[:middle], look, head) + self._quantised(
             images[middle:], look, head
         )
+
+
+def _stacked(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(C, H, W) each to (B, C, H, W); a single one is not copied."""
+    return images[0][None] if len(images) == 1 else np.stack(images)
