@@ -219,20 +219,27 @@ def _nearest_of_own_body(
     regions_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], place_F: Ints
 ) -> Ints:
     """Sheet (row, col) of the body's pixel nearest to each place, within the same region."""
-    region, width = regions_HW.ravel(), regions_HW.shape[1]
-    is_rim_HW = body_HW & ~hearts.worn(body_HW, "cross")
-    # A place inside the body is its own nearest; seen from anywhere else the rim is nearer.
-    is_rim_HW.ravel()[place_F] |= body_HW.ravel()[place_F]
-    is_met_R = np.zeros(int(region.max()) + 1, np.bool_)
-    is_met_R[region[place_F]] = True
-    rim = np.flatnonzero(is_rim_HW)
-    rim = rim[is_met_R[region[rim]]]
-    rim_N2 = np.stack(np.divmod(rim, width), axis=1)
-    tree = cKDTree(_in_space(rim_N2 + NUDGE, region[rim]), balanced_tree=False, compact_nodes=False)
-    place_F2 = np.stack(np.divmod(place_F, width), axis=1)
-    _, nearest_F = tree.query(_in_space(place_F2, region[place_F]))
-    return np.asarray(rim_N2[nearest_F])
+    region, is_body, width = regions_HW.ravel(), body_HW.ravel(), regions_HW.shape[1]
+    nearest_F = place_F.copy()
+    outside = np.flatnonzero(~is_body[place_F])  # the others are their own nearest
+    place_F = place_F[outside]
+    if place_F.size:
+        # Seen from outside, the nearest pixel of a body is on its rim or at the cut.
+        is_rim_HW = body_HW & ~hearts.worn(body_HW, "cross")
+        is_met_R = np.zeros(int(region.max()) + 1, np.bool_)
+        is_met_R[region[place_F]] = True
+        rim = np.flatnonzero(is_rim_HW)
+        rim = rim[is_met_R[region[rim]]]
+        tree = cKDTree(
+            _in_space(rim, width, region[rim], NUDGE), balanced_tree=False, compact_nodes=False
+        )
+        nearest_F[outside] = rim[tree.query(_in_space(place_F, width, region[place_F], (0, 0)))[1]]
+    return np.stack(np.divmod(nearest_F, width), axis=1)
 
 
-def _in_space(points_N2: NDArray[np.float64] | Ints, region_N: NDArray[np.int32]) -> Floats:
-    return np.column_stack([points_N2, region_N * APART])
+def _in_space(
+    place_N: Ints, width: int, region_N: NDArray[np.int32], nudge: tuple[float, float]
+) -> Floats:
+    """(row, col, region) of each place, so that places of other regions are far away."""
+    row_N, col_N = np.divmod(place_N, width)
+    return np.column_stack([row_N + nudge[0], col_N + nudge[1], region_N * APART])

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snet4core import mapsfile, seams
-from snet4core.footprints import Footprints, Source, in_order
+from snet4core.footprints import Footprints, Source
 from snet4core.grid import Grid
 from snet4core.maps import Maps
 from snet4core.merge import merged
@@ -102,7 +102,7 @@ def footprints_from(
     """
     shaping = Shaping(grid, settings, source, native, knots)
     labels = seams.joined(maps, grid.shape, settings.threshold, shaping.specks_px)
-    return in_order(source, map(shaping.footprints, labels))
+    return shaping.in_order(map(shaping.footprints, labels))
 
 
 def watched(

@@ -10,9 +10,9 @@ Array names end in their axes: N footprints.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,7 @@ from snet4core.errors import InputError, ModelError
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.outline import Outlines
+from snet4core.overlaps import Sweep
 from snet4core.text import printable, storable
 
 Polygons = NDArray[np.object_]
@@ -240,8 +241,14 @@ def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
     return np.asarray(shapely.transform(polygons_px, move), dtype=object)
 
 
-def in_order(source: Source, batches: Iterable[Footprints]) -> Iterator[Footprints]:
+def in_order(
+    source: Source,
+    batches: Iterable[Footprints],
+    settle: Callable[[Footprints], Footprints] | None = None,
+) -> Iterator[Footprints]:
     """All footprints of one scene, sorted by anchor and numbered from 1, in batches.
+
+    `settle` sees them once they are sorted, batch by batch, and may change or drop some.
 
     Blocks and seams deliver in any order, and the first row may come last, so everything
     is collected; in a temporary database that SQLite keeps in memory while it is small and
@@ -259,12 +266,47 @@ def in_order(source: Source, batches: Iterable[Footprints]) -> Iterator[Footprin
         for batch in batches:
             spool.executemany("INSERT INTO f VALUES (?, ?, ?, ?, ?, ?)", _rows(batch))
         ordered = spool.execute("SELECT * FROM f ORDER BY row, col")
-        first = 1
+        first, is_empty = 1, True
         while rows := ordered.fetchmany(BATCH):
-            yield _table(source, rows, first)
-            first += len(rows)
-        if first == 1:
+            batch = _table(source, rows)
+            if settle is not None:
+                batch = settle(batch)
+            numbers = np.arange(first, first + len(batch), dtype=np.int64)
+            yield replace(batch, footprint_id_N=numbers)
+            first, is_empty = first + len(batch), False
+        if is_empty:
             yield none_of(source)
+
+
+def settled(batch: Footprints, sweep: Sweep, native: Grid, min_area_m2: float) -> Footprints:
+    """A sorted batch in which later footprints gave up what they share with earlier ones.
+
+    `sweep` has seen all batches before; its reach is in pixels of `native`, the scene's own
+    grid. What is left below `min_area_m2` is dropped. The confidence stays.
+    """
+    drawn_N = batch.polygons_px_N
+    left_N = sweep.settle(drawn_N)
+    changed = np.flatnonzero([one is not other for one, other in zip(left_N, drawn_N, strict=True)])
+    if changed.size == 0:
+        return batch
+    kept_N = np.ones(len(batch), np.bool_)
+    kept_N[changed] = shapely.area(left_N[changed]) > 0
+    changed = changed[kept_N[changed]]
+    polygons_N, area_m2_N = batch.polygons_N.copy(), batch.area_m2_N.copy()
+    centres_N2 = shapely.get_coordinates(shapely.centroid(left_N[changed]))
+    area_N = shapely.area(left_N[changed]) * native.pixel_area_m2(centres_N2)
+    area_m2_N[changed] = np.round(area_N, 2)
+    polygons_N[changed] = _outward(shapely.transform(left_N[changed], native.to_map))
+    kept_N[changed] = area_N >= min_area_m2
+    return replace(
+        batch,
+        polygons_N=polygons_N[kept_N],
+        polygons_px_N=left_N[kept_N],
+        anchors_N2=batch.anchors_N2[kept_N],
+        confidence_N=batch.confidence_N[kept_N],
+        area_m2_N=area_m2_N[kept_N],
+        footprint_id_N=batch.footprint_id_N[kept_N],
+    )
 
 
 def _rows(batch: Footprints) -> Iterator[tuple[Any, ...]]:
@@ -279,7 +321,7 @@ def _rows(batch: Footprints) -> Iterator[tuple[Any, ...]]:
     )
 
 
-def _table(source: Source, rows: Sequence[tuple[Any, ...]], first_id: int) -> Footprints:
+def _table(source: Source, rows: Sequence[tuple[Any, ...]]) -> Footprints:
     row, col, polygons, polygons_px, confidence, area = zip(*rows, strict=True)
     return Footprints(
         source,
@@ -288,7 +330,7 @@ def _table(source: Source, rows: Sequence[tuple[Any, ...]], first_id: int) -> Fo
         np.column_stack([row, col]).astype(np.int64),
         np.array(confidence, np.float64),
         np.array(area, np.float64),
-        np.arange(first_id, first_id + len(rows), dtype=np.int64),
+        np.zeros(len(rows), np.int64),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from snet4core.footprints import Footprints, in_order
+from snet4core.footprints import Footprints
 from snet4core.joiner import Joiner
 from snet4core.parts import PartResult
 from snet4core.shaping import Shaping
@@ -26,4 +26,4 @@ def merged(results: Iterable[PartResult], shaping: Shaping) -> Iterator[Footprin
         yield from map(shaping.footprints, seams.finished(everything=True))
         seams.check_complete()
 
-    return in_order(shaping.source, found())
+    return shaping.in_order(found())

@@ -24,6 +24,9 @@ Polygons = NDArray[np.object_]
 REACH_PX = 16.0
 """A footprint's upper edge lies no farther than this from the upper edge of its pixels."""
 
+SLIVER = 1e-6
+"""Less than this in common is no overlap, in square units of the polygons."""
+
 
 class Sweep:
     """Settles overlaps of footprints that come in batches, in the order of their anchors.
@@ -79,6 +82,9 @@ def _overlapping(drawn: Polygons, before: int) -> tuple[NDArray[np.int64], NDArr
     # Neighbours along a common wall touch; that is no overlap.
     meet = shapely.relate_pattern(drawn[late], drawn[early], "T********")
     late, early = late[meet], early[meet]
+    # Nor are the last bits of a common wall that was scaled.
+    common = shapely.area(shapely.intersection(drawn[late], drawn[early]))
+    late, early = late[common > SLIVER], early[common > SLIVER]
     order = np.lexsort((early, late))
     return late[order], early[order]
 

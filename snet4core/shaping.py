@@ -6,7 +6,7 @@ by the same rule. It is plain enough to be kept as JSON beside stored parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,18 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from snet4core import outline, watershed
-from snet4core.footprints import Calibration, Footprints, Source, footprints_of
+from snet4core.footprints import (
+    Calibration,
+    Footprints,
+    Source,
+    footprints_of,
+    in_order,
+    settled,
+)
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look import Look
+from snet4core.overlaps import REACH_PX, Sweep
 from snet4core.settings import ShapeSettings, SplitSettings
 
 Knots = tuple[tuple[float, float], ...]
@@ -67,6 +75,17 @@ class Shaping:
             min_area_m2=self.settings.min_area_m2,
             calibration=self._calibration,
         )
+
+    def in_order(self, found: Iterable[Footprints]) -> Iterator[Footprints]:
+        """All footprints sorted and numbered; where two overlap, the later one yields."""
+        native = self.native or self.grid
+        scale = native.shape[0] / self.grid.shape[0]
+        sweep = Sweep(REACH_PX * max(1.0, scale))
+
+        def settle(batch: Footprints) -> Footprints:
+            return settled(batch, sweep, native, self.settings.min_area_m2)
+
+        return in_order(self.source, found, settle)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values from which `from_json` makes the same again."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import shapely
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.crs import CRS
 
-from snet4core.outline import outlines
+from snet4core.footprints import Footprints, Source, footprints_of
+from snet4core.grid import Grid
+from snet4core.outline import Outlines, outlines
 from snet4core.overlaps import Sweep, yield_overlaps
+from snet4core.settings import ShapeSettings
+from snet4core.shaping import Shaping
 
 from .shapes_helpers import LabelImage, as_labels, label_images
 
@@ -78,3 +85,57 @@ def test_of_a_footprint_in_two_pieces_the_larger_remains_and_of_a_covered_one_no
 
 def test_no_footprints_give_none() -> None:
     assert len(yield_overlaps(np.empty(0, object), np.empty((0, 2), np.int64))) == 0
+
+
+# ---------------------------------------------------------------- in the stream of a scene
+
+
+UTM = CRS.from_epsg(32616)
+GRID = Grid((200, 200), Affine(0.5, 0, 733601, 0, -0.5, 3724689), UTM)
+
+
+def found(*polygons: shapely.Polygon, native: Grid | None = None) -> Footprints:
+    drawn = np.array(polygons, object)
+    bounds_N4 = shapely.bounds(drawn)
+    parts = Outlines(
+        drawn,
+        bounds_N4[:, [1, 0]].astype(np.int64),
+        np.full(len(drawn), 0.8),
+        shapely.area(drawn).astype(np.float64),
+    )
+    return footprints_of(parts, GRID, Source("scene.tif", UTM), native=native)
+
+
+def test_in_a_scene_the_later_footprint_yields_and_is_measured_again() -> None:
+    early, late = shapely.box(10, 10, 50, 50), shapely.box(45, 30, 80, 60)
+    shaping = Shaping(GRID, ShapeSettings(), Source("scene.tif", UTM))
+    [batch] = shaping.in_order([found(late), found(early)])
+    assert batch.footprint_id_N.tolist() == [1, 2]
+    assert batch.polygons_px_N[0].equals(early)
+    assert batch.polygons_px_N[1].equals(late.difference(early))
+    # A metre of the projection is a little more than one on the ground here.
+    assert batch.area_m2_N == pytest.approx([400.0, (35 * 30 - 5 * 20) * 0.25], rel=1e-3)
+    on_the_ground = shapely.transform(late.difference(early), GRID.to_map)
+    assert batch.polygons_N[1].symmetric_difference(on_the_ground).area < 1e-6
+    assert batch.polygons_N[1].exterior.is_ccw
+
+
+def test_what_yields_too_much_is_dropped_and_leaves_no_number_behind() -> None:
+    early, late = shapely.box(10, 10, 50, 50), shapely.box(40, 20, 51, 30)
+    last = shapely.box(100, 100, 120, 120)
+    shaping = Shaping(GRID, ShapeSettings(min_area_m2=5.0), Source("scene.tif", UTM))
+    [batch] = shaping.in_order([found(early, late, last)])
+    assert batch.footprint_id_N.tolist() == [1, 2]
+    assert batch.polygons_px_N[1].equals(last)
+
+
+def test_common_walls_on_a_finer_native_grid_are_no_overlap() -> None:
+    third = Grid((600, 600), GRID.transform @ Affine.scale(1 / 3), UTM)
+    wall = [(20.123046875, 10), (21.7080078125, 33.3427734375), (20.5, 50)]
+    left = shapely.Polygon([(1, 10), *wall, (1, 50)])
+    right = shapely.Polygon([*wall[::-1], (40, 10), (40, 50)])
+    shaping = Shaping(GRID, ShapeSettings(), Source("scene.tif", UTM), third)
+    placed = found(left, right, native=third)
+    [batch] = shaping.in_order([placed])
+    assert len(batch) == 2
+    assert shapely.equals_exact(batch.polygons_px_N, placed.polygons_px_N, 0.0).all()
