@@ -20,10 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from qgis_helpers import ENGINE, PLUGINS, ROOT, STUB, engine, make_town, run_process
 
-if importlib.util.find_spec("qgis") is None:
-    if os.environ.get("REQUIRE_QGIS"):
-        pytest.exit("QGIS is not in this Python, and its tests are required", returncode=1)
-else:
+if importlib.util.find_spec("qgis") is not None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ["LC_ALL"] = "C.UTF-8"
     os.environ["SNET4_PYTHON"] = ENGINE
