@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snet4core import graphfile, weights
+from snet4core import graphfile, outputs, weights
 from snet4core.errors import DependencyError, ModelError
 from snet4core.model import LOOK_FEATURES, OffNadirNet
 from snet4core.modelfile import read_header
@@ -54,6 +54,7 @@ def export(model: Path, target: Path, *, overwrite: bool = False) -> str:
     """
     if not installed("openvino"):
         raise DependencyError(f"Exporting needs OpenVINO: {INSTALL['openvino']}")
+    outputs.check(target, overwrite=overwrite, inputs=[model])
     net, card = weights.load(model)
     graph = graph_of(net)
     graphfile.write(target, graph, card, read_header(model).digest, overwrite)

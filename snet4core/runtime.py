@@ -93,12 +93,11 @@ def choose_runtime(
     """
     if engine not in ("auto", "torch", "openvino"):
         raise EngineError(f"The runtime '{engine}' is unknown; use auto, torch or openvino.")
-    chosen = _device(device, engine)
-    if engine == "openvino" and chosen != "cpu":
+    if engine == "openvino" and device.partition(":")[0] in ("cuda", "mps"):
         raise EngineError(
-            f"OpenVINO computes on the CPU here, not on '{chosen}'; use --runtime torch."
+            f"OpenVINO computes on the CPU here, not on '{device}'; use --runtime torch."
         )
-    return Wanted(chosen, precision, engine, threads or processor_threads())
+    return Wanted(_device(device, engine), precision, engine, threads or processor_threads())
 
 
 def settled(wanted: Wanted, header: Header) -> Runtime:
@@ -120,11 +119,12 @@ def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -
         found = settled(choose_runtime(device, precision, engine), model)
     except EngineError as problem:
         return {"problem": str(problem)}
-    count = f"{found.lanes} x {found.threads} threads" if found.device == "cpu" else ""
+    threads = f"{found.lanes} x {found.threads}" if found.device == "cpu" else "as torch decides"
     return {
         "engine": found.engine,
-        "device": " ".join([found.device, count]).strip(),
+        "device": found.device,
         "precision": found.precision,
+        "threads": threads,
         "why": found.reason,
         "computed from": str(found.file),
     }

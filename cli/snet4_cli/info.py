@@ -175,9 +175,7 @@ def _text(facts: dict[str, Any]) -> str:
                       f"{model['gsd_m']:.3f} m in {model['windows']} windows")
         )  # fmt: skip
     if engine := facts.get("runtime"):
-        lines.append(
-            ("runtime", engine.get("problem")
-             or f"{engine['engine']}, {engine['device']}, {engine['precision']}: {engine['why']}")
-        )  # fmt: skip
+        how = "{engine} on {device} in {precision}: {why}"
+        lines.append(("runtime", engine.get("problem") or how.format(**engine)))
     lines += [("warning", warning) for warning in facts["warnings"]]
     return "\n".join(f"{name:8} {value}" for name, value in lines)

@@ -269,6 +269,71 @@ def test_doctor_names_versions_device_and_model(snet4: Call, model: Path) -> Non
     assert report["runtime"]["device"] == "cpu"
 
 
+def test_little_memory_leaves_the_footprints_alone(snet4: Call, folder: Path, model: Path) -> None:
+    common = ["run", folder / "scene.tif", "--off-nadir", 30, "--model", model]
+    common += ["--threshold", 0.45, "--min-area", 1]
+    assert snet4(*common, "-o", folder / "a.gpkg").code == 0
+    assert snet4(*common, "-o", folder / "b.gpkg", "--memory", "1M").code == 0
+    assert (folder / "a.gpkg").read_bytes() == (folder / "b.gpkg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--memory", "lots"], 2, "2G"),
+        (["--runtime", "abacus"], 2, "abacus"),
+        (["--runtime", "openvino"], 4, "models export"),
+        (["--runtime", "openvino", "--device", "cuda"], 4, "--runtime torch"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_said(
+    snet4: Call, folder: Path, model: Path, options: list[str], code: int, said: str
+) -> None:
+    answer = snet4(
+        "run", folder / "scene.tif", "-o", folder / "o.gpkg", "--off-nadir", 3,
+        "--model", model, *options,
+    )  # fmt: skip
+    assert answer.code == code
+    assert said in answer.err
+    assert left_behind(folder) == set()
+
+
+def test_a_model_is_exported_and_then_computed_by_openvino(
+    snet4: Call, folder: Path, model: Path
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    copy = folder / "mine.safetensors"
+    copy.write_bytes(model.read_bytes())
+    assert snet4("models", "export", copy).code == 0
+    assert snet4("models", "export", copy).code == 6  # it is there already
+    facts = json.loads(snet4("doctor", "--model", copy, "--device", "cpu", "--json").out)["runtime"]
+    assert facts["engine"] == "openvino"
+    assert facts["why"]
+    layers = []
+    for name in ("mine.safetensors", "mine.openvino.safetensors"):
+        layers.append(folder / f"{name}.gpkg")
+        answer = snet4(
+            "run", folder / "scene.tif", "-o", layers[-1], "--off-nadir", 30,
+            "--model", folder / name, "--runtime", "openvino", "--precision", "fp32",
+        )  # fmt: skip
+        assert answer.code == 0, answer.err
+    scored = snet4("score", *layers, "--json")
+    assert json.loads(scored.out)["total"]["f1"] == pytest.approx(1.0)
+
+
+def test_weights_from_elsewhere_are_imported(snet4: Call, folder: Path, model: Path) -> None:
+    net, card = weights.load(model)
+    torch.save(net.state_dict(), folder / "net.pt")
+    answer = snet4(
+        "models", "import", folder / "net.pt", "-o", folder / "o.safetensors",
+        "--encoder", "resnet18", "--decoder-channels", "16,16,8",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    again, other = weights.load(folder / "o.safetensors")
+    assert weights.digest_of(again.state_dict()) == weights.digest_of(net.state_dict())
+    assert other.architecture == card.architecture
+
+
 def test_models_show_prints_the_card(snet4: Call, model: Path) -> None:
     card = json.loads(snet4("models", "show", model, "--json").out)
     assert card["architecture"]["encoder"] == "resnet18"

@@ -141,7 +141,7 @@ def test_a_precision_that_was_asked_for_is_kept(machine: Machine) -> None:
         ({"device": "warp"}, "unknown"),
         ({"device": "cuda:x"}, "unknown"),
         ({"engine": "abacus"}, "unknown"),
-        ({"device": "mps", "engine": "openvino"}, "not there|--runtime torch|not installed"),
+        ({"device": "mps", "engine": "openvino"}, "--runtime torch"),
     ],
 )
 def test_what_is_not_there_is_refused(asked: dict[str, str], said: str) -> None:
