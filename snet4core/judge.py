@@ -1,7 +1,7 @@
 """How likely a cut between two regions is a wall between two buildings.
 
-What `cuts` measured becomes fourteen numbers a cut, and a small network (two layers of 32)
-turns them into the odds. It is trained on made places with degraded maps
+What `cuts` measured becomes fourteen numbers a cut, and a few small networks (two layers
+of 32) turn them into odds. They are trained on made places with degraded maps
 (`python -m snet4_training.splitting`); its numbers stand in `judge.json`.
 Two things no training set settles are said here, because they are about costs:
 
@@ -54,6 +54,10 @@ LARGE_M2, LARGE = 250.0, 3.0
 """Geometric mean of the parts' sizes from which, and log-odds a doubling that are asked for."""
 
 
+Layers = tuple[tuple[Floats, Floats], ...]
+"""Weights (inputs, U) and offsets (U,) of each layer; all but the last are rectified."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """The network's numbers."""
@@ -62,8 +66,8 @@ class Judge:
     """Mean of each feature in training."""
     spread_K: Floats
     """Standard deviation of each."""
-    layers: tuple[tuple[Floats, Floats], ...]
-    """Weights (inputs, U) and offsets (U,) of each layer; all but the last are rectified."""
+    members: tuple[Layers, ...]
+    """Networks that are asked alike and averaged: one alone is right by luck here and there."""
 
     def log_odds_C(self, features_CK: Floats) -> Floats:
         """Natural log-odds that a cut is a wall, costs taken off, to six decimals."""
@@ -73,13 +77,18 @@ class Judge:
 
     def log_odds_without_costs(self, features_CK: Floats) -> Floats:
         """What the network alone says, shape (C,)."""
-        values = (features_CK - self.mean_K) / self.spread_K
-        for index, (weights, offsets) in enumerate(self.layers):
-            if index:
-                values = np.maximum(values, 0)
-            # Not a library product: its last bits depend on how many cuts there are.
-            values = np.einsum("cu,uv->cv", values, weights) + offsets
-        return np.asarray(values[:, 0])
+        inputs = (features_CK - self.mean_K) / self.spread_K
+        said = [_answer(inputs, layers) for layers in self.members]
+        return np.asarray(sum(said) / len(said))
+
+
+def _answer(values: Floats, layers: Layers) -> Floats:
+    for index, (weights, offsets) in enumerate(layers):
+        if index:
+            values = np.maximum(values, 0)
+        # Not a library product: its last bits depend on how many cuts there are.
+        values = np.einsum("cu,uv->cv", values, weights) + offsets
+    return values[:, 0]
 
 
 def costs_C(features_CK: Floats) -> Floats:
@@ -127,11 +136,15 @@ def trained() -> Judge:
 
 
 def from_json(text: str) -> Judge:
-    """A judge from its file: `features`, `mean`, `spread`, `layers` of `weights`, `offsets`."""
+    """A judge from its file: `features`, `mean`, `spread`, `members` of layers with
+    `weights` and `offsets`."""
     facts = json.loads(text)
     assert facts["features"] == list(FEATURES)  # the file and this module are made together
-    layers = tuple(
-        (np.array(layer["weights"], float), np.array(layer["offsets"], float))
-        for layer in facts["layers"]
+    members = tuple(
+        tuple(
+            (np.array(layer["weights"], float), np.array(layer["offsets"], float))
+            for layer in layers
+        )
+        for layers in facts["members"]
     )
-    return Judge(np.array(facts["mean"], float), np.array(facts["spread"], float), layers)
+    return Judge(np.array(facts["mean"], float), np.array(facts["spread"], float), members)

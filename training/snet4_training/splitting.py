@@ -44,7 +44,7 @@ HIDDEN = 32
 HALL_M2, HALL_COST = 500.0, 12.0
 """Cutting a building of that size costs so many times as much as missing a wall."""
 FALSE_CUT_COST = 1.5
-BLIND_COST = 3.0 * 4
+BLIND_COST = 12.0
 """A false cut where no border was seen."""
 
 Floats = NDArray[np.float64]
@@ -218,9 +218,11 @@ def _costs(features_CK: Floats, is_wall_C: NDArray[np.bool_]) -> Floats:
     return cost_C
 
 
-def _together(
-    pool: list[Lesson], decide: Decide | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+Examples = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Features, whether it is a wall, weight."""
+
+
+def _together(pool: list[Lesson], decide: Decide | None) -> Examples:
     parts = zip(*(examples(each, decide) for each in pool), strict=True)
     features, is_wall, weight = (np.concatenate(part).astype(np.float32) for part in parts)
     return (
@@ -233,25 +235,29 @@ def _together(
 # ---------------------------------------------------------------- the network
 
 
-def trained(pool: list[Lesson], steps: int = 4000, seed: int = 0) -> judge.Judge:
+def trained(pool: list[Lesson], steps: int = 4000, members: int = 5, seed: int = 0) -> judge.Judge:
     """A judge from examples along true decisions, then along its own, twice."""
     torch.manual_seed(seed)
-    seen = [_together(pool, None)]
+    seen: list[Examples] = [_together(pool, None)]
     mean, spread = seen[0][0].mean(0), seen[0][0].std(0)
     for share in (0, 1):
-        so_far = _fitted(seen, mean, spread, steps // 2)
+        so_far = _fitted(seen, mean, spread, steps // 2, 1)
         seen.append(_together(pool[share::2], so_far.log_odds_without_costs))
-    return _fitted(seen, mean, spread, steps)
+    return _fitted(seen, mean, spread, steps, members)
 
 
 def _fitted(
-    seen: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
-    mean: torch.Tensor,
-    spread: torch.Tensor,
-    steps: int,
+    seen: list[Examples], mean: torch.Tensor, spread: torch.Tensor, steps: int, members: int
 ) -> judge.Judge:
     features, is_wall, weight = (torch.cat(part) for part in zip(*seen, strict=True))
     features = (features - mean) / spread
+    made = [_member(features, is_wall, weight, steps) for _ in range(members)]
+    return judge.Judge(mean.double().numpy(), spread.double().numpy(), tuple(made))
+
+
+def _member(
+    features: torch.Tensor, is_wall: torch.Tensor, weight: torch.Tensor, steps: int
+) -> judge.Layers:
     net = nn.Sequential(
         nn.Linear(len(judge.FEATURES), HIDDEN),
         nn.ReLU(),
@@ -272,11 +278,7 @@ def _fitted(
         optimizer.step()
         schedule.step()
     linear = [layer for layer in net if isinstance(layer, nn.Linear)]
-    return judge.Judge(
-        mean.double().numpy(),
-        spread.double().numpy(),
-        tuple((_numbers(layer.weight.T), _numbers(layer.bias)) for layer in linear),
-    )
+    return tuple((_numbers(layer.weight.T), _numbers(layer.bias)) for layer in linear)
 
 
 def _numbers(tensor: torch.Tensor) -> Floats:
@@ -291,15 +293,16 @@ def as_json(made: judge.Judge) -> str:
             return [short(row) for row in values]
         return [float(f"{value:.5g}") for value in values]
 
-    layers = [
-        {"weights": short(weights), "offsets": short(offsets)} for weights, offsets in made.layers
+    members = [
+        [{"weights": short(weights), "offsets": short(offsets)} for weights, offsets in layers]
+        for layers in made.members
     ]
     return json.dumps(
         {
             "features": list(judge.FEATURES),
             "mean": short(made.mean_K),
             "spread": short(made.spread_K),
-            "layers": layers,
+            "members": members,
         }
     )
 
