@@ -116,6 +116,8 @@ class OpenVinoNetwork:
                 "INFERENCE_PRECISION_HINT": "bf16" if self._runtime.precision == "bf16" else "f32",
                 "INFERENCE_NUM_THREADS": self._runtime.lanes * self._runtime.threads,
                 "NUM_STREAMS": self._runtime.lanes,
+                # Pinned threads of several processes would all sit on the same processors.
+                "ENABLE_CPU_PINNING": False,
             },
         )
 
