@@ -1,0 +1,251 @@
+"""Several looks at the same ground become one pair of maps, better than the best of them.
+
+A network that looks straight down errs where trees hide walls; one that looks from the side
+errs behind towers. Their errors differ, so a weighted mean of their maps errs less than any.
+The looks are laid on the grid of the best one, shifted by whole pixels so that the buildings
+they see fall together (orthorectified pictures are off by some pixels, differently in each),
+and weighted by how well the network sees at that angle.
+
+Array axes: H rows, W columns, L looks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterioWindow
+
+from snet4core.errors import InputError
+from snet4core.gdalcalls import gdal_settings
+from snet4core.grid import Grid
+from snet4core.look import Look
+from snet4core.maps import Maps
+from snet4core.text import printable
+from snet4core.windows import Window, blocks
+
+BLOCK_PX = 1024
+
+REACH_PX = 8
+"""How far a look may lie off another; SpaceNet 4's looks differ by up to some 5 pixels."""
+
+SAMPLE_PX = 512
+"""Side of a piece of ground on which two looks are compared."""
+
+SAMPLES = 9
+"""So many pieces, those with most buildings, decide a shift."""
+
+_FALL_DEG = 30.0
+"""The weight of a look falls to 1/e at this angle: see `benchmarks/fusion.py`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookMaps:
+    """The maps of one look, in a file as `mapsfile` writes it."""
+
+    path: Path
+    grid: Grid
+    """The file's own grid."""
+    look: Look
+    scene: str
+    """For messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """One look as it is laid on the common grid."""
+
+    maps: LookMaps
+    weight: float
+    """Relative to the others."""
+    shift_px: tuple[int, int]
+    """Rows down and columns right by which it is moved to fit."""
+
+
+def weight_of(look: Look) -> float:
+    """How much a look counts: 1 from straight above, less with the tilt.
+
+    >>> [round(weight_of(Look(angle, None, "option")), 2) for angle in (0, 30, 53)]
+    [1.0, 0.37, 0.04]
+    """
+    return math.exp(-((look.off_nadir_deg / _FALL_DEG) ** 2))
+
+
+def best_first(looks: Sequence[LookMaps]) -> list[LookMaps]:
+    """The looks by quality: the least tilted first, by name where they are equal."""
+    return sorted(looks, key=lambda each: (each.look.off_nadir_deg, each.scene))
+
+
+def laid_together(looks: Sequence[LookMaps]) -> list[Laid]:
+    """The looks, the best first, each with its weight and its shift against the best.
+
+    InputError when they are not in one CRS.
+    """
+    ordered = best_first(looks)
+    best = ordered[0]
+    for other in ordered[1:]:
+        if other.grid.crs != best.grid.crs:
+            raise InputError(
+                f"{printable(other.scene)} and {printable(best.scene)} show the same ground in "
+                "different CRS; warp them into one to fuse them."
+            )
+    frame = common_grid(ordered)
+    return [
+        Laid(each, weight_of(each.look), (0, 0) if each is best else shift_px(best, each, frame))
+        for each in ordered
+    ]
+
+
+def common_grid(looks: Sequence[LookMaps]) -> Grid:
+    """The pixels of the best look, continued so far that all looks lie inside."""
+    best = best_first(looks)[0].grid
+    corners = np.concatenate(
+        [best.to_pixels(each.grid.to_map(_corners(each.grid))) for each in looks]
+    )
+    col, row = np.floor(corners.min(axis=0) + 1e-6).astype(int).tolist()
+    col_stop, row_stop = np.ceil(corners.max(axis=0) - 1e-6).astype(int).tolist()
+    return Grid(
+        (row_stop - row, col_stop - col), best.transform @ Affine.translation(col, row), best.crs
+    )
+
+
+def fused(laid: Sequence[Laid], frame: Grid) -> Iterator[Maps]:
+    """The weighted mean of the maps, in blocks that cover `frame` once; valid where any look is.
+
+    The mean is taken of the log odds: one look that is sure outweighs one that is not.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(gdal_settings())
+        opened = [stack.enter_context(_Warped(each.maps, frame, each.shift_px)) for each in laid]
+        for window in blocks(frame.shape, BLOCK_PX):
+            odds_2HW = np.zeros((2, *window.shape), np.float32)
+            weight_HW = np.zeros(window.shape, np.float32)
+            for each, look in zip(laid, opened, strict=True):
+                both_2HW, valid_HW = look.read(window)
+                share_HW = np.where(valid_HW, np.float32(each.weight), np.float32(0))
+                odds_2HW += _LOG_ODDS[both_2HW] * share_HW
+                weight_HW += share_HW
+            valid_HW = weight_HW > 0
+            odds_2HW /= np.where(valid_HW, weight_HW, 1)
+            footprint_HW, border_HW = np.rint(255 / (1 + np.exp(-odds_2HW))).astype(np.uint8)
+            yield Maps(window, footprint_HW, border_HW, valid_HW)
+
+
+def shift_px(best: LookMaps, other: LookMaps, frame: Grid) -> tuple[int, int]:
+    """Rows and columns by which `other` is to be moved so that its buildings meet `best`'s.
+
+    The peak of the cross-correlation of the two footprint maps, summed over pieces of ground;
+    (0, 0) where they have too little in common to say.
+    """
+    total = np.zeros((2 * REACH_PX + 1, 2 * REACH_PX + 1))
+    with (
+        gdal_settings(),
+        _Warped(best, frame, (0, 0)) as one,
+        _Warped(other, frame, (0, 0)) as two,
+    ):
+        for window in _densest(one, frame):
+            (here_HW, _), here_valid_HW = one.read(window)
+            (there_HW, _), there_valid_HW = two.read(window)
+            valid_HW = here_valid_HW & there_valid_HW
+            if valid_HW.mean() > 0.25:
+                total += _correlation(here_HW, there_HW, valid_HW)
+    if total.max() <= 0:
+        return 0, 0
+    row, col = np.unravel_index(int(np.argmax(total)), total.shape)
+    return int(row) - REACH_PX, int(col) - REACH_PX
+
+
+def _correlation(
+    here_HW: NDArray[np.uint8], there_HW: NDArray[np.uint8], valid_HW: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Sum of products of the two maps, each less its mean, for every shift within reach.
+
+    Entry (REACH + r, REACH + c) is for moving `there` by r rows and c columns.
+    """
+    size = [n + REACH_PX for n in here_HW.shape]  # room, so that edges do not wrap around
+    spectra = []
+    for map_HW in (here_HW, there_HW):
+        value_HW = np.where(valid_HW, map_HW - map_HW[valid_HW].mean(), 0.0) / 255
+        spectra.append(np.fft.rfft2(value_HW, size))
+    full = np.fft.irfft2(spectra[0] * np.conj(spectra[1]), size)
+    near = np.arange(-REACH_PX, REACH_PX + 1)
+    return np.asarray(full[np.ix_(near, near)])
+
+
+def _densest(look: _Warped, frame: Grid) -> list[Window]:
+    """The pieces of ground with most buildings; all of a small frame."""
+    pieces = list(blocks(frame.shape, SAMPLE_PX))
+    if len(pieces) <= SAMPLES:
+        return pieces
+    # Looked at through overviews of a sort: every piece at an eighth of its size.
+    amount = [float(look.coarse(piece, 8).sum()) for piece in pieces]
+    order = np.argsort(amount, kind="stable")[::-1]
+    return [pieces[index] for index in sorted(order[:SAMPLES].tolist())]
+
+
+class _Warped:
+    """A maps file read in the pixels of another grid, moved by whole pixels."""
+
+    def __init__(self, maps: LookMaps, frame: Grid, shift_px: tuple[int, int]) -> None:
+        self._maps, self._frame = maps, frame
+        rows, cols = shift_px
+        # Moving the look down by r rows is reading it r rows higher.
+        self._transform = frame.transform @ Affine.translation(-cols, -rows)
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Warped:
+        dataset = self._stack.enter_context(rasterio.open(self._maps.path, driver="GTiff"))
+        rows, cols = self._frame.shape
+        self._vrt = self._stack.enter_context(
+            WarpedVRT(
+                dataset,
+                crs=self._frame.crs,
+                transform=self._transform,
+                height=rows,
+                width=cols,
+                resampling=Resampling.bilinear,
+                add_alpha=True,
+            )
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Both maps (2, H, W) and validity (H, W)."""
+        bands = self._vrt.read(window=_rasterio(window))
+        return bands[:2], bands[-1] > 127
+
+    def coarse(self, window: Window, factor: int) -> NDArray[np.uint8]:
+        """The footprint map, a pixel of every `factor` x `factor`."""
+        shape = (max(1, window.height // factor), max(1, window.width // factor))
+        found: NDArray[np.uint8] = self._vrt.read(1, window=_rasterio(window), out_shape=shape)
+        return found
+
+
+def _rasterio(window: Window) -> RasterioWindow:
+    return RasterioWindow(window.col, window.row, window.width, window.height)
+
+
+def _corners(grid: Grid) -> NDArray[np.float64]:
+    rows, cols = grid.shape
+    return np.array([[0, 0], [cols, 0], [cols, rows], [0, rows]], np.float64)
+
+
+def _log_odds() -> NDArray[np.float32]:
+    """Log odds of each of the 256 stored probabilities; certainty is bounded."""
+    probability = np.clip(np.arange(256) / 255, 0.01, 0.99)
+    return np.log(probability / (1 - probability)).astype(np.float32)
+
+
+_LOG_ODDS = _log_odds()
