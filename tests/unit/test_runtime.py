@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -175,6 +177,28 @@ def test_the_threads_of_the_environment_are_obeyed(monkeypatch: pytest.MonkeyPat
     assert choose_runtime("cpu").threads == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert choose_runtime("cpu").threads >= 1
+
+
+def test_deciding_loads_neither_engine() -> None:
+    code = (
+        "import sys, snet4core.predict, snet4core.detect, snet4core.job\n"
+        "from snet4core import runtime, modelfile\n"
+        "wanted = runtime.choose_runtime('cpu')\n"
+        "runtime.settled(wanted, modelfile.read_header(modelfile.find_model('default')))\n"
+        "sys.exit(bool({'torch', 'openvino', 'segmentation_models_pytorch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_openvino_sends_no_report_when_it_is_loaded() -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    code = (
+        "import sys\n"
+        "from snet4core.runtime_openvino import openvino\n"
+        "assert openvino().Core().available_devices\n"
+        "sys.exit(any(name.split('.')[0] == 'openvino_telemetry' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # Memory: what is in flight follows from it, the result does not.
