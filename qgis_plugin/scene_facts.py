@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingParameterDefinition,
+    QgsProject,
 )
 from qgis.gui import (
     QgsAbstractProcessingParameterWidgetWrapper,
@@ -70,6 +71,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._question: Question | None = None
         self._asked: Facts | None = None
         self._context = QgsProcessingContext()
+        self._context.setProject(QgsProject.instance())  # layers are named by their ids
         self._pause = QTimer()
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)

@@ -57,6 +57,11 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
         found = find_engine()
         return (False, found.sentence) if isinstance(found, NoEngine) else (True, "")
 
+    def unless_missing(self, text: str) -> str:
+        """The text; where the algorithm cannot run, the sentence that says why."""
+        possible, sentence = self.canExecute()
+        return text if possible else sentence
+
     def engine(self) -> Engine:
         """The engine, or the sentence that says how to get one."""
         found = find_engine()

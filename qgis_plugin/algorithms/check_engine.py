@@ -37,7 +37,9 @@ class CheckEngine(Snet4Algorithm):
 
     def shortDescription(self) -> str:
         """The tooltip."""
-        return tr("Says which engine is used and whether it works; how to install one if not.")
+        return self.unless_missing(
+            tr("Says which engine is used and whether it works; how to install one if not.")
+        )
 
     def tags(self) -> list[str]:
         """What people may search for."""

@@ -50,7 +50,9 @@ class ExtractFootprints(Snet4Algorithm):
 
     def shortDescription(self) -> str:
         """The tooltip."""
-        return tr("Finds building footprints in a satellite picture, however tilted it is.")
+        return self.unless_missing(
+            tr("Finds building footprints in a satellite picture, however tilted it is.")
+        )
 
     def tags(self) -> list[str]:
         """What people may search for."""

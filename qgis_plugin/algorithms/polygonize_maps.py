@@ -40,7 +40,9 @@ class PolygonizeMaps(Snet4Algorithm):
 
     def shortDescription(self) -> str:
         """The tooltip."""
-        return tr("Tries another threshold on maps that were kept, in seconds.")
+        return self.unless_missing(
+            tr("Tries another threshold on maps that were kept, in seconds.")
+        )
 
     def tags(self) -> list[str]:
         """What people may search for."""

@@ -39,7 +39,9 @@ class ScoreFootprints(Snet4Algorithm):
 
     def shortDescription(self) -> str:
         """The tooltip."""
-        return tr("Compares footprints with the truth, as the SpaceNet 4 challenge does.")
+        return self.unless_missing(
+            tr("Compares footprints with the truth, as the SpaceNet 4 challenge does.")
+        )
 
     def tags(self) -> list[str]:
         """What people may search for."""

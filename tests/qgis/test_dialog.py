@@ -64,6 +64,13 @@ def test_the_dialog_says_look_pixels_and_time_before_the_run(dialog: Any) -> Non
     until(lambda: "outside the 0 to 55" in facts(dialog))
 
 
+def test_the_dialog_knows_a_picture_of_the_project(dialog: Any, town: Path) -> None:
+    layer = QgsRasterLayer(str(town), "town")
+    QgsProject.instance().addMapLayer(layer)
+    dialog.setParameters({"INPUT": layer, "OFF_NADIR": 31})
+    until(lambda: "Look: 31° off nadir" in facts(dialog))
+
+
 def test_the_dialog_asks_for_an_angle_that_nobody_knows(dialog: Any) -> None:
     dialog.setParameters({"OFF_NADIR": None})
     until(lambda: "does not tell how tilted it is" in facts(dialog))
@@ -144,7 +151,11 @@ def test_without_an_engine_the_algorithms_are_grey_and_say_one_sentence(
         possible, sentence = registry.createAlgorithmById(f"snet4:{name}").canExecute()
         assert possible is (name == "checkengine")
         assert possible or sentence.count("make an engine with:") == 1
-        assert not registry.createAlgorithmById(f"snet4:{name}").icon().isNull()
+        algorithm = registry.createAlgorithmById(f"snet4:{name}")
+        assert possible or algorithm.shortDescription() == sentence
+        image = algorithm.icon().pixmap(32, 32).toImage()
+        points = [image.pixelColor(x, y) for x in range(32) for y in range(32)]
+        assert any(point.hsvSaturation() > 40 for point in points) is possible
 
 
 def test_the_setting_comes_before_the_variable(qgis: Any, stub: Any, tmp_path: Path) -> None:
