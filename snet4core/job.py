@@ -7,13 +7,14 @@ scene that fails raises its own error, and nothing is written.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from snet4core import layers, outputs, partstore
+from snet4core import layers, looks, outputs, partstore
 from snet4core.detect import detect
 from snet4core.errors import (
     Cancelled,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from snet4core.predict import Predictor
 
 log = logging.getLogger("snet4")
+
+
+Overlap = Literal["keep", "best-look", "fuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,16 @@ class Job:
     """Whether the first scene that fails ends the job."""
     resume: bool = False
     """Whether finished parts are kept beside the layer, and those that are there are used."""
+    overlap: Overlap = "keep"
+    """What becomes of ground that several scenes show: every scene's footprints, those of the
+    best look, or those of all looks fused."""
     shard: Shard | None = None
     """Which share of the parts is computed, to be merged later; no layer is written then."""
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether maps are computed to be kept, for the user or for the overlaps."""
+        return self.maps is not None or self.overlap != "keep"
 
     @property
     def parts_folder(self) -> Path:
@@ -100,8 +112,8 @@ class Job:
             inputs=sources,
             resumed=self.resumed,
         )
-        if self.shard is not None and self.maps is not None:
-            raise UsageError("A shard keeps no maps; leave out --save-maps or --shard.")
+        if self.shard is not None and self.needs_maps:
+            raise UsageError("A shard keeps no maps; leave out --save-maps, --overlap or --shard.")
         if partstore.begun(self.parts_folder) and not self.resume and self.shard is None:
             raise OutputError(
                 f"{printable(self.parts_folder)} holds parts of a run that was interrupted; go on "
@@ -179,6 +191,18 @@ def run_job(
         return done
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One scene, or several fused into one, on its way into the layer."""
+
+    location: str
+    plan: Plan
+    batches: Iterator[Footprints]
+    description: dict[str, str]
+    maps: Path | None
+    """The file of its maps, if they were kept."""
+
+
 @dataclass(slots=True)
 class Work:
     """What the steps of one job share."""
@@ -206,7 +230,7 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
             continue
         try:
             plan = plan_for(scene, predictor.header, job.choices)
-            scene_work = SceneWork(plan, predictor.header, keep_maps=job.maps is not None)
+            scene_work = SceneWork(plan, predictor.header, keep_maps=job.needs_maps)
             shelf = scene_work.folder_shelf(work.store, predictor)
             chosen = [each for each in scene_work.parts if by_scene or shard.has(each.index)]
             tasks = list(open_tasks(scene_work, shelf, chosen))
@@ -237,25 +261,34 @@ def _of_shard(job: Job, work: Work) -> Done:
 def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, work: Work) -> Done:
     """Detect all scenes and write the layer."""
     done = Done()
-    results = _results(job, predictor, progress, work, done)
+    with ExitStack() as stack:
+        folder = None
+        if job.overlap != "keep":
+            folder = stack.enter_context(outputs.scratch(job.output))
+        scenes = _scenes(job, predictor, progress, work, done, folder)
+        results = scenes if job.overlap == "keep" else looks.resolved(scenes, job.overlap, done)
+        return _layer(job, results, work, done)
+
+
+def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
     first = next(results, None)
     if first is None:
         raise SomeScenesFailed(
             f"All {len(job.inputs)} scenes failed, nothing was written: "
             + "; ".join(done.failed.values())
         )
-    plan, batches = first
 
     def stream() -> Iterator[Footprints]:
-        yield from batches
-        for _, more in results:
-            yield from more
+        for each in chain([first], results):
+            for batch in each.batches:
+                done.found[each.location] = done.found.get(each.location, 0) + len(batch)
+                yield batch
 
     done.footprints = layers.write(
         job.output,
         stream(),
-        plan.grid.crs,
-        plan.description,
+        first.plan.grid.crs,
+        first.description,
         csv=job.csv,
         overwrite=job.overwrite,
         resumed=work.resumed,
@@ -263,16 +296,23 @@ def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, wor
     return done
 
 
-def _results(
+def _scenes(
     job: Job,
     predictor: Predictor | Elsewhere,
     progress: Progress,
     work: Work,
     done: Done,
-) -> Iterator[tuple[Plan, Iterator[Footprints]]]:
-    """Plan and footprints of every scene that went well; the others are noted in `done`."""
+    folder: Path | None,
+) -> Iterator[Result]:
+    """Every scene that went well; the others are noted in `done`.
+
+    `folder` is where maps are kept that the user did not ask for.
+    """
     first: Plan | None = None
-    for scene in job.inputs:
+    for number, scene in enumerate(job.inputs):
+        maps = None if folder is None else folder / f"result-{number}.tif"
+        if job.maps is not None:
+            maps = job.maps_of(scene)
         try:
             if scene.location in work.failed:
                 raise work.failed[scene.location]
@@ -281,7 +321,7 @@ def _results(
                 predictor,
                 job.choices,
                 progress,
-                None if job.maps is None else job.maps_of(scene),
+                maps,
                 overwrite=job.overwrite or work.resumed,
                 store=work.store,
             )
@@ -303,14 +343,8 @@ def _results(
             done.failed[scene.location] = str(problem)
             continue
         done.lost += found.lost
-        done.found[scene.location] = 0
-        yield found.plan, _counted(chain([batch], found.footprints), scene.location, done)
-
-
-def _counted(batches: Iterable[Footprints], scene: str, done: Done) -> Iterator[Footprints]:
-    for batch in batches:
-        done.found[scene] += len(batch)
-        yield batch
+        batches = chain([batch], found.footprints)
+        yield Result(scene.location, found.plan, batches, found.plan.description, maps)
 
 
 def _refuse_other_crs(plan: Plan, first: Plan) -> None:

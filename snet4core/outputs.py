@@ -154,6 +154,21 @@ def replacing(
         ) from error
 
 
+@contextmanager
+def scratch(beside: Path) -> Iterator[Path]:
+    """A folder for large intermediate files beside `beside`, gone at the end."""
+    try:
+        with work_folder(beside.parent) as folder:
+            yield folder
+    except Snet4Error:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{printable(beside)}: what is computed on the way could not be kept there "
+            f"({_reason(error)}); make room, or choose another place."
+        ) from error
+
+
 def to_disk(path: Path) -> None:
     """Force a file's bytes, or a folder's list of names, out of the system's memory."""
     descriptor = os.open(path, os.O_RDONLY)

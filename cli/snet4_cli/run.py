@@ -70,6 +70,14 @@ if TYPE_CHECKING:
     help="Compute on a Dask cluster: tcp://SCHEDULER:8786, or 'local' to try it out.",
 )
 @click.option(
+    "--overlap",
+    type=click.Choice(["keep", "best-look", "fuse"]),
+    default="keep",
+    show_default=True,
+    help="Ground that several scenes show: keep all footprints, those of the least tilted look, "
+    "or fuse the looks.",
+)
+@click.option(
     "--shard",
     metavar="I/N",
     callback=options.share,
@@ -99,6 +107,7 @@ def run(
     resume: bool,
     workers: int,
     cluster: str | None,
+    overlap: str,
     shard: tuple[int, int] | None,
     on_error: str,
     dry_run: bool,
@@ -135,6 +144,7 @@ def run(
         overwrite=overwrite,
         stop_at_error=on_error == "fail" or len(inputs) == 1,
         resume=resume,
+        overlap=overlap,  # type: ignore[arg-type]  # click checked it
         shard=None if shard is None else Shard(*shard),
     )
     job.check_places()
