@@ -1,4 +1,4 @@
-"""What the user means by SCENE: files, quoted globs, folders, lists and STAC items.
+"""What the user means by SCENE: files, quoted globs, folders, lists, STAC items and collections.
 
 The result is sorted and free of duplicates, so that the same scenes give the same run
 however they were named. Nothing is opened here except lists and STAC items.
@@ -49,7 +49,8 @@ def expand(arguments: Sequence[str | Path], *, allow_remote: bool = False) -> li
     """All scenes that the arguments name, sorted, each once.
 
     An argument is a raster file, a glob in quotes (`**` for any depth), a folder (searched
-    to any depth), `@list.txt` (one of these per line, relative to the list) or a STAC item.
+    to any depth), `@list.txt` (one of these per line, relative to the list), a STAC item, or a
+    STAC collection or catalogue on disk (all its items).
     InputError for one that names nothing, or a list or item that cannot be read.
     """
     found = [scene for given in arguments for scene in _one(os.fspath(given), allow_remote)]
@@ -90,7 +91,7 @@ def _plain(given: str, allow_remote: bool, base: Path | None) -> Iterator[SceneI
     elif not exists and not path.is_symlink() and _GLOB.search(given):
         yield from _glob(path)
     elif path.suffix.lower() == ".json":
-        yield _stac(path, allow_remote)
+        yield from _stac(path, allow_remote)
     else:
         yield SceneInput(str(path))
 
@@ -172,24 +173,77 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def read_stac(path: Path) -> Mapping[str, Any]:
-    """A STAC item as plain values; InputError if it is not one."""
+def _stac(
+    path: Path, allow_remote: bool, above: frozenset[str] = frozenset()
+) -> Iterator[SceneInput]:
+    """The scenes of a STAC item, or of all items below a collection or catalogue on disk.
+
+    `above` are the collections through which the walk came: a link back to one of them, as
+    to itself, is an error instead of an endless walk.
+    """
+    found = _stac_json(path)
+    if found.get("type") == "FeatureCollection":
+        raise InputError(
+            f"{printable(path)} is a list of STAC items in one file; save each item on its own, "
+            "or give the rasters."
+        )
+    if found.get("type") not in ("Collection", "Catalog"):
+        yield _stac_item(path, allow_remote)
+        return
+    real = os.path.realpath(path)
+    if real in above:
+        raise InputError(f"{printable(path)} is linked from below itself; remove that link.")
+    if len(above) >= _DEEPEST:
+        raise InputError(f"{printable(path)} lies {_DEEPEST} collections deep; give one of them.")
+    links = [link for link in _links(path, found) if link.get("rel") in ("item", "child")]
+    if not links:
+        raise InputError(f"{printable(path)} links to no item; give the items or the rasters.")
+    for link in links:
+        href = str(link.get("href"))
+        if is_remote(href):
+            raise InputError(
+                f"{printable(path)}: it links to {printable(href)}; collections are read from "
+                "disk alone, so download it first."
+            )
+        yield from _stac(path.parent / href, allow_remote, above | {real})
+
+
+_DEEPEST = 16
+"""Catalogues in catalogues: more are a mistake, or malice."""
+
+
+def _links(path: Path, collection: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    links = collection.get("links")
+    if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
+        raise InputError(f"{printable(path)}: its links are no list of links; correct it.")
+    return links
+
+
+def _stac_json(path: Path) -> Mapping[str, Any]:
     try:
-        item = json.loads(read_text(path))
+        found = json.loads(read_text(path))
     except (ValueError, RecursionError) as problem:
         if isinstance(problem, InputError):
             raise
         raise InputError(
             f"{printable(path)} is not JSON ({problem}); give a STAC item."
         ) from problem
-    if not isinstance(item, dict) or not isinstance(item.get("assets"), dict):
+    if not isinstance(found, dict):
+        raise InputError(f"{printable(path)} is JSON but no STAC item; give the raster.")
+    return found
+
+
+def read_stac(path: Path) -> Mapping[str, Any]:
+    """A STAC item as plain values; InputError if it is not one."""
+    item = _stac_json(path)
+    if not isinstance(item.get("assets"), dict):
         raise InputError(
             f"{printable(path)} is JSON but no STAC item (it has no assets); give the raster."
         )
     return item
 
 
-def _stac(path: Path, allow_remote: bool) -> SceneInput:
+def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
     """The one raster that a STAC item is about."""
     candidates = {
         name: asset["href"]

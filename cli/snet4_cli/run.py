@@ -116,19 +116,21 @@ def run(
 ) -> None:
     """Find building footprints in SCENE... and write them to OUT, in the scenes' own CRS.
 
-    SCENE is a raster file, a quoted glob, a folder, @list.txt or a STAC item (.json). The
-    look angle comes from --off-nadir, --looks, STAC, the file's metadata or its name.
+    SCENE is a raster file, a quoted glob, a folder, @list.txt, a STAC item or a STAC
+    collection on disk (.json). The look angle comes from --off-nadir, --looks, STAC, the
+    file's metadata or its name. With {scene} in OUT each scene gets a file of its own.
 
     \b
       snet4 run scene.tif -o footprints.gpkg --off-nadir 32 --azimuth 20
       snet4 run 'SN4/**/Pan-Sharpen/*.tif' -o atlanta.gpkg --csv submission.csv
       snet4 run scene.tif -o out.gpkg --save-maps maps.tif
       snet4 run country.tif -o out.gpkg --resume --workers 2
+      snet4 run scenes/ -o 'found/{scene}.gpkg'
 
     With --resume a run that was interrupted or killed goes on where it was: type the same
     command again. It is refused when the picture, the model or the settings have changed.
     """
-    from snet4core import scene_inputs
+    from snet4core import eachjob, scene_inputs
     from snet4core.job import Job, Shard, run_job
     from snet4core.modelfile import find_model, read_header
     from snet4core.plan import Choices, plan_for
@@ -147,7 +149,11 @@ def run(
         overlap=overlap,  # type: ignore[arg-type]  # click checked it
         shard=None if shard is None else Shard(*shard),
     )
-    job.check_places()
+    jobs = [job]
+    if eachjob.names_scenes(output):
+        jobs = eachjob.open_jobs(eachjob.each_scene(job))
+    for each in jobs:
+        each.check_places()
     header = read_header(find_model(model))
     if dry_run:
         plans = [plan_for(each, header, choices) for each in inputs]
@@ -159,7 +165,10 @@ def run(
     )
     try:
         with Bar() as bar:
-            done = run_job(job, predictor, bar, executor)
+            if not eachjob.names_scenes(output):
+                done = run_job(job, predictor, bar, executor)
+            else:
+                done = eachjob.run_each(jobs, predictor, bar, executor)
     except KeyboardInterrupt:
         if not (resume or executor or shard):
             raise

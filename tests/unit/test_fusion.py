@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 from bright import Bright
 
 from snet4core import fusion, mapsfile
-from snet4core.errors import InputError
+from snet4core.eachjob import each_scene, open_jobs, run_each
+from snet4core.errors import InputError, UsageError
 from snet4core.fusion import Laid, LookMaps
 from snet4core.grid import Grid
 from snet4core.job import Done, Job, Overlap, run_job
@@ -257,3 +258,44 @@ def test_resumed_runs_and_kept_maps_change_nothing(tmp_path: Path, overlap: Over
     assert [(s, n, p.wkb) for s, n, p in one] == [(s, n, p.wkb) for s, n, p in two]
     assert len(list((tmp_path / "kept" / "maps").iterdir())) == 2
     assert not other.parts_folder.exists()
+
+
+# --- One file for each scene ---
+
+
+def two_scenes(folder: Path) -> tuple[SceneInput, ...]:
+    for name, row in (("a", 0), ("b", 500)):
+        written(folder / f"{name}_nadir20.tif", houses(), row, 0)
+    return tuple(SceneInput(str(path)) for path in sorted(folder.glob("*.tif")))
+
+
+def test_one_file_for_each_scene_holds_what_a_run_of_that_scene_gives(tmp_path: Path) -> None:
+    scenes = two_scenes(tmp_path)
+    job = Job(scenes, Choices(), tmp_path / "{scene}.gpkg")
+    done = run_each(each_scene(job), Bright(), Silent())  # type: ignore[arg-type]
+    assert done.footprints == 24
+    alone = Job(scenes[:1], Choices(), tmp_path / "alone.gpkg")
+    run_job(alone, Bright(), Silent())  # type: ignore[arg-type]
+    assert (tmp_path / "a_nadir20.gpkg").read_bytes() == alone.output.read_bytes()
+
+
+def test_a_bad_scene_does_not_stop_the_files_of_the_others(tmp_path: Path) -> None:
+    scenes = two_scenes(tmp_path)
+    Path(scenes[0].location).write_text("<html>404</html>")
+    job = Job(scenes, Choices(), tmp_path / "{scene}.gpkg")
+    done = run_each(each_scene(job), Bright(), Silent())  # type: ignore[arg-type]
+    assert list(done.failed) == [scenes[0].location]
+    assert [path.name for path in tmp_path.glob("*.gpkg")] == ["b_nadir20.gpkg"]
+
+
+def test_finished_files_are_not_computed_again_on_resume(tmp_path: Path) -> None:
+    job = Job(two_scenes(tmp_path), Choices(), tmp_path / "{scene}.gpkg", resume=True)
+    jobs = each_scene(job)
+    run_each(jobs[:1], Bright(), Silent())  # type: ignore[arg-type]
+    assert open_jobs(jobs) == jobs[1:]
+
+
+def test_two_scenes_of_one_name_are_not_written_over_each_other(tmp_path: Path) -> None:
+    scenes = (SceneInput("here/a.tif"), SceneInput("there/a.tif"))
+    with pytest.raises(UsageError, match=r"here/a\.tif would both be written"):
+        each_scene(Job(scenes, Choices(), tmp_path / "{scene}.gpkg"))

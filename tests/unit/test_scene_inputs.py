@@ -168,3 +168,58 @@ def test_json_that_names_no_raster_is_refused(folder: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(InputError, match=r"item\.json"):
         expand([path])
+
+
+def catalogue(
+    folder: Path, name: str, links: list[tuple[str, str]], kind: str = "Collection"
+) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"type": kind, "links": [{"rel": rel, "href": href} for rel, href in links]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def item_named(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"type": "Feature", "assets": {"a": {"href": f"{path.stem}.tif"}}}))
+    return path
+
+
+def test_a_stac_collection_names_the_rasters_of_all_its_items(tmp_path: Path) -> None:
+    item_named(tmp_path, "town/one.json")
+    item_named(tmp_path, "town/two.json")
+    item_named(tmp_path, "three.json")
+    links = [("item", "one.json"), ("item", "./two.json"), ("root", "../catalog.json")]
+    catalogue(tmp_path, "town/collection.json", links)
+    top = catalogue(
+        tmp_path, "catalog.json", [("child", "town/collection.json"), ("item", "three.json")],
+        "Catalog",
+    )  # fmt: skip
+    found = expand([top])
+    assert [Path(each.location).name for each in found] == ["three.tif", "one.tif", "two.tif"]
+    assert all(each.stac_item is not None and each.stac_item.exists() for each in found)
+
+
+@pytest.mark.parametrize(
+    ("links", "said"),
+    [
+        ([], "links to no item"),
+        ([("item", "gone.json")], "gone.json"),
+        ([("child", "top.json")], "linked from below itself"),
+        ([("item", "https://example.com/item.json")], "download it first"),
+    ],
+)
+def test_a_collection_that_leads_nowhere_is_one_sentence(
+    tmp_path: Path, links: list[tuple[str, str]], said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        expand([catalogue(tmp_path, "top.json", links)])
+
+
+def test_items_in_one_file_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "search.json"
+    path.write_text('{"type": "FeatureCollection", "features": []}')
+    with pytest.raises(InputError, match="each item on its own"):
+        expand([path])

@@ -1,0 +1,105 @@
+"""One file for each scene: `-o 'out/{scene}.gpkg'`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snet4core import partstore
+from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
+from snet4core.job import Done, Job, run_job
+from snet4core.progress import Progress
+from snet4core.text import printable
+
+if TYPE_CHECKING:
+    from snet4core.executors import Executor
+    from snet4core.predict import Predictor
+    from snet4core.scenework import Elsewhere
+
+log = logging.getLogger("snet4")
+
+SCENE = "{scene}"
+"""Stands for the scene's name in the name of a result."""
+
+
+def names_scenes(output: Path) -> bool:
+    """Whether the result is one file for each scene."""
+    return SCENE in str(output)
+
+
+def each_scene(job: Job) -> list[Job]:
+    """A job for every scene of a job whose output names the scene.
+
+    UsageError when two scenes would be written to one file, or where one file is needed.
+    """
+    if job.overlap != "keep":
+        raise UsageError(
+            f"--overlap makes one layer of several scenes; name it without {SCENE} in it."
+        )
+    by_output: dict[Path, Job] = {}
+    for scene in job.inputs:
+        stem = Path(scene.location).stem
+        output = Path(str(job.output).replace(SCENE, stem))
+        csv = None if job.csv is None else Path(str(job.csv).replace(SCENE, stem))
+        if output in by_output:
+            other = by_output[output].inputs[0]
+            raise UsageError(
+                f"{printable(scene.location)} and {printable(other.location)} would both be "
+                f"written to {printable(output)}; run them apart."
+            )
+        by_output[output] = replace(job, inputs=(scene,), output=output, csv=csv)
+    if job.csv is not None and len(job.inputs) > 1 and SCENE not in str(job.csv):
+        raise UsageError(f"{printable(job.csv)} would hold one scene; put {SCENE} in its name.")
+    return list(by_output.values())
+
+
+def open_jobs(jobs: list[Job]) -> list[Job]:
+    """Those whose result is not there; with `resume` a result without parts is complete."""
+    return [job for job in jobs if not (job.resume and _is_complete(job))]
+
+
+def _is_complete(job: Job) -> bool:
+    try:
+        return job.output.is_file() and not partstore.begun(job.parts_folder)
+    except OSError:  # a name too long to exist
+        return False
+
+
+def run_each(
+    jobs: list[Job],
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    executor: Executor | None = None,
+) -> Done:
+    """Run jobs one after another; what fails is noted, as scenes of one layer are."""
+    done = Done()
+    for job, found in _runs(jobs, predictor, progress, executor, done):
+        done.footprints += found.footprints
+        done.found |= found.found
+        done.lost += found.lost
+        done.parts += found.parts
+        log.info("%d footprints in %s", found.footprints, printable(job.output))
+    return done
+
+
+def _runs(
+    jobs: list[Job],
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    executor: Executor | None,
+    done: Done,
+) -> Iterator[tuple[Job, Done]]:
+    for job in jobs:
+        scene = job.inputs[0].location
+        try:
+            yield job, run_job(replace(job, stop_at_error=True), predictor, progress, executor)
+        except (Cancelled, OutputError, EngineError):  # none is the fault of this scene
+            raise
+        except Snet4Error as problem:
+            if job.stop_at_error:
+                raise
+            log.warning("%s", problem)
+            done.failed[scene] = str(problem)
