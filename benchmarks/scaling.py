@@ -1,62 +1,177 @@
-"""What more processors bring: one process with more threads, or more processes.
+"""What the engine around the network costs, and how fast parts become a layer.
 
-    python -m benchmarks.scaling [--side PX] [--engine E]
+    python -m benchmarks.scaling [--part-s 2] [--parts 16] [--features 200000]
 
-`snet4 run` as a process that may use 1, 2, 4, ... processors (the system holds it to them),
-once as it is and once with `--workers` as many. All layers must be equal to the byte.
+1. Parts of a fixed time, computed by one and by two workers, as processes and on a Dask
+   cluster on this machine. The network is replaced by one that waits: so what is measured is
+   the engine (giving out, storing, merging), on any machine, however busy; not whether two
+   workers disturb each other in the processor's caches.
+2. `--real`: the same with the shipped model, one thread a worker. Needs a quiet machine.
+3. Merging stored parts of 2,000 buildings each into a GeoPackage, and what a part weighs.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "faults"))
+
+import numpy as np
+import shapely
+from bright import CARD, ELSEWHERE, BrightModel, write_town
 
 from benchmarks.measured import keep
-from benchmarks.scene_file import OPTIONS, write_scene
+from snet4core import partstore
+from snet4core.cluster import Cluster
+from snet4core.executors import Executor, worker_model
+from snet4core.footprints import Footprints
+from snet4core.job import Job, run_job
+from snet4core.mergejob import Merge, merge
+from snet4core.modelfile import find_model, read_header
+from snet4core.parts import PartResult, lost
+from snet4core.plan import Choices, plan_for
+from snet4core.processes import Processes
+from snet4core.progress import Silent
+from snet4core.runtime import choose_runtime
+from snet4core.scene_inputs import SceneInput
+from snet4core.scenework import Elsewhere, SceneWork
 
 
-def run_s(scene: Path, layer: Path, engine: str, processors: set[int], workers: int) -> float:
-    """Wall seconds of one run on these processors only."""
-    started = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "snet4_cli", "run", scene, "-o", layer, *OPTIONS, "--overwrite",
-         "--runtime", engine, "--workers", str(workers)],
-        check=True,
-        capture_output=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, processors),
-    )  # fmt: skip
-    return time.monotonic() - started
+class Clock(Silent):
+    """When each part was done."""
+
+    def __init__(self) -> None:
+        self.done_s: list[float] = []
+
+    def step(self, done: float, total: float, what: str) -> None:
+        if what == "parts" and done > len(self.done_s):
+            self.done_s.append(time.perf_counter())
 
 
-def main() -> None:
+def parts_per_s(executor: Executor, scene: Path, elsewhere: Elsewhere, workers: int) -> float:
+    """The rate over the second half of the parts, when every worker has long been at work."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job((SceneInput(str(scene)),), Choices(off_nadir_deg=30.0), Path(folder, "o.gpkg"))
+        run_job(job, elsewhere, clock, executor)
+    half = len(clock.done_s) // 2 // workers * workers
+    # What all workers do at once comes in groups; whole groups are counted.
+    return half / (clock.done_s[-1] - clock.done_s[-1 - half])
+
+
+def engine(part_s: float, parts: int) -> dict[str, dict[str, float]]:
+    """Rates of one and two workers whose network waits."""
+    side = 64 * round(parts**0.5)
+    with tempfile.TemporaryDirectory() as folder:
+        scene = write_town(Path(folder, "town.tif"), shape=(side, side))
+        model = BrightModel(pause_s=part_s / 4)
+        found = {}
+        for name, make in (
+            ("processes", lambda n: Processes(model, n)),
+            ("dask", lambda n: Cluster(model, "local", n)),
+        ):
+            one, two = (parts_per_s(make(n), scene, ELSEWHERE, n) for n in (1, 2))
+            found[name] = {
+                "overhead": round(1 - one * part_s, 4),
+                "two_over_one": round(two / one, 3),
+            }
+    return found
+
+
+def real(rounds: int = 3) -> dict[str, float]:
+    """Two workers against one with the shipped model, one thread each, in turn."""
+    import os
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    header = read_header(find_model("default"))
+    wanted = choose_runtime("cpu", threads=1)
+    model, elsewhere = worker_model(header, wanted)
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        scene = write_town(Path(folder, "town.tif"), shape=(6144, 6144))
+        for _ in range(rounds):
+            one = parts_per_s(_Pinned(model, 1), scene, elsewhere, 1)
+            two = parts_per_s(_Pinned(model, 2), scene, elsewhere, 2)
+            ratios.append(two / one)
+            print(f"one {one:.3f} parts/s, two {two:.3f} parts/s: {two / one:.2f}", flush=True)
+    return {"two_over_one": round(float(np.median(ratios)), 3)}
+
+
+class _Pinned(Processes):
+    """Workers of one thread each, whatever the machine has."""
+
+
+def merging(features: int) -> dict[str, float]:
+    """Features a second from stored parts to a GeoPackage, and bytes a feature in the store."""
+    per_part = 2_000
+    side_parts = max(1, round((features / per_part) ** 0.5))
+    side = side_parts * 2 * CARD.windows.core_px
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        scene = write_town(folder / "town.tif", shape=(side, side))
+        plan = plan_for(SceneInput(str(scene)), ELSEWHERE.header, Choices(off_nadir_deg=30.0))
+        work = SceneWork(plan, ELSEWHERE.header)
+        with partstore.opened(folder / "o.gpkg.parts") as store:
+            shelf = work.folder_shelf(store, ELSEWHERE)
+            for part in work.parts:
+                shelf.put(part, crowded(lost(part, work.shaping), part.index, per_part))
+        size = sum(path.stat().st_size for path in folder.rglob("*.part"))
+        started = time.perf_counter()
+        done = merge(Merge((folder / "o.gpkg.parts",), folder / "o.gpkg"), Silent())
+        spent_s = time.perf_counter() - started
+    return {
+        "features": done.footprints,
+        "features_per_s": round(done.footprints / spent_s),
+        "bytes_per_feature": round(size / done.footprints),
+        "parts": len(work.parts),
+    }
+
+
+def crowded(empty: PartResult, index: int, count: int) -> PartResult:
+    """A part's result with so many footprints of nine corners, none over another."""
+    left = 740000 + np.arange(count) * 20.0
+    top = 3720000 - index * 20.0
+    angle = np.linspace(0, 2 * np.pi, 10)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 8
+    rings = ring[None] + np.stack([left, np.full(count, top)], axis=1)[:, None]
+    rings[:, -1] = rings[:, 0]
+    polygons = shapely.polygons(rings)
+    table = Footprints(
+        empty.footprints.source,
+        polygons,
+        polygons,
+        np.stack([np.full(count, index * 40), np.arange(count) * 40], axis=1).astype(np.int64),
+        np.full(count, 0.9),
+        np.full(count, 190.0),
+        np.zeros(count, np.int64),
+    )
+    return replace(empty, footprints=table)
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=2048)
-    parser.add_argument("--engine", default="auto")
-    asked = parser.parse_args()
-    allowed = sorted(os.sched_getaffinity(0))
-    counts = [1 << power for power in range(10) if 1 << power <= len(allowed)]
-    rows: list[dict[str, Any]] = []
-    digests = set()
-    with tempfile.TemporaryDirectory() as name:
-        scene, layer = write_scene(Path(name, "scene.tif"), asked.side), Path(name, "out.gpkg")
-        for count in counts:
-            for workers in sorted({1, count}):
-                wall_s = run_s(scene, layer, asked.engine, set(allowed[:count]), workers)
-                digests.add(hashlib.sha256(layer.read_bytes()).hexdigest())
-                rows.append(
-                    {"processors": count, "workers": workers, "wall_s": round(wall_s, 1),
-                     "times_faster": round(rows[0]["wall_s"] / wall_s, 2) if rows else 1.0}
-                )  # fmt: skip
-                print(rows[-1], flush=True)
-    print(f"layers equal to the byte: {len(digests) == 1}")
-    keep("scaling", {"side_px": asked.side, "runs": rows, "equal": len(digests) == 1})
+    parser.add_argument("--part-s", type=float, default=2.0)
+    parser.add_argument("--parts", type=int, default=16)
+    parser.add_argument("--features", type=int, default=200_000)
+    parser.add_argument("--real", action="store_true")
+    options = parser.parse_args(None if arguments is None else list(arguments))
+    figures: dict[str, object] = {"merge": merging(options.features)}
+    print("merge:", figures["merge"], flush=True)
+    figures["engine"] = engine(options.part_s, options.parts)
+    for name, row in figures["engine"].items():  # type: ignore[attr-defined]
+        print(
+            f"{name}: overhead {row['overhead']:.1%} of parts of {options.part_s:g} s, "
+            f"two workers {row['two_over_one']:.2f} x one"
+        )
+    if options.real:
+        figures["real"] = real()
+    keep("scaling", figures)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,9 @@ def _result(found: dict[str, NDArray[Any]], source: Source) -> PartResult:
     for name in _columns():
         column = found[f"f.{name}"]
         if f"f.{name}.lengths" in found:
-            ends = np.cumsum(found[f"f.{name}.lengths"])
-            wkb = [piece.tobytes() for piece in np.split(column, ends[:-1])] if ends.size else []
+            ends = np.cumsum(found[f"f.{name}.lengths"]).tolist()
+            stored = column.tobytes()
+            wkb = [stored[start:stop] for start, stop in pairwise([0, *ends])]
             column = shapely.from_wkb(np.array(wkb, object))
         columns[name] = column
     count = sum(name.endswith(".window") for name in found)
