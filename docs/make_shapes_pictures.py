@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import shapely
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from numpy.typing import NDArray
 
@@ -24,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import shapes_data as data
 from snet4core import seams, watershed
+from snet4core.hearts import hearts_of
+from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
 from snet4core.maps import Maps
 from snet4core.outline import outlines
@@ -35,6 +38,7 @@ from snet4core.walls import Lines, Sides, Stairs, meeting, sides_between
 from snet4core.windows import Window
 
 FOLDER = Path(__file__).parent / "shapes"
+GSD_M = 0.5
 GROUND, ROOF, TRUE, MADE, OLD = "#f4f2ee", "#cfd8dc", "#2e7d32", "#c62828", "#1565c0"
 SOFT = ListedColormap(
     [GROUND, "#8ecae6", "#ffd166", "#a7c957", "#f4a261", "#cdb4db", "#90be6d", "#e5989b", "#84a59d"]
@@ -128,6 +132,45 @@ def steps_to_labels(place: data.Block, maps: Maps, whole: Labels, parts: Labels)
     )
 
 
+def steps_of_splitting(maps: Maps, whole: Labels) -> None:
+    """Hearts and regions, and what is thought of the cuts between them at first sight."""
+    found = watershed.flooded(whole, SplitSettings())
+    assert found is not None
+    regions_HW = np.zeros(whole.labels_HW.shape, np.int32)
+    regions_HW.ravel()[found.sheet.source_P] = found.regions_HW.ravel()[found.sheet.place_P]
+    inside = (1 - maps.border_HW / 255.0) * maps.footprint_HW * (whole.labels_HW > 0)
+    hearts_HW = hearts_of(inside >= 0.75 * 255)
+    first, second = canvas(2, (0.0, 0.0, float(regions_HW.shape[1]), float(regions_HW.shape[0])))
+    image(first, inside, "Greys", 255)
+    shown = np.ma.masked_equal(np.where(hearts_HW > 0, (hearts_HW - 1) % 8 + 1, 0), 0)
+    image(first, shown, SOFT, 8)
+    image(second, np.where(regions_HW > 0, (regions_HW - 1) % 8 + 1, 0), SOFT, 8)
+    odds_C = trained().log_odds_C(features_CK(found.graph, GSD_M))
+    for one, two, odds in zip(found.graph.one_C, found.graph.two_C, odds_C, strict=True):
+        lines = _edges_between(regions_HW, int(one), int(two))
+        colour = TRUE if odds > 0 else MADE
+        second.add_collection(LineCollection(lines, colors=colour, linewidths=2))
+        x, y = np.mean(lines, axis=(0, 1))
+        second.annotate(f"{odds:+.1f}", (x, y), fontsize=7, color=colour, weight="bold")
+    keep("splitting", "strength and hearts", "regions, and the log-odds of every cut between them")
+
+
+def _edges_between(
+    regions_HW: NDArray[np.int32], one: int, two: int
+) -> list[list[tuple[float, float]]]:
+    """The pixel edges along which two regions meet."""
+    edges = []
+    for rows, cols, is_upright in ((0, 1, True), (1, 0, False)):
+        height, width = regions_HW.shape
+        a, b = regions_HW[: height - rows, : width - cols], regions_HW[rows:, cols:]
+        meet = ((a == one) & (b == two)) | ((a == two) & (b == one))
+        for y, x in np.argwhere(meet).astype(float):
+            edges.append(
+                [(x + 1, y), (x + 1, y + 1)] if is_upright else [(x, y + 1), (x + 1, y + 1)]
+            )
+    return edges
+
+
 def sides_of(parts: Labels, tolerance_px: float) -> tuple[Sides, Sides, Sides, Lines]:
     """What `outlines` makes on its way: first corners, joined sides, corners that moved."""
     traced = trace(parts.labels_HW)
@@ -215,6 +258,7 @@ def main() -> None:
     whole = next(seams.joined([maps], place.shape, 0.5, 20))
     parts = watershed.split(whole, SplitSettings(), GSD_M)
     steps_to_labels(place, maps, whole, parts)
+    steps_of_splitting(maps, whole)
     steps_to_walls(parts)
     shared_walls(place, parts)
     right_angles(place, parts)

@@ -47,7 +47,7 @@ FEATURES = (
 SEES_BORDERS = 0.2
 """Rim from which a border map is one."""
 
-BLIND = 6.0
+BLIND = 4.0
 """Log-odds asked for without any border."""
 
 LARGE_M2, LARGE = 250.0, 3.0

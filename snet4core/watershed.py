@@ -10,7 +10,15 @@
    than `cut_probability` are taken back, the unlikeliest first; all is measured again, until
    every cut that is left stands.
 
-Example, pixels of 0.5 m. WORKED
+Example, pixels of 0.5 m. Two houses of 15 m x 11 m share a wall. The border map draws it
+4 px wide, but for a sixth of its length it broke. Walking across one meets 2.0 px of border
+on average; 28 % of the cut is open; it is 15 m long (2^3.9) and leaves two full rectangles
+of 165 m2 (2^7.4); two thirds of the outlines are seen by the border map. The networks say
+log-odds +7.2, the prices are 0, and the cut stands: two footprints.
+Across the middle of a hall of 70 m x 50 m runs a ridge that the border map takes for a wall,
+3 px wide from end to end: 2.0 px of border as well, nowhere open, both parts full. But the
+cut is 55 m long and the parts have 1,700 m2: the networks say -6.7, the price of cutting
+something that large is 3 x log2(1,750 / 250) = 8.4, together -15.1: the hall stays whole.
 
 A component's partition depends on its own pixels alone.
 """
@@ -95,6 +103,10 @@ def _hearts_per_label(labels: Labels, sheet: Sheet, hearts_HW: NDArray[np.int32]
     return np.bincount(owner_N[1:], minlength=labels.count + 1)
 
 
+AROUND = 7
+"""Steps around the bodies by which water spreads evenly; what lies farther comes last."""
+
+
 def _regions(
     hearts_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], sheet: Sheet
 ) -> NDArray[np.int32]:
@@ -104,9 +116,9 @@ def _regions(
     """
     inside_HW = np.zeros(sheet.shape, np.bool_)
     inside_HW.ravel()[sheet.place_P] = True
-    level_HW = -depths(body_HW, len(STEPS)).astype(np.int16)
+    level_HW = len(STEPS) - depths(body_HW, len(STEPS))
     reached_HW = body_HW
-    for step in range(1, 8):
+    for step in range(1, AROUND + 1):
         reached_HW = grown(reached_HW, STEPS[step % 2]) & inside_HW
         level_HW += ~reached_HW
     regions: NDArray[np.int32] = watershed(level_HW, hearts_HW, mask=inside_HW)  # type: ignore[no-untyped-call]  # unannotated

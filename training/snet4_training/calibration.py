@@ -33,7 +33,7 @@ from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import ShapeSettings
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
-SEEDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+SEEDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8)
 MIN_AREAS_M2 = (5.0, 10.0, 15.0)
 
 KNOTS = 12
