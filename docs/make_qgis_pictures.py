@@ -54,6 +54,8 @@ def outside() -> None:
             "QGIS_PLUGINPATH": str(ROOT / "build" / "plugins"),
             "XDG_RUNTIME_DIR": str(work),
             "LC_ALL": "C.UTF-8",
+            # QGIS takes the first python3 of the path for its own.
+            "PATH": os.pathsep.join(["/usr/bin", os.environ.get("PATH", "")]),
         }
         environment.pop("QT_QPA_PLATFORM", None)
         screen = f"-screen 0 {SCREEN[0]}x{SCREEN[1]}x24"

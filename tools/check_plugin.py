@@ -30,7 +30,8 @@ def bandit(folder: Path) -> Iterator[str]:
 
 def secrets(folder: Path) -> Iterator[str]:
     """Anything that looks like a password or a key."""
-    report = _json("detect_secrets", "scan", "--all-files", str(folder))
+    # From inside: below a checkout, files elsewhere would be passed over in silence.
+    report = _json("detect_secrets", "scan", "--all-files", ".", cwd=folder)
     for name, findings in report["results"].items():
         for finding in findings:
             yield f"detect-secrets {finding['type']}: {name}:{finding['line_number']}"
@@ -94,9 +95,9 @@ def _has(holder: object, names: list[str]) -> bool:
     return True
 
 
-def _json(*module_and_arguments: str) -> dict:
+def _json(*module_and_arguments: str, cwd: Path | None = None) -> dict:
     done = subprocess.run(
-        [sys.executable, "-m", *module_and_arguments], capture_output=True, text=True
+        [sys.executable, "-m", *module_and_arguments], capture_output=True, text=True, cwd=cwd
     )
     return json.loads(done.stdout)
 

@@ -23,6 +23,8 @@ from qgis_helpers import ENGINE, PLUGINS, ROOT, STUB, engine, make_town, run_pro
 if importlib.util.find_spec("qgis") is not None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ["LC_ALL"] = "C.UTF-8"
+    # QGIS takes the first python3 of the path for its own; an active environment is not.
+    os.environ["PATH"] = os.pathsep.join(["/usr/bin", os.environ.get("PATH", "")])
     os.environ["SNET4_PYTHON"] = ENGINE
     os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="snet4-qgis-")
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="snet4-run-")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -179,6 +180,23 @@ def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
     for path in outputs:
         assert QgsVectorLayer(str(path), path.stem, "ogr").featureCount() == 3
     dialog.close()
+
+
+def test_names_may_hold_spaces_quotes_and_other_scripts(
+    qgis: Any, town: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / 'Käthe\'s "scenes" 町'
+    folder.mkdir()
+    picture = folder / "a scene; $(touch x).tif"
+    picture.write_bytes(town.read_bytes())
+    feedback = told()
+    result = run(qgis, picture, str(folder / "gefunden & mehr.gpkg"), feedback)
+    assert result["COUNT"] == 3
+    layer = QgsVectorLayer(str(folder / "gefunden & mehr.gpkg"), "found", "ogr")
+    assert {feature["scene"] for feature in layer.getFeatures()} == {"a scene; $(touch x)"}
+    [command] = [line for line in feedback.lines if line.startswith("snet4 run")]
+    words = shlex.split(command)
+    assert words[2:5] == [str(picture), "-o", str(folder / "gefunden & mehr.gpkg")]
 
 
 def test_only_the_extent_is_searched(qgis: Any, town: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_result_is_a_layer_and_lives_as_long_as_the_lifeline(
 
 
 def test_progress_never_goes_back_and_ends_at_all(town: Path, tmp_path: Path) -> None:
-    with worker_process(str(STUB), "slow") as client:
+    with worker_process(str(STUB), "steady") as client:
         extract(client, town, tmp_path)
         shares = [e["percent"] for e in client.until_last() if e["event"] == "progress"]
     assert shares == sorted(set(shares))

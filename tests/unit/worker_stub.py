@@ -3,9 +3,9 @@
     python worker_stub.py [MODE]
 
 Bright is building. MODE: `plain`; `noisy` (prints and a C library write on stdout); `slow`
-(a second for each window); `stuck` (never comes back and hears nothing); `bug`, `memory`
-(exceptions in mid-run); `segfault`, `killed` (the process ends in mid-run); `child` (starts
-a process that would outlive it); `dark` (finds nothing).
+(a second for each window); `steady` (a seventh of one); `stuck` (never comes back and hears
+nothing); `bug`, `memory` (exceptions in mid-run); `segfault`, `killed` (the process ends in
+mid-run); `child` (starts a process that would outlive it); `dark` (finds nothing).
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ class BrightIsBuilding:
         for number, tile in enumerate(tiles(shape, CORE_PX, 32, 32) if wanted is None else wanted):
             if number == 1:
                 _misbehave()
-            if MODE in ("slow", "child"):
-                time.sleep(1)
+            time.sleep({"slow": 1.0, "child": 1.0, "steady": 0.15}.get(MODE, 0.0))
             picture_CHW, valid_HW = read(tile)
             cut = tile.own.slices(tile.read)
             bright_HW = np.where(picture_CHW[1][cut] > 0.5, 230, 10).astype(np.uint8)
