@@ -147,7 +147,9 @@ def test_invalid_pixels_do_not_count() -> None:
 def test_border_weight_scales_the_border_alone() -> None:
     torch.manual_seed(0)
     logits, targets, valid = torch.randn(1, 2, 8, 8), torch.rand(1, 2, 8, 8), torch.ones(1, 8, 8)
-    none, half, one = (float(loss(logits, targets, valid, border_weight=w)) for w in (0, 0.5, 1))
+    none, half, one = (
+        float(loss(logits, targets, valid, TrainRecipe(border_weight=w))) for w in (0.0, 0.5, 1.0)
+    )
     assert half == pytest.approx((none + one) / 2, rel=1e-5)
     assert one > none
 
@@ -186,7 +188,7 @@ def test_only_the_heads_of_the_batch_learn(recipe: Recipe, run: Path) -> None:
         images_BCHW=batch.images_BCHW[nadir].repeat(2, 1, 1, 1),
         looks_BL=batch.looks_BL[nadir].repeat(2, 1),
         targets_B2HW=batch.targets_B2HW[nadir].repeat(2, 1, 1, 1),
-        valid_BHW=batch.valid_BHW[nadir].repeat(2, 1, 1),
+        weight_BHW=batch.weight_BHW[nadir].repeat(2, 1, 1),
         looks=batch.looks[nadir[0] : nadir[0] + 1] * 2,
     )
     state.net.train()

@@ -34,6 +34,8 @@ class Example:
     """The look as the network hears it."""
     true: Look
     """The look whose head answers."""
+    weight_HW: NDArray[np.float32] | None = None
+    """How much each pixel counts, beside `valid_HW`; None: all the same."""
 
 
 def plain(chip: Chip, size_px: int, drop_nir: bool = False) -> Example:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -21,6 +22,7 @@ from snet4_training.augment import Example, augmented
 from snet4_training.recipe import Recipe
 from snet4_training.sources import CATEGORY_CHIPS, sources
 from snet4_training.store import ChipStore
+from snet4_training.weighing import weights
 from snet4core.errors import InputError
 from snet4core.look import CATEGORIES, Look
 
@@ -35,8 +37,8 @@ class Batch:
     """`Look.features()` of what the network is told."""
     targets_B2HW: Tensor
     """Footprint and border, 0..1."""
-    valid_BHW: Tensor
-    """1 where the loss counts."""
+    weight_BHW: Tensor
+    """How much each pixel counts in the loss: 0 where there is no data, mostly 1."""
     looks: tuple[Look, ...]
     """The true looks: they choose the head."""
 
@@ -46,7 +48,7 @@ class Batch:
             self.images_BCHW.to(device, memory_format=torch.channels_last),
             self.looks_BL.to(device),
             self.targets_B2HW.to(device),
-            self.valid_BHW.to(device),
+            self.weight_BHW.to(device),
             self.looks,
         )
 
@@ -57,9 +59,14 @@ def collate(examples: list[Example]) -> Batch:
         torch.from_numpy(np.stack([one.image_BHW for one in examples])),
         torch.tensor([one.told.features() for one in examples], dtype=torch.float32),
         torch.from_numpy(np.stack([one.targets_2HW for one in examples])).float() / 255,
-        torch.from_numpy(np.stack([one.valid_HW for one in examples])).float(),
+        torch.from_numpy(np.stack([_weight(one) for one in examples])),
         tuple(one.true for one in examples),
     )
+
+
+def _weight(one: Example) -> NDArray[np.float32]:
+    valid_HW = one.valid_HW.astype(np.float32)
+    return valid_HW if one.weight_HW is None else valid_HW * one.weight_HW
 
 
 class Steps(Dataset[Batch]):
@@ -93,7 +100,11 @@ class Steps(Dataset[Batch]):
         index = category * CATEGORY_CHIPS + int(rng.integers(CATEGORY_CHIPS))
         chip = self.stores[source].read(number, index)
         recipe = self.recipe
-        return augmented(chip, recipe.data.chip_px, recipe.model.bands, recipe.augment, rng)
+        one = augmented(chip, recipe.data.chip_px, recipe.model.bands, recipe.augment, rng)
+        if not (recipe.train.size_weight or recipe.train.gap_weight):
+            return one
+        size_weight, gap_weight = recipe.train.size_weight, recipe.train.gap_weight
+        return replace(one, weight_HW=weights(one.targets_2HW, size_weight, gap_weight))
 
     def _listed(self) -> dict[str, list[int]]:
         if time.monotonic() - self._listed_at > self.REFRESH_S:

@@ -64,13 +64,7 @@ def step_once(state: State, batch: Batch, recipe: TrainRecipe, architecture: Arc
     device = batch.images_BCHW.device
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
         logits_B2HW = state.net.mixed(batch.images_BCHW, batch.looks_BL, heads)
-    value = loss(
-        logits_B2HW,
-        batch.targets_B2HW,
-        batch.valid_BHW,
-        border_weight=recipe.border_weight,
-        dice_weight=recipe.dice_weight,
-    )
+    value = loss(logits_B2HW, batch.targets_B2HW, batch.weight_BHW, recipe)
     if not bool(torch.isfinite(value)):
         raise EngineError(
             f"The loss is {value.item()} at step {state.step}; lower train.learning_rate and "

@@ -1,47 +1,99 @@
-"""What training pushes down: binary cross-entropy and dice, on both maps.
+"""What training pushes down: a loss by name, on the footprint map and the border map.
 
-Axes: B batch, 2 footprint and border, H rows, W columns.
+Axes: B batch, 2 footprint and border, H rows, W columns, N pixels.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snet4_training.recipe import TrainRecipe
 
-def dice_loss(probability_BHW: Tensor, target_BHW: Tensor, valid_BHW: Tensor) -> Tensor:
-    """1 - dice of the whole batch, over valid pixels; 0 is perfect, scalar.
+
+def dice_loss(probability_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+    """1 - dice of the whole batch, over weighted pixels; 0 is perfect, scalar.
 
     Over the batch and not per chip: a chip without a building would otherwise count its
     one wrong pixel as much as a town. The denominator has squares, so that soft targets
     (an edge pixel that is half building) can be met exactly.
     """
-    together = (probability_BHW * target_BHW * valid_BHW).sum()
-    apart = ((probability_BHW**2 + target_BHW**2) * valid_BHW).sum()
+    together = (probability_BHW * target_BHW * weight_BHW).sum()
+    apart = ((probability_BHW**2 + target_BHW**2) * weight_BHW).sum()
     return 1 - (2 * together + 1) / (apart + 1)
 
 
-def map_loss(
-    logits_BHW: Tensor, target_BHW: Tensor, valid_BHW: Tensor, dice_weight: float
-) -> Tensor:
-    """Cross-entropy per valid pixel plus weighted dice, scalar."""
+def cross_entropy(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+    """Binary cross-entropy, the weighted mean over pixels; scalar."""
     entropy = functional.binary_cross_entropy_with_logits(
-        logits_BHW, target_BHW, weight=valid_BHW, reduction="sum"
+        logits_BHW, target_BHW, weight=weight_BHW, reduction="sum"
     )
-    entropy = entropy / valid_BHW.sum().clamp(min=1)
-    return entropy + dice_weight * dice_loss(torch.sigmoid(logits_BHW), target_BHW, valid_BHW)
+    return entropy / weight_BHW.sum().clamp(min=1)
+
+
+def focal_loss(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor, gamma: float) -> Tensor:
+    """Cross-entropy in which pixels that are right already count little; scalar, >= 0.
+
+    Lin et al. 2017, arXiv:1708.02002, with the distance to a soft target |t - p| in place
+    of 1 - p of the true class; the same thing where the target is 0 or 1. `gamma` 0 is
+    cross-entropy.
+    """
+    entropy_BHW = functional.binary_cross_entropy_with_logits(
+        logits_BHW, target_BHW, reduction="none"
+    )
+    off_BHW = (target_BHW - torch.sigmoid(logits_BHW)).abs()
+    return (off_BHW**gamma * entropy_BHW * weight_BHW).sum() / weight_BHW.sum().clamp(min=1)
+
+
+def lovasz_loss(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+    """The Lovász hinge: a convex stand-in for 1 - IoU of the whole batch; scalar, >= 0.
+
+    Berman et al. 2018, arXiv:1705.08790. Targets are cut at one half, and pixels of weight
+    0 do not take part; other weights cannot be heard, because IoU has none.
+    """
+    chosen = weight_BHW > 0
+    logits_N, true_N = logits_BHW[chosen], (target_BHW[chosen] >= 0.5).float()
+    errors_N, order_N = torch.sort(1 - logits_N * (2 * true_N - 1), descending=True)
+    true_N = true_N[order_N]
+    # IoU loss when the first n of the sorted pixels are wrong, for every n.
+    together_N = true_N.sum() - true_N.cumsum(0)
+    either_N = true_N.sum() + (1 - true_N).cumsum(0)
+    jaccard_N = 1 - together_N / either_N
+    steps_N = torch.diff(jaccard_N, prepend=jaccard_N.new_zeros(1))
+    return torch.dot(torch.relu(errors_N), steps_N)
+
+
+def map_loss(recipe: TrainRecipe) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The recipe's loss of one map: (logits, targets, weights), each (B, H, W), to a scalar."""
+
+    def dice(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+        return recipe.dice_weight * dice_loss(torch.sigmoid(logits_BHW), target_BHW, weight_BHW)
+
+    def focal(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+        return recipe.focal_weight * focal_loss(
+            logits_BHW, target_BHW, weight_BHW, recipe.focal_gamma
+        )
+
+    terms = {"bce": cross_entropy, "dice": dice, "focal": focal, "lovasz": lovasz_loss}
+    chosen = [terms[name] for name in recipe.loss.split("+")]
+    return lambda logits, target, weight: torch.stack(
+        [term(logits, target, weight) for term in chosen]
+    ).sum()
 
 
 def loss(
     logits_B2HW: Tensor,
     targets_B2HW: Tensor,
-    valid_BHW: Tensor,
-    border_weight: float = 0.5,
-    dice_weight: float = 1.0,
+    weight_BHW: Tensor,
+    recipe: TrainRecipe | None = None,
 ) -> Tensor:
-    """The loss of a batch: targets 0..1 as floats, `valid_BHW` 1 where it counts; scalar."""
+    """The loss of a batch: targets 0..1 as floats, `weight_BHW` 0 where nothing counts; scalar."""
+    recipe = recipe or TrainRecipe()
+    of_map = map_loss(recipe)
     logits_B2HW = logits_B2HW.float()
-    footprint = map_loss(logits_B2HW[:, 0], targets_B2HW[:, 0], valid_BHW, dice_weight)
-    border = map_loss(logits_B2HW[:, 1], targets_B2HW[:, 1], valid_BHW, dice_weight)
-    return footprint + border_weight * border
+    footprint = of_map(logits_B2HW[:, 0], targets_B2HW[:, 0], weight_BHW)
+    border = of_map(logits_B2HW[:, 1], targets_B2HW[:, 1], weight_BHW)
+    return footprint + recipe.border_weight * border

@@ -28,6 +28,15 @@ def _shares(**values: float) -> None:
             raise UsageError(f"{name} is {value}; it must be between 0 and 1.")
 
 
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{name} is '{value}'; it must be one of {', '.join(known)}.")
+
+
+LOSSES = ("bce+dice", "focal", "focal+dice", "lovasz")
+"""What `train.loss` may say."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRecipe:
     """Which network is trained."""
@@ -145,6 +154,16 @@ class TrainRecipe:
 
     steps: int = 3000
     """Batches until the end."""
+    loss: str = "bce+dice"
+    """Of each map: `bce+dice`, `focal`, `focal+dice` or `lovasz`."""
+    focal_gamma: float = 2.0
+    """How little the focal loss cares for pixels that are right already; 0 is cross-entropy."""
+    focal_weight: float = 10.0
+    """Weight of the focal loss, whose values are small (SpaceNet 4's winner: 10 beside dice)."""
+    size_weight: float = 0.0
+    """Extra weight of small buildings' pixels; not for `lovasz`."""
+    gap_weight: float = 0.0
+    """Extra weight of narrow gaps between buildings; not for `lovasz`."""
     minutes: float = 0.0
     """Time until the end, 0 for none: the learning rate follows whichever is further on."""
     batch: int = 12
@@ -158,7 +177,7 @@ class TrainRecipe:
     border_weight: float = 0.5
     """Weight of the border map's loss against the footprint map's."""
     dice_weight: float = 1.0
-    """Weight of dice against binary cross-entropy."""
+    """Weight of dice beside cross-entropy or focal loss."""
     average: float = 0.998
     """Share of the weights' running average that each step keeps."""
     clip_norm: float = 5.0
@@ -178,6 +197,13 @@ class TrainRecipe:
         _positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
         _positive(checkpoint_steps=self.checkpoint_steps, validate_steps=self.validate_steps)
         _shares(average=self.average)
+        _one_of("train.loss", self.loss, LOSSES)
+        if self.loss == "lovasz" and (self.size_weight or self.gap_weight):
+            raise UsageError(
+                "train.size_weight and train.gap_weight do nothing to lovasz; take another loss."
+            )
+        if min(self.size_weight, self.gap_weight, self.focal_gamma) < 0:
+            raise UsageError("size_weight, gap_weight and focal_gamma must be 0 or more.")
         if self.minutes < 0 or self.loaders < 0:
             raise UsageError("train.minutes and train.loaders must be 0 or more.")
 
