@@ -46,13 +46,15 @@ class AzimuthWidget:
             return registry.createModelerParameterWidget(
                 dialog.model, dialog.childId, parameter, dialog.context
             )
-        if kind == "BatchAlgorithmDialog":
-            wrapper = registry.createParameterWidgetWrapper(
-                parameter, QgsProcessingGui.WidgetType.Batch
-            )
-        else:
+        if kind == "AlgorithmDialog":
             wrapper = _WithFacts(parameter, QgsProcessingGui.WidgetType.Standard)
             wrapper.algorithm = dialog.algorithm()
+        else:
+            types = QgsProcessingGui.WidgetType
+            batch = kind == "BatchAlgorithmDialog"
+            wrapper = registry.createParameterWidgetWrapper(
+                parameter, types.Batch if batch else types.Standard
+            )
         wrapper.setDialog(dialog)
         return wrapper
 

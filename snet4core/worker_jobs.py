@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 
-S_PER_MPIX = {"cpu": 4.0, "cuda": 0.05, "mps": 0.5}
+S_PER_MPIX = {"cpu": 2.0, "cuda": 0.05, "mps": 0.5}
 """What a megapixel costs before anything was measured on this machine: the right order of
 magnitude for two CPU cores without matrix units and for a common GPU, not more."""
 
@@ -213,8 +214,16 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
         "estimate_s": _START_S + rate * mpix,
         "estimate_measured": measured,
         "warnings": list(decided.warnings),
-        "command": request.command(),
+        "command": _command(request, decided),
     }
+
+
+def _command(request: Request, decided: Plan) -> str:
+    """The equal command line, without a switch that says what holds anyway."""
+    standard = decided.origin.shapes
+    if standard is not None and request.regularize == standard.regularize:
+        request = replace(request, regularize=None)
+    return request.command()
 
 
 class _Witness:

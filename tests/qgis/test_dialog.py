@@ -193,6 +193,20 @@ def test_german_users_read_german(qgis: Any) -> None:
         QCoreApplication.removeTranslator(translator)
 
 
+def test_the_model_designer_can_edit_a_step(qgis: Any) -> None:
+    from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+    from qgis.core import QgsProcessingModelAlgorithm
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
+    model = QgsProcessingModelAlgorithm("houses", "test")
+    designer = ModelerParametersDialog(algorithm, model)
+    step = designer.createAlgorithm()
+    assert step is not None
+    assert step.algorithmId() == "snet4:extractfootprints"
+    assert "AZIMUTH" in step.parameterSources()
+    designer.close()
+
+
 def test_a_layer_that_is_no_file_is_refused_in_words(qgis: Any) -> None:
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
     from qgis.core import QgsProcessingContext
