@@ -4,7 +4,9 @@ A network that looks straight down errs where trees hide walls; one that looks f
 errs behind towers. Their errors differ, so a weighted mean of their maps errs less than any.
 The looks are laid on the grid of the best one, shifted by whole pixels so that the buildings
 they see fall together (orthorectified pictures are off by some pixels, differently in each),
-and weighted by how well the network sees at that angle.
+and weighted by how much more than the best one they are tilted. What a tilted look does not
+see may hide behind something, so its doubts count down to half. Borders are thin, and a mean
+of several smears them: they are those of the best look that has data there.
 
 Array axes: H rows, W columns, L looks.
 """
@@ -44,8 +46,11 @@ SAMPLE_PX = 512
 SAMPLES = 9
 """So many pieces, those with most buildings, decide a shift."""
 
-_FALL_DEG = 30.0
-"""The weight of a look falls to 1/e at this angle: see `benchmarks/fusion.py`."""
+_FALL_DEG = 6.0
+"""So much more tilt than the best look's divides a weight by e; see `benchmarks/fusion.py`."""
+
+_DOUBT = 0.5
+"""How much a far more tilted look's "no building" counts, against its "building"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,14 @@ class Laid:
     """Rows down and columns right by which it is moved to fit."""
 
 
-def weight_of(look: Look) -> float:
-    """How much a look counts: 1 from straight above, less with the tilt.
+def weight_of(look: Look, best: Look) -> float:
+    """How much a look counts: 1 for the best, less with what it is tilted more.
 
-    >>> [round(weight_of(Look(angle, None, "option")), 2) for angle in (0, 30, 53)]
-    [1.0, 0.37, 0.04]
+    >>> best = Look(10.0, None, "option")
+    >>> [round(weight_of(Look(angle, None, "option"), best), 2) for angle in (10, 16, 28)]
+    [1.0, 0.37, 0.05]
     """
-    return math.exp(-((look.off_nadir_deg / _FALL_DEG) ** 2))
+    return math.exp(-(look.off_nadir_deg - best.off_nadir_deg) / _FALL_DEG)
 
 
 def best_first(looks: Sequence[LookMaps]) -> list[LookMaps]:
@@ -100,7 +106,11 @@ def laid_together(looks: Sequence[LookMaps]) -> list[Laid]:
             )
     frame = common_grid(ordered)
     return [
-        Laid(each, weight_of(each.look), (0, 0) if each is best else shift_px(best, each, frame))
+        Laid(
+            each,
+            weight_of(each.look, best.look),
+            (0, 0) if each is best else shift_px(best, each, frame),
+        )
         for each in ordered
     ]
 
@@ -119,24 +129,26 @@ def common_grid(looks: Sequence[LookMaps]) -> Grid:
 
 
 def fused(laid: Sequence[Laid], frame: Grid) -> Iterator[Maps]:
-    """The weighted mean of the maps, in blocks that cover `frame` once; valid where any look is.
+    """One pair of maps, in blocks that cover `frame` once; valid where any look is.
 
-    The mean is taken of the log odds: one look that is sure outweighs one that is not.
+    `laid` holds the best look first. The footprint map is the weighted mean of the log odds:
+    one look that is sure outweighs one that is not.
     """
     with ExitStack() as stack:
         stack.enter_context(gdal_settings())
         opened = [stack.enter_context(_Warped(each.maps, frame, each.shift_px)) for each in laid]
         for window in blocks(frame.shape, BLOCK_PX):
-            odds_2HW = np.zeros((2, *window.shape), np.float32)
-            weight_HW = np.zeros(window.shape, np.float32)
+            odds_HW, weight_HW = np.zeros((2, *window.shape), np.float32)
+            border_HW = np.zeros(window.shape, np.uint8)
             for each, look in zip(laid, opened, strict=True):
-                both_2HW, valid_HW = look.read(window)
+                (seen_HW, edge_HW), valid_HW = look.read(window)
+                np.copyto(border_HW, edge_HW, where=valid_HW & (weight_HW == 0))
                 share_HW = np.where(valid_HW, np.float32(each.weight), np.float32(0))
-                odds_2HW += _LOG_ODDS[both_2HW] * share_HW
+                odds_HW += _odds_of(each.weight)[seen_HW] * share_HW
                 weight_HW += share_HW
             valid_HW = weight_HW > 0
-            odds_2HW /= np.where(valid_HW, weight_HW, 1)
-            footprint_HW, border_HW = np.rint(255 / (1 + np.exp(-odds_2HW))).astype(np.uint8)
+            odds_HW /= np.where(valid_HW, weight_HW, 1)
+            footprint_HW = np.rint(255 / (1 + np.exp(-odds_HW))).astype(np.uint8)
             yield Maps(window, footprint_HW, border_HW, valid_HW)
 
 
@@ -249,3 +261,9 @@ def _log_odds() -> NDArray[np.float32]:
 
 
 _LOG_ODDS = _log_odds()
+
+
+def _odds_of(weight: float) -> NDArray[np.float32]:
+    """The table for a look: the less it counts, the less its doubts do."""
+    doubt = np.float32(_DOUBT + (1 - _DOUBT) * min(1.0, weight))
+    return np.where(_LOG_ODDS < 0, _LOG_ODDS * doubt, _LOG_ODDS)

@@ -78,7 +78,10 @@ def test_equal_looks_fuse_to_themselves(tmp_path: Path, copies: int) -> None:
     laid = fusion.laid_together(looks)
     assert {each.shift_px for each in laid} == {(0, 0)}
     maps = whole(laid, fusion.common_grid(looks))
-    assert np.abs(maps.footprint_HW.astype(int) - levels).max() <= 1
+    is_house = levels > 128
+    assert np.array_equal(maps.footprint_HW > 128, is_house)
+    assert np.abs(maps.footprint_HW.astype(int) - levels)[is_house].max() <= 1
+    assert np.array_equal(maps.border_HW, levels // 3)
     assert maps.valid_HW.all()
 
 
