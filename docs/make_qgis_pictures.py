@@ -93,9 +93,8 @@ def inside() -> None:
 
     def save(widget: object, name: str, height: int = -1) -> None:
         settle(0.5)
-        widget.grab(QRect(0, 0, -1, height)).save(
-            str(PICTURES / name), quality=85 if name.endswith("jpg") else -1
-        )
+        part = QRect(0, 0, widget.width(), widget.height() if height < 0 else height)
+        widget.grab(part).save(str(PICTURES / name), quality=85 if name.endswith("jpg") else -1)
 
     def take() -> None:
         window = iface.mainWindow()
@@ -129,8 +128,7 @@ def inside() -> None:
         save(dialog, "dialog.png")
 
         dialog.runAlgorithm()
-        until(lambda: "snet4 run " in _log(dialog))
-        settle(2.5)
+        until(lambda: "band 1" in _log(dialog))  # the scene is being read
         save(dialog, "running.png")
         until(lambda: len(QgsProject.instance().mapLayers()) == 2)
         settle(1)
