@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from snet4core import partstore
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
-from snet4core.job import Done, Job, run_job
+from snet4core.job import Done, Job, Shard, run_job
 from snet4core.progress import Progress
 from snet4core.text import printable
 
@@ -31,15 +31,16 @@ def names_scenes(output: Path) -> bool:
 
 
 def each_scene(job: Job) -> list[Job]:
-    """A job for every scene of a job whose output names the scene.
+    """A job for every scene of a job whose output names the scene; of a shard, for its scenes.
 
-    UsageError when two scenes would be written to one file, or where one file is needed.
+    Each of them writes its layer, so shards leave nothing to be merged. UsageError when two scenes would be written to one file, or where one file is needed.
     """
     if job.overlap != "keep":
         raise UsageError(
             f"--overlap makes one layer of several scenes; name it without {SCENE} in it."
         )
     by_output: dict[Path, Job] = {}
+    shard = job.shard or Shard(0, 1)
     for scene in job.inputs:
         stem = Path(scene.location).stem
         output = Path(str(job.output).replace(SCENE, stem))
@@ -50,10 +51,10 @@ def each_scene(job: Job) -> list[Job]:
                 f"{printable(scene.location)} and {printable(other.location)} would both be "
                 f"written to {printable(output)}; run them apart."
             )
-        by_output[output] = replace(job, inputs=(scene,), output=output, csv=csv)
+        by_output[output] = replace(job, inputs=(scene,), output=output, csv=csv, shard=None)
     if job.csv is not None and len(job.inputs) > 1 and SCENE not in str(job.csv):
         raise UsageError(f"{printable(job.csv)} would hold one scene; put {SCENE} in its name.")
-    return list(by_output.values())
+    return [each for number, each in enumerate(by_output.values()) if shard.has(number)]
 
 
 def open_jobs(jobs: list[Job]) -> list[Job]:

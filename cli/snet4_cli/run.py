@@ -176,7 +176,7 @@ def run(
             f"Interrupted; finished parts are in {job.parts_folder}, and the same command with "
             "--resume goes on with them."
         ) from None
-    if shard is not None:
+    if shard is not None and not eachjob.names_scenes(output):
         _say_shard(done, job, as_json)
         return
     _say_done(done, output, as_json)

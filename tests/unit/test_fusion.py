@@ -26,7 +26,7 @@ from snet4core.eachjob import each_scene, open_jobs, run_each
 from snet4core.errors import InputError, UsageError
 from snet4core.fusion import Laid, LookMaps
 from snet4core.grid import Grid
-from snet4core.job import Done, Job, Overlap, run_job
+from snet4core.job import Done, Job, Overlap, Shard, run_job
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.plan import Choices
@@ -302,3 +302,12 @@ def test_two_scenes_of_one_name_are_not_written_over_each_other(tmp_path: Path) 
     scenes = (SceneInput("here/a.tif"), SceneInput("there/a.tif"))
     with pytest.raises(UsageError, match=r"here/a\.tif would both be written"):
         each_scene(Job(scenes, Choices(), tmp_path / "{scene}.gpkg"))
+
+
+def test_shards_of_many_files_are_whole_scenes_and_leave_nothing_to_merge(tmp_path: Path) -> None:
+    scenes = two_scenes(tmp_path)
+    for number in (1, 2):
+        job = Job(scenes, Choices(), tmp_path / "{scene}.gpkg", shard=Shard(number, 2))
+        run_each(each_scene(job), Bright(), Silent())  # type: ignore[arg-type]
+        assert len(list(tmp_path.glob("*.gpkg"))) == number
+    assert not list(tmp_path.glob("*.parts"))
