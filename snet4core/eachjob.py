@@ -33,7 +33,8 @@ def names_scenes(output: Path) -> bool:
 def each_scene(job: Job) -> list[Job]:
     """A job for every scene of a job whose output names the scene; of a shard, for its scenes.
 
-    Each of them writes its layer, so shards leave nothing to be merged. UsageError when two scenes would be written to one file, or where one file is needed.
+    Each of them writes its layer, so shards leave nothing to be merged. UsageError when two
+    scenes would be written to one file, or where one file is needed.
     """
     if job.overlap != "keep":
         raise UsageError(
