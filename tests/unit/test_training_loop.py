@@ -18,62 +18,23 @@ from snet4_training.batches import Steps
 from snet4_training.checkpoint import read_checkpoint
 from snet4_training.loop import LOG, MODEL, start, step_once, train
 from snet4_training.losses import dice_loss, loss
-from snet4_training.pictures import Chip
 from snet4_training.recipe import Recipe, TrainRecipe, read_recipe
-from snet4_training.store import ChipStore
 from snet4_training.validate import instances, matches
 from snet4core import weights
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
-from snet4core.look import CATEGORIES, Look
+from snet4core.look import CATEGORIES
 
-SMALL = """
-[model]
-encoder = "resnet18"
-decoder_channels = [16, 8, 8, 8, 8]
-[data]
-chip_px = 32
-spare_px = 8
-scene_chips = 24
-[train]
-steps = 4
-batch = 3
-loaders = 0
-bf16 = false
-warmup_steps = 1
-checkpoint_steps = 2
-validate_steps = 4
-"""
+from .training_helpers import SMALL, bright_squares, small_recipe
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
-    path = tmp_path / "small.toml"
-    path.write_text(SMALL)
-    return read_recipe(path)
+    return small_recipe(tmp_path)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run's folder whose store holds 24 chips: bright squares on the dark are houses."""
-    rng = np.random.default_rng(0)
-    chips = []
-    for category, off_nadir_deg in zip(CATEGORIES, (10.0, 33.0, 47.0), strict=True):
-        for _ in range(8):
-            footprint_HW = np.zeros((40, 40), dtype=np.uint8)
-            row, col = rng.integers(4, 20, 2)
-            footprint_HW[row : row + 14, col : col + 14] = 255
-            counts_BHW = np.stack([40 + footprint_HW // 2] * 4)
-            look = Look(off_nadir_deg, 90.0, "table")
-            assert look.category == category
-            border_HW = np.zeros_like(footprint_HW)
-            border_HW[row : row + 14, [col, col + 13]] = 255
-            targets_2HW = np.stack([footprint_HW, border_HW])
-            valid_HW = np.ones((40, 40), dtype=np.uint8)
-            chips.append(Chip(counts_BHW, targets_2HW, valid_HW, (True,) * 4, look, 0.5))
-    folder = tmp_path / "run"
-    ChipStore(folder / "chips" / "scenes").write(0, chips)
-    ChipStore(folder / "chips" / "validation" / "scenes").write(0, chips[::8])
-    return folder
+    return bright_squares(tmp_path / "run")
 
 
 def test_recipe_reads_and_changes(tmp_path: Path) -> None:
@@ -174,7 +135,7 @@ def test_network_learns_bright_squares(recipe: Recipe, run: Path) -> None:
     state.net.train()
     steps = Steps(recipe, run / "chips")
     architecture = recipe.model.architecture()
-    losses = [step_once(state, steps[i], quick, architecture) for i in range(25)]
+    losses = [step_once(state, [steps[i]], quick, architecture) for i in range(25)]
     assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:5])
 
 
@@ -192,7 +153,7 @@ def test_only_the_heads_of_the_batch_learn(recipe: Recipe, run: Path) -> None:
         looks=batch.looks[nadir[0] : nadir[0] + 1] * 2,
     )
     state.net.train()
-    step_once(state, one, recipe.train, recipe.model.architecture())
+    step_once(state, [one], recipe.train, recipe.model.architecture())
     after = state.net.state_dict()
     assert not torch.equal(after["heads.nadir.weight"], before["heads.nadir.weight"])
     assert torch.equal(after["heads.off-nadir.weight"], before["heads.off-nadir.weight"])
@@ -203,7 +164,7 @@ def test_loss_that_is_no_number_stops_with_a_sentence(recipe: Recipe, run: Path)
     batch = Steps(recipe, run / "chips")[0]
     broken = replace(batch, images_BCHW=batch.images_BCHW * math.nan)
     with pytest.raises(EngineError, match=r"step 0; lower train\.learning_rate"):
-        step_once(state, broken, recipe.train, recipe.model.architecture())
+        step_once(state, [broken], recipe.train, recipe.model.architecture())
 
 
 def test_resumed_run_equals_an_undisturbed_one(recipe: Recipe, run: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ Axes: B batch, C bands, H rows, W columns.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def _weight(one: Example) -> NDArray[np.float32]:
 
 
 class Steps(Dataset[Batch]):
-    """Step number -> its batch."""
+    """Number of a part (step x `train.accumulate` + part of the step) -> its batch."""
 
     REFRESH_S = 30.0
     """How often a growing store is listed again."""
@@ -82,7 +82,7 @@ class Steps(Dataset[Batch]):
         self._listed_at = -np.inf
 
     def __len__(self) -> int:
-        return self.recipe.train.steps
+        return self.recipe.train.steps * self.recipe.train.accumulate
 
     def __getitem__(self, step: int) -> Batch:
         return collate([self._example(step, place) for place in range(self.recipe.train.batch)])
@@ -116,19 +116,32 @@ class Steps(Dataset[Batch]):
         return self._chunks
 
 
-def batches(recipe: Recipe, store: Path, first_step: int) -> Iterator[Batch]:
-    """The batches of all steps from `first_step` on, prepared ahead by loader processes."""
-    steps = Steps(recipe, store)
+def batches(
+    recipe: Recipe, store: Path, first_step: int, parts: Sequence[int] | None = None
+) -> Iterator[list[Batch]]:
+    """The parts of all steps from `first_step` on, prepared ahead by loader processes.
+
+    `parts` are those of each step that this process computes; all of them by default.
+    """
+    each = recipe.train.accumulate
+    mine = range(each) if parts is None else parts
+    steps = range(first_step, recipe.train.steps)
     loaders = recipe.train.loaders
-    yield from DataLoader(
-        steps,
+    ahead = DataLoader(
+        Steps(recipe, store),
         batch_size=None,
-        sampler=range(first_step, recipe.train.steps),
+        sampler=[step * each + part for step in steps for part in mine],
         num_workers=loaders,
         prefetch_factor=6 if loaders else None,
         persistent_workers=bool(loaders),
         worker_init_fn=_one_thread if loaders else None,
     )
+    of_step: list[Batch] = []
+    for batch in ahead:
+        of_step.append(batch)
+        if len(of_step) == len(mine):
+            yield of_step
+            of_step = []
 
 
 def _one_thread(worker: int) -> None:

@@ -31,6 +31,12 @@ class State:
     """Steps done."""
     seconds: float = 0.0
     """Time spent, over all resumed parts."""
+    best: float = -1.0
+    """Highest validation score so far; -1 before the first."""
+    stale: int = 0
+    """Validations since then."""
+    drops: int = 0
+    """How often the learning rate was lowered for want of progress."""
 
 
 def update_average(state: State, keep: float) -> None:
@@ -54,6 +60,9 @@ def write_checkpoint(path: Path, state: State, recipe: dict[str, Any]) -> None:
             "optimizer": state.optimizer.state_dict(),
             "step": state.step,
             "seconds": state.seconds,
+            "best": state.best,
+            "stale": state.stale,
+            "drops": state.drops,
             "recipe": recipe,
         },
         temporary,
@@ -70,6 +79,8 @@ def read_checkpoint(path: Path, state: State) -> None:
         state.optimizer.load_state_dict(saved["optimizer"])
         state.average = saved["average"]
         state.step, state.seconds = int(saved["step"]), float(saved["seconds"])
+        state.best = float(saved.get("best", -1.0))
+        state.stale, state.drops = int(saved.get("stale", 0)), int(saved.get("drops", 0))
     except (OSError, RuntimeError, KeyError, ValueError, pickle.UnpicklingError) as problem:
         raise InputError(
             f"{path}: the checkpoint cannot be resumed ({problem}); use the recipe it was "

@@ -1,7 +1,8 @@
 """The training loop: plain, so that it can be read from top to bottom.
 
-`train` steps through the batches of a store that `sources.fill` has filled, and leaves a
-model file, a checkpoint and a log (one JSON object per line) in the run's folder.
+`train` steps through the batches of a store that `sources.fill` has filled, and leaves in
+the run's folder the last and the best model file, a checkpoint and a log (one JSON object
+per line).
 """
 
 from __future__ import annotations
@@ -9,30 +10,35 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from snet4_training.batches import Batch, batches
 from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
 from snet4_training.losses import loss
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
-from snet4_training.validate import validate
+from snet4_training.team import Team, gathered
+from snet4_training.validate import score_of, validate
 from snet4core import __version__, weights
 from snet4core.card import Architecture, Card
 from snet4core.errors import EngineError
 from snet4core.model import OffNadirNet
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
-CHECKPOINT, MODEL, LOG = "checkpoint.pt", "model.safetensors", "log.jsonl"
+CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+MODEL, BEST = "model.safetensors", "best.safetensors"
+
+ALONE = Team()
 
 Log = Callable[[dict[str, Any]], None]
 
 
-def learning_rate(recipe: TrainRecipe, step: int, seconds: float) -> float:
-    """Linear warm-up, then a cosine down to 1 % at the end, by steps or by time.
+def learning_rate(recipe: TrainRecipe, step: int, seconds: float, drops: int = 0) -> float:
+    """Linear warm-up, then what the recipe's schedule says; `drops` counts the plateaus.
 
     >>> recipe = TrainRecipe(steps=100, warmup_steps=10, learning_rate=1.0)
     >>> [round(learning_rate(recipe, step, 0.0), 2) for step in (0, 9, 55, 100)]
@@ -41,42 +47,101 @@ def learning_rate(recipe: TrainRecipe, step: int, seconds: float) -> float:
     done = step / recipe.steps
     if recipe.minutes:
         done = max(done, seconds / (60 * recipe.minutes))
-    falling = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-    return recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps)) * falling
+    share = {
+        "cosine": 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))),
+        "step": recipe.decay ** (step // recipe.decay_steps),
+        "plateau": recipe.decay**drops,
+        "constant": 1.0,
+    }[recipe.schedule]
+    return recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps)) * share
 
 
 def finished(recipe: TrainRecipe, state: State) -> bool:
-    """Whether steps or time are used up."""
-    return state.step >= recipe.steps or bool(
-        recipe.minutes and state.seconds >= 60 * recipe.minutes
+    """Whether steps, time or patience are used up."""
+    return (
+        state.step >= recipe.steps
+        or bool(recipe.minutes and state.seconds >= 60 * recipe.minutes)
+        or bool(recipe.early_stop and state.stale >= recipe.early_stop)
     )
 
 
-def step_once(state: State, batch: Batch, recipe: TrainRecipe, architecture: Architecture) -> float:
-    """One step of the optimiser; returns the batch's loss.
+def take_score(recipe: TrainRecipe, state: State, score: float) -> bool:
+    """Note a validation's score in the state; returns whether it is the best so far."""
+    if score > state.best:
+        state.best, state.stale = score, 0
+        return True
+    state.stale += 1
+    if state.stale % recipe.patience == 0:
+        state.drops += 1
+    return False
+
+
+def step_once(
+    state: State,
+    parts: Sequence[Batch],
+    recipe: TrainRecipe,
+    architecture: Architecture,
+    team: Team = ALONE,
+) -> float:
+    """One step of the optimiser over all processes' parts; returns their mean loss.
+
+    Every part starts from the same running statistics, and the step leaves their mean, so
+    that it does not matter which process computes which part.
 
     Raises `EngineError` when the loss is not a number: going on would save ruined weights.
     """
     assert isinstance(state.net, OffNadirNet)
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, state.step, state.seconds)
-    heads = [architecture.head_for(look) for look in batch.looks]
-    device = batch.images_BCHW.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
-        logits_B2HW = state.net.mixed(batch.images_BCHW, batch.looks_BL, heads)
-    value = loss(logits_B2HW, batch.targets_B2HW, batch.weight_BHW, recipe)
-    if not bool(torch.isfinite(value)):
+        group["lr"] = learning_rate(recipe, state.step, state.seconds, state.drops)
+    state.optimizer.zero_grad(set_to_none=True)
+    running = _running(state.net) if recipe.accumulate > 1 else []
+    before = [value.clone() for value in running]
+    sums = [torch.zeros_like(value) for value in running]
+    total = torch.zeros(1, device=parts[0].images_BCHW.device)
+    for batch in parts:
+        for value, old in zip(running, before, strict=True):
+            value.copy_(old)
+        heads = [architecture.head_for(look) for look in batch.looks]
+        with torch.autocast(total.device.type, torch.bfloat16, enabled=recipe.bf16):
+            logits_B2HW = state.net.mixed(batch.images_BCHW, batch.looks_BL, heads)
+        value = loss(logits_B2HW, batch.targets_B2HW, batch.weight_BHW, recipe) / recipe.accumulate
+        total += value.detach()
+        value.backward()  # type: ignore[no-untyped-call]  # torch's own
+        for whole, one in zip(sums, running, strict=True):
+            whole += one / recipe.accumulate
+    team.add_up([total, *sums])
+    if not bool(torch.isfinite(total)):
         raise EngineError(
-            f"The loss is {value.item()} at step {state.step}; lower train.learning_rate and "
+            f"The loss is {total.item()} at step {state.step}; lower train.learning_rate and "
             "resume from the last checkpoint."
         )
-    state.optimizer.zero_grad(set_to_none=True)
-    value.backward()  # type: ignore[no-untyped-call]  # torch's own
+    for value, mean in zip(running, sums, strict=True):
+        value.copy_(mean)
+    _share_gradients(state.net, team)
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip_norm)
     state.optimizer.step()
     state.step += 1
     update_average(state, recipe.average)
-    return float(value.detach())
+    return float(total)
+
+
+def _running(net: torch.nn.Module) -> list[Tensor]:
+    """The running statistics: buffers that forward passes change."""
+    return [value for value in net.buffers() if value.is_floating_point()]
+
+
+def _share_gradients(net: torch.nn.Module, team: Team) -> None:
+    """Add up the gradients of all processes; a head that none of them used keeps none."""
+    if team.size == 1:
+        return
+    parameters = list(net.parameters())
+    used = torch.tensor([p.grad is not None for p in parameters], device=team.device).float()
+    team.add_up([used])
+    chosen = [p for p, times in zip(parameters, used.tolist(), strict=True) if times]
+    for parameter in chosen:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    team.add_up([p.grad for p in chosen if p.grad is not None])
 
 
 def start(recipe: Recipe, device: torch.device) -> State:
@@ -84,7 +149,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
     torch.manual_seed(recipe.train.seed)
     net = OffNadirNet(recipe.model.architecture())
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.train.optimizer]
+    optimizer = kind(
         net.parameters(),
         lr=recipe.train.learning_rate,
         weight_decay=recipe.train.weight_decay,
@@ -146,46 +212,73 @@ def train(
     out: Path,
     resume: bool = False,
     progress: Progress | None = None,
+    team: Team | None = None,
 ) -> Path:
     """Train by the recipe into the folder `out`; returns the model file.
 
     The store of chips must hold at least one chunk (see `sources.fill`); it may grow
     meanwhile, but only over a complete one is a resumed run the same as an undisturbed one.
     """
-    progress = progress or Silent()
+    progress, team = progress or Silent(), team or gathered()
     store = out / recipe.data.store
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     architecture = recipe.model.architecture()
-    card, log = card_of(recipe), log_to(out / LOG)
-    state = start(recipe, device)
+    card = card_of(recipe)
+    log = log_to(out / LOG) if team.leads else _say_nothing
+    parts = team.parts(recipe.train.accumulate)
+    state = start(recipe, team.device)
     if resume and (out / CHECKPOINT).exists():
         read_checkpoint(out / CHECKPOINT, state)
     log({"event": "start", "step": state.step, "code": __version__, "recipe": as_plain(recipe)})
     recent: list[float] = []
     before_s, started = state.seconds, time.monotonic()
     state.net.train()
-    for batch in batches(recipe, store, state.step):
+    for of_step in batches(recipe, store, state.step, parts):
         if finished(recipe.train, state):
             break
         stop_if_cancelled(progress)
-        recent.append(step_once(state, batch.to(device), recipe.train, architecture))
-        state.seconds = before_s + time.monotonic() - started
+        mine = [batch.to(team.device) for batch in of_step]
+        recent.append(step_once(state, mine, recipe.train, architecture, team))
+        state.seconds = team.from_leader(before_s + time.monotonic() - started)
         progress.step(state.step, recipe.train.steps, "steps")
         last = finished(recipe.train, state)
         if state.step % 50 == 0 or last:
+            rate = learning_rate(recipe.train, state.step, state.seconds, state.drops)
             log(
                 {
                     "step": state.step,
                     "loss": sum(recent) / len(recent),
-                    "learning_rate": learning_rate(recipe.train, state.step, state.seconds),
+                    "learning_rate": rate,
                     "seconds": round(state.seconds, 1),
                 }
             )
             recent.clear()
-        if state.step % recipe.train.checkpoint_steps == 0 or last:
+        # Before the checkpoint, which then knows the score: a resumed run goes on alike.
+        if state.step % recipe.train.validate_steps == 0 or last:
+            _validated(recipe, state, out, log, team)
+            last = finished(recipe.train, state)
+        if (state.step % recipe.train.checkpoint_steps == 0 or last) and team.leads:
             write_checkpoint(out / CHECKPOINT, state, as_plain(recipe))
             export(out / MODEL, state, card)
-        if state.step % recipe.train.validate_steps == 0 or last:
-            scores = validate(averaged_net(state, architecture), recipe, store)
-            log({"step": state.step, "validation": scores})
+    if team.leads:
+        # A run that was killed between its last checkpoint and this file ends here.
+        export(out / MODEL, state, card)
+    team.wait()
     return out / MODEL
+
+
+def _validated(recipe: Recipe, state: State, out: Path, log: Log, team: Team) -> None:
+    """Validate, tell all processes the score, and keep the best weights in a file."""
+    score = math.nan
+    if team.leads:
+        net = averaged_net(state, recipe.model.architecture())
+        scores = validate(net, recipe, out / recipe.data.store)
+        found = score_of(scores)
+        score = math.nan if found is None else found
+        log({"step": state.step, "validation": scores, "score": found})
+    score = team.from_leader(score)
+    if not math.isnan(score) and take_score(recipe.train, state, score) and team.leads:
+        export(out / BEST, state, card_of(recipe))
+
+
+def _say_nothing(entry: dict[str, Any]) -> None:
+    """The log of all processes but the first."""

@@ -36,6 +36,12 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
 LOSSES = ("bce+dice", "focal", "focal+dice", "lovasz")
 """What `train.loss` may say."""
 
+OPTIMIZERS = ("adamw", "adam")
+"""What `train.optimizer` may say."""
+
+SCHEDULES = ("cosine", "step", "plateau", "constant")
+"""What `train.schedule` may say."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRecipe:
@@ -167,13 +173,28 @@ class TrainRecipe:
     minutes: float = 0.0
     """Time until the end, 0 for none: the learning rate follows whichever is further on."""
     batch: int = 12
-    """Chips per step."""
+    """Chips that go through the network at once."""
+    accumulate: int = 1
+    """Parts of `batch` chips whose gradients make one step; processes share them."""
+    optimizer: str = "adamw"
+    """`adamw`, or `adam`, whose weight decay is a part of the gradient."""
     learning_rate: float = 1.5e-3
-    """Highest learning rate of AdamW."""
+    """Highest learning rate."""
     warmup_steps: int = 150
-    """Steps until the highest learning rate; from there it falls along a cosine to 1 %."""
+    """Steps until the highest learning rate."""
+    schedule: str = "cosine"
+    """How it falls: `cosine` down to 1 % at the end; `step` every `decay_steps`; `plateau`
+    after `patience` validations without a better score; `constant`."""
+    decay: float = 0.5
+    """What `step` and `plateau` multiply it by."""
+    decay_steps: int = 1000
+    """For `step`."""
+    patience: int = 2
+    """For `plateau`."""
+    early_stop: int = 0
+    """Validations without a better score after which the run ends; 0: never."""
     weight_decay: float = 0.01
-    """Of AdamW."""
+    """Pull of the weights towards 0."""
     border_weight: float = 0.5
     """Weight of the border map's loss against the footprint map's."""
     dice_weight: float = 1.0
@@ -198,14 +219,19 @@ class TrainRecipe:
         _positive(checkpoint_steps=self.checkpoint_steps, validate_steps=self.validate_steps)
         _shares(average=self.average)
         _one_of("train.loss", self.loss, LOSSES)
+        _one_of("train.optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("train.schedule", self.schedule, SCHEDULES)
+        _positive(accumulate=self.accumulate, decay=self.decay, decay_steps=self.decay_steps)
+        _positive(patience=self.patience)
+        _shares(decay=self.decay)
         if self.loss == "lovasz" and (self.size_weight or self.gap_weight):
             raise UsageError(
                 "train.size_weight and train.gap_weight do nothing to lovasz; take another loss."
             )
         if min(self.size_weight, self.gap_weight, self.focal_gamma) < 0:
             raise UsageError("size_weight, gap_weight and focal_gamma must be 0 or more.")
-        if self.minutes < 0 or self.loaders < 0:
-            raise UsageError("train.minutes and train.loaders must be 0 or more.")
+        if min(self.minutes, self.loaders, self.early_stop) < 0:
+            raise UsageError("train.minutes, loaders and early_stop must be 0 or more.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ Axes: B bands, H rows, W columns.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,6 +112,22 @@ def validate(net: OffNadirNet, recipe: Recipe, store: Path) -> dict[str, dict[st
                 name = f"{folder.name}/{chip.look.category}"
                 _count(tallies[name], maps, example.targets_2HW, example.valid_HW > 0)
     return {name: tally.summary() for name, tally in sorted(tallies.items())}
+
+
+def score_of(scores: Mapping[str, Mapping[str, float]]) -> float | None:
+    """One figure for a validation: mean F1 over look categories of each source, then over sources.
+
+    Categories without a building do not count; None when nothing was validated.
+
+    >>> score_of({"a/nadir": {"f1": 0.5, "truths": 3}, "b/nadir": {"f1": 1.0, "truths": 1}})
+    0.75
+    """
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for name, values in scores.items():
+        if values["truths"]:
+            by_source[name.split("/")[0]].append(values["f1"])
+    means = [sum(each) / len(each) for each in by_source.values()]
+    return sum(means) / len(means) if means else None
 
 
 def _count(

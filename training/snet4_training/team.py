@@ -1,0 +1,93 @@
+"""The processes that train together: one alone, or as many as a launcher started.
+
+`torchrun` and `accelerate launch` tell each process its place by the environment. What
+is learned does not depend on how many there are: they share out the `train.accumulate`
+parts of every step, and take the mean.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+from snet4core.errors import DependencyError, UsageError
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """This process among all that train."""
+
+    rank: int = 0
+    """0 writes, validates and tells how far it is."""
+    size: int = 1
+    """How many there are."""
+    device: torch.device = _CPU
+    """Where this one computes."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def parts(self, accumulate: int) -> range:
+        """Which of a step's `accumulate` parts are this process's: as many for each.
+
+        >>> Team(rank=1, size=2).parts(4)
+        range(2, 4)
+        """
+        if accumulate % self.size:
+            raise UsageError(
+                f"{self.size} processes cannot share train.accumulate = {accumulate} parts of a "
+                f"step; set it to a multiple of {self.size}."
+            )
+        share = accumulate // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in place."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        start = 0
+        for tensor in tensors:
+            tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+            start += tensor.numel()
+
+    def from_leader(self, number: float) -> float:
+        """The first process's number, for all."""
+        if self.size == 1:
+            return number
+        told = torch.tensor([number], dtype=torch.float64, device=self.device)
+        distributed.broadcast(told, src=0)
+        return float(told)
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        self.from_leader(0.0)
+
+
+def gathered() -> Team:
+    """The team that the environment tells of; joins it.
+
+    Raises `DependencyError` when there is one, and accelerate is not installed.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Team(device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        from accelerate import PartialState
+    except ImportError as problem:
+        raise DependencyError(
+            "Training in several processes needs accelerate; install it with "
+            "pip install 'snet4[train]'."
+        ) from problem
+    # The others wait while the first one prepares chips, which may take hours.
+    state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
+    return Team(state.process_index, state.num_processes, state.device)
