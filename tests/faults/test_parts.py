@@ -196,7 +196,7 @@ def test_kills_at_random_moments_end_with_the_bytes_of_an_undisturbed_run(
     answer = subprocess.run(
         [sys.executable, "-m", "benchmarks.kill_resume", "--kills", str(kills), "--polite", "3",
          "--folder", str(tmp_path), "--json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-2000:]
     facts = json.loads(answer.stdout)
