@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     metavar="OUT",
     help="Model file to write (.safetensors).",
 )
+@click.option(
+    "--places",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use only the places in this list, one per line: held-out.txt of a training run.",
+)
 @options.device
 @options.precision
 @options.overwrite
@@ -34,6 +40,7 @@ def calibrate(
     model: str,
     data: tuple[Path, ...],
     output: Path,
+    places: Path | None,
     device: str,
     precision: str,
     overwrite: bool,
@@ -49,16 +56,29 @@ def calibrate(
     \b
       snet4 scenes validation --tiles 4 --seed 77
       snet4 calibrate runs/first/model.safetensors validation -o first.safetensors
+      snet4 calibrate model.safetensors SN4 --places chips/held-out.txt -o sn4.safetensors
     """
     from snet4_training.calibration import calibrate_file
     from snet4core.modelfile import find_model
     from snet4core.predict import Predictor, choose_runtime
 
+    chosen = None if places is None else _listed(places)
     path = find_model(model)
     predictor = Predictor(path, choose_runtime(device, precision))  # type: ignore[arg-type]  # click checked it
     with Bar() as bar:
-        found = calibrate_file(predictor, path, data, output, bar, overwrite=overwrite)
+        found = calibrate_file(
+            predictor, path, data, output, bar, overwrite=overwrite, places=chosen
+        )
     click.echo(json.dumps(_facts(found), indent=2) if as_json else _text(found))
+
+
+def _listed(path: Path) -> set[str]:
+    from snet4core.errors import InputError
+
+    try:
+        return set(path.read_text(encoding="utf-8").split("\n")) - {""}
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"{path}: the list of places cannot be read ({problem}).") from problem
 
 
 def _facts(found: Calibrated) -> dict[str, object]:

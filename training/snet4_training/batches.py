@@ -90,9 +90,7 @@ class Steps(Dataset[Batch]):
     def _example(self, step: int, place: int) -> Example:
         rng = np.random.default_rng([self.recipe.train.seed, step, place])
         chunks = self._listed()
-        share = self.recipe.data.banepa_share
-        wanted = "banepa" if rng.random() < share else "scenes"
-        source = wanted if chunks.get(wanted) else next(name for name in chunks if chunks[name])
+        source = self._source(chunks, float(rng.random()))
         number = chunks[source][rng.integers(len(chunks[source]))]
         # Every batch has as many chips of one category as of another: each head learns in
         # every step, and their parts of the batch keep one size, which oneDNN rewards.
@@ -105,6 +103,17 @@ class Steps(Dataset[Batch]):
             return one
         size_weight, gap_weight = recipe.train.size_weight, recipe.train.gap_weight
         return replace(one, weight_HW=weights(one.targets_2HW, size_weight, gap_weight))
+
+    def _source(self, chunks: dict[str, list[int]], drawn: float) -> str:
+        """The source that a number in [0, 1) draws, of those that have chips already."""
+        data = self.recipe.data
+        shares = {"banepa": data.banepa_share, "pictures": data.picture_share}
+        for name, share in shares.items():
+            if chunks.get(name):
+                if drawn < share:
+                    return name
+                drawn -= share
+        return next(name for name in chunks if chunks[name])
 
     def _listed(self) -> dict[str, list[int]]:
         if time.monotonic() - self._listed_at > self.REFRESH_S:

@@ -9,7 +9,7 @@ right. Axis: N footprints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from snet4_training.folder import footprints_on
 from snet4_training.pairs import pairs
+from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
 from snet4core import outputs, weights
 from snet4core.detect import UNCALIBRATED, Knots, footprints_from, maps_of
+from snet4core.errors import InputError
 from snet4core.footprints import Footprints, Source
 from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Category
@@ -74,15 +76,25 @@ class Calibrated:
     """Mean F1 with the new ones."""
 
 
-def see(folder: Path, predictor: Predictor, progress: Progress | None = None) -> list[Seen]:
+def see(
+    folder: Path,
+    predictor: Predictor,
+    progress: Progress | None = None,
+    places: Collection[str] | None = None,
+) -> list[Seen]:
     """The maps of every picture of a data folder, computed once and kept (2 bytes a pixel).
 
     Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`.
+    `places` are the only ones that take part; `InputError` when the folder has none of them.
     """
     progress = progress or Silent()
     table = folder / "looks.csv"
     choices = Choices(looks_table=table if table.is_file() else None)
     every = pairs(folder)
+    if places is not None:
+        every = [pair for pair in joined_places(every) if pair.place in places]
+        if not every:
+            raise InputError(f"{folder} has no picture of the places that were asked for.")
     seen = []
     for done, pair in enumerate(every, start=1):
         stop_if_cancelled(progress)
@@ -252,11 +264,15 @@ def calibrate_file(
     progress: Progress | None = None,
     *,
     overwrite: bool = False,
+    places: Collection[str] | None = None,
 ) -> Calibrated:
-    """Fit `model` on the pictures of `folders` and write the result as a new model file."""
+    """Fit `model` on the pictures of `folders` and write the result as a new model file.
+
+    `places` are the only ones that take part; all by default.
+    """
     outputs.check(out, overwrite=overwrite, inputs=(model,))
     net, card = weights.load(model)
-    sets = [see(folder, predictor, progress) for folder in folders]
+    sets = [see(folder, predictor, progress, places) for folder in folders]
     found = calibrate(sets, dict(card.shapes))
     f1 = {category: round(value, 4) for category, value in found.after.items()}
     names = " and ".join(folder.name for folder in folders)

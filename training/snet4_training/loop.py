@@ -161,8 +161,16 @@ def start(recipe: Recipe, device: torch.device) -> State:
 
 def card_of(recipe: Recipe) -> Card:
     """What the model file says of itself, as far as the recipe knows it."""
-    data = "Rendered places of snet4's own (seen from 0 to 55 degrees, any azimuth)."
-    licence = "MIT."
+    data, licence = "", "MIT."
+    if recipe.data.scene_chips:
+        data = "Rendered places of snet4's own (seen from 0 to 55 degrees, any azimuth)."
+    if recipe.data.pictures:
+        folder = Path(recipe.data.pictures).name
+        data += (
+            f" Pictures and footprints of the folder {folder}, less the places of fold "
+            f"{recipe.data.fold} of {recipe.data.folds} (seed {recipe.data.split_seed})."
+        )
+        licence += f" Trained on the pictures and footprints of {folder}: see their licence."
     if recipe.data.banepa:
         data += (
             " Drone pictures of Banepa, Nepal (training columns), as taken and leaned over by "
@@ -179,7 +187,7 @@ def card_of(recipe: Recipe) -> Card:
         gsd_m=recipe.data.gsd_m,
         gsd_range_m=recipe.data.gsd_range_m,
         off_nadir_range_deg=(0.0, 55.0),
-        training_data=data,
+        training_data=data.strip(),
         licence=licence,
         code_version=__version__,
     )

@@ -29,12 +29,19 @@ class Pair:
     """Vector file, in any CRS."""
     place: str
     """What all looks of one place share: training and validation are split by this."""
+    tiled: bool = False
+    """Whether `place` is a tile's corner, so that the name alone tells where it is."""
 
 
-def pairs(folder: Path) -> list[Pair]:
+_OTHER_PRODUCTS = ("MS", "PAN", "PS-MS")
+"""SpaceNet 4's folders with other products of the same pictures; PS-RGBNIR is read."""
+
+
+def pairs(folder: Path, shared: Path | None = None) -> list[Pair]:
     """All pictures below `folder` that have footprints, ordered by path.
 
-    Raises `InputError` when there is none.
+    `shared` is one file with the footprints of all pictures. Raises `InputError` when there
+    is no pair.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     labels = [path for path in files if path.suffix.lower() in _LABELS]
@@ -45,8 +52,12 @@ def pairs(folder: Path) -> list[Pair]:
         if image.suffix.lower() not in _PICTURES:
             continue
         corner = _CORNER.search(image.stem)
-        if corner and corner[1] in by_corner:
-            found.append(Pair(image, by_corner[corner[1]], corner[1]))
+        if corner and image.parent.name in _OTHER_PRODUCTS:
+            continue
+        if shared is not None:
+            found.append(Pair(image, shared, image.stem))
+        elif corner and corner[1] in by_corner:
+            found.append(Pair(image, by_corner[corner[1]], corner[1], tiled=True))
         elif image.with_suffix("") in by_name:
             found.append(Pair(image, by_name[image.with_suffix("")], image.stem))
     if not found:

@@ -9,6 +9,7 @@ Axes: B bands, H rows, W columns.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,16 +100,20 @@ class Cut:
         return Look(look.off_nadir_deg, wrapped_deg(azimuth_deg + self.turn_deg), look.source)
 
 
-def stretched(picture: Picture) -> NDArray[np.uint8]:
+def stretched(
+    picture: Picture, ranges: Sequence[BandRange | None] | None = None
+) -> NDArray[np.uint8]:
     """All bands in 8 bits, so that `CHIP_RANGE` is the range of the whole picture.
 
-    The same percentiles as at inference, from the picture and never from a chip.
+    The same percentiles as at inference, from the picture and never from a chip; `ranges`
+    where the picture is a part of a larger one.
     """
     out_BHW = np.zeros(picture.counts_BHW.shape, dtype=np.uint8)
     for band, known in enumerate(picture.known):
         if known:
             counts_HW = picture.counts_BHW[band]
-            limits = band_range(counts_HW[picture.valid_HW][::7])
+            given = ranges[band] if ranges else None
+            limits = given or band_range(counts_HW[picture.valid_HW][::7])
             share_HW = (counts_HW.astype(np.float32) - limits.low) / (limits.high - limits.low)
             scaled_HW = share_HW * (CHIP_RANGE.high - CHIP_RANGE.low) + CHIP_RANGE.low
             out_BHW[band] = np.clip(np.rint(scaled_HW), 0, 255)

@@ -89,21 +89,48 @@ class DataRecipe:
     gsd_range_m: tuple[float, float] = (0.3, 1.0)
     """Smallest and largest pixel size."""
     scene_chips: int = 6400
-    """How many chips are cut from rendered places."""
+    """How many chips are cut from rendered places; 0: none."""
     banepa: str = ""
     """Folder with `train/`, `val/` and `buildings.geojson`; empty: rendered places alone."""
     banepa_chips: int = 1600
     """How many chips are cut from the leaned drone pictures."""
     banepa_share: float = 0.28
     """Share of the drone pictures in a batch."""
+    pictures: str = ""
+    """Folder of pictures with footprints: either layout of SpaceNet 4, or any rasters with
+    NAME.geojson beside NAME.tif."""
+    labels: str = ""
+    """One vector file with the footprints of all `pictures`; empty: one file for each."""
+    looks: str = ""
+    """Table of the pictures' looks; empty: looks.csv in their folder, or names and metadata."""
+    picture_chips: int = 6400
+    """How many chips are cut from `pictures`."""
+    picture_share: float = 0.5
+    """Share of `pictures` in a batch, where there are other chips too."""
+    folds: int = 5
+    """The places of `pictures` are dealt out to so many folds ..."""
+    fold: int = 0
+    """... and this one is held out for validation."""
+    split_seed: int = 1
+    """Seed of that deal."""
     seed: int = 20000
     """Seed of places, looks and cuts; seeds below 10000 are kept for tests and demos."""
     validation_chips: int = 30
     """Chips per look category and source that are never trained on."""
 
     def __post_init__(self) -> None:
-        _positive(chip_px=self.chip_px, gsd_m=self.gsd_m, scene_chips=self.scene_chips)
-        _shares(banepa_share=self.banepa_share)
+        _positive(chip_px=self.chip_px, gsd_m=self.gsd_m)
+        _shares(banepa_share=self.banepa_share, picture_share=self.picture_share)
+        if self.scene_chips < 0 or not (self.scene_chips or self.banepa or self.pictures):
+            raise UsageError(
+                f"scene_chips is {self.scene_chips}; it must be above 0 where no data.pictures "
+                "are given."
+            )
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
+            raise UsageError(
+                f"data.fold is {self.fold} of {self.folds}; use two folds or more, and count "
+                "from 0."
+            )
         if self.chip_px % 32 or self.spare_px < 0:
             raise UsageError(
                 f"chip_px is {self.chip_px} and spare_px {self.spare_px}; use a multiple of 32 "

@@ -1,4 +1,4 @@
-"""Where chips come from: rendered places, and leaned drone pictures.
+"""Where chips come from: rendered places, leaned drone pictures, and pictures on disk.
 
 `fill` writes every chunk of every source that is not there yet. A chunk depends on the
 recipe's seed, its source and its number alone, so that a store can be filled by any
@@ -19,9 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4_training.cutting import draw_cut, draw_gsd_m
 from snet4_training.folder import mosaic
 from snet4_training.lean import leaned
-from snet4_training.pictures import Chip, Cut, Picture, cut_chip, stretched
+from snet4_training.pictures import Chip, Picture, cut_chip, stretched
+from snet4_training.real import picture_chunk, split_of
 from snet4_training.recipe import Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
 from snet4_training.store import ChipStore
@@ -50,6 +52,9 @@ ANGLES_DEG: dict[Category, tuple[float, float]] = {
 
 VALIDATION = "validation"
 """Folder in the store for what is never trained on."""
+
+HELD_OUT = "held-out.txt"
+"""File in the store: the places of pictures that are never trained on, one per line."""
 
 VALIDATION_SEED = 9000
 """Below 10000, so no recipe trains on these places."""
@@ -83,6 +88,11 @@ def sources(recipe: Recipe) -> list[Source]:
             math.ceil(data.banepa_chips / CHUNK_CHIPS) if data.banepa else 0,
             lambda number: banepa_chunk(recipe, data.seed, number, "train"),
         ),
+        Source(
+            "pictures",
+            math.ceil(data.picture_chips / CHUNK_CHIPS) if data.pictures else 0,
+            lambda number: picture_chunk(recipe, data.seed, number, False, CATEGORY_CHIPS),
+        ),
     ]
     return [source for source in found if source.chunks]
 
@@ -93,13 +103,18 @@ def validation_sources(recipe: Recipe) -> list[Source]:
     found = [
         Source(
             f"{VALIDATION}/scenes",
-            chunks,
+            chunks if recipe.data.scene_chips else 0,
             lambda number: scene_chunk(recipe, VALIDATION_SEED, number),
         ),
         Source(
             f"{VALIDATION}/banepa",
             chunks if recipe.data.banepa else 0,
             lambda number: banepa_chunk(recipe, VALIDATION_SEED, number, "val"),
+        ),
+        Source(
+            f"{VALIDATION}/pictures",
+            chunks if recipe.data.pictures else 0,
+            lambda number: picture_chunk(recipe, VALIDATION_SEED, number, True, CATEGORY_CHIPS),
         ),
     ]
     return [source for source in found if source.chunks]
@@ -148,8 +163,12 @@ def make_chunk(recipe: Recipe, store: Path, name: str, number: int) -> str:
 def _claim(recipe: Recipe, store: Path) -> None:
     """Write down which recipe fills the store; another one may not add to it."""
     facts = {"bands": recipe.model.bands, **asdict(recipe.data)}
-    for key in ("store", "banepa", "banepa_share", "scene_chips", "banepa_chips"):
-        # Where things lie and how many there are does not change what a chunk holds.
+    # Where things lie and how many there are does not change what a chunk holds.
+    idle = ["store", "banepa", "banepa_share", "scene_chips", "banepa_chips"]
+    idle += ["pictures", "labels", "looks", "picture_chips", "picture_share"]
+    if not recipe.data.pictures:
+        idle += ["folds", "fold", "split_seed"]
+    for key in idle:
         del facts[key]
     text = json.dumps(facts, sort_keys=True)
     path = store / "recipe.json"
@@ -161,6 +180,9 @@ def _claim(recipe: Recipe, store: Path) -> None:
             f"{store} holds chips of another recipe; name another folder by data.store, or "
             "remove it."
         )
+    if recipe.data.pictures:
+        places = split_of(recipe.data).held_out_places
+        (store / HELD_OUT).write_text("\n".join(places) + "\n", encoding="utf-8")
 
 
 def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
@@ -182,36 +204,6 @@ def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
 def draw_look(category: Category, rng: np.random.Generator, source: str = "table") -> Look:
     """A look of the category, from any side."""
     return Look(rng.uniform(*ANGLES_DEG[category]), rng.uniform(0, 360), source)
-
-
-def draw_gsd_m(recipe: Recipe, rng: np.random.Generator) -> float:
-    """A pixel size: most near the middle, all of the range now and then."""
-    low, high = recipe.data.gsd_range_m
-    if rng.random() < 0.25:
-        return float(np.exp(rng.uniform(math.log(low), math.log(high))))
-    spread = float(np.exp(rng.normal(0.0, 0.2)))
-    return float(np.clip(recipe.data.gsd_m * spread, low, high))
-
-
-def draw_cut(
-    picture: Picture, gsd_m: float, size_px: int, rng: np.random.Generator, free: bool = False
-) -> Cut:
-    """A part of the picture at about `gsd_m`, mostly inside, turned a few degrees.
-
-    `free`: any turn and mirroring. Only for pictures from straight above: nothing leans,
-    and where the light came from differs from place to place anyway.
-    """
-    scale = gsd_m / picture.gsd_m
-    rows, cols = picture.valid_HW.shape
-    half = size_px * scale / 2
-
-    def centre(length: int) -> float:
-        # A chip larger than the picture stands in its middle, with nothing around it.
-        reach = min(0.9 * half, length / 2)
-        return float(rng.uniform(reach, length - reach))
-
-    turn_deg = rng.uniform(0, 360) if free else rng.uniform(-5, 5)
-    return Cut((centre(cols), centre(rows)), scale, turn_deg, free and rng.random() < 0.5)
 
 
 def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
