@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bright import Bright, write_town
-
 from snet4core import vectors
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
@@ -23,6 +21,10 @@ from snet4core.job import Job, run_job
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene_inputs import SceneInput
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from bright import Bright, write_town
 
 LIMIT_S = 10
 
