@@ -208,7 +208,9 @@ def _border_crossed(
     nearest_F2 = _nearest_of_own_body(regions_HW, body_HW, np.concatenate([here_F, there_F]))
     start_F2, end_F2 = nearest_F2[: here_F.size], nearest_F2[here_F.size :]
     share_S = np.linspace(0, 1, STEPS)[:, None, None]
-    way_SF2 = np.rint(start_F2 + (end_F2 - start_F2) * share_S).astype(np.int64)
+    # Halves are rounded up along the way, not to even places: those change with the sheet.
+    step_SF2 = np.floor((end_F2 - start_F2) * share_S + 0.5).astype(np.int64)
+    way_SF2 = start_F2 + step_SF2
     strength_SF = strength_HW[way_SF2[..., 0], way_SF2[..., 1]] / 255
     length_F = np.hypot(*(end_F2 - start_F2).T)
     weak_F = np.maximum(0, FULL - strength_SF).mean(axis=0) * length_F

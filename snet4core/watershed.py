@@ -30,9 +30,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import watershed
 
-from snet4core import cuts, runs
+from snet4core import cuts, flood, runs
 from snet4core.hearts import STEPS, depths, grown, hearts_of, worn
 from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
@@ -116,13 +115,14 @@ def _regions(
     """
     inside_HW = np.zeros(sheet.shape, np.bool_)
     inside_HW.ravel()[sheet.place_P] = True
+    top = len(STEPS) + AROUND + 1
     level_HW = len(STEPS) - depths(body_HW, len(STEPS))
     reached_HW = body_HW
     for step in range(1, AROUND + 1):
         reached_HW = grown(reached_HW, STEPS[step % 2]) & inside_HW
         level_HW += ~reached_HW
-    regions: NDArray[np.int32] = watershed(level_HW, hearts_HW, mask=inside_HW)  # type: ignore[no-untyped-call]  # unannotated
-    return regions
+    level_HW[~inside_HW] = top
+    return flood.flooded(level_HW, hearts_HW, top)
 
 
 def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
