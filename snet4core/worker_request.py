@@ -10,10 +10,12 @@ import math
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from snet4core.errors import UsageError
-from snet4core.plan import Choices
+
+if TYPE_CHECKING:
+    from snet4core.plan import Choices
 
 PROTOCOL = 1
 """Raised when an older client would misunderstand the worker, or the other way round."""
@@ -67,6 +69,8 @@ class Request:
     @property
     def choices(self) -> Choices:
         """What the user chose, as `detect` wants it."""
+        from snet4core.plan import Choices  # heavy; the worker holds its lifeline before
+
         shared = {field.name for field in fields(Choices)} & {f.name for f in fields(Request)}
         return Choices(**{name: getattr(self, name) for name in shared})
 

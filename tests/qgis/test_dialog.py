@@ -99,6 +99,7 @@ def test_a_run_from_the_dialog_gives_a_styled_layer(dialog: Any) -> None:
 def test_cancel_in_the_dialog_ends_the_engine(
     dialog: Any, engine_is: Any, stub: Any, tmp_path: Path
 ) -> None:
+    until(lambda: "30°" in facts(dialog))  # the dialog's own question is answered
     before = engines()
     engine_is(stub("slow"))
     output = tmp_path / "never.gpkg"

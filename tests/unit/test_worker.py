@@ -153,6 +153,14 @@ def test_the_end_of_stdin_ends_everything_within_3_s(mode: str, town: Path, tmp_
     assert list(maps.parent.iterdir()) == []
 
 
+def test_the_lifeline_is_held_before_anything_heavy_is_loaded() -> None:
+    code = "import sys, snet4core.worker; print(sorted({'numpy', 'rasterio'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_client_that_is_killed_leaves_no_worker(town: Path, tmp_path: Path) -> None:
     client_code = (
         "import json, subprocess, sys, time\n"
