@@ -28,6 +28,9 @@ def pyarrow() -> Any:
         ) from None
 
 
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
 def write(
     path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
 ) -> int:
@@ -35,7 +38,8 @@ def write(
     pa = pyarrow()
     types = {"int64": pa.int64(), "str": pa.string(), "float": pa.float64()}
     fields = [(name, types[kind]) for name, kind in FIELDS.items()]
-    schema = pa.schema([*fields, ("geometry", pa.binary())])
+    box = pa.struct([(corner, pa.float64()) for corner in _CORNERS])
+    schema = pa.schema([*fields, ("geometry", pa.binary()), ("bbox", box)])
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
     # Without Arrow's own copy of the schema readers look at the file's metadata, where ours is.
     options = {"compression": "zstd", "store_schema": False}
@@ -43,7 +47,12 @@ def write(
         for batch in batches:
             if len(batch) == 0:
                 continue
-            columns = {**batch.columns(), "geometry": shapely.to_wkb(batch.polygons_N).tolist()}
+            bounds_N4 = shapely.bounds(batch.polygons_N)
+            columns = {
+                **batch.columns(),
+                "geometry": shapely.to_wkb(batch.polygons_N).tolist(),
+                "bbox": [dict(zip(_CORNERS, each, strict=True)) for each in bounds_N4.tolist()],
+            }
             writer.write_table(pa.table(columns, schema=schema))
             x0, y0, x1, y1 = shapely.total_bounds(batch.polygons_N)
             extent[:2] = np.minimum(extent[:2], [x0, y0])
@@ -54,6 +63,8 @@ def write(
             "geometry_types": ["Polygon"],
             "orientation": "counterclockwise",
             "crs": crs.to_dict(projjson=True),
+            # Readers skip row groups outside the box that they ask for.
+            "covering": {"bbox": {corner: ["bbox", corner] for corner in _CORNERS}},
         }
         if count:
             column["bbox"] = extent.tolist()

@@ -456,6 +456,9 @@ class TestParquet:
         read = shapely.from_wkb(table["geometry"].to_pylist())
         assert shapely.equals_exact(read, batches[0].polygons_N, 0).all()
         assert table["footprint_id"].to_pylist() == list(range(1, 12))
+        assert column["covering"]["bbox"]["ymax"] == ["bbox", "ymax"]
+        boxes = [list(each.values()) for each in table["bbox"].to_pylist()]
+        assert boxes == shapely.bounds(batches[0].polygons_N).tolist()
 
 
 class TestBeforeTheWork:
