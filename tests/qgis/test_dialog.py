@@ -41,7 +41,7 @@ def dialog(qgis: Any, town: Path) -> Any:
     QgsProject.instance().clear()
 
 
-def until(happened: Callable[[], bool], limit_s: float = 15) -> None:
+def until(happened: Callable[[], bool], limit_s: float = 60) -> None:
     """Let Qt work until something has happened."""
     end_s = time.monotonic() + limit_s
     while not happened():

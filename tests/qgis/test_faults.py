@@ -135,21 +135,25 @@ def test_an_input_that_cannot_be_used(
 
 def _started(town: Path, output: Path, engine: str, folder: Path) -> subprocess.Popen:
     """`qgis_process` in the midst of a run of many seconds."""
-    before = engines()
+    mark = folder / "in-mid-run"
     process = subprocess.Popen(
         process_arguments(ALGORITHM, INPUT=town, OFF_NADIR=30, OUTPUT=output),
-        env={**os.environ, "SNET4_PYTHON": engine, "TMPDIR": str(folder)},
+        env={
+            **os.environ,
+            "SNET4_PYTHON": engine,
+            "SNET4_STUB_MARK": str(mark),
+            "TMPDIR": str(folder),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    for _ in range(200):
-        if set(engines()) - set(before):
-            time.sleep(2.5)  # the engine is at its second window
+    for _ in range(1200):
+        if mark.exists():
             return process
         time.sleep(0.05)
     process.kill()
-    raise AssertionError("the engine was never started")
+    raise AssertionError("the engine never came to its second window")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -50,6 +50,8 @@ class BrightIsBuilding:
     ) -> Iterator[Maps]:
         for number, tile in enumerate(tiles(shape, CORE_PX, 32, 32) if wanted is None else wanted):
             if number == 1:
+                if "SNET4_STUB_MARK" in os.environ:  # tells a test that we are in mid-run
+                    Path(os.environ["SNET4_STUB_MARK"]).touch()
                 _misbehave()
             time.sleep({"slow": 1.0, "child": 1.0, "steady": 0.15}.get(MODE, 0.0))
             picture_CHW, valid_HW = read(tile)
