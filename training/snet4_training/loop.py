@@ -20,6 +20,7 @@ from torch import Tensor
 from snet4_training.batches import Batch, batches
 from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
 from snet4_training.losses import loss
+from snet4_training.pretrained import load_encoder
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
 from snet4_training.team import Team, gathered
 from snet4_training.validate import score_of, validate
@@ -148,6 +149,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
     """A fresh network, its average and its optimiser."""
     torch.manual_seed(recipe.train.seed)
     net = OffNadirNet(recipe.model.architecture())
+    if recipe.model.pretrained:
+        load_encoder(net, Path(recipe.model.pretrained))
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.train.optimizer]
     optimizer = kind(

@@ -39,8 +39,8 @@ SMALLEST_SIDE_PX = 1024
 
 def split_of(data: DataRecipe) -> Split:
     """The recipe's pictures, split by place."""
-    labels = Path(data.labels) if data.labels else None
-    every = found(Path(data.pictures), labels)
+    labels = Path(data.labels).absolute() if data.labels else None
+    every = found(Path(data.pictures).absolute(), labels)
     return split_by_place(every, data.folds, data.fold, data.split_seed)
 
 

@@ -50,25 +50,38 @@ class ModelRecipe:
     name: str = "default"
     """Name on the model's card."""
     encoder: str = "tu-regnetx_004"
-    """Encoder of segmentation-models-pytorch, trained from scratch."""
+    """Encoder of segmentation-models-pytorch by name; `tu-` and a name for timm's."""
+    pretrained: str = ""
+    """File with the encoder's pretrained weights; empty: it starts at random."""
     bands: tuple[str, ...] = ("blue", "green", "red", "nir")
     """Input bands in order."""
     heads: tuple[str, ...] = THREE_HEADS
     """`any`; one per look category; or five, split by looking side."""
     decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
     """Width of the decoder, from coarse to fine."""
+    attention: str = ""
+    """`scse`: squeeze and excite in the decoders; empty: none."""
     shared_decoder: bool = False
     """One decoder for all heads."""
     hears_look: bool = True
     """Whether the decoders hear the angle and the azimuth."""
 
+    def __post_init__(self) -> None:
+        self.architecture()
+        if self.attention and min(self.decoder_channels) < 16:
+            raise UsageError(
+                "model.attention needs decoder_channels of 16 or more, not "
+                f"{min(self.decoder_channels)}."
+            )
+
     def architecture(self) -> Architecture:
-        """The network that these keys describe."""
+        """The network that these keys describe; `ModelError` where there is no such network."""
         return Architecture(
             encoder=self.encoder,
             bands=self.bands,
             heads=self.heads,
             decoder_channels=self.decoder_channels,
+            attention=self.attention or None,
             shared_decoder=self.shared_decoder,
             hears_look=self.hears_look,
         )

@@ -1,0 +1,94 @@
+"""An encoder's pretrained weights from a local file, for any number of bands.
+
+Nothing is fetched. Such weights come from colour pictures: their first convolution has a
+filter for red, green and blue. A band of that name keeps its filter, any other band starts
+with the mean of the three, and all are scaled so that the layer's output keeps its size.
+Axes: O filters, C input channels, K kernel rows, L kernel columns.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from snet4core.errors import InputError
+from snet4core.model import OffNadirNet
+
+COLOURS = ("red", "green", "blue")
+"""Order of the channels in the files of torchvision, timm and segmentation-models-pytorch."""
+
+
+def widened(colour_OCKL: Tensor, bands: tuple[str, ...]) -> Tensor:
+    """The filters for `bands`, (O, bands, K, L), from those for red, green, blue.
+
+    >>> one = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1)
+    >>> widened(one, ("blue", "nir", "red")).flatten().tolist()
+    [6.0, 3.0, 1.0]
+    """
+    mean_OKL = colour_OCKL.mean(dim=1)
+    chosen = [colour_OCKL[:, COLOURS.index(b)] if b in COLOURS else mean_OKL for b in bands]
+    return torch.stack(chosen, dim=1) * (len(COLOURS) / len(bands))
+
+
+def load_encoder(net: OffNadirNet, path: Path) -> None:
+    """Put the weights of `path` (.safetensors, or a .pth of plain tensors) into the encoder.
+
+    Names may be the encoder's own, or timm's; what an encoder has no use for (a classifier)
+    is left out. Raises `InputError` for a file that is missing, damaged or of another
+    encoder.
+    """
+    tensors = _read(path)
+    wanted = net.encoder.state_dict()
+    # timm's own files lack the prefix under which segmentation-models-pytorch wraps them.
+    if not wanted.keys() & tensors.keys():
+        tensors = {f"model.{name}": value for name, value in tensors.items()}
+    first = _first_convolution(net.encoder)
+    if first in tensors:
+        if tensors[first].ndim != 4 or tensors[first].shape[1] != len(COLOURS):
+            raise InputError(
+                f"{path}: the first convolution is {tuple(tensors[first].shape)}; weights must be "
+                "those of a network for red, green and blue."
+            )
+        tensors[first] = widened(tensors[first].float(), net.architecture.bands)
+    fitting = {
+        name: tensors[name]
+        for name, value in wanted.items()
+        if name in tensors and tensors[name].shape == value.shape
+    }
+    # How many batches were seen is not in every file, and changes nothing.
+    missing = [n for n in wanted if n not in fitting and not n.endswith("num_batches_tracked")]
+    if missing:
+        raise InputError(
+            f"{path}: not the weights of the encoder {net.architecture.encoder}; {len(missing)} "
+            f"of its {len(wanted)} tensors are missing or of another shape, such as {missing[0]}."
+        )
+    net.encoder.load_state_dict(fitting, strict=False)
+
+
+def _first_convolution(encoder: nn.Module) -> str:
+    """Name of the weights that see the picture."""
+    return next(
+        f"{name}.weight" for name, part in encoder.named_modules() if isinstance(part, nn.Conv2d)
+    )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(
+            f"{path} is no file; model.pretrained takes weights that are on this machine, nothing "
+            "is fetched."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        # weights_only: plain tensors; such a file cannot run code either.
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as problem:
+        raise InputError(f"{path}: the weights cannot be read ({problem}).") from problem
+    raw = raw.get("state_dict", raw) if isinstance(raw, dict) else {}
+    return {name: value for name, value in raw.items() if isinstance(value, Tensor)}
