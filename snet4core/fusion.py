@@ -2,11 +2,12 @@
 
 A network that looks straight down errs where trees hide walls; one that looks from the side
 errs behind towers. Where their errors are independent, a weighted mean of their maps errs
-less than any; `docs/scale.md` has what was measured. The looks are laid on the grid of the best one, shifted by whole pixels so that the buildings
-they see fall together (orthorectified pictures are off by some pixels, differently in each),
-and weighted by how much more than the best one they are tilted. What a tilted look does not
-see may hide behind something, so its doubts count down to half. Borders are thin, and a mean
-of several smears them: they are those of the best look that has data there.
+less than any; `docs/scale.md` has what was measured. The looks are laid on the grid of the
+best one, shifted by whole pixels so that the buildings they see fall together
+(orthorectified pictures are off by some pixels, differently in each), and weighted by how
+much more than the best one they are tilted. What a tilted look does not see may hide behind
+something, so its doubts count down to half. Borders are thin, and a mean of several smears
+them: they are those of the best look that has data there.
 
 Array axes: H rows, W columns, L looks.
 """
