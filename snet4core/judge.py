@@ -50,7 +50,7 @@ SEES_BORDERS = 0.2
 BLIND = 4.0
 """Log-odds asked for without any border."""
 
-LARGE_M2, LARGE = 250.0, 3.0
+LARGE_M2, LARGE = 280.0, 4.0
 """Geometric mean of the parts' sizes from which, and log-odds a doubling that are asked for."""
 
 
