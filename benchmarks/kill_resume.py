@@ -163,22 +163,29 @@ def start(folder: Path, output: Path, *, resume: bool) -> int:
     from snet4_cli import main as entry
     from snet4core import predict, runs  # noqa: F401  # loaded before the fork
 
+    (folder / "log.txt").unlink(missing_ok=True)
     pid = os.fork()
     if pid:
+        while not (folder / "log.txt").exists():  # a busy machine may take a while to begin
+            time.sleep(0.001)
         return pid
-    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    sys.argv = [
-        "snet4", "run", str(folder / "town.tif"), "-o", str(output), "--off-nadir", "30",
-        "--model", str(folder / "small.safetensors"), "--device", "cpu", "--precision", "fp32",
-        "--threshold", "0.56", "--min-area", "1", *(["--resume"] if resume else []),
-    ]  # fmt: skip
     code: Any = 1
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # until `main` does the same
+        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.argv = [
+            "snet4", "run", str(folder / "town.tif"), "-o", str(output), "--off-nadir", "30",
+            "--model", str(folder / "small.safetensors"), "--device", "cpu",
+            "--precision", "fp32", "--threshold", "0.56", "--min-area", "1",
+            *(["--resume"] if resume else []),
+        ]  # fmt: skip
         entry.main()
     except SystemExit as leaving:
         code = leaving.code
+    except KeyboardInterrupt:  # before `main` could take it
+        code = 130
     finally:
         os._exit(int(code or 0))
 
