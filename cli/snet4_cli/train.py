@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -46,12 +47,14 @@ def train(
 
     Chips are prepared first, and kept: a second run with the same data starts at once. An
     interrupted run goes on with --resume. The recipe's keys are explained in
-    docs/training.md; a time limit is --set train.minutes=60.
+    docs/training.md; a time limit is --set train.minutes=60. Under torchrun or accelerate
+    launch, all processes train one model.
 
     \b
       snet4 train training/recipes/default.toml --out runs/first --workers 2
       snet4 train training/recipes/default.toml --out runs/first --resume
       snet4 train training/recipes/default.toml --out runs/town --set data.banepa=banepa
+      torchrun --nproc-per-node 2 -m snet4_cli train RECIPE --out OUT --set train.accumulate=2
     """
     from snet4_training.recipe import read_recipe
     from snet4core.errors import OutputError
@@ -67,13 +70,22 @@ def train(
     except OSError as problem:
         raise OutputError(f"{out} cannot be made ({problem.strerror}); choose another.") from None
 
+    from snet4_training.loop import start
+    from snet4_training.loop import train as train_by
     from snet4_training.sources import fill
+    from snet4_training.team import gathered
 
-    with Bar() as bar:
-        fill(chosen, out / chosen.data.store, workers, bar)
-        if chips_only:
-            click.echo(out / chosen.data.store)
-            return
-        from snet4_training.loop import train as train_by
-
-        click.echo(train_by(chosen, out, resume, bar))
+    team = gathered()
+    # What is wrong with the network or the number of processes is said before the chips,
+    # which may take hours.
+    team.parts(chosen.train.accumulate)
+    start(chosen, team.device)
+    model = out
+    with Bar() if team.leads else nullcontext() as bar:
+        if team.leads:
+            fill(chosen, out / chosen.data.store, workers, bar)
+        team.wait()
+        if not chips_only:
+            model = train_by(chosen, out, resume, bar, team)
+    if team.leads:
+        click.echo(out / chosen.data.store if chips_only else model)

@@ -96,6 +96,7 @@ def step_once(
         group["lr"] = learning_rate(recipe, state.step, state.seconds, state.drops)
     state.optimizer.zero_grad(set_to_none=True)
     running = _running(state.net) if recipe.accumulate > 1 else []
+    counters = [value for value in state.net.buffers() if not value.is_floating_point()]
     before = [value.clone() for value in running]
     sums = [torch.zeros_like(value) for value in running]
     total = torch.zeros(1, device=parts[0].images_BCHW.device)
@@ -118,6 +119,8 @@ def step_once(
         )
     for value, mean in zip(running, sums, strict=True):
         value.copy_(mean)
+    for counter in counters:
+        counter += recipe.accumulate - len(parts)  # as many as if all parts had been here
     _share_gradients(state.net, team)
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip_norm)
     state.optimizer.step()
