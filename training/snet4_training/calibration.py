@@ -36,6 +36,7 @@ from snet4core.settings import ShapeSettings
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 SEEDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8)
+CUTS = (0.3, 0.55, 0.75, 0.9, 0.97)
 MIN_AREAS_M2 = (5.0, 10.0, 15.0)
 
 KNOTS = 12
@@ -170,6 +171,9 @@ def best_settings(sets: Sequence[DataSet], start: ShapeSettings) -> ShapeSetting
     def with_seed(value: float) -> ShapeSettings:
         return replace(best, split=replace(best.split, seed_threshold=value))
 
+    def with_cut(value: float) -> ShapeSettings:
+        return replace(best, split=replace(best.split, cut_probability=value))
+
     def with_area(value: float) -> ShapeSettings:
         return replace(best, min_area_m2=value)
 
@@ -177,6 +181,7 @@ def best_settings(sets: Sequence[DataSet], start: ShapeSettings) -> ShapeSetting
     for make, values in (
         (with_seed, SEEDS),
         (with_threshold, THRESHOLDS),
+        (with_cut, CUTS),
         (with_area, MIN_AREAS_M2),
         (with_seed, SEEDS),
         (with_threshold, THRESHOLDS),
