@@ -17,7 +17,6 @@ import pytest
 import torch
 
 from snet4_training.loop import CHECKPOINT, LOG, MODEL, train
-from snet4_training.recipe import Recipe
 from snet4_training.sources import fill
 from snet4_training.team import Team
 from snet4core.errors import UsageError
@@ -113,14 +112,11 @@ KILLS = int(os.environ.get("SNET4_TEST_KILLS", "3"))
 """The whole promise is 20 (SNET4_TEST_KILLS=20 pytest ...); each costs a second or more."""
 
 
-def trained_here(recipe: Recipe, run: Path) -> None:
-    """What the killed process does."""
-    torch.set_num_threads(1)
-    train(recipe, run, resume=True)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="kills processes of a fork server")
-def test_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path: Path) -> None:
+def test_run_killed_at_random_moments_ends_with_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     changes = ["train.steps=12", "train.validate_steps=4", "train.checkpoint_steps=1"]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["snet4_training.loop"])
@@ -128,7 +124,7 @@ def test_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path: Path)
     recipe = small_recipe(tmp_path, changes)
 
     def begun(run: Path) -> multiprocessing.process.BaseProcess:
-        process = context.Process(target=trained_here, args=(recipe, run))
+        process = context.Process(target=train, args=(recipe, run, True))  # resumes
         process.start()
         return process
 
