@@ -41,6 +41,8 @@ def test_a_huge_sparse_scene_shows_progress_in_little_memory_and_stops_at_once(
         [sys.executable, "-m", "snet4_cli", "run", scene, "-o", tmp_path / "o.gpkg",
          "--off-nadir", "30", "--device", "cpu"],
         stdin=there, stdout=there, stderr=there,
+        # Whoever started the tests in the background had Ctrl-C ignored, and so would we.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     os.close(there)
     shown = b""

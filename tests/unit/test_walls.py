@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS_TORCH = {"model", "weights", "predict"}
+NEEDS_TORCH = {"model", "weights", "runtime_torch", "export", "foreign"}
+ASKS_TORCH = {"runtime", "processes"}
+"""Ask it about GPUs, where it is installed, and are of use without it."""
 PURE = ("errors", "look", "windows", "maps", "settings", "progress", "card", "score", "seams")
 
 
@@ -42,7 +44,7 @@ def test_the_core_imports_none_of_the_other_rooms(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "snet4core").rglob("*.py")), ids=lambda p: p.stem)
 def test_only_the_network_rooms_know_torch(path: Path) -> None:
-    if path.stem not in NEEDS_TORCH:
+    if path.stem not in NEEDS_TORCH | ASKS_TORCH:
         assert not imported_names(path) & {"torch", "segmentation_models_pytorch", "timm"}
 
 
@@ -51,8 +53,8 @@ def test_training_knows_nothing_of_the_command_line(path: Path) -> None:
     assert not imported_names(path) & {"snet4_cli", "qgis_plugin", "qgis", "click"}
 
 
-@pytest.mark.parametrize("room", PURE)
-def test_pure_rooms_load_no_torch(room: str) -> None:
+@pytest.mark.parametrize("room", [*PURE, *sorted(ASKS_TORCH), "predict", "detect", "worker"])
+def test_light_rooms_load_no_torch(room: str) -> None:
     assert "torch" not in loaded_after(f"import snet4core.{room}")
 
 
