@@ -48,6 +48,10 @@ class Architecture:
     """One decoder for all heads, which then differ in their last convolution alone."""
     hears_look: bool = True
     """Whether the decoders hear off-nadir angle and azimuth."""
+    sweeps_lean: bool = False
+    """Whether the decoders look for each place's roof where the look displaces it to."""
+    estimates_look: bool = False
+    """Whether the network also guesses the look, for pictures that come without one."""
 
     def __post_init__(self) -> None:
         if self.heads not in (ONE_HEAD, THREE_HEADS, FIVE_HEADS):
@@ -59,6 +63,8 @@ class Architecture:
             raise ModelError("A network needs at least one band and one decoder level.")
         if self.attention not in (None, "scse"):
             raise ModelError(f"Attention '{self.attention}' is unknown; use 'scse' or none.")
+        if self.sweeps_lean and not self.hears_look:
+            raise ModelError("A network that sweeps along the lean has to hear the look.")
 
     @property
     def stride_px(self) -> int:

@@ -35,8 +35,8 @@ LAYERS = frozenset(
     {
         "Abs", "Add", "AvgPool", "BatchNormInference", "Broadcast", "Ceiling", "Clamp", "Concat",
         "Const", "Convert", "ConvertLike", "Convolution", "Divide", "Elu", "Exp", "Floor",
-        "Gather", "Gelu", "GroupConvolution", "HSigmoid", "HSwish", "Interpolate", "MatMul",
-        "MaxPool", "Maximum", "Minimum", "Mish", "Multiply", "Negative", "PRelu", "Pad",
+        "Gather", "Gelu", "GridSample", "GroupConvolution", "HSigmoid", "HSwish",
+        "Interpolate", "MatMul", "MaxPool", "Maximum", "Minimum", "Mish", "Multiply", "Negative", "PRelu", "Pad",
         "Parameter", "Power", "Range", "ReLU", "ReduceMean", "ReduceSum", "Reshape", "Result",
         "Round", "ShapeOf", "Sigmoid", "Slice", "SoftPlus", "Softmax", "Split", "Sqrt",
         "Squeeze", "StridedSlice", "Subtract", "Swish", "Tanh", "Tile", "Transpose",

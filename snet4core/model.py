@@ -24,8 +24,21 @@ from snet4core.errors import ModelError
 LOOK_FEATURES = 5
 """Length of `Look.features()`."""
 
+LOOK_ESTIMATES = 3
+"""What the network guesses of a look: see `LookEstimate`."""
+
 MAPS_PER_HEAD = 2
 """Footprint and border."""
+
+SWEPT_HEIGHTS_PX = (5.0, 10.0, 18.0, 32.0)
+"""Heights of roofs in pixels: 2.5, 5, 9 and 16 m at half a metre. Higher roofs would be
+sought beyond the halo of a window."""
+
+SWEPT_FROM_PX = 4
+"""Stride of the finest level that is swept: finer ones cost a fifth of the network's time."""
+
+SWEPT_CHANNELS = 16
+"""How much of each level is sampled: enough to tell roof, wall and ground."""
 
 
 class LookGate(nn.Module):
@@ -54,11 +67,86 @@ class LookGate(nn.Module):
         ]
 
 
+class LeanSweep(nn.Module):
+    """Lets every place on the ground see where its roof would be, for a sweep of heights.
+
+    A roof of height h appears h x tan(off-nadir) away from its footprint, towards the
+    azimuth. So the features are sampled there, for each of `SWEPT_HEIGHTS_PX`, and a 1 x 1
+    convolution tells which height fits: the geometry of a look that was never trained on
+    need not be learned (a plane sweep, Collins 1996, with one picture). Starts as the
+    identity, like the gate. With an unknown azimuth all samples are the place itself.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        """`channels` of each level, finest first; the first has the stride `SWEPT_FROM_PX`."""
+        super().__init__()
+        swept = SWEPT_CHANNELS * len(SWEPT_HEIGHTS_PX)
+        self.narrow = nn.ModuleList(nn.Conv2d(count, SWEPT_CHANNELS, 1) for count in channels)
+        self.widen = nn.ModuleList(nn.Conv2d(swept, count, 1) for count in channels)
+        for widen in self.widen:
+            assert isinstance(widen, nn.Conv2d)
+            assert widen.bias is not None
+            nn.init.zeros_(widen.weight)
+            nn.init.zeros_(widen.bias)
+
+    def forward(self, features: list[Tensor], looks_BL: Tensor) -> list[Tensor]:
+        """Features (B, C, H, W) of each level, and the looks, to features of equal shapes."""
+        lean_B2 = lean_of(looks_BL)
+        swept = []
+        for index, (level, narrow, widen) in enumerate(
+            zip(features, self.narrow, self.widen, strict=True)
+        ):
+            seen = swept_samples(narrow(level), lean_B2 / (SWEPT_FROM_PX * 2**index))
+            swept.append(level + widen(nn.functional.silu(seen)))
+        return swept
+
+
+def lean_of(looks_BL: Tensor) -> Tensor:
+    """Pixels right and down, (B, 2), by which a roof of one pixel's height is displaced.
+
+    `looks_BL` are `Look.features()`; (0, 0) where the azimuth is unknown.
+    """
+    slope_B = looks_BL[:, 0] / looks_BL[:, 1]
+    return torch.stack([slope_B * looks_BL[:, 2], -slope_B * looks_BL[:, 3]], dim=1)
+
+
+def swept_samples(level_BCHW: Tensor, lean_B2: Tensor) -> Tensor:
+    """What is seen `height x lean` away from each place: (B, C x heights, H, W).
+
+    `lean_B2` is in pixels of the level, right and down; beyond the edge there is 0.
+    """
+    batch, channels, height, width = level_BCHW.shape
+    kind, device = torch.float32, level_BCHW.device
+    rows_H = (torch.arange(height, dtype=kind, device=device) * 2 + 1) / height - 1
+    cols_W = (torch.arange(width, dtype=kind, device=device) * 2 + 1) / width - 1
+    heights_S = torch.tensor(SWEPT_HEIGHTS_PX, dtype=kind, device=device)
+    away_BS2 = heights_S[None, :, None] * lean_B2[:, None, :].to(kind) * 2
+    x_BSW = cols_W + away_BS2[:, :, :1] / width
+    y_BSH = rows_H + away_BS2[:, :, 1:] / height
+    count = len(SWEPT_HEIGHTS_PX)
+    grid_BSHW2 = torch.stack(
+        [
+            x_BSW[:, :, None, :].expand(batch, count, height, width),
+            y_BSH[:, :, :, None].expand(batch, count, height, width),
+        ],
+        dim=-1,
+    )
+    seen = nn.functional.grid_sample(
+        level_BCHW.to(kind),
+        grid_BSHW2.reshape(batch, count * height, width, 2),
+        mode="bilinear",
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    return seen.reshape(batch, channels * count, height, width).to(level_BCHW.dtype)
+
+
 class Branch(nn.Module):
-    """One decoder as deep as the encoder, with the gate through which it hears the look."""
+    """One decoder as deep as the encoder, with the doors through which it hears the look."""
 
     def __init__(self, encoder_channels: Sequence[int], architecture: Architecture) -> None:
         super().__init__()
+        self.sweep = LeanSweep(encoder_channels[2:]) if architecture.sweeps_lean else None
         self.gate = LookGate(encoder_channels[1:]) if architecture.hears_look else None
         self.decoder = UnetDecoder(
             encoder_channels=encoder_channels,
@@ -70,10 +158,33 @@ class Branch(nn.Module):
 
     def forward(self, features: list[Tensor], looks_BL: Tensor) -> Tensor:
         """Encoder features, finest first, to decoded features (B, C, H, W)."""
+        if self.sweep is not None:
+            features = [*features[:2], *self.sweep(features[2:], looks_BL)]
         if self.gate is not None:
             features = [features[0], *self.gate(features[1:], looks_BL)]
         decoded: Tensor = self.decoder(features)
         return decoded
+
+
+class LookEstimate(nn.Module):
+    """Guesses the look from the coarsest features of a whole picture.
+
+    SpaceNet 4's winner had it learned beside the maps, for the encoder's sake; here it also
+    answers for pictures that come without metadata. Three numbers: the sine of the
+    off-nadir angle, and that sine times sine and cosine of the azimuth.
+    """
+
+    def __init__(self, channels: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.inner = nn.Linear(channels, hidden)
+        self.outer = nn.Linear(hidden, LOOK_ESTIMATES)
+
+    def forward(self, coarsest_BCHW: Tensor) -> Tensor:
+        """Coarsest features to estimates (B, 3)."""
+        estimates: Tensor = self.outer(
+            nn.functional.silu(self.inner(coarsest_BCHW.mean(dim=(2, 3))))
+        )
+        return estimates
 
 
 class OffNadirNet(nn.Module):
@@ -111,24 +222,32 @@ class OffNadirNet(nn.Module):
                 for head in architecture.heads
             }
         )
+        self.look = LookEstimate(channels[-1]) if architecture.estimates_look else None
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor, head: str) -> Tensor:
         """Logits (B, 2, H, W) of `head` alone; H and W are multiples of the stride."""
         return self.decoded(self.encoder(images_BCHW), looks_BL, head)
 
-    def mixed(self, images_BCHW: Tensor, looks_BL: Tensor, heads: Sequence[str]) -> Tensor:
-        """Logits (B, 2, H, W) for a batch of mixed looks, each sample by its own head.
+    def mixed(self, features: list[Tensor], looks_BL: Tensor, heads: Sequence[str]) -> Tensor:
+        """Encoder features of mixed looks to logits (B, 2, H, W), each sample by its own head.
 
-        The encoder runs once over the whole batch, each head over its samples only.
+        A decoder that all heads share runs once over the whole batch; each head runs over
+        its samples only.
         """
-        features = self.encoder(images_BCHW)
+        shared_BCHW: Tensor | None = None
+        if self.architecture.shared_decoder:
+            # Batch normalisation, too, has to see all looks: at inference it serves them all.
+            shared_BCHW = self.branches["shared"](features, looks_BL)
         logits_B2HW: Tensor | None = None
         for head in dict.fromkeys(heads):
             chosen = torch.tensor(
                 [index for index, name in enumerate(heads) if name == head],
-                device=images_BCHW.device,
+                device=looks_BL.device,
             )
-            part = self.decoded([level[chosen] for level in features], looks_BL[chosen], head)
+            if shared_BCHW is None:
+                part = self.decoded([level[chosen] for level in features], looks_BL[chosen], head)
+            else:
+                part = self.heads[head](shared_BCHW[chosen])
             if logits_B2HW is None:
                 logits_B2HW = part.new_empty((len(heads), *part.shape[1:]))
             logits_B2HW = logits_B2HW.index_copy(0, chosen, part)

@@ -17,7 +17,12 @@ from snet4core import modelfile, weights  # noqa: E402
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.errors import EngineError, ModelError  # noqa: E402
 from snet4core.look import CATEGORIES, Look  # noqa: E402
-from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.model import (  # noqa: E402
+    SWEPT_HEIGHTS_PX,
+    OffNadirNet,
+    lean_of,
+    swept_samples,
+)
 from snet4core.predict import Picture, Predictor, choose_runtime  # noqa: E402
 from snet4core.runtime import DeviceMemoryError  # noqa: E402
 from snet4core.runtime_torch import TorchNetwork  # noqa: E402
@@ -33,7 +38,7 @@ def listening_net(architecture: Architecture = SMALL) -> OffNadirNet:
     torch.manual_seed(7)
     net = OffNadirNet(architecture)
     for name, value in net.named_parameters():
-        if ".gate.outer." in name:
+        if ".gate.outer." in name or ".sweep.widen." in name:
             torch.nn.init.normal_(value, std=0.3)
     return net.eval()
 
@@ -95,7 +100,7 @@ def test_a_mixed_batch_gives_each_sample_its_own_head() -> None:
     images, looks = torch.randn(4, 4, 32, 32), torch.randn(4, 5)
     heads = ["nadir", "very-off-nadir", "nadir", "off-nadir"]
     with torch.inference_mode():
-        mixed = net.mixed(images, looks, heads)
+        mixed = net.mixed(net.encoder(images), looks, heads)
         for index, head in enumerate(heads):
             alone = net(images[index : index + 1], looks[index : index + 1], head)
             torch.testing.assert_close(mixed[index : index + 1], alone, atol=1e-5, rtol=1e-5)
@@ -296,3 +301,50 @@ def test_the_same_network_gives_the_same_file(tmp_path: Path) -> None:
 
 def test_every_category_has_a_head() -> None:
     assert set(CATEGORIES) == set(listening_net().heads)
+
+
+def test_a_sweep_samples_where_the_look_displaces_roofs_to() -> None:
+    """A roof at (row 20, column 12), 10 px high, belongs to the ground 10 px south of it."""
+    level = torch.zeros(1, 1, 48, 48)
+    level[0, 0, 20, 12] = 1.0
+    lean = lean_of(torch.tensor([Look(45.0, 0.0, "option").features()]))
+    seen = swept_samples(level, lean)[0]
+    for index, height_px in enumerate(SWEPT_HEIGHTS_PX):
+        if (ground := 20 + int(height_px)) < 48:
+            assert seen[index, ground, 12] == pytest.approx(1.0, abs=1e-3)
+        assert float(seen[index].sum()) == pytest.approx(float(ground < 48), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("azimuth_deg", "right_down"), [(0, (0, -1)), (90, (1, 0)), (180, (0, 1)), (None, (0, 0))]
+)
+def test_roofs_lean_towards_the_azimuth(
+    azimuth_deg: float | None, right_down: tuple[float, float]
+) -> None:
+    lean = lean_of(torch.tensor([Look(45.0, azimuth_deg, "option").features()]))
+    torch.testing.assert_close(lean, torch.tensor([right_down], dtype=torch.float32))
+
+
+def test_a_sweep_starts_as_the_identity_and_then_hears_the_azimuth() -> None:
+    sweeping = replace(SMALL, sweeps_lean=True)
+    images = torch.from_numpy(pixels(64, 64))[None]
+    north, south = (torch.tensor([Look(40, a, "option").features()]) for a in (0.0, 180.0))
+    fresh = OffNadirNet(sweeping).eval()
+    listening = listening_net(sweeping)
+    listening.branches["off-nadir"].gate = None
+    with torch.inference_mode():
+        assert torch.equal(fresh(images, north, "off-nadir"), fresh(images, south, "off-nadir"))
+        north_map = listening(images, north, "off-nadir")
+        assert not torch.allclose(north_map, listening(images, south, "off-nadir"), atol=1e-3)
+
+
+def test_a_sweep_needs_a_look() -> None:
+    with pytest.raises(ModelError, match="has to hear the look"):
+        replace(SMALL, sweeps_lean=True, hears_look=False)
+
+
+def test_a_guess_of_the_look_is_a_part_of_the_network_only_where_wanted() -> None:
+    assert OffNadirNet(SMALL).look is None
+    net = OffNadirNet(replace(SMALL, estimates_look=True))
+    assert net.look is not None
+    assert net.look(net.encoder(torch.zeros(2, 4, 64, 64))[-1]).shape == (2, 3)

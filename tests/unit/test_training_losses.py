@@ -10,11 +10,12 @@ import pytest
 import shapely
 import torch
 
-from snet4_training.losses import cross_entropy, focal_loss, loss, lovasz_loss
+from snet4_training.losses import cross_entropy, focal_loss, look_loss, loss, lovasz_loss
 from snet4_training.recipe import LOSSES, TrainRecipe
 from snet4_training.targets import targets
 from snet4_training.weighing import NARROW_PX, SMALL_PX, buildings, by_gap, by_size, weights
 from snet4core.errors import UsageError
+from snet4core.look import Look
 
 
 def random_maps(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -155,3 +156,11 @@ def test_without_wishes_every_pixel_weighs_one() -> None:
     assert both_HW.min() >= 1
     assert both_HW.max() <= 6
     assert both_HW[9, 16] == pytest.approx(1 + 3 * math.exp(-36 / 50), abs=0.05)
+
+
+def test_a_right_guess_of_the_look_costs_nothing_and_an_unknown_azimuth_is_not_asked() -> None:
+    looks = (Look(30.0, 90.0, "table"), Look(30.0, None, "table"))
+    right = torch.tensor([[0.5, 0.5, 0.0], [0.5, 9.0, 9.0]])
+    assert float(look_loss(right, looks)) == pytest.approx(0.0, abs=1e-6)
+    turned = torch.tensor([[0.5, -0.5, 0.0], [0.5, 0.0, 0.0]])
+    assert float(look_loss(turned, looks)) > 0.1

@@ -14,8 +14,9 @@ from snet4_training.loop import start, step_once, train
 from snet4_training.pretrained import COLOURS, load_encoder, widened
 from snet4_training.recipe import read_recipe
 from snet4core import weights
-from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture
+from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.errors import InputError, ModelError, UsageError
+from snet4core.look import Look
 from snet4core.model import OffNadirNet
 
 from .training_helpers import bright_squares, small_recipe
@@ -47,6 +48,8 @@ def test_encoders_by_name_give_maps_of_the_pictures_size(tmp_path: Path, encoder
         [f"model.heads={list(FIVE_HEADS)}"],
         ["model.shared_decoder=true"],
         ["model.hears_look=false"],
+        ["model.sweeps_lean=true"],
+        ["model.estimates_look=true"],
         SCSE,
     ],
 )
@@ -165,3 +168,49 @@ def test_any_number_of_bands_trains(tmp_path: Path) -> None:
     net = OffNadirNet(read_recipe(path).model.architecture())
     net(torch.randn(2, 1, 32, 32), torch.zeros(2, 5), "nadir").sum().backward()
     assert next(net.encoder.parameters()).grad is not None
+
+
+def test_a_model_is_gone_on_from_by_name(tmp_path: Path) -> None:
+    """The old network's answer is the new one's, until it is trained on."""
+    old = OffNadirNet(small_recipe(tmp_path).model.architecture()).eval()
+    path = tmp_path / "old.safetensors"
+    weights.save(path, old, Card(name="old", architecture=old.architecture), half=False)
+    recipe = small_recipe(
+        tmp_path,
+        [f"model.start_from={path}", "model.sweeps_lean=true", "model.estimates_look=true"],
+    )
+    new = start(recipe, CPU).net.eval()
+    images, looks = torch.randn(1, 4, 64, 64), torch.tensor([Look(45, 0.0, "option").features()])
+    with torch.inference_mode():
+        for head in old.architecture.heads:
+            torch.testing.assert_close(new(images, looks, head), old(images, looks, head))
+
+
+def test_shared_and_separate_decoders_go_on_from_each_other(tmp_path: Path) -> None:
+    apart = OffNadirNet(small_recipe(tmp_path).model.architecture()).eval()
+    path = tmp_path / "apart.safetensors"
+    weights.save(path, apart, Card(name="apart", architecture=apart.architecture), half=False)
+    shared_recipe = small_recipe(
+        tmp_path, [f"model.start_from={path}", "model.shared_decoder=true"]
+    )
+    shared = start(shared_recipe, CPU).net.eval()
+    images, looks = torch.randn(1, 4, 64, 64), torch.zeros(1, 5)
+    with torch.inference_mode():
+        wanted = apart(images, looks, "off-nadir")
+        for head in shared.architecture.heads:
+            torch.testing.assert_close(shared(images, looks, head), wanted)
+    path = tmp_path / "shared.safetensors"
+    weights.save(path, shared, Card(name="shared", architecture=shared.architecture), half=False)
+    five = ["model.heads=" + str(list(FIVE_HEADS))]
+    again = start(small_recipe(tmp_path, [f"model.start_from={path}", *five]), CPU).net.eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(again(images, looks, "very-off-nadir-south"), wanted)
+
+
+def test_another_encoder_is_not_gone_on_from(tmp_path: Path) -> None:
+    old = OffNadirNet(small_recipe(tmp_path).model.architecture())
+    path = tmp_path / "old.safetensors"
+    weights.save(path, old, Card(name="old", architecture=old.architecture))
+    recipe = small_recipe(tmp_path, [f"model.start_from={path}", 'model.bands=["red", "nir"]'])
+    with pytest.raises(ModelError, match=r"old.safetensors: it has bands .*, the recipe"):
+        start(recipe, CPU)

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from snet4_training.batches import Batch, batches
 from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
-from snet4_training.losses import loss
+from snet4_training.going_on import go_on_from
+from snet4_training.losses import look_loss, loss
 from snet4_training.pretrained import load_encoder
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
 from snet4_training.team import Team, gathered
@@ -28,6 +29,7 @@ from snet4core import __version__, weights
 from snet4core.card import Architecture, Card
 from snet4core.errors import EngineError
 from snet4core.model import OffNadirNet
+from snet4core.modelfile import find_model
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
@@ -105,8 +107,14 @@ def step_once(
             value.copy_(old)
         heads = [architecture.head_for(look) for look in batch.looks]
         with torch.autocast(total.device.type, torch.bfloat16, enabled=recipe.bf16):
-            logits_B2HW = state.net.mixed(batch.images_BCHW, batch.looks_BL, heads)
-        value = loss(logits_B2HW, batch.targets_B2HW, batch.weight_BHW, recipe) / recipe.accumulate
+            features = state.net.encoder(batch.images_BCHW)
+            logits_B2HW = state.net.mixed(features, batch.looks_BL, heads)
+        value = loss(logits_B2HW, batch.targets_B2HW, batch.weight_BHW, recipe)
+        if state.net.look is not None:
+            # Outside of autocast: the guess is a mean over the picture, and needs the digits.
+            guess_B3 = state.net.look(features[-1].float())
+            value = value + recipe.look_weight * look_loss(guess_B3, batch.looks)
+        value = value / recipe.accumulate
         total += value.detach()
         value.backward()  # type: ignore[no-untyped-call]  # torch's own
         for whole, one in zip(sums, running, strict=True):
@@ -152,6 +160,8 @@ def start(recipe: Recipe, device: torch.device) -> State:
     """A fresh network, its average and its optimiser."""
     torch.manual_seed(recipe.train.seed)
     net = OffNadirNet(recipe.model.architecture())
+    if recipe.model.start_from:
+        go_on_from(net, find_model(recipe.model.start_from))
     if recipe.model.pretrained:
         load_encoder(net, Path(recipe.model.pretrained))
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -5,13 +5,14 @@ Axes: B batch, 2 footprint and border, H rows, W columns, N pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from snet4_training.recipe import TrainRecipe
+from snet4core.look import Look
 
 
 def dice_loss(probability_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
@@ -82,6 +83,22 @@ def map_loss(recipe: TrainRecipe) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     return lambda logits, target, weight: torch.stack(
         [term(logits, target, weight) for term in chosen]
     ).sum()
+
+
+def look_loss(estimates_B3: Tensor, looks: Sequence[Look]) -> Tensor:
+    """How far the network's guesses are from the true looks; scalar, >= 0.
+
+    An unknown azimuth teaches the angle alone.
+    """
+    device = estimates_B3.device
+    features_BL = torch.tensor([look.features() for look in looks], device=device)
+    sine_B1, known_B1 = features_BL[:, :1], features_BL[:, 4:]
+    wanted_B3 = sine_B1 * torch.cat([torch.ones_like(sine_B1), features_BL[:, 2:4]], dim=1)
+    counts_B3 = torch.cat([torch.ones_like(known_B1), known_B1, known_B1], dim=1)
+    errors_B3 = functional.smooth_l1_loss(
+        estimates_B3.float(), wanted_B3, reduction="none", beta=0.05
+    )
+    return (errors_B3 * counts_B3).sum() / counts_B3.sum()
 
 
 def loss(

@@ -65,6 +65,13 @@ class ModelRecipe:
     """One decoder for all heads."""
     hears_look: bool = True
     """Whether the decoders hear the angle and the azimuth."""
+    sweeps_lean: bool = False
+    """Whether the decoders look for each place's roof where the look displaces it to."""
+    estimates_look: bool = False
+    """Whether the look is guessed from the picture, beside the maps."""
+    start_from: str = ""
+    """Model file of snet4, or name of one that is installed, whose weights are gone on from;
+    empty: all weights start at random."""
 
     def __post_init__(self) -> None:
         self.architecture()
@@ -84,6 +91,8 @@ class ModelRecipe:
             attention=self.attention or None,
             shared_decoder=self.shared_decoder,
             hears_look=self.hears_look,
+            sweeps_lean=self.sweeps_lean,
+            estimates_look=self.estimates_look,
         )
 
 
@@ -239,6 +248,8 @@ class TrainRecipe:
     """Weight of the border map's loss against the footprint map's."""
     dice_weight: float = 1.0
     """Weight of dice beside cross-entropy or focal loss."""
+    look_weight: float = 0.3
+    """Weight of the look estimate's loss, where the network has one."""
     average: float = 0.998
     """Share of the weights' running average that each step keeps."""
     clip_norm: float = 5.0

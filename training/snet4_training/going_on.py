@@ -1,0 +1,75 @@
+"""Weights of a model to go on from: fine-tuning, also into another set of heads.
+
+What the new network has and the model had is taken over by name. Decoders and heads are
+matched by what they answer for: a shared decoder goes on from the model's middle head, and
+a head that the model lacks from its nearest one. What the model never had (a sweep, a look
+estimate) starts as the network was built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from snet4core import weights
+from snet4core.errors import ModelError
+from snet4core.model import OffNadirNet
+
+SHARED = "shared"
+
+
+def nearest_head(wanted: str, known: Sequence[str]) -> str:
+    """The head to go on from: the same, else its category's, else the middle one.
+
+    >>> nearest_head("off-nadir-north", ["nadir", "off-nadir", "very-off-nadir"])
+    'off-nadir'
+    >>> nearest_head("any", ["nadir", "off-nadir", "very-off-nadir"])
+    'off-nadir'
+    """
+    same = [name for name in known if name == wanted]
+    kin = [name for name in known if name.startswith(wanted) or wanted.startswith(name)]
+    return [*same, *kin, known[len(known) // 2]][0]
+
+
+def go_on_from(net: OffNadirNet, path: Path) -> None:
+    """Put the weights of a model file of snet4 into `net`, as far as both have them.
+
+    Raises `ModelError` when the file is no model, or of another encoder, width or bands.
+    """
+    other, card = weights.load(path)
+    mine, theirs = net.architecture, card.architecture
+    for name in ("encoder", "bands", "decoder_channels", "attention"):
+        if getattr(mine, name) != getattr(theirs, name):
+            raise ModelError(
+                f"{path}: it has {name} {getattr(theirs, name)}, the recipe {getattr(mine, name)}; "
+                "a model is gone on from with the same."
+            )
+    had = other.state_dict()
+    taken: dict[str, Tensor] = {}
+    for name, value in net.state_dict().items():
+        source = _source(name, tuple(other.branches), tuple(other.heads), mine.shared_decoder)
+        if source in had and had[source].shape == value.shape:
+            taken[name] = had[source]
+    net.load_state_dict(taken, strict=False)
+
+
+def _source(name: str, branches: Sequence[str], heads: Sequence[str], shared: bool) -> str:
+    """Which tensor of the other model a tensor goes on from."""
+    part, _, rest = name.partition(".")
+    if part == "branches":
+        own, _, rest = rest.partition(".")
+        return f"branches.{_branch(own, branches)}.{rest}"
+    if part == "heads":
+        own, _, rest = rest.partition(".")
+        # A head fits the decoder before it, so both come from the same one.
+        apart = SHARED not in branches
+        return f"heads.{_branch(SHARED if shared and apart else own, heads)}.{rest}"
+    return name
+
+
+def _branch(own: str, known: Sequence[str]) -> str:
+    if SHARED in known:
+        return SHARED
+    return nearest_head("off-nadir" if own == SHARED else own, known)
