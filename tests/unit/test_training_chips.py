@@ -19,11 +19,9 @@ from snet4_training.targets import FINER, burn, targets
 from snet4core.errors import InputError
 from snet4core.look import CATEGORIES, Look, category_of
 
+from .training_helpers import QUIET
+
 BANDS = ("blue", "green", "red", "nir")
-QUIET = AugmentRecipe(
-    stretch=0, gamma=0, band_gain=0, blur=0, noise=0, haze=0, cutout=0, drop_nir=0, grey=0,
-    forget_azimuth=0, angle_noise_deg=0, azimuth_noise_deg=0,
-)  # fmt: skip
 
 
 def picture_of_house(house: shapely.Polygon, look: Look | None = None, size: int = 96) -> Picture:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snet4_training.pictures import Chip
-from snet4_training.recipe import Recipe, read_recipe
+from snet4_training.recipe import AugmentRecipe, Recipe, read_recipe
 from snet4_training.store import ChipStore
 from snet4core.look import CATEGORIES, Look
 
@@ -29,6 +29,13 @@ warmup_steps = 1
 checkpoint_steps = 2
 validate_steps = 4
 """
+
+
+QUIET = AugmentRecipe(
+    stretch=0, gamma=0, band_gain=0, blur=0, noise=0, haze=0, cutout=0, drop_nir=0, grey=0,
+    forget_azimuth=0, angle_noise_deg=0, azimuth_noise_deg=0,
+)  # fmt: skip
+"""Nothing is changed but which part of a chip is shown."""
 
 
 def small_recipe(folder: Path, changes: Sequence[str] = ()) -> Recipe:

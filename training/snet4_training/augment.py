@@ -1,8 +1,8 @@
 """What is changed at random before the network sees a chip.
 
 Only what leaves light and lean where they are: a part of the chip, tones, sharpness,
-noise, haze, missing bands, missing azimuth. Turning and scaling happened when the
-chip was cut, with the azimuth turned along; there are no flips here.
+noise, haze, missing bands, missing azimuth. Turning by a few degrees and scaling happened
+when the chip was cut, with the azimuth turned along; `turning` mirrors, where it is asked to.
 Axes: B bands, H rows, W columns.
 """
 
@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from snet4_training.pictures import CHIP_RANGE, Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
+from snet4_training.turning import faced
 from snet4core.look import STEEPEST_DEG, Look, category_of
 from snet4core.radiometry import BandRange, normalise
 
@@ -57,6 +58,7 @@ def augmented(
     rng: np.random.Generator,
 ) -> Example:
     """A random part of the chip, changed at random."""
+    chip = faced(chip, recipe, rng)
     row, col = rng.integers(0, chip.valid_HW.shape[0] - size_px + 1, 2)
     window = slice(row, row + size_px), slice(col, col + size_px)
     valid_HW = chip.valid_HW[window].copy()

@@ -164,7 +164,8 @@ class DataRecipe:
 
 @dataclass(frozen=True, slots=True)
 class AugmentRecipe:
-    """What is changed at random in every chip. Light and lean keep their direction."""
+    """What is changed at random in every chip. Light and lean keep their direction, unless
+    `flips` or `quarter_turns` is set."""
 
     stretch: float = 0.15
     """How far the ends of a band's range may move, as a share of the range."""
@@ -190,9 +191,16 @@ class AugmentRecipe:
     """Spread of the error that is put on the angle told to the network."""
     azimuth_noise_deg: float = 3.0
     """The same for the azimuth."""
+    flips: float = 0.0
+    """Share of chips that are mirrored, half of them east and west, half north and south;
+    the azimuth goes along, the sun does not."""
+    quarter_turns: float = 0.0
+    """Share of chips that are turned by 90, 180 or 270 degrees, the azimuth along with them."""
 
     def __post_init__(self) -> None:
         _shares(
+            flips=self.flips,
+            quarter_turns=self.quarter_turns,
             blur=self.blur,
             noise=self.noise,
             haze=self.haze,
