@@ -40,7 +40,10 @@ class Architecture:
     heads: tuple[str, ...] = THREE_HEADS
     """`any`, one per look category, or five split by looking side."""
     decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
-    """Width of the decoder from coarse to fine; as many as the encoder has levels."""
+    """Width of the decoder from coarse to fine; the encoder has as many levels, and one more
+    where maps have a stride of 2."""
+    maps_stride_px: int = 1
+    """2: maps are computed at every second pixel and interpolated, in half the time."""
     attention: str | None = None
     """`scse` for squeeze-and-excite in the decoder: it pools over the window, so maps
     then depend a little on where the window lies."""
@@ -61,6 +64,8 @@ class Architecture:
             )
         if not self.bands or not self.decoder_channels:
             raise ModelError("A network needs at least one band and one decoder level.")
+        if self.maps_stride_px not in (1, 2):
+            raise ModelError(f"Maps have a stride of {self.maps_stride_px} pixels; use 1 or 2.")
         if self.attention not in (None, "scse"):
             raise ModelError(f"Attention '{self.attention}' is unknown; use 'scse' or none.")
         if self.sweeps_lean and not self.hears_look:
@@ -69,7 +74,12 @@ class Architecture:
     @property
     def stride_px(self) -> int:
         """The encoder's total stride: windows start and end at its multiples."""
-        return int(2 ** len(self.decoder_channels))
+        return int(2**self.depth)
+
+    @property
+    def depth(self) -> int:
+        """How many times the encoder halves the picture."""
+        return len(self.decoder_channels) + self.maps_stride_px - 1
 
     def head_for(self, look: Look) -> str:
         """The one head that answers for this look.
@@ -121,6 +131,9 @@ class Card:
     """Licence of the weights and the attribution that the data asks for."""
     scores: Mapping[str, Any] = field(default_factory=dict)
     """Scores on named data: {data set: {category or 'total': F1}}."""
+    look_error_deg: tuple[float, float | None] | None = None
+    """Median error of the guessed off-nadir angle and azimuth on unseen places; None where
+    it was not measured."""
     code_version: str = ""
     """The snet4 that trained it."""
 

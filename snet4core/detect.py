@@ -68,14 +68,15 @@ def detect(
 ) -> Detected:
     """Find the building footprints of one scene.
 
-    Metadata are read and checked at once, pixels while `footprints` is consumed.
+    Metadata are read and checked at once, pixels while `footprints` is consumed (a few before,
+    where the look has to be guessed).
     `save_maps` also keeps the maps, from which `snet4 polygonize` gives the same footprints;
     `overwrite` allows to replace that file. The scene is computed in parts, which wait in
     `store`; those that are there already are not computed again.
 
     Raises InputError (LookError without a look angle), and Cancelled from `progress`.
     """
-    plan = plan_for(scene, predictor.header, choices or Choices())
+    plan = plan_for(scene, predictor.header, choices or Choices(), predictor.guesser)
     work = SceneWork(plan, predictor.header, keep_maps=save_maps is not None)
     shelf = work.shelf(store or MemoryStore(), predictor)
     lost: list[str] = []

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from snet4core import __version__, scene_ranges
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
+from snet4core.look_guess import LookGuesser
 from snet4core.modelfile import Header, read_header
 from snet4core.parts import Part
 from snet4core.partstore import FolderShelf
@@ -218,4 +219,4 @@ def worker_model(
     fixed = replace(wanted, engine=runtime.engine, precision=runtime.precision)
     key = f"{header.network}-{runtime.engine}-{runtime.device}-{runtime.precision}"
     model = WorkerModel(header.path.resolve(), header.digest, fixed, memory_bytes)
-    return model, Elsewhere(header, key)
+    return model, Elsewhere(header, key, LookGuesser(header, runtime.engine))

@@ -1,7 +1,8 @@
 """From weights to a graph for OpenVINO, once per model; needs both torch and OpenVINO.
 
 The graph takes a picture and its look, so that one graph serves every angle, and gives the
-maps of every head as uint8: the sigmoid and the quantising are part of it.
+maps of every head as uint8: the sigmoid and the quantising are part of it. Of a model that
+guesses looks, the guess is one more output.
 
 Array names end in their axes: B batch, C channel, H row, W column, L look.
 """
@@ -22,23 +23,25 @@ from snet4core.errors import DependencyError, ModelError
 from snet4core.model import LOOK_FEATURES, OffNadirNet
 from snet4core.modelfile import read_header
 from snet4core.runtime import INSTALL, installed
-from snet4core.runtime_openvino import IMAGE, LOOK, openvino
+from snet4core.runtime_openvino import IMAGE, LOOK, LOOK_ESTIMATE, openvino
 
 
-class AllHeads(nn.Module):
-    """Pictures and looks in, the quantised maps of every head out."""
+class AllOutputs(nn.Module):
+    """Pictures and looks in, the quantised maps of every head out, and the guess of the look."""
 
     def __init__(self, net: OffNadirNet) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor) -> tuple[Tensor, ...]:
-        """(B, 2, H, W) uint8 for each head in the order of the architecture."""
+        """(B, 2, H, W) uint8 for each head in the order of the architecture, then (B, 3)."""
         features = self.net.encoder(images_BCHW)
-        return tuple(
+        maps = [
             quantised(self.net.decoded(features, looks_BL, head))
             for head in self.net.architecture.heads
-        )
+        ]
+        guess = [] if self.net.look is None else [self.net.look(features[-1])]
+        return (*maps, *guess)
 
 
 def quantised(logits: Tensor) -> Tensor:
@@ -71,12 +74,13 @@ def graph_of(net: OffNadirNet) -> graphfile.Graph:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing, which serves here as well as ever
         try:
-            model = _converted(AllHeads(net).eval(), example)
+            model = _converted(AllOutputs(net).eval(), example)
         except RuntimeError as problem:
             raise ModelError(
                 f"The encoder '{architecture.encoder}' cannot be exported ({problem})."
             ) from problem
-    _rename(model, architecture.heads)
+    guess = (LOOK_ESTIMATE,) if architecture.estimates_look else ()
+    _rename(model, (*architecture.heads, *guess))
     model.reshape({IMAGE: [-1, len(architecture.bands), -1, -1], LOOK: [-1, LOOK_FEATURES]})
     with tempfile.TemporaryDirectory(prefix="snet4-export-") as folder:
         xml = Path(folder, "graph.xml")
@@ -89,7 +93,7 @@ def _converted(module: nn.Module, example: tuple[Tensor, Tensor]) -> Any:
     return openvino().convert_model(module, example_input=example)
 
 
-def _rename(model: Any, heads: tuple[str, ...]) -> None:
+def _rename(model: Any, outputs: tuple[str, ...]) -> None:
     """Our names for inputs and outputs, plain numbers for the rest.
 
     OpenVINO's own names count everything that the process has made before.
@@ -99,5 +103,5 @@ def _rename(model: Any, heads: tuple[str, ...]) -> None:
         layer.set_friendly_name(f"n{number}")
         for port in layer.outputs():
             port.get_tensor().set_names(set())
-    for port, name in zip((*model.inputs, *model.outputs), (IMAGE, LOOK, *heads), strict=True):
+    for port, name in zip((*model.inputs, *model.outputs), (IMAGE, LOOK, *outputs), strict=True):
         port.get_tensor().set_names({name})

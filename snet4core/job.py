@@ -182,7 +182,7 @@ def run_job(
             executor = InProcess(predictor)
         if executor is not None:
             work.failed |= executor.fill(_tasks(job, predictor, work), progress).failed
-            predictor = Elsewhere(predictor.header, predictor.key)
+            predictor = Elsewhere(predictor.header, predictor.key, predictor.guesser)
         if job.shard is not None:
             return _of_shard(job, work)
         done = _written(job, predictor, progress, work)
@@ -229,7 +229,7 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
         if by_scene and not shard.has(number):
             continue
         try:
-            plan = plan_for(scene, predictor.header, job.choices)
+            plan = plan_for(scene, predictor.header, job.choices, predictor.guesser)
             scene_work = SceneWork(plan, predictor.header, keep_maps=job.needs_maps)
             shelf = scene_work.folder_shelf(work.store, predictor)
             chosen = [each for each in scene_work.parts if by_scene or shard.has(each.index)]

@@ -1,14 +1,15 @@
-"""Where a look angle stands: options, table, STAC, vendor metadata, file name.
+"""Where a look angle stands: options, table, STAC, vendor metadata, file name; or a guess.
 
 Each source gives a `Sighting`; the first that knows the off-nadir angle decides, the
 others are compared with it, and more than 2 degrees apart is worth a warning. Azimuth
-here always runs from the satellite to the ground, clockwise from north.
+here always runs from the satellite to the ground, clockwise from north. Only where no source
+knows the angle may somebody be asked who guesses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snet4core.errors import InputError, LookError
@@ -32,7 +33,11 @@ class LookFound:
     look: Look
     """The first source's off-nadir angle, with the first fitting azimuth."""
     warnings: tuple[str, ...] = ()
-    """Sources that disagree, and sources that could not be read."""
+    """Sources that disagree, sources that could not be read, and a guess that was used."""
+
+
+Guess = Callable[[], Sighting | None]
+"""Guesses a look, with the source `estimated`; None where it cannot."""
 
 
 def find_look(
@@ -41,11 +46,13 @@ def find_look(
     off_nadir_deg: float | None = None,
     azimuth_deg: float | None = None,
     table: Path | None = None,
+    guess: Guess | None = None,
 ) -> LookFound:
     """The look of a scene, from the best source that knows it.
 
-    LookError if no source knows the off-nadir angle (its message asks for `--off-nadir`), or
-    if the deciding one is impossible. InputError for a table that cannot be read.
+    `guess` is asked when none does. LookError if it does not know the off-nadir angle either
+    (its message asks for `--off-nadir`), or if the deciding one is impossible. InputError for
+    a table that cannot be read.
     """
     option = Sighting(off_nadir_deg, azimuth_deg, "option", "--off-nadir and --azimuth")
     warnings: list[str] = []
@@ -57,7 +64,10 @@ def find_look(
         else:
             sightings.append(found)
     sightings += _from_files(scene, warnings)
-    return _decided(scene, [s for s in sightings if s.says_something], warnings)
+    sightings = [s for s in sightings if s.says_something]
+    if guess is not None and all(s.off_nadir_deg is None for s in sightings):
+        sightings += _guessed(scene, guess(), sightings, warnings)
+    return _decided(scene, sightings, warnings)
 
 
 def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
@@ -83,6 +93,26 @@ def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
         named = None
     if named is not None:
         yield named
+
+
+def _guessed(
+    scene: Scene, guess: Sighting | None, sightings: list[Sighting], warnings: list[str]
+) -> Iterator[Sighting]:
+    """The guess, with a warning that names it; an azimuth that was read stays the read one."""
+    if guess is None:
+        return
+    if any(s.azimuth_deg is not None for s in sightings):
+        guess = replace(guess, azimuth_deg=None)
+        azimuth = "the azimuth as it was read"
+    else:
+        unknown = guess.azimuth_deg is None
+        azimuth = "azimuth unclear" if unknown else f"azimuth {guess.azimuth_deg:g}"
+    warnings.append(
+        f"{scene.admitted.shown} does not tell how tilted it is; {guess.where} is used: "
+        f"{guess.off_nadir_deg:g} degrees off nadir, {azimuth}. If you know the true angle, give "
+        "it with --off-nadir."
+    )
+    yield guess
 
 
 def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> LookFound:

@@ -1,4 +1,4 @@
-"""What a run would do with one scene, decided before any pixel is read.
+"""What a run would do with one scene, decided before its maps are computed.
 
 How the picture lies, how tilted it is, at which pixel size the network looks at it, where
 footprints are wanted and how they are cut: `snet4 run --dry-run` prints it, `detect` does it.
@@ -7,6 +7,7 @@ footprints are wanted and how they are cut: `snet4 run --dry-run` prints it, `de
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import shapely
@@ -16,6 +17,7 @@ from snet4core import look_sources, raster, vectors, working
 from snet4core.errors import InputError
 from snet4core.footprints import Source
 from snet4core.grid import Grid
+from snet4core.look_guess import LookGuesser
 from snet4core.mapsfile import MapsOrigin
 from snet4core.modelfile import Header
 from snet4core.region import Region
@@ -80,10 +82,16 @@ class Plan:
     """What the user should know."""
 
 
-def plan_for(given: str | Path | SceneInput, model: Header, choices: Choices) -> Plan:
-    """Look at a scene and decide; reads no pixels and needs no network.
+def plan_for(
+    given: str | Path | SceneInput,
+    model: Header,
+    choices: Choices,
+    guesser: LookGuesser | None = None,
+) -> Plan:
+    """Look at a scene and decide.
 
-    Raises InputError for a scene that cannot be used, LookError without a look angle.
+    Reads no pixels and needs no network, unless no source knows the look and `guesser` can
+    guess it. Raises InputError for a scene that cannot be used, LookError without a look angle.
     """
     card = model.card
     given = given if isinstance(given, SceneInput) else SceneInput(str(given))
@@ -94,15 +102,16 @@ def plan_for(given: str | Path | SceneInput, model: Header, choices: Choices) ->
         allow_remote=choices.allow_remote,
         model_bands=card.architecture.bands,
     )
+    scale = working.working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+    grid = scale.grid(scene.grid)
     found = look_sources.find_look(
         scene,
         off_nadir_deg=choices.off_nadir_deg,
         azimuth_deg=choices.azimuth_deg,
         table=choices.looks_table,
+        guess=None if guesser is None else partial(guesser.sighting, scene, scale),
     )
     look = found.look
-    scale = working.working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
-    grid = scale.grid(scene.grid)
     settings = choices.shapes(card.shapes[look.category])
     warnings = [*scene.warnings, *found.warnings]
     low_deg, high_deg = card.off_nadir_range_deg

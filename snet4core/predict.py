@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from snet4core import memory
 from snet4core.errors import EngineError
 from snet4core.look import Look
+from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import read_header
+from snet4core.networks import network_for
 from snet4core.runtime import (
     DeviceMemoryError,
-    Network,
     Precision,
-    Runtime,
     Wanted,
     choose_runtime,
     settled,
@@ -46,17 +46,6 @@ Picture = tuple[NDArray[np.float32], NDArray[np.bool_]]
 ReadPicture = Callable[[Tile], Picture]
 """Reads a tile's `read` window; outside the raster nothing is valid, and where nothing at
 all is valid the network is not asked."""
-
-
-def network_for(runtime: Runtime) -> Network:
-    """The model loaded into its engine; the other engine is not imported."""
-    if runtime.engine == "torch":
-        from snet4core.runtime_torch import TorchNetwork
-
-        return TorchNetwork(runtime)
-    from snet4core.runtime_openvino import OpenVinoNetwork
-
-    return OpenVinoNetwork(runtime)
 
 
 class Predictor:
@@ -77,6 +66,7 @@ class Predictor:
         self.header = read_header(model)
         self.card = self.header.card
         self.runtime = settled(wanted or choose_runtime(), self.header)
+        self.guesser = LookGuesser(self.header, self.runtime.engine)
         on_cpu = self.runtime.device == "cpu"
         self._network = network_for(self.runtime)
         side_px = self.card.windows.core_px + 2 * self.card.windows.halo_px

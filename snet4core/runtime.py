@@ -50,6 +50,12 @@ class Network(Protocol):
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too many."""
 
+    def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the model guesses of each picture's look, (B, 3); see `look_guess`.
+
+        ModelError when it cannot guess.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -22,6 +22,9 @@ from snet4core.runtime import DeviceMemoryError, Runtime
 IMAGE, LOOK = "image", "look"
 """Names of the graph's inputs; its outputs bear the names of the heads."""
 
+LOOK_ESTIMATE = "look_estimate"
+"""One more output, of models that guess the look: (B, 3), from the picture alone."""
+
 
 def openvino() -> Any:
     """The library, without the usage report that it would send when it is imported."""
@@ -69,13 +72,28 @@ class OpenVinoNetwork:
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.Network`; windows go through one by one, so that B plays no part."""
         looks_BL = np.array([look.features()], dtype=np.float32)
-        maps_B2HW = np.empty((len(images_BCHW), 2, *images_BCHW.shape[2:]), dtype=np.uint8)
+        return self._computed(head, images_BCHW, {LOOK: looks_BL})
+
+    def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `runtime.Network`; pictures go through one by one."""
+        if _result(self._model, LOOK_ESTIMATE) is None:
+            raise ModelError(
+                f"{self._runtime.file}: the graph does not guess looks; if the model it was "
+                "exported from does, export it again."
+            )
+        return self._computed(LOOK_ESTIMATE, images_BCHW, {})
+
+    def _computed(
+        self, output: str, images_BCHW: NDArray[np.float32], others: dict[str, Any]
+    ) -> NDArray[Any]:
+        """One output for each picture, stacked."""
+        found = []
         try:
-            request = self._request(head, images_BCHW.shape[2:])
+            request = self._request(output, images_BCHW.shape[2:])
             for index in range(len(images_BCHW)):
                 image_1CHW = np.ascontiguousarray(images_BCHW[index : index + 1])
-                request.infer({IMAGE: image_1CHW, LOOK: looks_BL}, share_inputs=True)
-                maps_B2HW[index] = request.get_output_tensor().data[0]
+                request.infer({IMAGE: image_1CHW, **others}, share_inputs=True)
+                found.append(request.get_output_tensor().data[0].copy())
         except MemoryError as problem:
             raise DeviceMemoryError("the memory does not hold one window") from problem
         except RuntimeError as problem:
@@ -85,30 +103,31 @@ class OpenVinoNetwork:
                 f"OpenVINO cannot compute the model in {self._runtime.precision} here "
                 f"({_first_line(problem)}); try --precision fp32 or --runtime torch."
             ) from problem
-        return maps_B2HW
+        return np.stack(found)
 
-    def _request(self, head: str, shape: tuple[int, ...]) -> Any:
-        """This thread's request for a head and a window of (rows, columns)."""
+    def _request(self, output: str, shape: tuple[int, ...]) -> Any:
+        """This thread's request for an output and a window of (rows, columns)."""
         windows = self._card.windows
         full_px = windows.core_px + 2 * windows.halo_px
-        key = (head, shape == (full_px, full_px))
+        key = (output, shape == (full_px, full_px))
         requests: dict[tuple[str, bool], Any] = self._own.__dict__.setdefault("requests", {})
         if key not in requests:
             with self._compiling:
                 if key not in self._compiled:
-                    self._compiled[key] = self._program(head, full_px if key[1] else -1)
+                    self._compiled[key] = self._program(output, full_px if key[1] else -1)
             requests[key] = self._compiled[key].create_infer_request()
         return requests[key]
 
-    def _program(self, head: str, side_px: int) -> Any:
-        """One head compiled for windows of one size, or of any (-1)."""
+    def _program(self, output: str, side_px: int) -> Any:
+        """One output compiled for windows of one size, or of any (-1)."""
         model = self._model.clone()
-        (result,) = (each for each in model.get_results() if head in each.output(0).get_names())
-        inputs = {port.get_any_name(): port.get_node() for port in model.inputs}
-        alone = openvino().Model([result], [inputs[IMAGE], inputs[LOOK]], head)
         bands = len(self._card.architecture.bands)
-        features = alone.input(LOOK).get_partial_shape()[1].get_length()
-        alone.reshape({IMAGE: [1, bands, side_px, side_px], LOOK: [1, features]})
+        shapes = {IMAGE: [1, bands, side_px, side_px]}
+        if output != LOOK_ESTIMATE:  # which is made from the picture alone
+            shapes[LOOK] = [1, model.input(LOOK).get_partial_shape()[1].get_length()]
+        inputs = [model.input(name).get_node() for name in shapes]
+        alone = openvino().Model([_result(model, output)], inputs, output)
+        alone.reshape(shapes)
         return self._core.compile_model(
             alone,
             "CPU",
@@ -120,6 +139,12 @@ class OpenVinoNetwork:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+
+
+def _result(model: Any, name: str) -> Any:
+    """The node of one output; None when the graph has no such output."""
+    named = (each for each in model.get_results() if name in each.output(0).get_names())
+    return next(named, None)
 
 
 def _check_ports(runtime: Runtime, model: Any, card: Card) -> None:

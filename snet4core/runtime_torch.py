@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from snet4core import weights
+from snet4core.errors import ModelError
 from snet4core.look import Look
 from snet4core.runtime import DeviceMemoryError, Runtime
 
@@ -23,6 +24,7 @@ class TorchNetwork:
         """Load `runtime.file`; ModelError when it is damaged or not a network's weights."""
         if runtime.device == "cpu":
             torch.set_num_threads(runtime.threads)
+        self._file = runtime.file
         self._device = torch.device(runtime.device)
         self._is_half = runtime.precision == "bf16"
         net, _ = weights.load(runtime.file)
@@ -45,6 +47,16 @@ class TorchNetwork:
             if "not enough memory" in str(problem):  # the CPU's allocator has no error class
                 raise DeviceMemoryError(str(problem)) from problem
             raise
+
+    @torch.inference_mode()
+    def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `runtime.Network`."""
+        if self._net.look is None:
+            raise ModelError(f"{self._file}: this model does not guess looks.")
+        images = torch.from_numpy(images_BCHW).to(self._device)
+        coarsest_BCHW = self._net.encoder(images)[-1]
+        estimates_B3: NDArray[np.float32] = self._net.look(coarsest_BCHW.float()).cpu().numpy()
+        return estimates_B3
 
     def _stream(self) -> torch.cuda.Stream:
         if not hasattr(self._own, "stream"):

@@ -16,6 +16,7 @@ import numpy as np
 
 from snet4core import __version__, raster, scene_ranges
 from snet4core.look import Look
+from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
 from snet4core.parts import Part, PartResult, Windows, finish, lost, parts_of
@@ -38,6 +39,8 @@ class Elsewhere:
     header: Header
     key: str
     """As `Predictor.key` of those who computed."""
+    guesser: LookGuesser | None = None
+    """Guesses looks here, before there are parts, so that all who compute get the same."""
 
 
 @dataclass(frozen=True)

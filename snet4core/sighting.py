@@ -15,7 +15,7 @@ class Sighting:
     azimuth_deg: float | None
     """From satellite to ground, clockwise from north; None if the source does not say."""
     source: str
-    """Kind of source, as it stands in the layer: `option`, `table`, `stac`, `metadata`, `name`."""
+    """Kind of source, as it stands in the layer: see `Look.source`."""
     where: str
     """The option, file or name, for messages."""
 

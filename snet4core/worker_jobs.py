@@ -20,6 +20,7 @@ from snet4core import layers, outputs, rasterdoor
 from snet4core.errors import DependencyError, InputError
 from snet4core.gpkg import LAYER
 from snet4core.job import Job, run_job
+from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
@@ -48,9 +49,9 @@ _WORTH_SAYING = ("bands", "nodata")
 
 
 def plan(request: Request, telling: Telling) -> Facts:
-    """What `extract` would do; reads no pixels and loads no network."""
+    """What `extract` would do; reads no pixels and loads no network, but to guess a look."""
     header = read_header(find_model(request.model))
-    decided = plan_for(_scene(request), header, request.choices)
+    decided = plan_for(_scene(request), header, request.choices, LookGuesser(header))
     return _plan_facts(request, header, decided)
 
 
@@ -58,7 +59,8 @@ def extract(request: Request, telling: Telling) -> Facts:
     """Footprints of one scene, as `snet4 run` writes them, in a temporary GeoPackage."""
     send = telling.channel.send
     header = read_header(find_model(request.model))
-    decided = plan_for(_scene(request), header, request.choices)
+    guesser = LookGuesser(header)
+    decided = plan_for(_scene(request), header, request.choices, guesser)
     send("plan", **_plan_facts(request, header, decided))
     known = {key: text for key, text in decided.description.items() if key not in _WORTH_SAYING}
     telling.channel.told.update(known.values())
@@ -85,7 +87,7 @@ def extract(request: Request, telling: Telling) -> Facts:
         ) from problem
     send("info", text="Loading the model.")
     predictor = Predictor(header.path, choose_runtime(request.device, cast(Any, request.precision)))
-    witness = _Witness(predictor, decided.settings)
+    witness = _Witness(predictor, decided.settings, guesser)
     started_s = time.monotonic()
     done = run_job(job, cast("Predictor", witness), telling)
     seconds = time.monotonic() - started_s
@@ -229,7 +231,8 @@ def _command(request: Request, decided: Plan) -> str:
 class _Witness:
     """A predictor that remembers what its maps held, for the case that nothing is found."""
 
-    def __init__(self, predictor: Predictor, settings: ShapeSettings) -> None:
+    def __init__(self, predictor: Predictor, settings: ShapeSettings, guesser: LookGuesser) -> None:
+        self.guesser = guesser  # knows the look already that the plan told
         self._predictor = predictor
         self._settings = settings
         self._seen = False

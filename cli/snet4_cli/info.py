@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snet4core.modelfile import Header
     from snet4core.raster import Scene
     from snet4core.scene_inputs import SceneInput
+    from snet4core.sighting import Sighting
 
 
 @click.command()
@@ -39,14 +40,15 @@ def info(
 ) -> None:
     """Say what SCENE is: size, place, bands, no data, look angle, and how it would be read.
 
-    No pixels are read. A look angle that nobody knows is said, and is no error here.
+    No pixels are read, unless the model has to guess the look from them. A look angle that
+    nobody knows is said, and is no error here.
 
     \b
       snet4 info scene.tif
       snet4 info scene.tif --bands 1,1,1,- --json
     """
     from snet4core import runtime
-    from snet4core.errors import LookError
+    from snet4core.errors import EngineError, LookError
     from snet4core.look_sources import find_look
     from snet4core.raster import open_scene
 
@@ -63,7 +65,11 @@ def info(
     warnings = list(found.warnings)
     try:
         sighted = find_look(
-            found, off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg, table=looks_table
+            found,
+            off_nadir_deg=off_nadir_deg,
+            azimuth_deg=azimuth_deg,
+            table=looks_table,
+            guess=None if header is None else lambda: _guess(found, header),
         )
         look = sighted.look
         warnings += sighted.warnings
@@ -73,7 +79,7 @@ def info(
             "category": look.category,
             "source": look.source,
         }
-    except LookError as problem:
+    except (LookError, EngineError) as problem:
         facts["look"] = None
         warnings.append(str(problem))
     if header is not None:
@@ -121,6 +127,16 @@ def _facts(scene: Scene) -> dict[str, Any]:
         "bands_says": scene.bands.says,
         "nodata_says": scene.nodata.says,
     }
+
+
+def _guess(scene: Scene, header: Header) -> Sighting | None:
+    """The look as the model guesses it, as `run` would."""
+    from snet4core.look_guess import LookGuesser
+    from snet4core.working import working_scale
+
+    card = header.card
+    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+    return LookGuesser(header).sighting(scene, scale)
 
 
 def _reading(

@@ -118,7 +118,8 @@ def run(
 
     SCENE is a raster file, a quoted glob, a folder, @list.txt, a STAC item or a STAC
     collection on disk (.json). The look angle comes from --off-nadir, --looks, STAC, the
-    file's metadata or its name. With {scene} in OUT each scene gets a file of its own.
+    file's metadata or its name; where none knows it, a model that can guesses it from the
+    picture, with a warning. With {scene} in OUT each scene gets a file of its own.
 
     \b
       snet4 run scene.tif -o footprints.gpkg --off-nadir 32 --azimuth 20
@@ -132,6 +133,7 @@ def run(
     """
     from snet4core import eachjob, scene_inputs
     from snet4core.job import Job, Shard, run_job
+    from snet4core.look_guess import LookGuesser
     from snet4core.modelfile import find_model, read_header
     from snet4core.plan import Choices, plan_for
 
@@ -156,7 +158,8 @@ def run(
         each.check_places()
     header = read_header(find_model(model))
     if dry_run:
-        plans = [plan_for(each, header, choices) for each in inputs]
+        guesser = LookGuesser(header, engine)  # type: ignore[arg-type]  # click checked it
+        plans = [plan_for(each, header, choices, guesser) for each in inputs]
         _say_plans(plans, as_json)
         return
 

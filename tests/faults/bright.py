@@ -39,7 +39,7 @@ class Bright:
     """Stands where `Predictor` stands."""
 
     def __init__(self, model: BrightModel | None = None) -> None:
-        self.header, self.key = HEADER, KEY
+        self.header, self.key, self.guesser = HEADER, KEY, None
         self._model = model or BrightModel()
 
     def maps(

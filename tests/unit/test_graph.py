@@ -241,3 +241,43 @@ def test_the_shipped_graph_is_that_of_the_shipped_model() -> None:
     assert header.card == shipped.card, "its card is an older one"
     assert graph.stat().st_size <= 20e6
     graphfile.read(header)
+
+
+# The guess of the look: one more output, of models that have it.
+
+GUESSES = replace(SMALL, estimates_look=True)
+
+
+def estimates(path: Path, engine: str, side_px: int = 96) -> np.ndarray:
+    network = Predictor(path, choose_runtime("cpu", "fp32", engine))._network  # type: ignore[arg-type]  # as above
+    images = np.random.default_rng(3).standard_normal((2, 4, side_px, side_px))
+    return network.look_estimates(images.astype(np.float32))
+
+
+def test_both_engines_guess_the_same_look(tmp_path: Path) -> None:
+    model = saved(tmp_path, GUESSES)
+    for side_px in (96, 128):
+        one, other = (estimates(model, engine, side_px) for engine in ("torch", "openvino"))
+        assert one.shape == other.shape == (2, 3)
+        assert np.ptp(one, axis=0).max() > 1e-4  # the picture leaves a trace
+        assert np.abs(one - other).max() < 2e-3
+    maps = [forward(model, engine, NORTH_30) for engine in ("torch", "openvino")]
+    assert np.abs(maps[0] - maps[1]).max() <= 1
+
+
+def test_a_graph_from_before_there_were_guesses_still_computes_maps(
+    graph: Path, tmp_path: Path
+) -> None:
+    header = modelfile.read_header(graph)
+    old = tmp_path / "old.safetensors"
+    card = replace(header.card, architecture=GUESSES)
+    graphfile.write(old, graphfile.read(header), card, header.network, overwrite=True)
+    assert np.array_equal(forward(old, "openvino", NORTH_30), forward(graph, "openvino", NORTH_30))
+    with pytest.raises(ModelError, match="export it again"):
+        estimates(old, "openvino")
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_model_that_does_not_guess_says_so(model: Path, engine: str) -> None:
+    with pytest.raises(ModelError, match=r"not guess looks"):
+        estimates(model, engine)

@@ -1,0 +1,162 @@
+"""How tilted a picture is, guessed by the network: the last resort without any metadata.
+
+The network looks at a few windows spread over the scene, and the median of what it says of
+each is taken: one window of water or forest tells little. The guess is computed on the CPU
+in full precision and given in whole degrees, so it is a function of the picture and the
+model alone, whoever computes the maps later and wherever.
+
+Array names end in their axes: B windows, C bands, H rows, W columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4core.card import Card
+from snet4core.errors import ModelError
+from snet4core.modelfile import Header
+from snet4core.radiometry import normalise
+from snet4core.raster import Scene, SceneReader
+from snet4core.runtime import AnyEngine, Network, choose_runtime, settled
+from snet4core.scene_ranges import scene_ranges, spread
+from snet4core.sighting import Sighting
+from snet4core.windows import Window
+from snet4core.working import WorkingScale
+
+SOURCE = "estimated"
+"""How a guessed look names its source."""
+
+WINDOW_PX = 512
+"""Side of a window on the working grid: some streets with their shadows and walls."""
+
+ENOUGH = 9
+"""Windows after which the median hardly moves."""
+
+MOST_READ = 64
+"""Windows read in search of ground, for scenes that are mostly empty."""
+
+CLEAR_SHARE = 0.5
+"""The azimuth is unclear when its vector is shorter than this share of the sine it should
+have: the windows, or the network's own doubts, have cancelled each other out."""
+
+TILTED_FROM_DEG = 10.0
+"""Below this, roofs lean too little to tell where to."""
+
+
+class LookGuesser:
+    """Guesses looks with one model, whose network is loaded when the first is asked for."""
+
+    def __init__(self, header: Header, engine: AnyEngine = "auto") -> None:
+        self._header, self._engine = header, engine
+        self._network: Network | None = None
+        self._known: dict[tuple[str, object, object], Sighting | None] = {}
+
+    def sighting(self, scene: Scene, scale: WorkingScale) -> Sighting | None:
+        """The guess for a scene, made once: nothing from models that do not guess, nor where
+        the picture holds no data.
+
+        It sees the whole scene, whatever part of it is searched. Raises EngineError when the
+        network cannot be computed here, InputError for pixels that cannot be read.
+        """
+        card = self._header.card
+        if not card.architecture.estimates_look:
+            return None
+        key = (scene.location, scene.bands, scene.nodata)
+        if key not in self._known:
+            images_BCHW = sample(scene, scale, card.architecture.stride_px)
+            if images_BCHW is None:
+                self._known[key] = None
+            else:
+                estimates_B3 = self._loaded().look_estimates(images_BCHW)
+                self._known[key] = sighted(estimates_B3, scale.grid(scene.grid).up_deg, card)
+        return self._known[key]
+
+    def _loaded(self) -> Network:
+        if self._network is None:
+            from snet4core.networks import network_for
+
+            wanted = choose_runtime("cpu", "fp32", self._engine)
+            self._network = network_for(settled(wanted, self._header))
+        return self._network
+
+
+def sighted(estimates_B3: NDArray[np.float32], up_deg: float, card: Card) -> Sighting:
+    """What the guesses of all windows come to, in whole degrees.
+
+    `estimates_B3` are the sine of the off-nadir angle, and that sine times sine and cosine
+    of the azimuth within the picture; `up_deg` is where the picture's upper edge lies. The
+    angle stays in the range that the model was trained on. ModelError for no numbers.
+
+    >>> from snet4core.card import Architecture
+    >>> card = Card("any", Architecture(estimates_look=True))
+    >>> windows_B3 = np.array([[0.5, 0.5, 0.0], [0.5, 0.4, 0.1], [0.9, 0.5, 0.0]], np.float32)
+    >>> found = sighted(windows_B3, 0.0, card)
+    >>> found.off_nadir_deg, found.azimuth_deg
+    (30.0, 90.0)
+    """
+    sine, right, up = map(float, np.median(estimates_B3, axis=0))
+    if not all(map(math.isfinite, (sine, right, up))):
+        raise ModelError(f"The model {card.name} guesses no look but NaN or infinity; train again.")
+    low_deg, high_deg = card.off_nadir_range_deg
+    tilt_deg = math.degrees(math.asin(min(max(sine, 0.0), 1.0)))
+    off_nadir_deg = float(round(min(max(tilt_deg, low_deg), high_deg)))
+    azimuth_deg = None
+    if off_nadir_deg >= TILTED_FROM_DEG and math.hypot(right, up) >= CLEAR_SHARE * sine:
+        azimuth_deg = float(round(math.degrees(math.atan2(right, up)) + up_deg) % 360)
+    return Sighting(off_nadir_deg, azimuth_deg, SOURCE, f"the guess of the model {_name(card)}")
+
+
+def _name(card: Card) -> str:
+    """The model with its error, as far as it was measured."""
+    if card.look_error_deg is None:
+        return card.name
+    angle_deg, azimuth_deg = card.look_error_deg
+    azimuth = "" if azimuth_deg is None else f", of the azimuth {azimuth_deg:.0f}"
+    return f"{card.name} (median error on unseen places {angle_deg:.1f} degrees{azimuth})"
+
+
+def sample(scene: Scene, scale: WorkingScale, stride_px: int) -> NDArray[np.float32] | None:
+    """Up to `ENOUGH` windows of a scene (B, C, H, W) as the network sees them, at least half
+    of each with data; else the fullest one, and None where there is no data at all."""
+    ranges = scene_ranges(scene)
+    shape = scale.grid(scene.grid).shape
+    full: list[NDArray[np.float32]] = []
+    fullest, most = None, 0.0
+    with SceneReader(scene, scale) as reader:
+        for window in islice(windows(shape, stride_px), MOST_READ):
+            counts_BHW, valid_HW = reader.read(window)
+            image_BHW, share = normalise(counts_BHW, valid_HW, ranges), float(valid_HW.mean())
+            if share > most:
+                fullest, most = image_BHW, share
+            if share >= 0.5:
+                full.append(image_BHW)
+            if len(full) == ENOUGH:
+                break
+    if full:
+        return np.stack(full)
+    return None if fullest is None else fullest[None]
+
+
+def windows(shape: tuple[int, int], stride_px: int) -> Iterator[Window]:
+    """Windows over a raster of `shape` (rows, columns), evenly spaced, far ones first.
+
+    They lie inside it, unless it is smaller than one; sides are multiples of the stride.
+
+    >>> [(w.row, w.col, w.shape) for w in windows((900, 500), 32)]
+    [(0, 0, (512, 512)), (388, 0, (512, 512))]
+    """
+    (height, rows), (width, cols) = (_along(length, stride_px) for length in shape)
+    for index in spread(len(rows) * len(cols)):
+        yield Window(rows[index // len(cols)], cols[index % len(cols)], height, width)
+
+
+def _along(length: int, stride_px: int) -> tuple[int, list[int]]:
+    """The side of windows along one axis, and where they begin."""
+    side = min(WINDOW_PX, -(-length // stride_px) * stride_px)
+    count = -(-length // side)
+    return side, [index * (length - side) // max(1, count - 1) for index in range(count)]
