@@ -142,7 +142,7 @@ def swept_samples(level_BCHW: Tensor, lean_B2: Tensor) -> Tensor:
 
 
 class Branch(nn.Module):
-    """One decoder as deep as the encoder, with the doors through which it hears the look."""
+    """One decoder, with the doors through which it hears the look."""
 
     def __init__(self, encoder_channels: Sequence[int], architecture: Architecture) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class OffNadirNet(nn.Module):
         """
         super().__init__()
         self.architecture = architecture
-        depth = len(architecture.decoder_channels)
+        depth = architecture.depth
         try:
             self.encoder = smp.encoders.get_encoder(
                 architecture.encoder,
@@ -247,7 +247,7 @@ class OffNadirNet(nn.Module):
             if shared_BCHW is None:
                 part = self.decoded([level[chosen] for level in features], looks_BL[chosen], head)
             else:
-                part = self.heads[head](shared_BCHW[chosen])
+                part = self._answered(shared_BCHW[chosen], head)
             if logits_B2HW is None:
                 logits_B2HW = part.new_empty((len(heads), *part.shape[1:]))
             logits_B2HW = logits_B2HW.index_copy(0, chosen, part)
@@ -258,5 +258,12 @@ class OffNadirNet(nn.Module):
     def decoded(self, features: list[Tensor], looks_BL: Tensor, head: str) -> Tensor:
         """Encoder features, finest first, to the logits (B, 2, H, W) of one head."""
         branch = self.branches["shared" if self.architecture.shared_decoder else head]
-        logits: Tensor = self.heads[head](branch(features, looks_BL))
-        return logits
+        return self._answered(branch(features, looks_BL), head)
+
+    def _answered(self, decoded_BCHW: Tensor, head: str) -> Tensor:
+        """Decoded features to the head's logits, in the pixels of the picture."""
+        logits_B2HW: Tensor = self.heads[head](decoded_BCHW)
+        stride_px = self.architecture.maps_stride_px
+        if stride_px == 1:
+            return logits_B2HW
+        return nn.functional.interpolate(logits_B2HW, scale_factor=stride_px, mode="bilinear")

@@ -348,3 +348,18 @@ def test_a_guess_of_the_look_is_a_part_of_the_network_only_where_wanted() -> Non
     net = OffNadirNet(replace(SMALL, estimates_look=True))
     assert net.look is not None
     assert net.look(net.encoder(torch.zeros(2, 4, 64, 64))[-1]).shape == (2, 3)
+
+
+def test_maps_of_every_second_pixel_have_the_pictures_size() -> None:
+    coarse = replace(SMALL, maps_stride_px=2)
+    assert coarse.stride_px == 2 * SMALL.stride_px
+    net = listening_net(coarse)
+    images, looks = torch.zeros(2, 4, 64, 96), torch.tensor([NORTH_30.features()] * 2)
+    with torch.inference_mode():
+        assert net(images, looks, "off-nadir").shape == (2, 2, 64, 96)
+        assert net.mixed(net.encoder(images), looks, ["nadir", "off-nadir"]).shape == (2, 2, 64, 96)
+
+
+def test_another_stride_of_the_maps_is_refused() -> None:
+    with pytest.raises(ModelError, match="use 1 or 2"):
+        replace(SMALL, maps_stride_px=4)

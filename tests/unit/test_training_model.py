@@ -49,6 +49,7 @@ def test_encoders_by_name_give_maps_of_the_pictures_size(tmp_path: Path, encoder
         ["model.shared_decoder=true"],
         ["model.hears_look=false"],
         ["model.sweeps_lean=true"],
+        ["model.maps_stride_px=2", "model.decoder_channels=[16, 8, 8, 8]"],
         ["model.estimates_look=true"],
         SCSE,
     ],

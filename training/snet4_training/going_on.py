@@ -36,11 +36,11 @@ def nearest_head(wanted: str, known: Sequence[str]) -> str:
 def go_on_from(net: OffNadirNet, path: Path) -> None:
     """Put the weights of a model file of snet4 into `net`, as far as both have them.
 
-    Raises `ModelError` when the file is no model, or of another encoder, width or bands.
+    Raises `ModelError` when the file is no model, or of another encoder, attention or bands.
     """
     other, card = weights.load(path)
     mine, theirs = net.architecture, card.architecture
-    for name in ("encoder", "bands", "decoder_channels", "attention"):
+    for name in ("encoder", "bands", "attention"):
         if getattr(mine, name) != getattr(theirs, name):
             raise ModelError(
                 f"{path}: it has {name} {getattr(theirs, name)}, the recipe {getattr(mine, name)}; "

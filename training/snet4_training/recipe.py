@@ -59,6 +59,9 @@ class ModelRecipe:
     """`any`; one per look category; or five, split by looking side."""
     decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
     """Width of the decoder, from coarse to fine."""
+    maps_stride_px: int = 1
+    """2: maps are computed at every second pixel and interpolated, in half the time; the
+    decoder then has one level less."""
     attention: str = ""
     """`scse`: squeeze and excite in the decoders; empty: none."""
     shared_decoder: bool = False
@@ -88,6 +91,7 @@ class ModelRecipe:
             bands=self.bands,
             heads=self.heads,
             decoder_channels=self.decoder_channels,
+            maps_stride_px=self.maps_stride_px,
             attention=self.attention or None,
             shared_decoder=self.shared_decoder,
             hears_look=self.hears_look,
