@@ -1,6 +1,7 @@
 """How well a model finds buildings at every look, and what knowing the look is worth.
 
     python -m benchmarks.looks [--model NAME or FILE] [--places 20] [--seed 555] [--size 640]
+        [--folder PICTURES]
     python -m benchmarks.looks --told [--places 8]
     python -m benchmarks.looks --leaned [--banepa FOLDER]
 
@@ -68,10 +69,12 @@ def main() -> None:
     parser.add_argument("--told", action="store_true")
     parser.add_argument("--leaned", action="store_true")
     parser.add_argument("--banepa", type=Path, default=BANEPA)
+    parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
     predictor = Predictor(find_model(asked.model), choose_runtime())
     with tempfile.TemporaryDirectory(prefix="snet4-looks-") as temporary:
-        folder = Path(temporary)
+        folder = asked.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         if asked.leaned:
             figures = leaned_figures(predictor, asked.banepa, folder)
             keep("looks_leaned", figures)
@@ -181,17 +184,20 @@ def place_of(seed: int, number: int, size_px: int) -> Place:
 
 
 def picture(place: Place, collect: Collect, seed: int, number: int, folder: Path) -> Seen:
-    """The place as one of SpaceNet 4's collects shows it."""
-    path = folder / "place.tif"
-    counts_BHW = render(place, collect.look, day_of(collect, seed))
-    write_image(path, counts_BHW, TileName(733601 + 450 * number, 3720139), GSD_M)
+    """The place as one of SpaceNet 4's collects shows it; a file that is there is taken."""
+    path = folder / f"{seed}_{number}_{place.size_px}_{collect.catalogue_id}.tif"
+    if not path.exists():
+        counts_BHW = render(place, collect.look, day_of(collect, seed))
+        write_image(path, counts_BHW, TileName(733601 + 450 * number, 3720139), GSD_M)
     shapes = np.array([building.footprint for building in truth(place)], dtype=object)
     return Seen(path, collect.look, shapes)
 
 
-def tally(predictor: Predictor, seen: Seen, told: Look) -> Tally:
+def tally(predictor: Predictor, seen: Seen, told: Look, bands: str | None = None) -> Tally:
     """What a run over the picture finds, told that look."""
-    choices = Choices(off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg)
+    choices = Choices(
+        off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg, bands=bands
+    )
     batches = list(detect(seen.path, predictor, choices).footprints)
     return match(_in_order(batches, seen.path), seen.truth, min_area=SMALLEST_PX)
 

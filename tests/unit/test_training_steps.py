@@ -18,6 +18,7 @@ from snet4_training.team import Team
 from snet4_training.validate import score_of
 from snet4core import weights
 from snet4core.errors import UsageError
+from snet4core.look import CATEGORIES
 
 from .training_helpers import bright_squares, small_recipe
 
@@ -162,3 +163,12 @@ def test_parts_that_do_not_divide_are_refused() -> None:
 def test_steps_that_make_no_sense_are_refused(keys: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         TrainRecipe(**keys)  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_batch_holds_every_category_alike_or_one_alone(recipe: Recipe, run: Path) -> None:
+    alike = [look.category for look in Steps(recipe, run / "chips")[0].looks]
+    assert sorted(alike) == sorted(CATEGORIES)
+    tilted = replace(recipe, data=replace(recipe.data, category="off-nadir"))
+    assert {look.category for look in Steps(tilted, run / "chips")[0].looks} == {"off-nadir"}
+    with pytest.raises(UsageError, match="must be one of"):
+        replace(recipe.data, category="sideways")

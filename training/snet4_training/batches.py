@@ -94,7 +94,8 @@ class Steps(Dataset[Batch]):
         number = chunks[source][rng.integers(len(chunks[source]))]
         # Every batch has as many chips of one category as of another: each head learns in
         # every step, and their parts of the batch keep one size, which oneDNN rewards.
-        category = place % len(CATEGORIES)
+        only = self.recipe.data.category
+        category = [*CATEGORIES].index(only) if only else place % len(CATEGORIES)
         index = category * CATEGORY_CHIPS + int(rng.integers(CATEGORY_CHIPS))
         chip = self.stores[source].read(number, index)
         recipe = self.recipe

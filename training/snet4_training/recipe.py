@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from snet4core.card import THREE_HEADS, Architecture
 from snet4core.errors import InputError, UsageError
+from snet4core.look import CATEGORIES
 
 
 def _positive(**values: float) -> None:
@@ -139,6 +140,8 @@ class DataRecipe:
     """... and this one is held out for validation."""
     split_seed: int = 1
     """Seed of that deal."""
+    category: str = ""
+    """Train on chips of this look category alone; empty: as many of each."""
     seed: int = 20000
     """Seed of places, looks and cuts; seeds below 10000 are kept for tests and demos."""
     validation_chips: int = 30
@@ -147,6 +150,7 @@ class DataRecipe:
     def __post_init__(self) -> None:
         _positive(chip_px=self.chip_px, gsd_m=self.gsd_m)
         _shares(banepa_share=self.banepa_share, picture_share=self.picture_share)
+        _one_of("data.category", self.category, ("", *CATEGORIES))
         if self.scene_chips < 0 or not (self.scene_chips or self.banepa or self.pictures):
             raise UsageError(
                 f"scene_chips is {self.scene_chips}; it must be above 0 where no data.pictures "

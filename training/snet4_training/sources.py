@@ -164,7 +164,7 @@ def _claim(recipe: Recipe, store: Path) -> None:
     """Write down which recipe fills the store; another one may not add to it."""
     facts = {"bands": recipe.model.bands, **asdict(recipe.data)}
     # Where things lie and how many there are does not change what a chunk holds.
-    idle = ["store", "banepa", "banepa_share", "scene_chips", "banepa_chips"]
+    idle = ["store", "banepa", "banepa_share", "scene_chips", "banepa_chips", "category"]
     idle += ["pictures", "labels", "looks", "picture_chips", "picture_share"]
     if not recipe.data.pictures:
         idle += ["folds", "fold", "split_seed"]
