@@ -139,8 +139,12 @@ def _agree(one_deg: float | None, other_deg: float) -> bool:
     return one_deg is None or abs(one_deg - other_deg) <= AGREE_DEG
 
 
-def _apart(one_deg: float, other_deg: float) -> float:
-    """Between two directions, the short way round."""
+def apart_deg(one_deg: float, other_deg: float) -> float:
+    """Between two directions, the short way round: 0 to 180.
+
+    >>> apart_deg(350.0, 5.0)
+    15.0
+    """
     return abs((one_deg - other_deg + 180.0) % 360.0 - 180.0)
 
 
@@ -156,7 +160,7 @@ def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting])
             look.azimuth_deg is not None
             and other.azimuth_deg is not None
             and look.off_nadir_deg > AGREE_DEG  # Straight down, an azimuth means nothing.
-            and _apart(look.azimuth_deg, other.azimuth_deg) > AGREE_DEG
+            and apart_deg(look.azimuth_deg, other.azimuth_deg) > AGREE_DEG
         ):
             yield (
                 f"{name}: the azimuth is taken as {look.azimuth_deg:g} degrees, but {other.where} "

@@ -48,6 +48,8 @@ def calibrate(
 ) -> None:
     """Fit MODEL's thresholds and confidence on DATA, and write them into a new model file.
 
+    Of a model that guesses looks, the guesses' median error is measured and written too.
+
     DATA is a folder in SpaceNet 4's layout (as 'snet4 scenes' writes it), or with
     NAME.geojson beside each NAME.tif; looks.csv in it gives the angles. Several folders
     count the same, whatever their size. Use places that MODEL was not trained on, and
@@ -94,6 +96,7 @@ def _facts(found: Calibrated) -> dict[str, object]:
             for category in found.after
         },
         "confidence_knots": found.knots,
+        "look_error_deg": found.look_error_deg,
     }
 
 
@@ -105,4 +108,8 @@ def _text(found: Calibrated) -> str:
             f"{category:16} {shapes.threshold:9.2f} {shapes.split.seed_threshold:5.2f} "
             f"{shapes.min_area_m2:7.1f} {found.before[category]:7.4f} {f1:7.4f}"
         )
+    if found.look_error_deg is not None:
+        angle_deg, azimuth_deg = found.look_error_deg
+        azimuth = "unclear everywhere" if azimuth_deg is None else f"{azimuth_deg:.0f} degrees"
+        lines.append(f"guessed looks: median error {angle_deg:.1f} degrees, azimuth {azimuth}")
     return "\n".join(lines)

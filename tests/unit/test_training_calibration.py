@@ -23,6 +23,7 @@ from snet4_training.calibration import (
     right,
     tally,
 )
+from snet4_training.look_error import Guessed, look_error
 from snet4_training.pairs import pairs
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4_training.scenes.layout import LAYOUTS, TileName, image_path, labels_path
@@ -33,6 +34,7 @@ from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Look
 from snet4core.maps import Maps
 from snet4core.settings import ShapeSettings
+from snet4core.sighting import Sighting
 from snet4core.windows import Window
 
 
@@ -144,3 +146,24 @@ def test_data_sets_count_the_same_whatever_their_size() -> None:
     easy = replace(picture, truth=np.empty(0, dtype=object))
     assert mean_f1([[picture], [easy] * 3], ShapeSettings(threshold=0.6)) == 0.5
     assert mean_f1([[picture], [easy]], ShapeSettings(threshold=0.6)) == 0.5
+
+
+def test_the_error_of_guessed_looks_by_hand() -> None:
+    def guessed(off_nadir_deg: float, azimuth_deg: float | None) -> Guessed:
+        sighting = Sighting(off_nadir_deg, azimuth_deg, "estimated", "a model")
+        return Look(30.0, 350.0, "table"), sighting
+
+    one = [guessed(31, 10), guessed(28, None), guessed(39, 340)]
+    other = [guessed(36, None)]
+    assert look_error([one, other]) == (4.0, 15.0)  # of medians 2 and 6; of 20 and 10
+    assert look_error([other]) == (6.0, None)
+    assert look_error([[]]) is None
+
+
+def test_calibration_measures_guesses_of_models_that_make_them() -> None:
+    shapes = {category: ShapeSettings() for category in CATEGORIES}
+    picture = fat_picture()
+    assert calibrate([[picture]], shapes).look_error_deg is None
+    guess = Sighting(35.0, 20.0, "estimated", "a model")
+    found = calibrate([[replace(picture, guess=guess)]], shapes)
+    assert found.look_error_deg == (5.0, None), "the picture's own azimuth is unknown"

@@ -4,7 +4,7 @@ Every picture goes through the network once; then settings are tried on its maps
 the challenge's F1 is highest, category by category. Of several data sets each counts the
 same, whatever its size: a thousand rendered houses must not outvote a hundred real ones.
 Last, confidence is bent so that of all footprints said to be 80 % sure, 80 in 100 are
-right. Axis: N footprints.
+right. Of a model that guesses looks, it is also measured how well. Axis: N footprints.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import shapely
 from numpy.typing import NDArray
 
 from snet4_training.folder import footprints_on
+from snet4_training.look_error import look_error
 from snet4_training.pairs import pairs
 from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
 from snet4core import outputs, weights
 from snet4core.detect import UNCALIBRATED, Knots, footprints_from, maps_of
 from snet4core.errors import InputError
-from snet4core.footprints import Footprints, Source
+from snet4core.footprints import Footprints, Source, together
 from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Category
 from snet4core.maps import Maps
@@ -33,6 +34,7 @@ from snet4core.predict import Predictor
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import ShapeSettings
+from snet4core.sighting import Sighting
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 SEEDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8)
@@ -57,6 +59,8 @@ class Seen:
     source: Source
     truth: Polygons
     """In pixels of the picture."""
+    guess: Sighting | None = None
+    """What the network guesses of the look, if it can; the true one is the source's."""
 
 
 DataSet = Sequence[Seen]
@@ -75,6 +79,8 @@ class Calibrated:
     """Mean F1 with the model's old settings, for the categories that have pictures."""
     after: dict[Category, float]
     """Mean F1 with the new ones."""
+    look_error_deg: tuple[float, float | None] | None = None
+    """See `Card.look_error_deg`."""
 
 
 def see(
@@ -85,7 +91,8 @@ def see(
 ) -> list[Seen]:
     """The maps of every picture of a data folder, computed once and kept (2 bytes a pixel).
 
-    Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`.
+    Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`, but
+    never from a guess.
     `places` are the only ones that take part; `InputError` when the folder has none of them.
     """
     progress = progress or Silent()
@@ -110,6 +117,7 @@ def see(
                 native=plan.scene.grid,
                 source=plan.source,
                 truth=footprints_on(pair.labels, plan.scene.grid).polygons,
+                guess=predictor.guesser.sighting(plan.scene, plan.scale),
             )
         )
         progress.step(done, len(every), "pictures")
@@ -128,20 +136,7 @@ def found_in(picture: Seen, settings: ShapeSettings) -> Footprints:
             knots=UNCALIBRATED,
         )
     )
-    return Footprints(
-        picture.source,
-        *(
-            np.concatenate([getattr(batch, name) for batch in batches])
-            for name in (
-                "polygons_N",
-                "polygons_px_N",
-                "anchors_N2",
-                "confidence_N",
-                "area_m2_N",
-                "footprint_id_N",
-            )
-        ),
-    )
+    return together(picture.source, batches)
 
 
 def tally(pictures: Sequence[Seen], settings: ShapeSettings) -> Tally:
@@ -240,7 +235,7 @@ def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> 
 
 
 def calibrate(sets: Sequence[DataSet], shapes: dict[Category, ShapeSettings]) -> Calibrated:
-    """Fit settings by category, then the confidence over all pictures."""
+    """Fit settings by category, then the confidence over all pictures; measure guesses."""
     before: dict[Category, float] = {}
     after: dict[Category, float] = {}
     fitted = dict(shapes)
@@ -258,7 +253,11 @@ def calibrate(sets: Sequence[DataSet], shapes: dict[Category, ShapeSettings]) ->
             confidences.append(found.confidence_N)
             hits.append(right(found.polygons_px_N, picture.truth))
     knots = fit_knots(np.concatenate(confidences), np.concatenate(hits))
-    return Calibrated(fitted, knots, before, after)
+    guessed = [
+        [(look, one.guess) for one in pictures if one.guess and (look := one.source.look)]
+        for pictures in sets
+    ]
+    return Calibrated(fitted, knots, before, after, look_error(guessed))
 
 
 def calibrate_file(
@@ -282,6 +281,12 @@ def calibrate_file(
     f1 = {category: round(value, 4) for category, value in found.after.items()}
     names = " and ".join(folder.name for folder in folders)
     scores = {**card.scores, f"{names} (settings were fitted on it)": f1}
-    new = replace(card, shapes=found.shapes, confidence_knots=found.knots, scores=scores)
+    new = replace(
+        card,
+        shapes=found.shapes,
+        confidence_knots=found.knots,
+        look_error_deg=found.look_error_deg,
+        scores=scores,
+    )
     weights.save(out, net, new)
     return found
