@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from configparser import ConfigParser
 from pathlib import Path
 
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from .about import version
 from .algorithms.check_engine import CheckEngine
 from .algorithms.extract_footprints import ExtractFootprints
 from .algorithms.polygonize_maps import PolygonizeMaps
@@ -92,10 +92,3 @@ def _add_setting() -> None:
         )
     )
     config.ProcessingConfig.readSettings()
-
-
-def version() -> str:
-    """The plugin's version; written once, in metadata.txt."""
-    metadata = ConfigParser()
-    metadata.read(HERE / "metadata.txt", encoding="utf-8")
-    return metadata.get("general", "version", fallback="?")

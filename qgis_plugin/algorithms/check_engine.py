@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
 )
 
+from ..about import version
 from ..environment import NoEngine, find_engine, known_environments, removed_variables
 from ..texts import tr
 from .base import Snet4Algorithm
@@ -122,8 +123,6 @@ class CheckEngine(Snet4Algorithm):
 
 def _qgis_facts() -> dict[str, dict[str, str]]:
     """QGIS's own side."""
-    from ..provider import version
-
     return {
         "QGIS": {
             "plugin": version(),
