@@ -19,7 +19,6 @@ from snet4_training.checkpoint import read_checkpoint
 from snet4_training.loop import LOG, MODEL, start, step_once, train
 from snet4_training.losses import dice_loss, loss
 from snet4_training.recipe import Recipe, TrainRecipe, read_recipe
-from snet4_training.validate import instances, matches
 from snet4core import weights
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
 from snet4core.look import CATEGORIES
@@ -235,22 +234,3 @@ def test_command_does_not_run_over_a_checkpoint(tmp_path: Path) -> None:
     (out / "checkpoint.pt").write_bytes(b"of an earlier run")
     with pytest.raises(OutputError, match="--resume"):
         CliRunner().invoke(train_command, [str(recipe), "--out", str(out)], catch_exceptions=False)
-
-
-def test_shared_wall_gives_two_instances() -> None:
-    footprint_HW, border_HW = np.zeros((20, 40), np.float32), np.zeros((20, 40), np.float32)
-    footprint_HW[5:15, 5:35] = 0.9
-    border_HW[5:15, 19:21] = 0.9
-    found_HW = instances(footprint_HW, border_HW)
-    assert found_HW.max() == 2
-    assert (found_HW > 0).sum() == 300
-
-
-def test_a_match_is_strictly_more_than_half() -> None:
-    truth = np.zeros((1, 12), np.int32)
-    truth[0, :6] = 1
-    said = np.zeros((1, 12), np.int32)
-    said[0, :3] = 1  # 3 of 6: IoU 0.5
-    assert matches(truth, said) == 0
-    said[0, :4] = 1
-    assert matches(truth, said) == 1

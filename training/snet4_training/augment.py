@@ -8,6 +8,7 @@ Axes: B bands, H rows, W columns.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,13 +40,16 @@ class Example:
     """How much each pixel counts, beside `valid_HW`; None: all the same."""
 
 
-def plain(chip: Chip, size_px: int, drop_nir: bool = False) -> Example:
-    """The middle of the chip exactly as inference would see it: for validation."""
+def plain(chip: Chip, size_px: int, hidden: Collection[int] = ()) -> Example:
+    """The middle of the chip exactly as inference would see it: for validation.
+
+    `hidden` bands (numbers from 0) are made unknown, as in a picture without infrared.
+    """
     start = (chip.valid_HW.shape[0] - size_px) // 2
     window = slice(start, start + size_px), slice(start, start + size_px)
-    known = tuple(k and not (drop_nir and i == 3) for i, k in enumerate(chip.known))
     valid_HW = chip.valid_HW[window]
-    ranges = tuple(CHIP_RANGE if k else None for k in known)
+    known = [is_known and band not in hidden for band, is_known in enumerate(chip.known)]
+    ranges = tuple(CHIP_RANGE if is_known else None for is_known in known)
     image_BHW = normalise(chip.counts_BHW[:, *window], valid_HW > 0, ranges)
     return Example(image_BHW, chip.targets_2HW[:, *window], valid_HW, chip.look, chip.look)
 

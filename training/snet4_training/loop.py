@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from snet4_training.batches import Batch, batches
+from snet4_training.cardmaking import card_of
 from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
 from snet4_training.going_on import go_on_from
 from snet4_training.losses import look_loss, loss
 from snet4_training.pretrained import load_encoder
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
 from snet4_training.team import Team, gathered
-from snet4_training.validate import score_of, validate
+from snet4_training.validate import judged, score_of, summed
 from snet4core import __version__, weights
 from snet4core.card import Architecture, Card
 from snet4core.errors import EngineError
@@ -175,40 +176,6 @@ def start(recipe: Recipe, device: torch.device) -> State:
     return State(net, average, optimizer)
 
 
-def card_of(recipe: Recipe) -> Card:
-    """What the model file says of itself, as far as the recipe knows it."""
-    data, licence = "", "MIT."
-    if recipe.data.scene_chips:
-        data = "Rendered places of snet4's own (seen from 0 to 55 degrees, any azimuth)."
-    if recipe.data.pictures:
-        folder = Path(recipe.data.pictures).name
-        data += (
-            f" Pictures and footprints of the folder {folder}, less the places of fold "
-            f"{recipe.data.fold} of {recipe.data.folds} (seed {recipe.data.split_seed})."
-        )
-        licence += f" Trained on the pictures and footprints of {folder}: see their licence."
-    if recipe.data.banepa:
-        data += (
-            " Drone pictures of Banepa, Nepal (training columns), as taken and leaned over by "
-            "geometry; footprints of OpenStreetMap. Look angles of leaned pictures and heights "
-            "of their buildings are drawn at random."
-        )
-        licence += (
-            " Trained on imagery of OpenAerialMap contributors (CC BY 4.0) and footprints of "
-            "OpenStreetMap contributors (ODbL)."
-        )
-    return Card(
-        name=recipe.model.name,
-        architecture=recipe.model.architecture(),
-        gsd_m=recipe.data.gsd_m,
-        gsd_range_m=recipe.data.gsd_range_m,
-        off_nadir_range_deg=(0.0, 55.0),
-        training_data=data.strip(),
-        licence=licence,
-        code_version=__version__,
-    )
-
-
 def averaged_net(state: State, architecture: Architecture) -> OffNadirNet:
     """A copy of the network with the averaged weights, ready to be asked."""
     net = OffNadirNet(architecture)
@@ -278,7 +245,7 @@ def train(
             recent.clear()
         # Before the checkpoint, which then knows the score: a resumed run goes on alike.
         if state.step % recipe.train.validate_steps == 0 or last:
-            _validated(recipe, state, out, log, team)
+            _validated(recipe, state, card, out, log, team)
             last = finished(recipe.train, state)
         if (state.step % recipe.train.checkpoint_steps == 0 or last) and team.leads:
             write_checkpoint(out / CHECKPOINT, state, as_plain(recipe))
@@ -290,18 +257,18 @@ def train(
     return out / MODEL
 
 
-def _validated(recipe: Recipe, state: State, out: Path, log: Log, team: Team) -> None:
+def _validated(recipe: Recipe, state: State, card: Card, out: Path, log: Log, team: Team) -> None:
     """Validate, tell all processes the score, and keep the best weights in a file."""
     score = math.nan
     if team.leads:
-        net = averaged_net(state, recipe.model.architecture())
-        scores = validate(net, recipe, out / recipe.data.store)
+        net = averaged_net(state, card.architecture)
+        scores = summed(judged(net, card, recipe, out / recipe.data.store))
         found = score_of(scores)
         score = math.nan if found is None else found
         log({"step": state.step, "validation": scores, "score": found})
     score = team.from_leader(score)
     if not math.isnan(score) and take_score(recipe.train, state, score) and team.leads:
-        export(out / BEST, state, card_of(recipe))
+        export(out / BEST, state, card)
 
 
 def _say_nothing(entry: dict[str, Any]) -> None:

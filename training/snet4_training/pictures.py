@@ -69,6 +69,9 @@ class Chip:
     """The look, turned along with the picture."""
     gsd_m: float
     """Ground length of a chip's pixel side."""
+    polygons: Polygons | None = None
+    """Ground footprints in the chip's pixels, also beyond its edge; None where only the burned
+    targets are known, which are all that training needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +164,15 @@ def cut_chip(picture: Picture, stretched_BHW: NDArray[np.uint8], cut: Cut, size_
             layer_HW = _sampled(stretched_BHW[band], cut, size_px, 1, soften_px)
             counts_BHW[band] = np.rint(layer_HW)
     valid_HW = _sampled(picture.valid_HW, cut, size_px, order=0) > 0.5
+    polygons = moved(picture.polygons, cut, size_px)
     return Chip(
         counts_BHW=counts_BHW,
-        targets_2HW=targets(moved(picture.polygons, cut, size_px), (size_px, size_px)),
+        targets_2HW=targets(polygons, (size_px, size_px)),
         valid_HW=valid_HW.astype(np.uint8),
         known=picture.known,
         look=cut.look(picture.look),
         gsd_m=picture.gsd_m * cut.scale,
+        polygons=polygons,
     )
 
 

@@ -1,8 +1,9 @@
 """Prepared chips on disk, in chunks that are a pure function of recipe and number.
 
 A chunk is an array file (N, bands + 3, H, W) of uint8 - bands, footprint, border,
-valid - and a small JSON file with the looks. The JSON comes first and the array is
-renamed into place, so that a chunk that is listed is whole.
+valid - and a small JSON file with the looks. A second JSON file holds the true outlines,
+which only validation asks for; older chunks have none. The JSON comes first and the array
+is renamed into place, so that a chunk that is listed is whole.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import shapely
 
 from snet4_training.pictures import Chip
+from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.look import Look
 
@@ -52,6 +55,10 @@ class ChipStore:
         ]
         path = self.path(number)
         path.with_suffix(".json").write_text(json.dumps(facts))
+        known = [chip.polygons for chip in chips if chip.polygons is not None]
+        if len(known) == len(chips):
+            texts = [shapely.to_wkb(polygons, hex=True).tolist() for polygons in known]
+            self._outlines(number).write_text(json.dumps(texts))
         # Named so that `chunks` does not see it.
         temporary = path.with_name(f".{path.name}.part")
         with temporary.open("wb") as file:
@@ -70,8 +77,24 @@ class ChipStore:
             ) from problem
         return facts
 
+    def outlines(self, number: int) -> list[Polygons] | None:
+        """The true footprints of each chip of a chunk, in its pixels; None where none were kept."""
+        path = self._outlines(number)
+        if not path.exists():
+            return None
+        try:
+            texts: list[list[str]] = json.loads(path.read_text())
+            return [shapely.from_wkb(np.array(each, dtype=object)) for each in texts]
+        except (OSError, ValueError, shapely.errors.ShapelyError) as problem:
+            raise InputError(
+                f"{path}: the chunk's outlines cannot be read ({problem}); delete the chunk."
+            ) from problem
+
+    def _outlines(self, number: int) -> Path:
+        return self.folder / f"{number:05d}.outlines.json"
+
     def read(self, number: int, index: int) -> Chip:
-        """One chip; only its own part of the file is read."""
+        """One chip, without its polygons; only its own part of the file is read."""
         try:
             layers = np.load(self.path(number), mmap_mode="r")[index]
         except (OSError, ValueError) as problem:

@@ -69,6 +69,7 @@ def _changed(
         targets_2HW=np.ascontiguousarray(moved(chip.targets_2HW)),
         valid_HW=np.ascontiguousarray(moved(chip.valid_HW)),
         look=_facing(chip.look, direction),
+        polygons=None,  # burned already: training needs no more
     )
 
 
