@@ -147,21 +147,18 @@ def merging(features: int) -> dict[str, float]:
 
 def crowded(empty: PartResult, index: int, count: int) -> PartResult:
     """A part's result with so many footprints of nine corners, none over another."""
-    left = 740000 + np.arange(count) * 20.0
-    top = 3720000 - index * 20.0
     angle = np.linspace(0, 2 * np.pi, 10)
-    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 8
-    rings = ring[None] + np.stack([left, np.full(count, top)], axis=1)[:, None]
-    rings[:, -1] = rings[:, 0]
-    polygons = shapely.polygons(rings)
-    table = Footprints(
+    ring_px = np.stack([np.cos(angle), np.sin(angle)], axis=1) * 16
+    centre_px = np.stack([np.arange(count) * 40.0 + 20, np.full(count, index * 40.0 + 20)], axis=1)
+    rings_px = centre_px[:, None] + ring_px
+    rings_px[:, -1] = rings_px[:, 0]
+    table = Footprints.of(
         empty.footprints.source,
-        polygons,
-        polygons,
-        np.stack([np.full(count, index * 40), np.arange(count) * 40], axis=1).astype(np.int64),
+        shapely.polygons(rings_px * [0.5, -0.5] + [740000, 3720000]),
+        shapely.polygons(rings_px),
+        np.floor(centre_px[:, ::-1] - [16, 0]).astype(np.int64),
         np.full(count, 0.9),
         np.full(count, 190.0),
-        np.zeros(count, np.int64),
     )
     return replace(empty, footprints=table)
 

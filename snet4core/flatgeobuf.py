@@ -13,8 +13,9 @@ import shapely
 from rasterio.crs import CRS
 
 from snet4core.errors import OutputError
-from snet4core.footprints import FIELDS, Footprints, Polygons
+from snet4core.footprints import FIELDS, Footprints
 from snet4core.outputs import driver_errors
+from snet4core.shapes import Polygons
 
 _WHAT = "FlatGeobuf"
 

@@ -1,18 +1,15 @@
 """Footprints: outlines placed on the ground, with confidence, area and look.
 
-Here pixel coordinates become map coordinates, once, and footprints get their numbers:
-1, 2, ... by the row and column of the first pixel, over the whole raster, whatever the
-order and size of the blocks they were found in.
+Here pixel coordinates become map coordinates, once. The numbers, which need all of a raster's
+footprints, are given in `ordering`.
 
 Array names end in their axes: N footprints.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -26,13 +23,8 @@ from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.outline import Outlines
 from snet4core.overlaps import Sweep
+from snet4core.shapes import Polygons, Shapes
 from snet4core.text import printable, storable
-
-Polygons = NDArray[np.object_]
-"""(N,) shapely Polygons."""
-
-BATCH = 10_000
-"""Footprints handed on together: large enough for speed, small enough for memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +76,18 @@ class Source:
     image_id: str | None = None
     """ImageId in the SpaceNet form; None: made from `scene`."""
 
+    def fields(self) -> dict[str, Any]:
+        """What stands on every footprint, by the names of the layer's fields (None = NULL)."""
+        look = self.look
+        return {
+            "scene": storable(self.scene),
+            "off_nadir_deg": look.off_nadir_deg if look else None,
+            "azimuth_deg": look.azimuth_deg if look else None,
+            "look": look.category if look else None,
+            "look_source": look.source if look else None,
+            "model": storable(self.model) if self.model is not None else None,
+        }
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footprint:
@@ -107,10 +111,10 @@ class Footprints:
 
     source: Source
     """What they have in common."""
-    polygons_N: Polygons
-    """(N,) valid Polygons in map units, outer rings counter-clockwise."""
-    polygons_px_N: Polygons
-    """(N,) the same in pixels of the scene as it was delivered: x right, y down."""
+    shapes: Shapes
+    """Valid polygons in map units, outer rings counter-clockwise."""
+    shapes_px: Shapes
+    """The same in pixels of the scene as it was delivered: x right, y down."""
     anchors_N2: NDArray[np.int64]
     """(N, 2) row, column that decide the order."""
     confidence_N: NDArray[np.float64]
@@ -118,10 +122,45 @@ class Footprints:
     area_m2_N: NDArray[np.float64]
     """True ground area in square metres, two decimals."""
     footprint_id_N: NDArray[np.int64]
-    """1, 2, ... once `in_order` has seen the whole raster; 0 before."""
+    """1, 2, ... once `ordering.in_order` has seen the whole raster; 0 before."""
+
+    @staticmethod
+    def of(
+        source: Source,
+        polygons_N: Polygons,
+        polygons_px_N: Polygons,
+        anchors_N2: NDArray[np.int64],
+        confidence_N: NDArray[np.float64],
+        area_m2_N: NDArray[np.float64],
+        footprint_id_N: NDArray[np.int64] | None = None,
+    ) -> Footprints:
+        """From polygons that were just made; without numbers they are 0."""
+        if footprint_id_N is None:
+            footprint_id_N = np.zeros(len(polygons_N), np.int64)
+        shapes, shapes_px = Shapes.of(polygons_N), Shapes.of(polygons_px_N)
+        return Footprints(
+            source, shapes, shapes_px, anchors_N2, confidence_N, area_m2_N, footprint_id_N
+        )
+
+    @property
+    def polygons_N(self) -> Polygons:
+        """(N,) in map units, to compute with."""
+        return self.shapes.polygons_N
+
+    @property
+    def polygons_px_N(self) -> Polygons:
+        """(N,) in pixels of the scene."""
+        return self.shapes_px.polygons_N
 
     def __len__(self) -> int:
-        return len(self.polygons_N)
+        return len(self.shapes)
+
+    def __getitem__(self, which: slice | NDArray[Any]) -> Footprints:
+        """Some of them: a slice, a mask or indices."""
+        return Footprints(self.source, *(column[which] for column in self._columns()))
+
+    def _columns(self) -> list[Any]:
+        return [getattr(self, each.name) for each in fields(self) if each.name != "source"]
 
     def __iter__(self) -> Iterator[Footprint]:
         for index in range(len(self)):
@@ -135,20 +174,16 @@ class Footprints:
 
     def columns(self) -> dict[str, list[Any]]:
         """The layer's fields, in their order, as plain Python values (None = NULL)."""
-        look, count = self.source.look, len(self)
-        shared: dict[str, Any] = {
-            "off_nadir_deg": look.off_nadir_deg if look else None,
-            "azimuth_deg": look.azimuth_deg if look else None,
-            "look": look.category if look else None,
-            "look_source": look.source if look else None,
-            "model": storable(self.source.model) if self.source.model is not None else None,
-        }
+        found = self.own_columns()
+        found |= {name: [value] * len(self) for name, value in self.source.fields().items()}
+        return {name: found[name] for name in FIELDS}
+
+    def own_columns(self) -> dict[str, list[Any]]:
+        """Those of them that differ from one footprint to the next."""
         return {
             "footprint_id": self.footprint_id_N.tolist(),
-            "scene": [storable(self.source.scene)] * count,
             "confidence": self.confidence_N.tolist(),
             "area_m2": self.area_m2_N.tolist(),
-            **{name: [value] * count for name, value in shared.items()},
         }
 
 
@@ -168,14 +203,24 @@ FIELDS = {
 
 def none_of(source: Source) -> Footprints:
     """A table without footprints: a scene that was searched and is empty."""
+    none = np.empty(0, object)
+    return Footprints.of(source, none, none, np.empty((0, 2), np.int64), np.empty(0), np.empty(0))
+
+
+def together(source: Source, batches: Sequence[Footprints]) -> Footprints:
+    """Several tables of one scene as one, in the order given."""
+    if len(batches) == 1:
+        return batches[0]
+    if not batches:
+        return none_of(source)
     return Footprints(
         source,
-        np.empty(0, object),
-        np.empty(0, object),
-        np.empty((0, 2), np.int64),
-        np.empty(0),
-        np.empty(0),
-        np.empty(0, np.int64),
+        Shapes.joined([each.shapes for each in batches]),
+        Shapes.joined([each.shapes_px for each in batches]),
+        np.concatenate([each.anchors_N2 for each in batches]),
+        np.concatenate([each.confidence_N for each in batches]),
+        np.concatenate([each.area_m2_N for each in batches]),
+        np.concatenate([each.footprint_id_N for each in batches]),
     )
 
 
@@ -208,14 +253,13 @@ def footprints_of(
     confidence_N = np.clip(outlines.confidence_N[kept], 0.0, 1.0)
     if calibration is not None:
         confidence_N = calibration(confidence_N)
-    return Footprints(
+    return Footprints.of(
         source,
         _outward(shapely.transform(polygons_px_N, grid.to_map)),
         _native_px(polygons_px_N, grid, native or grid),
         outlines.anchors_N2[kept],
         np.round(confidence_N, 4),
         np.round(area_m2_N[kept], 2),
-        np.zeros(len(kept), np.int64),
     )
 
 
@@ -241,97 +285,32 @@ def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
     return np.asarray(shapely.transform(polygons_px, move), dtype=object)
 
 
-def in_order(
-    source: Source,
-    batches: Iterable[Footprints],
-    settle: Callable[[Footprints], Footprints] | None = None,
-) -> Iterator[Footprints]:
-    """All footprints of one scene, sorted by anchor and numbered from 1, in batches.
-
-    `settle` sees them once they are sorted, batch by batch, and may change or drop some.
-
-    Blocks and seams deliver in any order, and the first row may come last, so everything
-    is collected; in a temporary database that SQLite keeps in memory while it is small and
-    in an unnamed file after that. The result depends on the footprints alone. At least
-    one batch comes out, an empty one when there are none.
-    """
-    with closing(sqlite3.connect("", isolation_level=None)) as spool:
-        spool.execute("PRAGMA journal_mode = OFF")
-        spool.execute("PRAGMA cache_size = -32768")  # 32 MiB, then the unnamed file
-        spool.execute(
-            "CREATE TABLE f (row INTEGER, col INTEGER, map BLOB, px BLOB, confidence REAL, "
-            "area REAL, PRIMARY KEY (row, col)) WITHOUT ROWID"
-        )
-        spool.execute("BEGIN")
-        for batch in batches:
-            spool.executemany("INSERT INTO f VALUES (?, ?, ?, ?, ?, ?)", _rows(batch))
-        ordered = spool.execute("SELECT * FROM f ORDER BY row, col")
-        first, is_empty = 1, True
-        while rows := ordered.fetchmany(BATCH):
-            batch = _table(source, rows)
-            if settle is not None:
-                batch = settle(batch)
-            numbers = np.arange(first, first + len(batch), dtype=np.int64)
-            yield replace(batch, footprint_id_N=numbers)
-            first, is_empty = first + len(batch), False
-        if is_empty:
-            yield none_of(source)
-
-
 def settled(batch: Footprints, sweep: Sweep, native: Grid, min_area_m2: float) -> Footprints:
     """A sorted batch in which later footprints gave up what they share with earlier ones.
 
     `sweep` has seen all batches before; its reach is in pixels of `native`, the scene's own
     grid. What is left below `min_area_m2` is dropped. The confidence stays.
     """
-    drawn_N = batch.polygons_px_N
-    left_N = sweep.settle(drawn_N)
-    changed = np.flatnonzero([one is not other for one, other in zip(left_N, drawn_N, strict=True)])
+    changed, left_N = sweep.settle(batch.shapes_px)
     if changed.size == 0:
         return batch
+    area_px_N = shapely.area(left_N)
+    centres_N2 = shapely.get_coordinates(shapely.centroid(left_N[area_px_N > 0]))
+    area_m2_N = area_px_N.copy()
+    area_m2_N[area_px_N > 0] *= native.pixel_area_m2(centres_N2)
+    stays_N = (area_px_N > 0) & (area_m2_N >= min_area_m2)
     kept_N = np.ones(len(batch), np.bool_)
-    kept_N[changed] = shapely.area(left_N[changed]) > 0
-    changed = changed[kept_N[changed]]
-    polygons_N, area_m2_N = batch.polygons_N.copy(), batch.area_m2_N.copy()
-    centres_N2 = shapely.get_coordinates(shapely.centroid(left_N[changed]))
-    area_N = shapely.area(left_N[changed]) * native.pixel_area_m2(centres_N2)
-    area_m2_N[changed] = np.round(area_N, 2)
-    polygons_N[changed] = _outward(shapely.transform(left_N[changed], native.to_map))
-    kept_N[changed] = area_N >= min_area_m2
+    kept_N[changed[~stays_N]] = False
+    changed, left_N, area_m2_N = changed[stays_N], left_N[stays_N], area_m2_N[stays_N]
+    on_map_N = _outward(shapely.transform(left_N, native.to_map))
+    areas_N = batch.area_m2_N.copy()
+    areas_N[changed] = np.round(area_m2_N, 2)
     return replace(
         batch,
-        polygons_N=polygons_N[kept_N],
-        polygons_px_N=left_N[kept_N],
-        anchors_N2=batch.anchors_N2[kept_N],
-        confidence_N=batch.confidence_N[kept_N],
-        area_m2_N=area_m2_N[kept_N],
-        footprint_id_N=batch.footprint_id_N[kept_N],
-    )
-
-
-def _rows(batch: Footprints) -> Iterator[tuple[Any, ...]]:
-    return zip(
-        batch.anchors_N2[:, 0].tolist(),
-        batch.anchors_N2[:, 1].tolist(),
-        shapely.to_wkb(batch.polygons_N).tolist(),
-        shapely.to_wkb(batch.polygons_px_N).tolist(),
-        batch.confidence_N.tolist(),
-        batch.area_m2_N.tolist(),
-        strict=True,
-    )
-
-
-def _table(source: Source, rows: Sequence[tuple[Any, ...]]) -> Footprints:
-    row, col, polygons, polygons_px, confidence, area = zip(*rows, strict=True)
-    return Footprints(
-        source,
-        shapely.from_wkb(np.array(polygons, object)),
-        shapely.from_wkb(np.array(polygons_px, object)),
-        np.column_stack([row, col]).astype(np.int64),
-        np.array(confidence, np.float64),
-        np.array(area, np.float64),
-        np.zeros(len(rows), np.int64),
-    )
+        shapes=batch.shapes.replaced(changed, on_map_N),
+        shapes_px=batch.shapes_px.replaced(changed, left_N),
+        area_m2_N=areas_N,
+    )[kept_N]
 
 
 def rounded(polygons: Polygons, decimals: int) -> Polygons:

@@ -11,17 +11,19 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from importlib.resources import files
+from operator import add
 from pathlib import Path
 from typing import Any
 
 import fiona
 import numpy as np
-import shapely
 from rasterio.crs import CRS
 
 from snet4core.errors import OutputError
-from snet4core.footprints import FIELDS, Footprints, Polygons
+from snet4core.footprints import FIELDS, Footprints
 from snet4core.outputs import driver_errors
+from snet4core.rtree import RTreeFiller
+from snet4core.shapes import Shapes
 
 LAYER = "footprints"
 """The layer's name; fixed, so that no scene's name reaches SQL."""
@@ -81,28 +83,21 @@ def _lay_out(path: Path, crs: CRS, description: Mapping[str, str]) -> None:
 def _fill(database: sqlite3.Connection, batches: Iterable[Footprints]) -> int:
     [(srs_id,)] = database.execute("SELECT srs_id FROM gpkg_geometry_columns")
     triggers = _drop_insert_triggers(database)
-    names = ", ".join(FIELDS)
-    holes = ", ".join("?" * len(FIELDS))
-    insert = f"INSERT INTO {LAYER} (fid, geom, {names}) VALUES (?, ?, {holes})"
+    index = RTreeFiller(database, f"rtree_{LAYER}_geom")
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
     for batch in batches:
-        fids = range(count + 1, count + len(batch) + 1)
-        boxes_N4 = shapely.bounds(batch.polygons_N)
-        blobs = _blobs(batch.polygons_N, boxes_N4, srs_id)
-        database.executemany(insert, zip(fids, blobs, *batch.columns().values(), strict=True))
-        x0, y0, x1, y1 = boxes_N4.T.tolist()
+        fids_N = np.arange(count + 1, count + len(batch) + 1)
+        own, blobs = batch.own_columns(), _blobs(batch.shapes, srs_id)
         database.executemany(
-            f"INSERT INTO rtree_{LAYER}_geom VALUES (?, ?, ?, ?, ?)",
-            zip(fids, x0, x1, y0, y1, strict=True),
+            _insert_beside(database, batch.source.fields(), own),
+            zip(fids_N.tolist(), blobs, *own.values(), strict=True),
         )
-        if len(batch):
-            extent = np.concatenate(
-                [
-                    np.minimum(extent[:2], boxes_N4[:, :2].min(axis=0)),
-                    np.maximum(extent[2:], boxes_N4[:, 2:].max(axis=0)),
-                ]
-            )
+        boxes_N4 = batch.shapes.boxes_N4
+        index.add(fids_N, boxes_N4)
+        extent[:2] = np.vstack([extent[:2], boxes_N4[:, :2]]).min(axis=0)
+        extent[2:] = np.vstack([extent[2:], boxes_N4[:, 2:]]).max(axis=0)
         count += len(batch)
+    index.finish()
     for trigger in triggers:
         database.execute(trigger)
     database.execute("UPDATE gpkg_ogr_contents SET feature_count = ?", (count,))
@@ -111,6 +106,24 @@ def _fill(database: sqlite3.Connection, batches: Iterable[Footprints]) -> int:
             "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?", extent.tolist()
         )
     return count
+
+
+def _insert_beside(
+    database: sqlite3.Connection, shared: Mapping[str, Any], own: Iterable[str]
+) -> str:
+    """How to insert fid, geometry and `own` fields, in this order; the others are laid ready.
+
+    Handing the same six values over for each footprint would cost a fifth of the writing.
+    """
+    names, own = list(shared), list(own)
+    database.execute("DROP TABLE IF EXISTS temp.shared")
+    database.execute(f"CREATE TEMP TABLE shared ({', '.join(names)})")
+    holes = ", ".join("?" * len(names))
+    database.execute(f"INSERT INTO temp.shared VALUES ({holes})", list(shared.values()))
+    return (
+        f"INSERT INTO {LAYER} (fid, geom, {', '.join(own + names)}) "
+        f"SELECT ?, ?, {', '.join('?' * len(own))}, * FROM temp.shared"
+    )
 
 
 def _drop_insert_triggers(database: sqlite3.Connection) -> list[str]:
@@ -128,14 +141,13 @@ def _drop_insert_triggers(database: sqlite3.Connection) -> list[str]:
     return [sql for _, sql in triggers]
 
 
-def _blobs(polygons: Polygons, boxes_N4: np.ndarray[Any, Any], srs_id: int) -> Iterator[bytes]:
+def _blobs(shapes: Shapes, srs_id: int) -> Iterator[bytes]:
     """GeoPackage geometries: a header with the box (x first, then y), then plain WKB."""
-    headers = np.zeros(len(polygons), _GEOMETRY_HEADER)
+    headers = np.zeros(len(shapes), _GEOMETRY_HEADER)
     headers["magic"], headers["flags"], headers["srs_id"] = b"GP", _LITTLE_ENDIAN_WITH_BOX, srs_id
-    headers["box"] = boxes_N4[:, [0, 2, 1, 3]]
-    size, packed = _GEOMETRY_HEADER.itemsize, headers.tobytes()
-    for index, wkb in enumerate(shapely.to_wkb(polygons, byte_order=1, flavor="iso")):
-        yield packed[index * size : (index + 1) * size] + wkb
+    headers["box"] = shapes.boxes_N4[:, [0, 2, 1, 3]]
+    plain_bytes = f"V{_GEOMETRY_HEADER.itemsize}"
+    return map(add, headers.view(plain_bytes).tolist(), shapes.wkb_N.tolist())
 
 
 def style_qml() -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -105,21 +105,12 @@ def _uncovered(scene: Result, better: Sequence[Result]) -> Iterator[Footprints]:
             free_N = np.ones(len(batch), np.bool_)
             for cover in covers:
                 free_N[free_N] = ~cover.shows(points_N2[free_N])
-            kept = _chosen(batch, free_N)
+            kept = batch[free_N]
             numbers_N = np.arange(count + 1, count + 1 + len(kept))
             count += len(kept)
             if len(kept) or is_first:
                 is_first = False
                 yield replace(kept, footprint_id_N=numbers_N) if len(kept) else none_of(source)
-
-
-def _chosen(batch: Footprints, chosen_N: NDArray[np.bool_]) -> Footprints:
-    columns = {
-        each.name: getattr(batch, each.name)[chosen_N]
-        for each in fields(Footprints)
-        if each.name != "source"
-    }
-    return Footprints(batch.source, **columns)
 
 
 class _Ground:

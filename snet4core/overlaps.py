@@ -8,7 +8,10 @@ So what remains of a footprint depends on its own overlapping pairs only, not on
 batches or the fate of others, and no two of the remaining shapes overlap: the earlier one
 has only lost, and the later one has nothing of it.
 
-Axis letters: N footprints, all in the order of their anchors.
+Few footprints meet any other, and few boxes do; so boxes are compared first, and only the
+shapes of those that meet are taken apart.
+
+Axis letters: N footprints, all in the order of their anchors; K of them changed.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-Polygons = NDArray[np.object_]
+from snet4core.boxpairs import Indices, overlapping_boxes
+from snet4core.shapes import Polygons, Shapes
 
 REACH_PX = 16.0
 """A footprint's upper edge lies no farther than this from the upper edge of its pixels."""
@@ -35,58 +39,66 @@ class Sweep:
 
     >>> early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
     >>> sweep = Sweep()
-    >>> [float(shapely.area(sweep.settle(np.array([each]))[0])) for each in (early, late)]
-    [16.0, 4.0]
+    >>> changed, left = sweep.settle(Shapes.of(np.array([early, late])))
+    >>> changed.tolist(), shapely.area(left).tolist()
+    ([1], [4.0])
     """
 
     def __init__(self, reach: float = REACH_PX) -> None:
         """`reach` is in the unit of the polygons; y must grow with the anchors' row."""
         self._reach = reach
-        self._open: Polygons = np.empty(0, object)
+        self._open = Shapes.of(np.empty(0, object))
 
-    def settle(self, polygons_N: Polygons) -> Polygons:
-        """What remains of each, shape (N,): a Polygon, empty where nothing does.
+    def settle(self, shapes: Shapes) -> tuple[Indices, Polygons]:
+        """Which of the N shapes lose something, rising (K,), and what remains of each (K,).
 
-        Of a footprint that falls apart the largest piece remains.
+        That is a Polygon, empty where nothing remains. Of a footprint that falls apart the
+        largest piece remains.
         """
-        if len(polygons_N) == 0:
-            return polygons_N
-        drawn = np.concatenate([self._open, polygons_N])
-        before = len(self._open)
-        settled = polygons_N.copy()
-        late, early = _overlapping(drawn, before)
-        for begin, end in _stretches(late):
-            index = late[begin]
-            lost = shapely.union_all(drawn[early[begin:end]])
-            settled[index - before] = _largest(shapely.difference(drawn[index], lost))
-        bounds = shapely.bounds(drawn)
-        self._open = drawn[bounds[:, 3] >= bounds[-1, 1] - 2 * self._reach]
-        return settled
+        if len(shapes) == 0:
+            return np.empty(0, np.int64), np.empty(0, object)
+        drawn, before = Shapes.joined([self._open, shapes]), len(self._open)
+        late, early = overlapping_boxes(drawn.boxes_N4)
+        new = late >= before
+        late, early, polygons_N = _overlapping(drawn, late[new], early[new])
+        stretches = _stretches(late)
+        left_K = np.empty(len(stretches), object)
+        for k, (begin, end) in enumerate(stretches):
+            lost = shapely.union_all(polygons_N[early[begin:end]])
+            left_K[k] = _largest(shapely.difference(polygons_N[late[begin]], lost))
+        boxes_N4 = drawn.boxes_N4
+        self._open = drawn[boxes_N4[:, 3] >= boxes_N4[-1, 1] - 2 * self._reach]
+        return late[[begin for begin, _ in stretches]] - before, left_K
 
 
 def yield_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polygons:
     """The rule for footprints in any order, all at once; in the order they came in."""
     order = np.lexsort((anchors_N2[:, 1], anchors_N2[:, 0]))
-    settled = np.empty(len(order), object)
-    settled[order] = Sweep().settle(polygons_N[order])
+    changed, left_K = Sweep().settle(Shapes.of(polygons_N[order]))
+    settled = polygons_N.copy()
+    settled[order[changed]] = left_K
     return settled
 
 
-def _overlapping(drawn: Polygons, before: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(later, earlier) indices of pairs whose interiors meet, sorted; later ones >= `before`."""
-    tree = shapely.STRtree(drawn)
-    late, early = tree.query(drawn[before:], predicate="intersects")
-    late = late + before
-    earlier = early < late
-    late, early = late[earlier], early[earlier]
+def _overlapping(drawn: Shapes, late: Indices, early: Indices) -> tuple[Indices, Indices, Polygons]:
+    """Of pairs whose boxes overlap those whose interiors do, sorted; and the shapes, (N,).
+
+    Shapes that nobody's box overlaps stay None.
+    """
+    polygons_N = np.empty(len(drawn), object)
+    some = np.unique(np.concatenate([late, early]))
+    polygons_N[some] = drawn[some].polygons_N
+    shapely.prepare(polygons_N[some])
+    meet = shapely.intersects(polygons_N[early], polygons_N[late])
+    late, early = late[meet], early[meet]
     # Neighbours along a common wall touch; that is no overlap.
-    meet = shapely.relate_pattern(drawn[late], drawn[early], "T********")
+    meet = shapely.relate_pattern(polygons_N[late], polygons_N[early], "T********")
     late, early = late[meet], early[meet]
     # Nor are the last bits of a common wall that was scaled.
-    common = shapely.area(shapely.intersection(drawn[late], drawn[early]))
+    common = shapely.area(shapely.intersection(polygons_N[late], polygons_N[early]))
     late, early = late[common > SLIVER], early[common > SLIVER]
     order = np.lexsort((early, late))
-    return late[order], early[order]
+    return late[order], early[order], polygons_N
 
 
 def _stretches(sorted_values: NDArray[np.int64]) -> list[tuple[int, int]]:

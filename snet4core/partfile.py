@@ -1,6 +1,6 @@
 """A part's result as bytes: arrays without pickle, with a checksum that is checked first.
 
-    line "snet4 part 1", 32 bytes sha256 of all that follows, 32 bytes key of the part, then
+    line "snet4 part 2", 32 bytes sha256 of all that follows, 32 bytes key of the part, then
     zlib over safetensors (https://huggingface.co/docs/safetensors)
 
 A file that was cut, flipped, or renamed to stand for another part is not read.
@@ -11,22 +11,19 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import fields
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import shapely
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from snet4core.footprints import Footprints, Source
+from snet4core.footprintarrays import Arrays, from_arrays, to_arrays
+from snet4core.footprints import Source
 from snet4core.joiner import Open
 from snet4core.maps import Maps
 from snet4core.parts import PartResult
 from snet4core.windows import Window
 
-FORMAT = 1
+FORMAT = 2
 """Raised when older files must not be read."""
 
 _MAGIC = b"snet4 part %d\n" % FORMAT
@@ -61,16 +58,8 @@ def from_bytes(stored: bytes, key: str, source: Source) -> PartResult:
         raise DamagedPartError(f"it cannot be read: {problem}") from problem
 
 
-def _arrays(result: PartResult) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
-    for name in _columns():
-        column = getattr(result.footprints, name)
-        if column.dtype == object:
-            wkb = shapely.to_wkb(column).tolist()
-            found[f"f.{name}.lengths"] = np.array([len(each) for each in wkb], np.int64)
-            found[f"f.{name}"] = np.frombuffer(b"".join(wkb), np.uint8)
-        else:
-            found[f"f.{name}"] = column
+def _arrays(result: PartResult) -> Arrays:
+    found = {f"f.{name}": array for name, array in to_arrays(result.footprints).items()}
     found |= {f"o.{each.name}": getattr(result.rest, each.name) for each in fields(Open)}
     for number, maps in enumerate(result.maps):
         window = maps.window
@@ -80,16 +69,8 @@ def _arrays(result: PartResult) -> dict[str, NDArray[Any]]:
     return {name: np.ascontiguousarray(array) for name, array in found.items()}
 
 
-def _result(found: dict[str, NDArray[Any]], source: Source) -> PartResult:
-    columns = {}
-    for name in _columns():
-        column = found[f"f.{name}"]
-        if f"f.{name}.lengths" in found:
-            ends = np.cumsum(found[f"f.{name}.lengths"]).tolist()
-            stored = column.tobytes()
-            wkb = [stored[start:stop] for start, stop in pairwise([0, *ends])]
-            column = shapely.from_wkb(np.array(wkb, object))
-        columns[name] = column
+def _result(found: Arrays, source: Source) -> PartResult:
+    table = {name[2:]: array for name, array in found.items() if name.startswith("f.")}
     count = sum(name.endswith(".window") for name in found)
     maps = (
         Maps(
@@ -99,11 +80,7 @@ def _result(found: dict[str, NDArray[Any]], source: Source) -> PartResult:
         for number in range(count)
     )
     rest = Open(**{each.name: found[f"o.{each.name}"] for each in fields(Open)})
-    return PartResult(Footprints(source, **columns), rest, tuple(maps))
+    return PartResult(from_arrays(table, source), rest, tuple(maps))
 
 
 _MAPS = ("footprint_HW", "border_HW", "valid_HW")
-
-
-def _columns() -> list[str]:
-    return [each.name for each in fields(Footprints) if each.name != "source"]

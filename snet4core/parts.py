@@ -8,12 +8,12 @@ parts, who computed them, and in which order they come back leaves no trace in t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from snet4core import seams
-from snet4core.footprints import Footprints, none_of
+from snet4core.footprints import Footprints, together
 from snet4core.joiner import Joiner, Open
 from snet4core.maps import Maps
 from snet4core.shaping import Shaping
@@ -89,7 +89,7 @@ def finish(
         if keep_maps:
             kept.append(each)
     found += [shaping.footprints(labels) for labels in inside.finished(everything=True)]
-    return PartResult(together(shaping, found), inside.rest(), tuple(kept))
+    return PartResult(together(shaping.source, found), inside.rest(), tuple(kept))
 
 
 def lost(part: Part, shaping: Shaping) -> PartResult:
@@ -97,18 +97,6 @@ def lost(part: Part, shaping: Shaping) -> PartResult:
     nothing = np.zeros(part.window.shape, np.uint8)
     empty = Maps(part.window, nothing, nothing, nothing.astype(np.bool_))
     return finish(part, [empty], shaping)
-
-
-def together(shaping: Shaping, batches: Sequence[Footprints]) -> Footprints:
-    """Several tables as one, in the order given."""
-    if not batches:
-        return none_of(shaping.source)
-    columns = {
-        each.name: np.concatenate([getattr(batch, each.name) for batch in batches])
-        for each in fields(Footprints)
-        if each.name != "source"
-    }
-    return Footprints(shaping.source, **columns)
 
 
 def _hull(windows: Sequence[Window]) -> Window:

@@ -166,7 +166,7 @@ class FolderStore:
         """Enter a scene's shelf, or begin it. OutputError says what changed since it was begun."""
         if location in self._entered:
             return self._entered[location]
-        now = dict(facts())
+        now = {**facts(), "form of the parts": str(partfile.FORMAT)}
         folder = self.folder / scene_key(location)
         record = {"scene": location, "facts": now, "recipe": recipe}
         with _said(self.folder):

@@ -20,12 +20,12 @@ from snet4core.footprints import (
     Footprints,
     Source,
     footprints_of,
-    in_order,
     settled,
 )
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look import Look
+from snet4core.ordering import in_order
 from snet4core.overlaps import REACH_PX, Sweep
 from snet4core.settings import ShapeSettings, SplitSettings
 

@@ -34,7 +34,7 @@ def footprints(count: int, scene: str = "scene.tif") -> Footprints:
     """So many houses in a row."""
     left = np.arange(count) * 20.0
     boxes = shapely.box(left, 0, left + 12, 10)
-    return Footprints(
+    return Footprints.of(
         Source(scene, UTM),
         np.asarray(boxes, object),
         np.asarray(boxes, object),

@@ -24,7 +24,7 @@ def footprints(source: Source, polygons: list[shapely.Polygon]) -> Footprints:
     """A numbered table whose map units happen to be its pixels."""
     array = np.array(polygons, object)
     count = len(polygons)
-    return Footprints(
+    return Footprints.of(
         source,
         array,
         array,

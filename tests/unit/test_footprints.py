@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from snet4core import footprints
+from snet4core import ordering
 from snet4core.errors import InputError, ModelError
 from snet4core.footprints import (
     FIELDS,
@@ -21,11 +21,11 @@ from snet4core.footprints import (
     Footprints,
     Source,
     footprints_of,
-    in_order,
     rounded,
 )
 from snet4core.grid import Grid, Points
 from snet4core.look import Look
+from snet4core.ordering import in_order
 from snet4core.outline import Outlines
 
 UTM = CRS.from_epsg(32616)
@@ -159,7 +159,7 @@ class TestOrder:
         assert batch.footprint_id_N.tolist() == [1, 2, 3]
 
     def test_numbers_go_on_over_several_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(footprints, "BATCH", 4)
+        monkeypatch.setattr(ordering, "BATCH", 4)
         polygons = [shapely.box(x, 0, x + 1, 4) for x in range(0, 20, 2)]
         batches = list(in_order(SOURCE, _batches(polygons, 3)))
         assert [batch.footprint_id_N.tolist() for batch in batches] == [

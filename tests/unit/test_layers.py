@@ -22,9 +22,10 @@ from shapely.geometry import shape
 
 from snet4core import csvread, geoparquet, layers
 from snet4core.errors import DependencyError, InputError, OutputError
-from snet4core.footprints import FIELDS, Footprints, Source, footprints_of, in_order, none_of
+from snet4core.footprints import FIELDS, Footprints, Source, footprints_of, none_of
 from snet4core.grid import Grid
 from snet4core.look import Look
+from snet4core.ordering import in_order
 from snet4core.outline import Outlines
 
 UTM = CRS.from_epsg(32616)
@@ -193,7 +194,7 @@ class TestAlways:
     ) -> None:
         houses = [shapely.box(x, 100, x + 20, 112) for x in range(0, 300, 30)]
         [whole] = found_in(source, houses)
-        halves = [_rows(whole, slice(0, 4)), _rows(whole, slice(4, None))]
+        halves = [whole[:4], whole[4:]]
         one, two = tmp_path / f"one{extension}", tmp_path / f"two{extension}"
         layers.write(one, [whole], UTM)
         layers.write(two, halves, UTM)
@@ -241,18 +242,6 @@ class TestAlways:
         with pytest.raises(InputError, match=r"nepal\.tif is in EPSG:32645.*EPSG:32616"):
             layers.write(tmp_path / f"out{extension}", [*batches, *other], UTM)
         assert list(tmp_path.iterdir()) == []
-
-
-def _rows(table: Footprints, rows: slice) -> Footprints:
-    return Footprints(
-        table.source,
-        table.polygons_N[rows],
-        table.polygons_px_N[rows],
-        table.anchors_N2[rows],
-        table.confidence_N[rows],
-        table.area_m2_N[rows],
-        table.footprint_id_N[rows],
-    )
 
 
 class TestGeoPackage:

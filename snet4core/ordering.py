@@ -1,0 +1,174 @@
+"""Footprints in order: sorted by their anchors and numbered, however many, in little memory.
+
+Blocks and seams deliver in any order, and the first row may come last. So everything is
+collected before anything goes on: in memory up to a limit, and beyond it as sorted runs in an
+unnamed file, which are merged at the end. Parts that come row by row leave runs that hardly
+overlap, so of few of them more than one block is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from snet4core.errors import OutputError
+from snet4core.footprintarrays import from_arrays, to_arrays
+from snet4core.footprints import Footprints, Source, none_of, together
+from snet4core.text import printable
+
+BATCH = 10_000
+"""Footprints handed on together: large enough for speed, small enough for memory."""
+
+RUN = 50_000
+"""Footprints sorted in memory; some 30 MB with nine corners each."""
+
+BLOCK = 2_000
+"""Footprints of a sorted run that are read back together."""
+
+_END = np.iinfo(np.int64).max
+
+
+def in_order(
+    source: Source,
+    batches: Iterable[Footprints],
+    settle: Callable[[Footprints], Footprints] | None = None,
+) -> Iterator[Footprints]:
+    """All footprints of one scene, sorted by anchor and numbered from 1, in batches.
+
+    `settle` sees them once they are sorted, batch by batch, and may change or drop some.
+
+    Nothing comes out before all went in, and the result depends on the footprints alone. At
+    least one batch comes out, an empty one when there are none. OutputError where there is no
+    room for what waits.
+    """
+    with ExitStack() as stack:
+        spool = _Spool(source, stack)
+        for batch in batches:
+            spool.add(batch)
+        first = 1
+        for batch in _of_size(source, spool.ordered(), BATCH):
+            if settle is not None:
+                batch = settle(batch)
+            numbers = np.arange(first, first + len(batch), dtype=np.int64)
+            yield replace(batch, footprint_id_N=numbers)
+            first += len(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some neighbours of a sorted run: on file, or still in memory."""
+
+    first_key: int
+    count: int
+    place: tuple[int, int] | Footprints
+    """Where it begins in the file and how many bytes it has, or the footprints themselves."""
+
+
+class _Spool:
+    """Takes footprints in any order and gives them back sorted."""
+
+    def __init__(self, source: Source, stack: ExitStack) -> None:
+        """The file, if one is needed, goes when `stack` is left."""
+        self._source, self._stack = source, stack
+        self._waiting: list[Footprints] = []
+        self._count = 0
+        self._blocks: list[_Block] = []
+        self._file: IO[bytes] | None = None
+
+    def add(self, batch: Footprints) -> None:
+        self._waiting.append(batch)
+        self._count += len(batch)
+        if self._count >= RUN:
+            self._keep(self._sorted_run())
+
+    def ordered(self) -> Iterator[Footprints]:
+        """All that was added, sorted by row and column; tables of any size."""
+        run = self._sorted_run()
+        if len(run):
+            self._blocks.append(_Block(int(_keys(run)[0]), len(run), run))
+        blocks = sorted(self._blocks, key=lambda block: block.first_key)
+        pool, size, enough = [none_of(self._source)], 0, BATCH
+        for number, block in enumerate(blocks, start=1):
+            next_key = blocks[number].first_key if number < len(blocks) else _END
+            pool.append(self._read(block))
+            size += block.count
+            if size < enough and next_key != _END:
+                continue
+            # What lies before the first of all blocks that were not read yet is complete.
+            table = _sorted(together(self._source, pool))
+            complete = int(np.searchsorted(_keys(table), next_key))
+            yield table[:complete]
+            pool, size = [table[complete:]], len(table) - complete
+            enough = 2 * size + BATCH
+
+    def _sorted_run(self) -> Footprints:
+        run = _sorted(together(self._source, self._waiting))
+        self._waiting, self._count = [], 0
+        return run
+
+    def _keep(self, run: Footprints) -> None:
+        with _room():
+            if self._file is None:
+                self._file = self._stack.enter_context(_unnamed_file())
+            for start in range(0, len(run), BLOCK):
+                block = run[start : start + BLOCK]
+                stored = save(to_arrays(block))
+                place = self._file.tell(), len(stored)
+                self._file.write(stored)
+                self._blocks.append(_Block(int(_keys(block[:1])[0]), len(block), place))
+
+    def _read(self, block: _Block) -> Footprints:
+        if isinstance(block.place, Footprints):
+            return block.place
+        assert self._file is not None  # blocks on file have one
+        start, size = block.place
+        with _room():
+            self._file.seek(start)
+            return from_arrays(load(self._file.read(size)), self._source)
+
+
+def _keys(table: Footprints) -> NDArray[np.int64]:
+    """One number for each anchor, in the order of row and column; sides are below 2^31."""
+    return np.asarray((table.anchors_N2[:, 0] << 31) + table.anchors_N2[:, 1])
+
+
+def _sorted(table: Footprints) -> Footprints:
+    return table[np.argsort(_keys(table), kind="stable")]
+
+
+def _of_size(source: Source, tables: Iterable[Footprints], size: int) -> Iterator[Footprints]:
+    """The same footprints in tables of `size`, but for the last; at least one table."""
+    waiting, is_first = none_of(source), True
+    for table in tables:
+        waiting = together(source, [waiting, table])
+        full = len(waiting) // size * size
+        for start in range(0, full, size):
+            yield waiting[start : start + size]
+            is_first = False
+        waiting = waiting[full:]
+    if len(waiting) or is_first:
+        yield waiting
+
+
+def _unnamed_file() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """The system's errors around the unnamed file as ours."""
+    try:
+        yield
+    except OSError as problem:
+        raise OutputError(
+            f"Footprints that wait to be sorted could not be kept in "
+            f"{printable(tempfile.gettempdir())} ({(problem.strerror or str(problem)).lower()}); "
+            "make room there, or set TMPDIR to another folder."
+        ) from problem
