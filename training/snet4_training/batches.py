@@ -95,7 +95,9 @@ class Steps(Dataset[Batch]):
         # Every batch has as many chips of one category as of another: each head learns in
         # every step, and their parts of the batch keep one size, which oneDNN rewards.
         only = self.recipe.data.category
-        category = [str(name) for name in CATEGORIES].index(only) if only else place % len(CATEGORIES)
+        category = (
+            [str(name) for name in CATEGORIES].index(only) if only else place % len(CATEGORIES)
+        )
         index = category * CATEGORY_CHIPS + int(rng.integers(CATEGORY_CHIPS))
         chip = self.stores[source].read(number, index)
         recipe = self.recipe
