@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from snet4core import __version__, scene_ranges
@@ -58,9 +57,8 @@ class Task:
 class WorkerModel:
     """How a worker loads the network by itself; weights never travel."""
 
-    path: Path
-    digest: str
-    """sha256 of the file that the driver saw."""
+    model: Header
+    """As the driver saw it: files, by their absolute paths, and their digests."""
     wanted: Wanted
     """Device, engine and precision, settled by the driver so that all workers agree."""
     memory_bytes: int | None = None
@@ -77,12 +75,13 @@ class WorkerModel:
                 f"A worker has snet4 {__version__}, but the run was started by {self.version}; "
                 "install the same version everywhere."
             )
-        if read_header(self.path).digest != self.digest:
-            raise EngineError(
-                f"{self.path}: a worker finds another model there than the one that was given; "
-                "use the same file everywhere."
-            )
-        return Predictor(self.path, self.wanted, memory_bytes=self.memory_bytes)
+        for each in self.model.members:
+            if read_header(each.path).digest != each.digest:
+                raise EngineError(
+                    f"{each.path}: a worker finds another model there than the one that was "
+                    "given; use the same file everywhere."
+                )
+        return Predictor(self.model, self.wanted, memory_bytes=self.memory_bytes)
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ class Worker:
 
     def compute(self, task: Task) -> None:
         """Compute one part and put it on its shelf, unless it is there."""
-        if task.shelf.path(task.part).exists():
+        if task.shelf.has(task.part):
             return
         key = task.shelf.run_key
         if key not in self._ranges:
@@ -192,7 +191,7 @@ def open_tasks(
     """A task for each part of a scene (or of those chosen) that is not on its shelf."""
     here = shelf.here()
     light = work.for_travel()
-    away = replace(shelf, folder=shelf.folder.resolve())
+    away = shelf.everywhere()
     for part in work.parts if chosen is None else chosen:
         if part.index not in here:
             yield Task(light, away, part)
@@ -213,10 +212,10 @@ def worker_model(
     Engine and precision are settled once, so that a worker with other hardware computes the
     same or says that it cannot.
     """
-    from snet4core.runtime import settled
+    from snet4core.runtime import settled_together
 
-    runtime = settled(wanted, header)
+    runtime = settled_together(wanted, header.members)[0]
     fixed = replace(wanted, engine=runtime.engine, precision=runtime.precision)
     key = f"{header.network}-{runtime.engine}-{runtime.device}-{runtime.precision}"
-    model = WorkerModel(header.path.resolve(), header.digest, fixed, memory_bytes)
+    model = WorkerModel(header.at_absolute_paths(), fixed, memory_bytes)
     return model, Elsewhere(header, key, LookGuesser(header, runtime.engine))

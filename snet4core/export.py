@@ -24,6 +24,7 @@ from snet4core.model import LOOK_FEATURES, OffNadirNet
 from snet4core.modelfile import read_header
 from snet4core.runtime import INSTALL, installed
 from snet4core.runtime_openvino import IMAGE, LOOK, LOOK_ESTIMATE, openvino
+from snet4core.runtime_torch import quantised
 
 
 class AllOutputs(nn.Module):
@@ -42,11 +43,6 @@ class AllOutputs(nn.Module):
         ]
         guess = [] if self.net.look is None else [self.net.look(features[-1])]
         return (*maps, *guess)
-
-
-def quantised(logits: Tensor) -> Tensor:
-    """Logits as probabilities 0..255."""
-    return (torch.sigmoid(logits) * 255).round().to(torch.uint8)
 
 
 def export(model: Path, target: Path, *, overwrite: bool = False) -> str:

@@ -52,7 +52,9 @@ class LookGuesser:
     """Guesses looks with one model, whose network is loaded when the first is asked for."""
 
     def __init__(self, header: Header, engine: AnyEngine = "auto") -> None:
-        self._header, self._engine = header, engine
+        """Of models that are averaged, the first that guesses does it for all."""
+        able = (each for each in header.members if each.card.architecture.estimates_look)
+        self._header, self._engine = next(able, header), engine
         self._network: Network | None = None
         self._known: dict[tuple[str, object, object], Sighting | None] = {}
 

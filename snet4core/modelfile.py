@@ -8,7 +8,7 @@ each other are one model, as long as the second was exported from the first.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -40,11 +40,25 @@ class Header:
     """sha256 of the weights (or of the graph), 64 hexadecimal digits."""
     exported_from: str | None = None
     """For a graph, the digest of the weights that it was exported from."""
+    averaged: tuple[Header, ...] = ()
+    """The models whose maps are averaged under this header, see `ensemble`; () for a file's."""
+    scales: tuple[float, ...] = ()
+    """At which they look at each window, 1 being its own size; () for that alone."""
+
+    @property
+    def members(self) -> tuple[Header, ...]:
+        """The headers of files: this one, or those that it stands for."""
+        return self.averaged or (self,)
 
     @property
     def is_graph(self) -> bool:
         """Whether the file holds a graph for OpenVINO instead of weights."""
         return self.exported_from is not None
+
+    def at_absolute_paths(self) -> Header:
+        """The same for a process that may stand in another folder."""
+        averaged = tuple(each.at_absolute_paths() for each in self.averaged)
+        return replace(self, path=self.path.resolve(), averaged=averaged)
 
     @property
     def network(self) -> str:

@@ -21,18 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core import memory
+from snet4core.averaged import averaged
 from snet4core.errors import EngineError
 from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
-from snet4core.modelfile import read_header
+from snet4core.modelfile import Header, read_header
 from snet4core.networks import network_for
 from snet4core.runtime import (
     DeviceMemoryError,
     Precision,
     Wanted,
     choose_runtime,
-    settled,
+    settled_together,
 )
 from snet4core.windows import Tile, tiles
 
@@ -53,7 +54,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Path,
+        model: Path | Header,
         wanted: Wanted | None = None,
         batch: int | None = None,
         *,
@@ -61,15 +62,18 @@ class Predictor:
     ) -> None:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU).
 
+        A header may stand for several models, or for several scales, see `ensemble`.
         `memory_bytes` limits how many windows are under way, as far as one at a time.
         """
-        self.header = read_header(model)
+        self.header = model if isinstance(model, Header) else read_header(model)
         self.card = self.header.card
-        self.runtime = settled(wanted or choose_runtime(), self.header)
+        runtimes = settled_together(wanted or choose_runtime(), self.header.members)
+        self.runtime = runtimes[0]
         self.guesser = LookGuesser(self.header, self.runtime.engine)
         on_cpu = self.runtime.device == "cpu"
-        self._network = network_for(self.runtime)
+        self._network = averaged([network_for(each) for each in runtimes], self.header)
         side_px = self.card.windows.core_px + 2 * self.card.windows.halo_px
+        side_px = round(side_px * max((1.0, *self.header.scales)))
         flight = memory.in_flight(
             memory_bytes,
             memory.held_bytes(),

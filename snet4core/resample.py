@@ -1,10 +1,12 @@
 """From scene pixels to working pixels: averages over cells, or values in between.
 
-Both are sums in a fixed order of elementwise operations, so a pixel's value does not
+All are sums in a fixed order of elementwise operations, so a pixel's value does not
 depend on the window in which it is computed. Array axes: B bands, H rows, W columns.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +58,44 @@ def interpolated(counts_BHW: Counts, valid_HW: Valid, k: int) -> tuple[NDArray[n
     weight_HW = _finer(_finer(valid_HW, k, -2), k, -1)
     total_BHW /= np.where(fine_valid_HW, weight_HW, 1)
     return np.where(fine_valid_HW, total_BHW, 0).astype(np.float32), fine_valid_HW
+
+
+def resized(values_BCHW: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Pictures or maps (B, C, H, W) of the same ground with `shape` (rows, columns) pixels.
+
+    Linear between pixel centres; where pixels grow, all that a new one covers has a say, so
+    nothing flickers. The edge goes on beyond the edge.
+
+    >>> ramp = np.array([[[[0, 1, 2, 3]]]], dtype=np.float32)
+    >>> resized(ramp, (1, 2)).tolist(), resized(ramp, (1, 8))[0, 0, 0, 1:4].tolist()
+    ([[[[0.625, 2.375]]]], [0.25, 0.75, 1.25])
+    """
+    return _along(_along(values_BCHW, shape[0], 2), shape[1], 3)
+
+
+def _along(values: NDArray[np.float32], count: int, axis: int) -> NDArray[np.float32]:
+    """The same with `count` pixels along one axis."""
+    if values.shape[axis] == count:
+        return values
+    total: NDArray[np.float32] | None = None
+    for index, weight in zip(*_taps(values.shape[axis], count), strict=True):
+        part = values.take(index, axis=axis)
+        part *= np.expand_dims(weight, tuple(range(1, values.ndim - axis)))
+        total = part if total is None else np.add(total, part, out=total)
+    assert total is not None  # there are always two taps at least
+    return total
+
+
+def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Which of `old` pixels each of `new` ones takes, and how much of each: (taps, new)."""
+    step = old / new
+    reach = max(1.0, step)  # of a triangle around the new pixel's centre
+    centre_N = (np.arange(new) + 0.5) * step - 0.5
+    first_N = np.ceil(centre_N - reach).astype(np.intp)
+    index_TN = first_N + np.arange(math.ceil(2 * reach) + 1)[:, None]
+    weight_TN = np.maximum(0.0, 1 - np.abs(index_TN - centre_N) / reach)
+    weight_TN /= weight_TN.sum(axis=0)
+    return np.clip(index_TN, 0, old - 1), weight_TN.astype(np.float32)
 
 
 def _finer(values: NDArray[np.generic], k: int, axis: int) -> NDArray[np.float64]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -44,11 +45,20 @@ class DeviceMemoryError(MemoryError):
     """The device's memory does not hold a batch; a smaller one may do."""
 
 
-class Network(Protocol):
-    """A loaded model that computes; `forward` may be called from several threads."""
+class MapNetwork(Protocol):
+    """What makes maps of pictures; `forward` may be called from several threads."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too many."""
+
+
+class Network(MapNetwork, Protocol):
+    """One loaded model."""
+
+    def probabilities(
+        self, images_BCHW: NDArray[np.float32], look: Look, head: str
+    ) -> NDArray[np.float32]:
+        """What `forward` quantises, 0..1; as it in all else."""
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the model guesses of each picture's look, (B, 3); see `look_guess`.
@@ -117,6 +127,14 @@ def settled(wanted: Wanted, header: Header) -> Runtime:
     lanes = _lanes(engine, wanted)
     threads = max(1, wanted.threads // lanes) if wanted.device == "cpu" else wanted.threads
     return Runtime(engine, wanted.device, precision, lanes, threads, file, f"{why}; {fast}")
+
+
+def settled_together(wanted: Wanted, models: Sequence[Header]) -> list[Runtime]:
+    """The same for models that are averaged: one engine for all, torch where they differ."""
+    found = [settled(wanted, each) for each in models]
+    if len({runtime.engine for runtime in found}) > 1:
+        found = [settled(replace(wanted, engine="torch"), each) for each in models]
+    return found
 
 
 def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -> dict[str, str]:

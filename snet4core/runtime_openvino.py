@@ -41,6 +41,11 @@ def openvino() -> Any:
     return openvino
 
 
+Program = tuple[str, str | None, bool]
+"""An output, the kind of layer at which it stops, if not at its end, and whether it is for
+windows of full size."""
+
+
 class OpenVinoNetwork:
     """A graph, of which the heads that are asked for get compiled.
 
@@ -65,14 +70,19 @@ class OpenVinoNetwork:
                 f"{runtime.file}: OpenVINO cannot read the graph ({_first_line(problem)})."
             ) from problem
         _check_ports(runtime, self._model, header.card)
-        self._compiled: dict[tuple[str, bool], Any] = {}
+        self._compiled: dict[Program, Any] = {}
         self._compiling = threading.Lock()
         self._own = threading.local()
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
-        """See `runtime.Network`; windows go through one by one, so that B plays no part."""
-        looks_BL = np.array([look.features()], dtype=np.float32)
-        return self._computed(head, images_BCHW, {LOOK: looks_BL})
+        """See `runtime.MapNetwork`; windows go through one by one, so that B plays no part."""
+        return self._computed(head, images_BCHW, _told(look))
+
+    def probabilities(
+        self, images_BCHW: NDArray[np.float32], look: Look, head: str
+    ) -> NDArray[np.float32]:
+        """See `runtime.Network`."""
+        return self._computed(head, images_BCHW, _told(look), stop_at="Sigmoid")
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `runtime.Network`; pictures go through one by one."""
@@ -84,12 +94,16 @@ class OpenVinoNetwork:
         return self._computed(LOOK_ESTIMATE, images_BCHW, {})
 
     def _computed(
-        self, output: str, images_BCHW: NDArray[np.float32], others: dict[str, Any]
+        self,
+        output: str,
+        images_BCHW: NDArray[np.float32],
+        others: dict[str, Any],
+        stop_at: str | None = None,
     ) -> NDArray[Any]:
-        """One output for each picture, stacked."""
+        """One output for each picture, stacked, as it is or as it stands after `stop_at`."""
         found = []
         try:
-            request = self._request(output, images_BCHW.shape[2:])
+            request = self._request(output, images_BCHW.shape[2:], stop_at)
             for index in range(len(images_BCHW)):
                 image_1CHW = np.ascontiguousarray(images_BCHW[index : index + 1])
                 request.infer({IMAGE: image_1CHW, **others}, share_inputs=True)
@@ -105,20 +119,21 @@ class OpenVinoNetwork:
             ) from problem
         return np.stack(found)
 
-    def _request(self, output: str, shape: tuple[int, ...]) -> Any:
+    def _request(self, output: str, shape: tuple[int, ...], stop_at: str | None) -> Any:
         """This thread's request for an output and a window of (rows, columns)."""
         windows = self._card.windows
         full_px = windows.core_px + 2 * windows.halo_px
-        key = (output, shape == (full_px, full_px))
-        requests: dict[tuple[str, bool], Any] = self._own.__dict__.setdefault("requests", {})
+        is_full = shape == (full_px, full_px)
+        key = (output, stop_at, is_full)
+        requests: dict[Program, Any] = self._own.__dict__.setdefault("requests", {})
         if key not in requests:
             with self._compiling:
                 if key not in self._compiled:
-                    self._compiled[key] = self._program(output, full_px if key[1] else -1)
+                    self._compiled[key] = self._program(output, full_px if is_full else -1, stop_at)
             requests[key] = self._compiled[key].create_infer_request()
         return requests[key]
 
-    def _program(self, output: str, side_px: int) -> Any:
+    def _program(self, output: str, side_px: int, stop_at: str | None) -> Any:
         """One output compiled for windows of one size, or of any (-1)."""
         model = self._model.clone()
         bands = len(self._card.architecture.bands)
@@ -126,7 +141,8 @@ class OpenVinoNetwork:
         if output != LOOK_ESTIMATE:  # which is made from the picture alone
             shapes[LOOK] = [1, model.input(LOOK).get_partial_shape()[1].get_length()]
         inputs = [model.input(name).get_node() for name in shapes]
-        alone = openvino().Model([_result(model, output)], inputs, output)
+        value = _value(_result(model, output), stop_at)
+        alone = openvino().Model([value], inputs, output)
         alone.reshape(shapes)
         return self._core.compile_model(
             alone,
@@ -139,6 +155,21 @@ class OpenVinoNetwork:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+
+
+def _told(look: Look) -> dict[str, Any]:
+    return {LOOK: np.array([look.features()], dtype=np.float32)}
+
+
+def _value(result: Any, kind: str | None) -> Any:
+    """What a result is given, or what the nearest layer of a kind before it gives: of a head,
+    "Sigmoid" gives the probabilities that are not quantised yet."""
+    value = result.input_value(0)
+    while kind is not None and value.get_node().get_type_name() != kind:
+        if not value.get_node().inputs():
+            raise ModelError(f"The graph has no layer {kind} before its result; export it again.")
+        value = value.get_node().input_value(0)
+    return value
 
 
 def _result(model: Any, name: str) -> Any:

@@ -6,6 +6,8 @@ Array names end in their axes: B batch, C channel or band, H row, W column, L lo
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ from snet4core import weights
 from snet4core.errors import ModelError
 from snet4core.look import Look
 from snet4core.runtime import DeviceMemoryError, Runtime
+
+Finish = Callable[[torch.Tensor], torch.Tensor]
+"""What becomes of logits while they are on the device."""
 
 
 class TorchNetwork:
@@ -32,21 +37,14 @@ class TorchNetwork:
         self._own = threading.local()
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
+        """See `runtime.MapNetwork`."""
+        return self._computed(images_BCHW, look, head, quantised)
+
+    def probabilities(
+        self, images_BCHW: NDArray[np.float32], look: Look, head: str
+    ) -> NDArray[np.float32]:
         """See `runtime.Network`."""
-        try:
-            if self._device.type != "cuda":
-                return self._computed(torch.from_numpy(images_BCHW), look, head)
-            # Each thread has its own stream: one batch is copied while another is computed.
-            with torch.cuda.stream(self._stream()):
-                pinned = torch.from_numpy(images_BCHW).pin_memory()
-                return self._computed(pinned, look, head)
-        except torch.OutOfMemoryError as problem:
-            torch.cuda.empty_cache()
-            raise DeviceMemoryError(str(problem)) from problem
-        except RuntimeError as problem:
-            if "not enough memory" in str(problem):  # the CPU's allocator has no error class
-                raise DeviceMemoryError(str(problem)) from problem
-            raise
+        return self._computed(images_BCHW, look, head, torch.sigmoid)
 
     @torch.inference_mode()
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -64,13 +62,38 @@ class TorchNetwork:
         stream: torch.cuda.Stream = self._own.stream
         return stream
 
+    def _computed(
+        self, images_BCHW: NDArray[np.float32], look: Look, head: str, finish: Finish
+    ) -> NDArray[Any]:
+        """The logits of a head, finished on the device and brought here."""
+        try:
+            if self._device.type != "cuda":
+                return self._finished(torch.from_numpy(images_BCHW), look, head, finish)
+            # Each thread has its own stream: one batch is copied while another is computed.
+            with torch.cuda.stream(self._stream()):
+                pinned = torch.from_numpy(images_BCHW).pin_memory()
+                return self._finished(pinned, look, head, finish)
+        except torch.OutOfMemoryError as problem:
+            torch.cuda.empty_cache()
+            raise DeviceMemoryError(str(problem)) from problem
+        except RuntimeError as problem:
+            if "not enough memory" in str(problem):  # the CPU's allocator has no error class
+                raise DeviceMemoryError(str(problem)) from problem
+            raise
+
     @torch.inference_mode()
-    def _computed(self, images: torch.Tensor, look: Look, head: str) -> NDArray[np.uint8]:
+    def _finished(
+        self, images: torch.Tensor, look: Look, head: str, finish: Finish
+    ) -> NDArray[Any]:
         device = self._device
         images = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         looks_BL = torch.tensor([look.features()] * len(images), device=device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._is_half):
             logits_B2HW = self._net(images, looks_BL, head)
-        probability = torch.sigmoid(logits_B2HW.float())
-        quantised: NDArray[np.uint8] = (probability * 255).round_().to(torch.uint8).cpu().numpy()
-        return quantised
+        finished: NDArray[Any] = finish(logits_B2HW.float()).cpu().numpy()
+        return finished
+
+
+def quantised(logits: torch.Tensor) -> torch.Tensor:
+    """Logits as probabilities 0..255."""
+    return (torch.sigmoid(logits) * 255).round().to(torch.uint8)

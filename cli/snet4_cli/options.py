@@ -39,6 +39,16 @@ model = click.option(
     metavar="NAME or FILE",
     help="A shipped model, or a .safetensors file.",
 )
+models = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("default",),
+    show_default=True,
+    metavar="NAME or FILE",
+    help="A shipped model, or a .safetensors file. Given several times, the models' maps are "
+    "averaged; thresholds and shapes are the first one's.",
+)
 device = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
 )
@@ -127,6 +137,26 @@ def share(
     return int(number), int(of)
 
 
+def scales(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[float, ...]:
+    """`0.8,1,1.25` as numbers."""
+    try:
+        return () if value is None else tuple(float(each) for each in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is no list of scales, as 0.8,1,1.25 is.") from None
+
+
+tta = click.option(
+    "--tta",
+    "scales",
+    callback=scales,
+    metavar="SCALES",
+    help="Look at each window at several scales, as in 0.8,1,1.25, and average the maps; costs "
+    "the sum of their squares. Scales only: flips would put walls where a tilted picture has none.",
+)
+
+
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
     """Several options as one decorator, shown in help in the order given."""
 
@@ -143,3 +173,6 @@ shapes = together(threshold, min_area, simplify, regularize)
 
 engine = together(model, device, precision, runtime)
 """Which network, and where it is computed."""
+
+engines = together(models, tta, device, precision, runtime)
+"""The same for what may average several."""

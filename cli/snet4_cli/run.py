@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @options.output
-@options.engine
+@options.engines
 @options.memory
 @options.off_nadir
 @options.azimuth
@@ -96,7 +96,8 @@ if TYPE_CHECKING:
 def run(
     scenes: tuple[str, ...],
     output: Path,
-    model: str,
+    models: tuple[str, ...],
+    scales: tuple[float, ...],
     device: str,
     precision: str,
     engine: str,
@@ -126,12 +127,13 @@ def run(
       snet4 run 'SN4/**/Pan-Sharpen/*.tif' -o atlanta.gpkg --csv submission.csv
       snet4 run scene.tif -o out.gpkg --save-maps maps.tif
       snet4 run country.tif -o out.gpkg --resume --workers 2
+      snet4 run scene.tif -o out.gpkg --model a.safetensors --model b.safetensors --tta 0.8,1,1.25
       snet4 run scenes/ -o 'found/{scene}.gpkg'
 
     With --resume a run that was interrupted or killed goes on where it was: type the same
     command again. It is refused when the picture, the model or the settings have changed.
     """
-    from snet4core import eachjob, scene_inputs
+    from snet4core import eachjob, ensemble, scene_inputs
     from snet4core.job import Job, Shard, run_job
     from snet4core.look_guess import LookGuesser
     from snet4core.modelfile import find_model, read_header
@@ -156,7 +158,7 @@ def run(
         jobs = eachjob.open_jobs(eachjob.each_scene(job))
     for each in jobs:
         each.check_places()
-    header = read_header(find_model(model))
+    header = ensemble.together([read_header(find_model(each)) for each in models], scales)
     if dry_run:
         guesser = LookGuesser(header, engine)  # type: ignore[arg-type]  # click checked it
         plans = [plan_for(each, header, choices, guesser) for each in inputs]
@@ -209,7 +211,7 @@ def _network(
     if workers == 1 and cluster is None:
         from snet4core.predict import Predictor
 
-        return Predictor(header.path, wanted, memory_bytes=memory_bytes), None
+        return Predictor(header, wanted, memory_bytes=memory_bytes), None
 
     from snet4core.executors import worker_model
 

@@ -61,8 +61,7 @@ class Bright:
 class BrightModel(WorkerModel):
     """How a worker comes by it, and what it does to its worker."""
 
-    path: Path = HEADER.path
-    digest: str = HEADER.digest
+    model: Header = HEADER
     wanted: Wanted = field(default_factory=Wanted)
     pause_s: float = 0.0
     """For each window."""

@@ -253,7 +253,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doubling]:
     fake = Doubling()
     how = Runtime("openvino", "cpu", "fp32", 2, 1, WEIGHTS.path, "made up")
     monkeypatch.setattr(predict, "read_header", lambda _: WEIGHTS)
-    monkeypatch.setattr(predict, "settled", lambda *_: how)
+    monkeypatch.setattr(predict, "settled_together", lambda *_: [how])
     monkeypatch.setattr(predict, "network_for", lambda _: fake)
     yield fake
     assert fake.running == 0

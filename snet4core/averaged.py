@@ -1,0 +1,61 @@
+"""Several looks at one window as one network: the maps of models and scales, averaged.
+
+Each model sees the window at each scale, its probabilities are brought back to the window's
+own size, and their mean is quantised, once. Only scales: a mirrored or turned picture has
+walls and shadows where a tilted one never has them. What comes out depends on the window
+alone, as with one network.
+
+Array names end in their axes: B batch, C channel or band, H row, W column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snet4core.look import Look
+from snet4core.modelfile import Header
+from snet4core.resample import resized
+from snet4core.runtime import MapNetwork, Network
+
+
+class Averaged:
+    """A `runtime.MapNetwork` made of others."""
+
+    def __init__(self, networks: Sequence[Network], header: Header) -> None:
+        """`networks` are those of `header.members`, in their order."""
+        architectures = [each.card.architecture for each in header.members]
+        self._members = list(zip(networks, architectures, strict=True))
+        self._scales = header.scales or (1.0,)
+        self._stride_px = architectures[0].stride_px
+
+    def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
+        """See `runtime.MapNetwork`; each model answers with its own head for the look."""
+        shape = images_BCHW.shape[2], images_BCHW.shape[3]
+        total_B2HW = np.zeros((len(images_BCHW), 2, *shape), dtype=np.float32)
+        for scale in self._scales:
+            scaled_BCHW = resized(images_BCHW, scaled(shape, scale, self._stride_px))
+            for network, architecture in self._members:
+                maps_B2HW = network.probabilities(scaled_BCHW, look, architecture.head_for(look))
+                total_B2HW += resized(maps_B2HW, shape)
+        mean_B2HW = total_B2HW / (len(self._scales) * len(self._members))
+        return np.rint(mean_B2HW * 255).astype(np.uint8)
+
+
+def averaged(networks: Sequence[Network], header: Header) -> MapNetwork:
+    """One network as it is; several, or one at several scales, as their average."""
+    if len(networks) == 1 and not header.scales:
+        return networks[0]
+    return Averaged(networks, header)
+
+
+def scaled(shape: tuple[int, int], scale: float, stride_px: int) -> tuple[int, int]:
+    """A window of (rows, columns) at a scale, to the nearest multiple of the stride.
+
+    >>> scaled((1152, 928), 0.8, 32), scaled((32, 64), 0.3, 32)
+    ((928, 736), (32, 32))
+    """
+    rows, cols = (max(1, round(side * scale / stride_px)) * stride_px for side in shape)
+    return rows, cols

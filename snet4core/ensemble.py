@@ -1,0 +1,80 @@
+"""Several models, or one at several scales, under one header: what the rest of a run knows.
+
+The first model's card speaks for all: windows, thresholds, shapes. Names and digests are
+those of all, and so they stand on every feature, in maps files and in the keys of parts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from snet4core.errors import UsageError
+from snet4core.modelfile import Header
+
+SMALLEST, LARGEST = 0.25, 4.0
+"""Scales beyond this show the network nothing that it knows, and fill the memory."""
+
+
+def together(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
+    """The header of models whose maps are averaged, each at each of `scales`.
+
+    One model at its own scale is itself. UsageError for models that do not see the same
+    bands, strides and pixel sizes, and for scales that make no sense.
+    """
+    chosen = _checked(scales)
+    if len(models) == 1 and not chosen:
+        return models[0]
+    first, *others = models
+    for other in others:
+        _refuse_unlike(first, other)
+    if len({each.network for each in models}) < len(models):
+        raise UsageError("One model was given twice; give each --model once.")
+    digest = " + ".join(each.network for each in models)
+    if chosen:
+        digest += f" at {', '.join(f'{scale:g}' for scale in chosen)}"
+    return replace(
+        first,
+        card=replace(first.card, name=" + ".join(each.card.name for each in models)),
+        digest=digest,
+        exported_from=None,
+        averaged=tuple(models),
+        scales=chosen,
+    )
+
+
+def _checked(scales: Sequence[float]) -> tuple[float, ...]:
+    """Scales in order; () for the window as it is, alone."""
+    for scale in scales:
+        if not (math.isfinite(scale) and SMALLEST <= scale <= LARGEST):
+            raise UsageError(
+                f"A scale of {scale:g} is not between {SMALLEST:g} and {LARGEST:g}; give some "
+                "around 1, as in 0.8,1,1.25."
+            )
+    chosen = tuple(sorted(set(scales)))
+    return () if chosen == (1.0,) else chosen
+
+
+def _refuse_unlike(first: Header, other: Header) -> None:
+    """UsageError with the first thing in which two models cannot see the same windows."""
+    one, two = first.card, other.card
+    bands = [", ".join(card.architecture.bands) for card in (one, two)]
+    strides_px = [card.architecture.stride_px for card in (one, two)]
+    if bands[0] != bands[1]:
+        what = f"one sees {bands[0]}, the other {bands[1]}"
+    elif strides_px[0] != strides_px[1]:
+        what = f"their strides are {strides_px[0]} and {strides_px[1]} pixels"
+    elif not _covers(one.gsd_range_m, two.gsd_m) or not _covers(two.gsd_range_m, one.gsd_m):
+        what = f"they are made for pixels of {one.gsd_m:g} m and of {two.gsd_m:g} m"
+    else:
+        return
+    raise UsageError(
+        f"{other.path} cannot be averaged with {first.path}: {what}; give models for the same "
+        "pictures."
+    )
+
+
+def _covers(range_m: tuple[float, float], gsd_m: float) -> bool:
+    low_m, high_m = range_m
+    return low_m <= gsd_m <= high_m

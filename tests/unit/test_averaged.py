@@ -1,0 +1,172 @@
+"""Models and scales averaged: one mean, quantised once, and said wherever it matters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from snet4core.averaged import Averaged, averaged, scaled
+from snet4core.card import ONE_HEAD, Architecture, Card
+from snet4core.ensemble import together
+from snet4core.errors import UsageError
+from snet4core.look import Look
+from snet4core.modelfile import Header
+from snet4core.resample import resized
+
+SMALL = Architecture(decoder_channels=(8, 8, 8))
+LOOK = Look(30.0, 20.0, "option")
+sides = st.integers(1, 40)
+
+
+def header(name: str, architecture: Architecture = SMALL, **card: Any) -> Header:
+    return Header(Path(f"{name}.safetensors"), Card(name, architecture, **card), name * 64)
+
+
+A, B = header("a"), header("b", replace(SMALL, heads=ONE_HEAD))
+
+
+# From one size to another and back.
+
+
+@given(sides, sides, sides, sides)
+def test_a_flat_picture_stays_flat(rows: int, cols: int, new_rows: int, new_cols: int) -> None:
+    flat = np.full((1, 2, rows, cols), 0.7, np.float32)
+    other = resized(flat, (new_rows, new_cols))
+    assert other.shape == (1, 2, new_rows, new_cols)
+    assert np.allclose(other, 0.7, atol=1e-6)
+
+
+@given(st.integers(16, 60), st.floats(0.5, 2.0))
+def test_a_slope_keeps_its_place(side: int, scale: float) -> None:
+    new = max(8, round(side * scale))
+    ramp = np.tile(np.arange(side, dtype=np.float32), (1, 1, side, 1))
+    expected = (np.arange(new) + 0.5) * side / new - 0.5
+    margin = 3 + new // side  # at the edge the slope ends
+    found = resized(ramp, (new, new))[0, 0, 0]
+    assert np.allclose(found[margin:-margin], expected[margin:-margin], atol=0.15)  # of a pixel
+
+
+def test_the_same_size_is_the_same_picture() -> None:
+    picture = np.random.default_rng(0).random((2, 3, 9, 7), np.float32)
+    assert np.array_equal(resized(picture, (9, 7)), picture)
+
+
+@pytest.mark.parametrize("shape", [(48, 40), (80, 96), (33, 64)])
+def test_torch_resizes_alike(shape: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    picture = np.random.default_rng(1).random((1, 2, 64, 64), np.float32)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(picture), shape, mode="bilinear", antialias=True
+    ).numpy()
+    inner = (slice(None), slice(None), slice(3, -3), slice(3, -3))  # the edge is a matter of taste
+    assert np.allclose(resized(picture, shape)[inner], expected[inner], atol=1e-5)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.25, 4.0), st.sampled_from([8, 32]))
+def test_scaled_windows_fit_the_stride(rows: int, cols: int, scale: float, stride: int) -> None:
+    found = scaled((rows * stride, cols * stride), scale, stride)
+    for old, new in zip((rows, cols), found, strict=True):
+        assert new % stride == 0
+        assert new >= stride
+        assert abs(new - old * stride * scale) <= max(stride / 2, stride * (1 - old * scale))
+
+
+# The mean of several.
+
+
+class Plain:
+    """A network that says the same of every pixel, or what the picture's first band says."""
+
+    def __init__(self, says: float | None) -> None:
+        self.says = says
+        self.seen: list[tuple[tuple[int, ...], str]] = []
+
+    def probabilities(
+        self, images_BCHW: NDArray[np.float32], look: Look, head: str
+    ) -> NDArray[np.float32]:
+        self.seen.append((images_BCHW.shape, head))
+        band = images_BCHW[:, :1] if self.says is None else np.full_like(images_BCHW, self.says)
+        return np.concatenate([band[:, :1], band[:, :1] / 2], axis=1)
+
+
+def average(networks: list[Any], combined: Header, images: Any) -> NDArray[np.uint8]:
+    return Averaged(networks, combined).forward(images, LOOK, "off-nadir")
+
+
+def test_maps_are_averaged_before_they_are_quantised() -> None:
+    images = np.zeros((3, 4, 16, 24), np.float32)
+    networks = [Plain(0.101), Plain(0.104)]
+    maps = average(networks, together([A, B]), images)
+    assert maps.shape == (3, 2, 16, 24)
+    assert maps.dtype == np.uint8
+    assert np.unique(maps[:, 0]).tolist() == [26]  # 0.1025 x 255; each alone gives 26 and 27
+    assert np.unique(maps[:, 1]).tolist() == [13]
+    heads = [head for network in networks for _, head in network.seen]
+    assert heads == ["off-nadir", "any"], "each answers with its own head"
+
+
+def test_each_scale_sees_the_window_and_comes_back() -> None:
+    smooth = np.sin(np.linspace(0, 3, 64, dtype=np.float32))[:, None] * np.ones(64, np.float32)
+    images = np.tile(smooth, (1, 4, 1, 1)).astype(np.float32)
+    network = Plain(None)
+    maps = average([network], together([A], (0.75, 1.0, 1.5)), images)
+    assert [shape[2:] for shape, _ in network.seen] == [(48, 48), (64, 64), (96, 96)]
+    assert np.abs(maps[0, 0, 4:-4] - np.rint(smooth[4:-4] * 255)).max() <= 1
+
+
+def test_windows_of_a_batch_play_no_part() -> None:
+    images = np.random.default_rng(2).random((3, 4, 32, 32), np.float32)
+    combined = together([A, B], (0.75, 1.0))
+    both = [Plain(None), Plain(0.3)]
+    together_B2HW = average(both, combined, images)
+    for index in range(3):
+        alone = average(both, combined, images[index : index + 1])
+        assert np.array_equal(alone[0], together_B2HW[index])
+
+
+def test_one_model_at_its_own_scale_is_left_alone() -> None:
+    network: Any = Plain(0.5)
+    assert together([A]) is A
+    assert together([A], (1.0,)) is A
+    assert averaged([network], A) is network
+
+
+# What the rest of a run knows of it.
+
+
+def test_names_and_digests_of_all_stand_for_it() -> None:
+    both = together([A, B], (1.25, 0.8, 1.0, 0.8))
+    assert both.card == replace(A.card, name="a + b")
+    assert both.scales == (0.8, 1.0, 1.25)
+    assert both.members == (A, B)
+    assert both.network == f"{'a' * 64} + {'b' * 64} at 0.8, 1, 1.25"
+    keys = {h.network for h in (A, together([A], (0.8, 1)), together([A, B]), together([B, A]))}
+    assert len(keys) == 4
+    assert all(each.path.is_absolute() for each in both.at_absolute_paths().members)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (header("c", replace(SMALL, bands=("pan",))), "one sees blue, green, red, nir"),
+        (header("c", replace(SMALL, decoder_channels=(8, 8))), "strides are 8 and 4"),
+        (header("c", gsd_m=2.0, gsd_range_m=(1.5, 3.0)), "pixels of 0.5 m and of 2 m"),
+        (A, "given twice"),
+    ],
+)
+def test_models_that_do_not_see_alike_are_refused(other: Header, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        together([A, other])
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 0.2, 5.0, float("nan"), float("inf")])
+def test_senseless_scales_are_refused(scale: float) -> None:
+    with pytest.raises(UsageError, match="scale"):
+        together([A], (1.0, scale))
