@@ -19,7 +19,10 @@ class Bar:
         self._what = ""
 
     def step(self, done: float, total: float, what: str) -> None:
-        """Show `done` of `total`; a new `what` starts a new bar."""
+        """Show `done` of `total` and the time left; a new `what` starts a new bar.
+
+        `total` may change on the way, as that of a training run that is limited by time.
+        """
         if not self._shown:
             return
         if self._bar is None or what != self._what:
@@ -27,7 +30,11 @@ class Bar:
 
             self._close()
             self._what = what
-            self._bar = tqdm(total=total, desc=what, unit="", file=sys.stderr, dynamic_ncols=True)
+            # What a resumed run finds done says nothing of its pace now.
+            self._bar = tqdm(
+                total=total, initial=done, desc=what, unit="", file=sys.stderr, dynamic_ncols=True
+            )
+        self._bar.total = total
         self._bar.update(done - self._bar.n)
 
     def cancelled(self) -> bool:

@@ -19,7 +19,8 @@ from snet4_training.checkpoint import read_checkpoint
 from snet4_training.loop import LOG, MODEL, start, step_once, train
 from snet4_training.losses import dice_loss, loss
 from snet4_training.recipe import Recipe, TrainRecipe, read_recipe
-from snet4core import weights
+from snet4_training.schedule import learning_rate
+from snet4core import __version__, weights
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
 from snet4core.look import CATEGORIES
 
@@ -196,6 +197,12 @@ def test_trained_model_has_a_card_and_runs(recipe: Recipe, run: Path) -> None:
     assert card.architecture == recipe.model.architecture()
     assert "Rendered places" in card.training_data
     log = [json.loads(line) for line in (run / LOG).read_text().splitlines()]
+    begin = log[0]
+    assert begin["event"] == "start"
+    assert (begin["snet4"], begin["torch"]) == (__version__, torch.__version__)
+    assert begin["device"].startswith("c")  # cpu or cuda, and what it can do
+    assert begin["threads"] == torch.get_num_threads()
+    assert begin["processes"] == 1
     scores = next(line["validation"] for line in log if "validation" in line)
     assert set(scores) == {f"scenes/{category}" for category in CATEGORIES}
     with torch.inference_mode():
@@ -218,8 +225,6 @@ def test_time_limit_ends_a_run(recipe: Recipe, run: Path) -> None:
 
 
 def test_learning_rate_never_rises_after_the_warm_up() -> None:
-    from snet4_training.loop import learning_rate
-
     recipe = TrainRecipe(steps=200, warmup_steps=20)
     rates = [learning_rate(recipe, step, 0.0) for step in range(201)]
     assert max(rates) <= recipe.learning_rate

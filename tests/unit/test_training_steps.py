@@ -12,8 +12,9 @@ import torch
 
 from snet4_training.batches import Batch, Steps, batches
 from snet4_training.checkpoint import State, read_checkpoint, write_checkpoint
-from snet4_training.loop import BEST, LOG, MODEL, learning_rate, start, step_once, take_score, train
+from snet4_training.loop import BEST, LOG, MODEL, start, step_once, train
 from snet4_training.recipe import Recipe, TrainRecipe
+from snet4_training.schedule import learning_rate, steps_in_all, take_score
 from snet4_training.team import Team
 from snet4_training.validate import score_of
 from snet4core import weights
@@ -79,6 +80,24 @@ def test_plateau_lowers_the_rate_only_while_scores_do_not_rise(recipe: Recipe) -
         take_score(quick.train, state, score)
         seen.append(round(learning_rate(quick.train, 100, 0.0, state.drops), 6))
     assert seen == [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "step", "seconds", "wanted"),
+    [
+        (0.0, 500, 100.0, 3000),
+        (10.0, 500, 300.0, 1000),  # half of the time is over
+        (10.0, 500, 10.0, 3000),  # the steps will be over first
+        (10.0, 500, 601.0, 500),  # never less than what is done
+        (10.0, 0, 0.0, 3000),
+    ],
+)
+def test_how_many_steps_there_will_be_is_told_by_the_time_that_is_left(
+    recipe: Recipe, minutes: float, step: int, seconds: float, wanted: int
+) -> None:
+    state = start(recipe, CPU)
+    state.step, state.seconds = step, seconds
+    assert steps_in_all(TrainRecipe(steps=3000, minutes=minutes), state) == wanted
 
 
 def test_the_run_ends_when_scores_stop_rising(recipe: Recipe, run: Path) -> None:

@@ -24,9 +24,11 @@ from snet4_training.going_on import go_on_from
 from snet4_training.losses import look_loss, loss
 from snet4_training.pretrained import load_encoder
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
+from snet4_training.schedule import finished, learning_rate, steps_in_all, take_score
+from snet4_training.surroundings import surroundings
 from snet4_training.team import Team, gathered
 from snet4_training.validate import judged, score_of, summed
-from snet4core import __version__, weights
+from snet4core import weights
 from snet4core.card import Architecture, Card
 from snet4core.errors import EngineError
 from snet4core.model import OffNadirNet
@@ -39,45 +41,6 @@ MODEL, BEST = "model.safetensors", "best.safetensors"
 ALONE = Team()
 
 Log = Callable[[dict[str, Any]], None]
-
-
-def learning_rate(recipe: TrainRecipe, step: int, seconds: float, drops: int = 0) -> float:
-    """Linear warm-up, then what the recipe's schedule says; `drops` counts the plateaus.
-
-    >>> recipe = TrainRecipe(steps=100, warmup_steps=10, learning_rate=1.0)
-    >>> [round(learning_rate(recipe, step, 0.0), 2) for step in (0, 9, 55, 100)]
-    [0.1, 0.98, 0.43, 0.01]
-    """
-    done = step / recipe.steps
-    if recipe.minutes:
-        done = max(done, seconds / (60 * recipe.minutes))
-    share = {
-        "cosine": 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))),
-        "step": recipe.decay ** (step // recipe.decay_steps),
-        "plateau": recipe.decay**drops,
-        "constant": 1.0,
-    }[recipe.schedule]
-    return recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps)) * share
-
-
-def finished(recipe: TrainRecipe, state: State) -> bool:
-    """Whether steps, time or patience are used up."""
-    return (
-        state.step >= recipe.steps
-        or bool(recipe.minutes and state.seconds >= 60 * recipe.minutes)
-        or bool(recipe.early_stop and state.stale >= recipe.early_stop)
-    )
-
-
-def take_score(recipe: TrainRecipe, state: State, score: float) -> bool:
-    """Note a validation's score in the state; returns whether it is the best so far."""
-    if score > state.best:
-        state.best, state.stale = score, 0
-        return True
-    state.stale += 1
-    if state.stale % recipe.patience == 0:
-        state.drops += 1
-    return False
 
 
 def step_once(
@@ -219,7 +182,8 @@ def train(
     state = start(recipe, team.device)
     if resume and (out / CHECKPOINT).exists():
         read_checkpoint(out / CHECKPOINT, state)
-    log({"event": "start", "step": state.step, "code": __version__, "recipe": as_plain(recipe)})
+    where = {"event": "start", "step": state.step, **surroundings(team)}
+    log({**where, "recipe": as_plain(recipe)})
     recent: list[float] = []
     before_s, started = state.seconds, time.monotonic()
     state.net.train()
@@ -230,7 +194,7 @@ def train(
         mine = [batch.to(team.device) for batch in of_step]
         recent.append(step_once(state, mine, recipe.train, architecture, team))
         state.seconds = team.from_leader(before_s + time.monotonic() - started)
-        progress.step(state.step, recipe.train.steps, "steps")
+        progress.step(state.step, steps_in_all(recipe.train, state), "steps")
         last = finished(recipe.train, state)
         if state.step % 50 == 0 or last:
             rate = learning_rate(recipe.train, state.step, state.seconds, state.drops)

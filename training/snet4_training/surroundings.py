@@ -1,0 +1,28 @@
+"""Where a run computes, for the first line of its log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from snet4_training.team import Team
+from snet4core import __version__
+
+
+def surroundings(team: Team) -> dict[str, Any]:
+    """Versions, device, threads and processes: what decides the speed and the last digits."""
+    return {
+        "snet4": __version__,
+        "torch": torch.__version__,
+        "device": device_name(team.device),
+        "threads": torch.get_num_threads(),
+        "processes": team.size,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """The device and what it can do: the card's name, or the processor's widest arithmetic."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.backends.cpu.get_cpu_capability()})"
