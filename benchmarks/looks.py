@@ -4,6 +4,7 @@
         [--folder PICTURES]
     python -m benchmarks.looks --told [--places 8]
     python -m benchmarks.looks --leaned [--banepa FOLDER]
+    python -m benchmarks.looks --after [--places 8]
 
 1. Places that no model trained on (their seeds are below 10000), drawn as training draws
    its own, at all 27 looks of SpaceNet 4: F1 at IoU 0.5 of footprint polygons by the
@@ -12,6 +13,9 @@
    azimuth, with the angle of the nearest other category's middle, and with 0 degrees.
 3. `--leaned`: real drone pictures of Banepa that no model trained on, leaned over by geometry
    to 0, 15, 30 and 45 degrees, told the true look and told 0 degrees.
+4. `--after`: the same maps turned into footprints in several ways.
+
+`--tta 0.8,1,1.25` averages over scales, and several `--model` average over models, in each.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +37,16 @@ from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, r
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
 from snet4_training.sources import banepa_picture, draw_heights_m
-from snet4core.detect import detect
+from snet4core.detect import detect, footprints_from
+from snet4core.ensemble import together
+from snet4core.footprints import Footprints, Source
 from snet4core.look import CATEGORIES, Look
-from snet4core.modelfile import find_model
+from snet4core.mapsfile import open_maps
+from snet4core.modelfile import find_model, read_header
 from snet4core.plan import Choices
 from snet4core.predict import Predictor, choose_runtime
 from snet4core.score import Tally, match
+from snet4core.settings import ShapeSettings
 
 SMALLEST_PX = 20.0
 GSD_M = 0.5
@@ -62,22 +70,29 @@ class Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", action="append", help="repeatable: an ensemble")
+    parser.add_argument("--tta", default="1", help="scales, separated by commas")
     parser.add_argument("--places", type=int, default=20)
     parser.add_argument("--seed", type=int, default=555)
     parser.add_argument("--size", type=int, default=640, help="side of a place in pixels")
     parser.add_argument("--told", action="store_true")
     parser.add_argument("--leaned", action="store_true")
+    parser.add_argument("--after", action="store_true")
     parser.add_argument("--banepa", type=Path, default=BANEPA)
     parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
-    predictor = Predictor(find_model(asked.model), choose_runtime())
+    headers = [read_header(find_model(name)) for name in asked.model or ["default"]]
+    scales = tuple(float(scale) for scale in asked.tta.split(","))
+    predictor = Predictor(together(headers, scales if scales != (1.0,) else ()), choose_runtime())
     with tempfile.TemporaryDirectory(prefix="snet4-looks-") as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if asked.leaned:
             figures = leaned_figures(predictor, asked.banepa, folder)
             keep("looks_leaned", figures)
+        elif asked.after:
+            figures = after_figures(predictor, asked.seed, asked.places, asked.size, folder)
+            keep("looks_after", figures)
         elif asked.told:
             figures = told_figures(predictor, asked.seed, asked.places, asked.size, folder)
             keep("looks_told", figures)
@@ -144,6 +159,55 @@ def tellings(true: Look) -> dict[str, Look]:
     }
 
 
+def after_figures(
+    predictor: Predictor, seed: int, places: int, size_px: int, folder: Path
+) -> dict[str, object]:
+    """F1 per category for what becomes of the same maps."""
+    collects = [one for one in SPACENET4_LOOKS if one.folder in SOME]
+    by_way: Mapping[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
+    for number in range(places):
+        place = place_of(seed, number, size_px)
+        for collect in collects:
+            seen = picture(place, collect, seed, number, folder)
+            look = collect.look
+            choices = Choices(off_nadir_deg=look.off_nadir_deg, azimuth_deg=look.azimuth_deg)
+            maps = folder / "maps.tif"
+            found = detect(seen.path, predictor, choices, save_maps=maps, overwrite=True)
+            list(found.footprints)
+            for name, settings in ways(found.plan.settings).items():
+                shapes = _in_order(drawn(maps, settings))
+                tally_of = match(shapes, seen.truth, min_area=SMALLEST_PX)
+                by_way[name][look.category] += tally_of
+        print(f"{number + 1} of {places}: {place.kind}", file=sys.stderr)
+    for name, tallies in by_way.items():
+        print(f"{name:24} {mean_f1(tallies):.3f}: {said(tallies)}")
+    return {name: as_dicts(tallies) for name, tallies in by_way.items()}
+
+
+def ways(shipped: ShapeSettings) -> dict[str, ShapeSettings]:
+    """What may be done with maps, beside what the card says."""
+    whole = replace(shipped, split=replace(shipped.split, cut_probability=1.0))
+    return {
+        "as the card says": shipped,
+        "never split": whole,
+        "never split, 0.5": replace(whole, threshold=0.5),
+        "threshold 0.3": replace(shipped, threshold=0.3),
+        "threshold 0.7": replace(shipped, threshold=0.7),
+        "not simplified": replace(shipped, simplify_m=0.0),
+        "simplified to 1 m": replace(shipped, simplify_m=1.0),
+        "simplified to 2 m": replace(shipped, simplify_m=2.0),
+        "right angles": replace(shipped, regularize=True),
+    }
+
+
+def drawn(maps: Path, settings: ShapeSettings) -> list[Footprints]:
+    """The footprints of stored maps with other settings."""
+    file = open_maps(maps)
+    source = Source("place", file.grid.crs, file.origin.look)
+    blocks = file.blocks(1024)
+    return list(footprints_from(blocks, file.grid, settings, source, native=file.native))
+
+
 def leaned_figures(predictor: Predictor, banepa: Path, folder: Path) -> dict[str, object]:
     """F1 on leaned drone pictures, told the truth and told 0 degrees."""
     from snet4_training.lean import leaned
@@ -195,17 +259,15 @@ def picture(place: Place, collect: Collect, seed: int, number: int, folder: Path
 
 def tally(predictor: Predictor, seen: Seen, told: Look, bands: str | None = None) -> Tally:
     """What a run over the picture finds, told that look."""
-    choices = Choices(
-        off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg, bands=bands
-    )
+    choices = Choices(off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg, bands=bands)
     batches = list(detect(seen.path, predictor, choices).footprints)
-    return match(_in_order(batches, seen.path), seen.truth, min_area=SMALLEST_PX)
+    return match(_in_order(batches), seen.truth, min_area=SMALLEST_PX)
 
 
-def _in_order(batches: Sequence[object], path: Path) -> np.ndarray:
+def _in_order(batches: Sequence[Footprints]) -> np.ndarray:
     """Footprints in the picture's pixels, the surest first."""
-    shapes = [batch.polygons_px_N for batch in batches]  # type: ignore[attr-defined]
-    rates = [batch.confidence_N for batch in batches]  # type: ignore[attr-defined]
+    shapes = [batch.polygons_px_N for batch in batches]
+    rates = [batch.confidence_N for batch in batches]
     if not shapes:
         return np.array([], dtype=object)
     order = np.argsort(-np.concatenate(rates), kind="stable")
