@@ -35,6 +35,7 @@ from snet4core.job import Job, run_job
 from snet4core.mergejob import Merge, merge
 from snet4core.modelfile import find_model, read_header
 from snet4core.parts import PartResult, lost
+from snet4core.places import FolderPlace
 from snet4core.plan import Choices, plan_for
 from snet4core.processes import Processes
 from snet4core.progress import Silent
@@ -129,13 +130,13 @@ def merging(features: int) -> dict[str, float]:
         scene = write_town(folder / "town.tif", shape=(side, side))
         plan = plan_for(SceneInput(str(scene)), ELSEWHERE.header, Choices(off_nadir_deg=30.0))
         work = SceneWork(plan, ELSEWHERE.header)
-        with partstore.opened(folder / "o.gpkg.parts") as store:
+        with partstore.opened(FolderPlace(folder / "o.gpkg.parts")) as store:
             shelf = work.folder_shelf(store, ELSEWHERE)
             for part in work.parts:
                 shelf.put(part, crowded(lost(part, work.shaping), part.index, per_part))
         size = sum(path.stat().st_size for path in folder.rglob("*.part"))
         started = time.perf_counter()
-        done = merge(Merge((folder / "o.gpkg.parts",), folder / "o.gpkg"), Silent())
+        done = merge(Merge((FolderPlace(folder / "o.gpkg.parts"),), folder / "o.gpkg"), Silent())
         spent_s = time.perf_counter() - started
     return {
         "features": done.footprints,

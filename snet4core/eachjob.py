@@ -36,6 +36,8 @@ def each_scene(job: Job) -> list[Job]:
     Each of them writes its layer, so shards leave nothing to be merged. UsageError when two
     scenes would be written to one file, or where one file is needed.
     """
+    if job.parts is not None:
+        raise UsageError(f"--parts is the place of one layer; leave it out with {SCENE} in OUT.")
     if job.overlap != "keep":
         raise UsageError(
             f"--overlap makes one layer of several scenes; name it without {SCENE} in it."
@@ -65,7 +67,7 @@ def open_jobs(jobs: list[Job]) -> list[Job]:
 
 def _is_complete(job: Job) -> bool:
     try:
-        return job.output.is_file() and not partstore.begun(job.parts_folder)
+        return job.output.is_file() and not partstore.begun(job.parts_place)
     except OSError:  # a name too long to exist
         return False
 

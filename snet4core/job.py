@@ -27,6 +27,7 @@ from snet4core.errors import (
 from snet4core.executors import Executor, InProcess, Task, open_tasks
 from snet4core.footprints import Footprints
 from snet4core.partstore import FolderStore, MemoryStore, PartStore
+from snet4core.places import Place
 from snet4core.plan import Choices, Plan, plan_for
 from snet4core.progress import Progress
 from snet4core.scene_inputs import SceneInput
@@ -85,6 +86,8 @@ class Job:
     best look, or those of all looks fused."""
     shard: Shard | None = None
     """Which share of the parts is computed, to be merged later; no layer is written then."""
+    parts: Place | None = None
+    """Where finished parts are kept; None: beside the layer, where they must outlive a kill."""
 
     @property
     def needs_maps(self) -> bool:
@@ -92,15 +95,15 @@ class Job:
         return self.maps is not None or self.overlap != "keep"
 
     @property
-    def parts_folder(self) -> Path:
+    def parts_place(self) -> Place:
         """Where parts are kept until the layer is complete."""
-        return partstore.folder_of(self.output)
+        return self.parts or partstore.place_beside(self.output)
 
     @property
     def resumed(self) -> bool:
         """Whether there is something to go on with."""
         goes_on = self.resume or self.shard is not None
-        return goes_on and partstore.begun(self.parts_folder)
+        return goes_on and partstore.begun(self.parts_place)
 
     def check_places(self) -> None:
         """Raise OutputError or UsageError before any work if a result could not be written."""
@@ -114,10 +117,10 @@ class Job:
         )
         if self.shard is not None and self.needs_maps:
             raise UsageError("A shard keeps no maps; leave out --save-maps, --overlap or --shard.")
-        if partstore.begun(self.parts_folder) and not self.resume and self.shard is None:
+        if partstore.begun(self.parts_place) and not self.resume and self.shard is None:
             raise OutputError(
-                f"{printable(self.parts_folder)} holds parts of a run that was interrupted; go on "
-                "with --resume, or remove that folder to begin anew."
+                f"{printable(str(self.parts_place))} holds parts of a run that was interrupted; go "
+                "on with --resume, or remove that folder to begin anew."
             )
         if self.maps is None:
             return
@@ -172,10 +175,11 @@ def run_job(
     SomeScenesFailed when all of several failed; nothing is written then, but finished parts
     stay where they are kept. They go once the layer is complete.
     """
-    if executor is None and job.shard is None and not job.resume:
+    keeps = job.resume or job.parts is not None or job.shard is not None
+    if executor is None and not keeps:
         return _written(job, predictor, progress, Work(MemoryStore()))
     resumed = job.resumed
-    with partstore.opened(job.parts_folder, alone=job.shard is None) as store:
+    with partstore.opened(job.parts_place, alone=job.shard is None) as store:
         work = Work(store, resumed)
         if job.shard is not None and executor is None:
             assert not isinstance(predictor, Elsewhere)  # somebody has to compute

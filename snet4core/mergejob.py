@@ -14,6 +14,7 @@ from snet4core.footprints import Footprints
 from snet4core.merge import merged
 from snet4core.parts import Part, PartResult, lost, parts_of
 from snet4core.partstore import FolderShelf, FolderStore, Kept, difference
+from snet4core.places import Place
 from snet4core.progress import Progress, stop_if_cancelled
 from snet4core.shaping import Shaping
 from snet4core.text import printable
@@ -23,17 +24,17 @@ log = logging.getLogger("snet4")
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Which folders of parts become one layer."""
+    """Which parts become one layer."""
 
-    folders: tuple[Path, ...]
-    """Of one run; a scene's parts may be spread over several of them."""
+    places: tuple[Place, ...]
+    """Folders or object stores of one run; a scene's parts may be spread over several of them."""
     output: Path
     csv: Path | None = None
     overwrite: bool = False
     allow_missing: bool = False
     """Whether ground without parts counts as ground without data."""
     remove: bool = False
-    """Whether the folders go once the layer is complete."""
+    """Whether the parts go once the layer is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +66,19 @@ def merge(job: Merge, progress: Progress) -> Merged:
 
     InputError when parts are missing or do not belong together, OutputError for the place.
     """
-    for folder in job.folders:
-        if not partstore.begun(folder):
+    for place in job.places:
+        if not partstore.begun(place):
             raise InputError(
-                f"{printable(folder)} holds no parts; give the folder that 'snet4 run --shard' "
+                f"{printable(str(place))} holds no parts; give the place that 'snet4 run --shard' "
                 f"filled (its OUT with {partstore.SUFFIX} behind it)."
             )
     layers.check(job.output, csv=job.csv, overwrite=job.overwrite)
     with ExitStack() as stack:
-        stores = [stack.enter_context(partstore.opened(folder)) for folder in job.folders]
+        stores = [stack.enter_context(partstore.opened(place)) for place in job.places]
         scenes = _scenes(stores)
         if not scenes:
             raise InputError(
-                f"{printable(job.folders[0])} holds no scene; run the shards first, then merge."
+                f"{printable(str(job.places[0]))} holds no scene; run the shards first, then merge."
             )
         missing = [
             f"{scene.shaping.source.scene}, {part.name}"
@@ -87,7 +88,7 @@ def merge(job: Merge, progress: Progress) -> Merged:
         if missing and not job.allow_missing:
             total = sum(len(scene.parts) for scene in scenes)
             raise InputError(
-                f"{printable(job.folders[0])}: {len(missing)} of {total} parts are missing "
+                f"{printable(str(job.places[0]))}: {len(missing)} of {total} parts are missing "
                 f"({printable(missing[0])}, ...); run the shards again, or add --allow-missing."
             )
         first = scenes[0]
@@ -119,7 +120,7 @@ def _scene(kept: Sequence[Kept]) -> _Scene:
     for other in kept[1:]:
         if other.facts != first.facts:
             raise InputError(
-                f"{printable(other.folder)} and {printable(first.folder)} do not belong together: "
+                f"{printable(str(other))} and {printable(str(first))} do not belong together: "
                 f"{difference(first.facts, other.facts)}; merge shards of one run."
             )
     try:
@@ -128,7 +129,7 @@ def _scene(kept: Sequence[Kept]) -> _Scene:
         description = {str(k): str(v) for k, v in first.recipe["description"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise InputError(
-            f"{printable(first.folder)}: its record is damaged; run that shard again."
+            f"{printable(str(first))}: its record is damaged; run that shard again."
         ) from problem
     shelves = [each.shelf(shaping.source) for each in kept]
     parts = parts_of(shaping.grid.shape, (core_px, halo_px, stride_px))

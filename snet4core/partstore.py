@@ -1,11 +1,12 @@
-"""Where finished parts wait: in memory for a moment, or in a folder that outlives a kill.
+"""Where finished parts wait: in memory for a moment, or in a place that outlives a kill.
 
     OUT.parts/snet4-parts.txt       what kind of folder this is
     OUT.parts/3f0c.../scene.json    what the parts of one scene depend on, and how they are merged
     OUT.parts/3f0c.../000007-5b1e....part
 
 A part's key is the sha256 of everything that it depends on. So a part that is there under
-its key is the right one, whoever put it there; one that is damaged counts as missing.
+its key is the right one, whoever put it there; one that is damaged counts as missing. The
+place is a folder, or a prefix of an object store; the names are the same in both.
 """
 
 from __future__ import annotations
@@ -13,29 +14,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from snet4core import outputs, partfile
+from snet4core import partfile
 from snet4core.errors import InputError, OutputError
 from snet4core.footprints import Source
 from snet4core.partfile import DamagedPartError
 from snet4core.parts import Part, PartResult
+from snet4core.places import TEMPORARY, FolderPlace, Place
 from snet4core.text import printable
-from snet4core.workfolder import locked
 
 log = logging.getLogger("snet4")
 
 SUFFIX = ".parts"
 """Put behind the name of the layer: the folder of its parts."""
 
-_MARK, _SCENE, _TEMPORARY = "snet4-parts.txt", "scene.json", ".writing-"
+_MARK, _SCENE = "snet4-parts.txt", "scene.json"
 _MARK_TEXT = "Finished parts of a run of snet4 that goes on, or waits for --resume or merge.\n"
 _PART_NAME = re.compile(r"(\d{6,})-([0-9a-f]{24})\.part")
 _SCENE_NAME = re.compile(r"[0-9a-f]{16}")
@@ -94,9 +93,11 @@ class _MemoryShelf:
 
 @dataclass(frozen=True, slots=True)
 class FolderShelf:
-    """One scene's parts as files."""
+    """One scene's parts as files in a folder of the place."""
 
-    folder: Path
+    place: Place
+    folder: str
+    """Its name in the place."""
     source: Source
     run_key: str
     """sha256 of the facts, hexadecimal."""
@@ -107,33 +108,44 @@ class FolderShelf:
         what = f"{self.run_key} {w.row} {w.col} {w.height} {w.width}"
         return hashlib.sha256(what.encode()).hexdigest()
 
-    def path(self, part: Part) -> Path:
-        return self.folder / f"{part.index:06d}-{self.key(part)[:24]}.part"
+    def name(self, part: Part) -> str:
+        """Of the part's file in the place."""
+        return f"{self.folder}/{part.index:06d}-{self.key(part)[:24]}.part"
+
+    def everywhere(self) -> FolderShelf:
+        """The same for a process that stands in another folder."""
+        return replace(self, place=self.place.everywhere())
 
     def here(self) -> set[int]:
-        with _said(self.folder):
-            names = (_PART_NAME.fullmatch(name) for name in os.listdir(self.folder))  # noqa: PTH208  # names alone: quicker for many
+        with _said(self.place):
+            names = (_PART_NAME.fullmatch(name) for name in self.place.names(self.folder))
             return {int(match[1]) for match in names if match}
 
+    def has(self, part: Part) -> bool:
+        """Whether the part's file is there; whether it is whole is seen when it is taken."""
+        with _said(self.place):
+            return self.place.has(self.name(part))
+
     def put(self, part: Part, result: PartResult) -> None:
-        path = self.path(part)
-        if not path.exists():
-            with _said(self.folder):
-                _write_new(path, partfile.to_bytes(result, self.key(part)))
+        if not self.has(part):
+            with _said(self.place):
+                self.place.create(self.name(part), partfile.to_bytes(result, self.key(part)))
 
     def take(self, part: Part) -> PartResult | None:
-        path = self.path(part)
+        name = self.name(part)
         try:
-            return partfile.from_bytes(path.read_bytes(), self.key(part), self.source)
+            return partfile.from_bytes(self.place.read(name), self.key(part), self.source)
         except FileNotFoundError:
             return None
         except (DamagedPartError, OSError) as problem:
             log.warning(
-                "%s: the part is damaged (%s); it is computed again.", printable(path), problem
+                "%s: the part is damaged (%s); it is computed again.",
+                printable(f"{self.place}/{name}"),
+                problem,
             )
             if isinstance(problem, DamagedPartError):  # what cannot be read may be whole
                 with suppress(OSError):
-                    path.unlink()
+                    self.place.remove(name)
             return None
 
 
@@ -145,18 +157,23 @@ class Kept:
     """As the user gave it."""
     facts: Facts
     recipe: Recipe
-    folder: Path
+    place: Place
+    folder: str
+    """Its name in the place."""
+
+    def __str__(self) -> str:
+        return f"{self.place}/{self.folder}"
 
     def shelf(self, source: Source) -> FolderShelf:
         """Its parts."""
-        return FolderShelf(self.folder, source, _run_key(self.facts))
+        return FolderShelf(self.place, self.folder, source, _run_key(self.facts))
 
 
 @dataclass(frozen=True, slots=True)
 class FolderStore:
-    """A folder of parts; `opened` makes or enters it."""
+    """A place with a folder of parts for each scene; `opened` makes or enters it."""
 
-    folder: Path
+    place: Place
     _entered: dict[str, FolderShelf] = field(default_factory=dict)
     """Shelves of this run: what they depend on was looked at when they were entered."""
 
@@ -167,23 +184,38 @@ class FolderStore:
         if location in self._entered:
             return self._entered[location]
         now = {**facts(), "form of the parts": str(partfile.FORMAT)}
-        folder = self.folder / scene_key(location)
-        record = {"scene": location, "facts": now, "recipe": recipe}
-        with _said(self.folder):
-            folder.mkdir(exist_ok=True)
-            # A damaged record is written again: the keys of the parts say the same.
-            begun = _facts_of(folder / _SCENE)
-            if begun is None:
-                _write_new(folder / _SCENE, _json(record))
-        if begun is not None and begun != now:
+        folder = scene_key(location)
+        with _said(self.place):
+            begun = self._begun(folder, {"scene": location, "facts": now, "recipe": recipe})
+        if begun != now:
             raise OutputError(
-                f"{printable(self.folder)} was begun with other "
+                f"{printable(str(self.place))} was begun with other "
                 f"{'input' if begun.get('picture') != now['picture'] else 'settings'} for "
                 f"{printable(location)}: {difference(begun, now)}. Run as it was begun, or remove "
                 "that folder to begin anew."
             )
-        self._entered[location] = FolderShelf(folder, source, _run_key(now))
+        self._entered[location] = FolderShelf(self.place, folder, source, _run_key(now))
         return self._entered[location]
+
+    def _begun(self, folder: str, record: Mapping[str, Any]) -> Facts:
+        """The facts with which a scene was begun, be it right now, by us or by somebody else."""
+        name = f"{folder}/{_SCENE}"
+        begun = self._facts(name)
+        if begun is None:
+            # A damaged record is written again: the keys of the parts say the same.
+            self.place.remove(name)
+            if not self.place.create(name, _json(record)):
+                begun = self._facts(name)
+        now: Facts = record["facts"]
+        return now if begun is None else begun
+
+    def _facts(self, name: str) -> Facts | None:
+        """What a record tells; None where there is none, or a damaged one."""
+        try:
+            facts = _read_json(self.place, name)["facts"]
+        except (InputError, KeyError):
+            return None
+        return facts if isinstance(facts, dict) else None
 
     def scenes(self) -> list[Kept]:
         """Every scene that was begun, in the order of their folders.
@@ -191,33 +223,42 @@ class FolderStore:
         InputError for a record that is damaged.
         """
         found = []
-        for folder in sorted(self.folder.iterdir()):
-            if _SCENE_NAME.fullmatch(folder.name) and folder.is_dir():
-                raw = _read_json(folder / _SCENE)
-                facts, recipe = raw.get("facts"), raw.get("recipe")
-                if not isinstance(facts, dict) or not isinstance(recipe, dict):
-                    raise InputError(
-                        f"{printable(folder / _SCENE)} is damaged; run that shard again."
-                    )
-                found.append(Kept(str(raw.get("scene")), facts, recipe, folder))
+        for folder in self._scene_folders():
+            raw = _read_json(self.place, f"{folder}/{_SCENE}")
+            facts, recipe = raw.get("facts"), raw.get("recipe")
+            if not isinstance(facts, dict) or not isinstance(recipe, dict):
+                raise InputError(
+                    f"{printable(f'{self.place}/{folder}/{_SCENE}')} is damaged; run that shard "
+                    "again."
+                )
+            found.append(Kept(str(raw.get("scene")), facts, recipe, self.place, folder))
         return found
+
+    def _scene_folders(self) -> list[str]:
+        return [name for name in self.place.names() if _SCENE_NAME.fullmatch(name)]
 
     def remove(self) -> None:
         """Take away what is ours; files that somebody else put there stay."""
         with suppress(OSError):
-            for folder in [each for each in self.folder.iterdir() if each.is_dir()]:
-                if _SCENE_NAME.fullmatch(folder.name):
-                    _remove(folder, lambda name: name == _SCENE or bool(_PART_NAME.fullmatch(name)))
-            _remove(self.folder, lambda name: name == _MARK)
-        if self.folder.exists():
-            log.warning(
-                "%s: files that snet4 did not put there stay in it.", printable(self.folder)
-            )
+            for folder in self._scene_folders():
+                for name in self.place.names(folder):
+                    if name == _SCENE or _PART_NAME.fullmatch(name) or name.startswith(TEMPORARY):
+                        self.place.remove(f"{folder}/{name}")
+                self.place.prune(folder)
+            for name in self.place.names():
+                if name == _MARK or name.startswith(TEMPORARY):
+                    self.place.remove(name)
+            self.place.prune()
+            if self.place.is_there():
+                log.warning(
+                    "%s: files that snet4 did not put there stay in it.",
+                    printable(str(self.place)),
+                )
 
 
-def folder_of(output: Path) -> Path:
-    """Where the parts of a layer are kept."""
-    return output.with_name(output.name + SUFFIX)
+def place_beside(output: Path) -> FolderPlace:
+    """Where the parts of a layer are kept unless another place is named."""
+    return FolderPlace(output.with_name(output.name + SUFFIX))
 
 
 def scene_key(location: str) -> str:
@@ -225,41 +266,29 @@ def scene_key(location: str) -> str:
     return hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def begun(folder: Path) -> bool:
-    """Whether a run has begun to keep parts in `folder`."""
-    try:
-        return (folder / _MARK).is_file()
-    except OSError:  # a name too long to exist
-        return False
+def begun(place: Place) -> bool:
+    """Whether a run has begun to keep parts there. OutputError where that cannot be asked."""
+    if isinstance(place, FolderPlace):
+        try:
+            return (place.folder / _MARK).is_file()
+        except OSError:  # a name too long to exist
+            return False
+    with _said(place):
+        return place.has(_MARK)
 
 
 @contextmanager
-def opened(folder: Path, *, alone: bool = True) -> Iterator[FolderStore]:
-    """The store in `folder`, new or as an earlier run left it.
+def opened(place: Place, *, alone: bool = True) -> Iterator[FolderStore]:
+    """The store in `place`, new or as an earlier run left it.
 
-    `alone`: no other process may work in it meanwhile, where the system can tell. Raises
+    `alone`: no other process may work in it meanwhile, where that can be told. Raises
     OutputError for a place that cannot be used, or is not ours.
     """
-    name = printable(folder)
     with ExitStack() as stack:
-        with _said(folder):
-            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-                raise OutputError(f"{name} must be a folder for parts; move what is there away.")
-            folder.mkdir(exist_ok=True)
-            if not (folder / _MARK).exists():
-                if any(not each.name.startswith(_TEMPORARY) for each in folder.iterdir()):
-                    raise OutputError(
-                        f"{name} is where parts would be kept, but holds something else; "
-                        "move it away, or choose another name for the layer."
-                    )
-                _write_new(folder / _MARK, _MARK_TEXT.encode())
-            free = stack.enter_context(locked(folder, shared=not alone, unknown=True))
-        if not free:
-            raise OutputError(
-                f"{name} is in use by another run; wait for it, or choose another name for the "
-                "layer."
-            )
-        yield FolderStore(folder)
+        with _said(place):
+            stack.enter_context(place.entered(_MARK, alone=alone))
+            place.create(_MARK, _MARK_TEXT.encode())
+        yield FolderStore(place)
 
 
 def difference(begun: Facts, now: Facts) -> str:
@@ -277,59 +306,25 @@ def _run_key(facts: Facts) -> str:
     return hashlib.sha256(_json(dict(sorted(facts.items())))).hexdigest()
 
 
-def _facts_of(path: Path) -> dict[str, str] | None:
-    """What a scene's parts were begun with; None where that is not told."""
-    try:
-        facts = _read_json(path)["facts"]
-    except (InputError, KeyError):
-        return None
-    return facts if isinstance(facts, dict) else None
-
-
 def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, indent=1).encode() + b"\n"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(place: Place, name: str) -> dict[str, Any]:
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(place.read(name))
     except (OSError, ValueError, RecursionError) as problem:
         raise InputError(
-            f"{printable(path)} cannot be read ({printable(str(problem))[:80]}); run that "
-            "shard again."
+            f"{printable(f'{place}/{name}')} cannot be read ({printable(str(problem))[:80]}); run "
+            "that shard again."
         ) from problem
     if not isinstance(raw, dict):
-        raise InputError(f"{printable(path)} is damaged; run that shard again.")
+        raise InputError(f"{printable(f'{place}/{name}')} is damaged; run that shard again.")
     return raw
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Put a file there, complete and on disk, or not at all."""
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105  # the name is no Path yet
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
-    outputs.to_disk(path.parent)
-
-
-def _remove(folder: Path, ours: Callable[[str], bool]) -> None:
-    paths: Iterable[Path] = list(folder.iterdir())
-    for path in paths:
-        if ours(path.name) or path.name.startswith(_TEMPORARY):
-            path.unlink(missing_ok=True)
-    with suppress(OSError):  # not empty: somebody else's files
-        folder.rmdir()
-
-
 @contextmanager
-def _said(folder: Path) -> Iterator[None]:
+def _said(place: Place) -> Iterator[None]:
     """The system's errors as ours."""
     try:
         yield
@@ -338,6 +333,6 @@ def _said(folder: Path) -> Iterator[None]:
             raise
         reason = (problem.strerror or str(problem)).lower()
         raise OutputError(
-            f"{printable(folder)}: parts cannot be kept there ({reason}); make room, or choose "
+            f"{printable(str(place))}: parts cannot be kept there ({reason}); make room, or choose "
             "another place for the layer."
         ) from problem

@@ -13,9 +13,7 @@ from snet4core.errors import SomeScenesFailed
 
 
 @click.command()
-@click.argument(
-    "parts", nargs=-1, required=True, metavar="PARTS...", type=click.Path(path_type=Path)
-)
+@click.argument("parts", nargs=-1, required=True, metavar="PARTS...")
 @options.output
 @options.csv
 @options.overwrite
@@ -23,17 +21,19 @@ from snet4core.errors import SomeScenesFailed
     "--allow-missing", is_flag=True, help="Write the layer though parts are missing, and name them."
 )
 @click.option("--remove", is_flag=True, help="Remove PARTS once the layer is complete.")
+@click.option("--allow-remote", is_flag=True, help="Let PARTS be URLs of object stores.")
 @options.as_json
 def merge(
-    parts: tuple[Path, ...],
+    parts: tuple[str, ...],
     output: Path,
     csv_path: Path | None,
     overwrite: bool,
     allow_missing: bool,
     remove: bool,
+    allow_remote: bool,
     as_json: bool,
 ) -> None:
-    """Merge the folders of parts PARTS... that 'snet4 run --shard I/N' filled into OUT.
+    """Merge the folders (or object stores) PARTS... that 'snet4 run --shard I/N' filled into OUT.
 
     Needs neither the pictures nor the model. The layer has the same bytes as that of one
     undivided run.
@@ -45,8 +45,10 @@ def merge(
     """
     from snet4core.mergejob import Merge
     from snet4core.mergejob import merge as merge_parts
+    from snet4core.objectplace import place_of
 
-    job = Merge(parts, output, csv_path, overwrite, allow_missing, remove)
+    places = tuple(place_of(each, allow_remote=allow_remote) for each in parts)
+    job = Merge(places, output, csv_path, overwrite, allow_missing, remove)
     with Bar() as bar:
         done = merge_parts(job, bar)
     if as_json:

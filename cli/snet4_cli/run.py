@@ -58,6 +58,12 @@ if TYPE_CHECKING:
     help="Keep finished parts in OUT.parts, and go on with those that are there.",
 )
 @click.option(
+    "--parts",
+    metavar="PLACE",
+    help="Keep finished parts in this folder or object store (s3://BUCKET/PREFIX) instead of "
+    "OUT.parts.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1),
     default=1,
@@ -90,7 +96,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether one bad scene of several stops the run.",
 )
-@click.option("--allow-remote", is_flag=True, help="Let scenes be URLs.")
+@click.option("--allow-remote", is_flag=True, help="Let scenes, and the place of parts, be URLs.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @options.as_json
 def run(
@@ -106,6 +112,7 @@ def run(
     csv_path: Path | None,
     overwrite: bool,
     resume: bool,
+    parts: str | None,
     workers: int,
     cluster: str | None,
     overlap: str,
@@ -137,6 +144,7 @@ def run(
     from snet4core.job import Job, Shard, run_job
     from snet4core.look_guess import LookGuesser
     from snet4core.modelfile import find_model, read_header
+    from snet4core.objectplace import place_of
     from snet4core.plan import Choices, plan_for
 
     choices = Choices(**chosen)
@@ -152,6 +160,7 @@ def run(
         resume=resume,
         overlap=overlap,  # type: ignore[arg-type]  # click checked it
         shard=None if shard is None else Shard(*shard),
+        parts=None if parts is None else place_of(parts, allow_remote=choices.allow_remote),
     )
     jobs = [job]
     if eachjob.names_scenes(output):
@@ -175,10 +184,10 @@ def run(
             else:
                 done = eachjob.run_each(jobs, predictor, bar, executor)
     except KeyboardInterrupt:
-        if not (resume or executor or shard):
+        if not (resume or executor or shard or parts):
             raise
         raise Cancelled(
-            f"Interrupted; finished parts are in {job.parts_folder}, and the same command with "
+            f"Interrupted; finished parts are in {job.parts_place}, and the same command with "
             "--resume goes on with them."
         ) from None
     if shard is not None and not eachjob.names_scenes(output):
@@ -230,12 +239,12 @@ def _network(
 def _say_shard(done: Done, job: Job, as_json: bool) -> None:
     """What a shard did, and what comes next."""
     if as_json:
-        facts = {"parts_folder": str(job.parts_folder), "parts": done.parts, "lost": done.lost}
+        facts = {"parts_folder": str(job.parts_place), "parts": done.parts, "lost": done.lost}
         click.echo(json.dumps({**facts, "failed": done.failed}, indent=2))
     else:
         click.echo(
-            f"{done.parts - len(done.lost)} parts in {job.parts_folder}; when all shards are done: "
-            f"snet4 merge {job.parts_folder} -o {job.output}"
+            f"{done.parts - len(done.lost)} parts in {job.parts_place}; when all shards are done: "
+            f"snet4 merge {job.parts_place} -o {job.output}"
         )
     if done.failed or done.lost:
         told = [*done.failed.values(), *(f"{name} could not be computed" for name in done.lost)]

@@ -32,6 +32,7 @@ from snet4core.executors import Executor  # noqa: E402
 from snet4core.job import Done, Job, Shard, run_job  # noqa: E402
 from snet4core.mergejob import Merge, merge  # noqa: E402
 from snet4core.parts import parts_of  # noqa: E402
+from snet4core.places import FolderPlace  # noqa: E402
 from snet4core.plan import Choices  # noqa: E402
 from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Progress, Silent  # noqa: E402
@@ -68,8 +69,12 @@ def whole(job: Job, executor: Executor, progress: Progress | None = None) -> Don
     return run_job(job, ELSEWHERE, progress or Silent(), executor)
 
 
+def parts_folder(job: Job) -> Path:
+    return Path(str(job.parts_place))
+
+
 def kept(job: Job) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in job.parts_folder.glob("*/*.part")}
+    return {path.name: path.stat().st_mtime_ns for path in parts_folder(job).glob("*/*.part")}
 
 
 def test_the_town_has_as_many_parts_as_the_tests_say() -> None:
@@ -97,7 +102,7 @@ class TestProcesses:
         job = job_in(tmp_path / "a", [town])
         whole(job, Processes(BrightModel(), 2))
         assert job.output.read_bytes() == undisturbed
-        assert not job.parts_folder.exists()
+        assert not parts_folder(job).exists()
 
     def test_a_worker_that_dies_once_takes_nothing_with_it(
         self, town: Path, tmp_path: Path, undisturbed: bytes
@@ -226,7 +231,7 @@ class TestShards:
         assert sum(found) == PARTS
         assert max(found) - min(found) <= 1
         output = tmp_path / "merged.gpkg"
-        done = merge(Merge((job.parts_folder,), output), Silent())
+        done = merge(Merge((job.parts_place,), output), Silent())
         assert output.read_bytes() == undisturbed
         assert done.missing == []
 
@@ -237,11 +242,11 @@ class TestShards:
         for number in (1, 2):
             job = job_in(tmp_path / str(number), [town], shard=Shard(number, 2))
             run_job(job, Bright(), Silent())
-            folders.append(job.parts_folder)
+            folders.append(job.parts_place)
         output = tmp_path / "merged.gpkg"
         merge(Merge(tuple(folders), output, remove=True), Silent())
         assert output.read_bytes() == undisturbed
-        assert not any(folder.exists() for folder in folders)
+        assert not any(folder.is_there() for folder in folders)
 
     def test_many_scenes_are_shared_as_whole_scenes(self, tmp_path: Path) -> None:
         scenes = [write_town(tmp_path / f"{n}.tif", n, (70, 70)) for n in range(5)]
@@ -252,7 +257,7 @@ class TestShards:
             job = job_in(tmp_path / "a", scenes, shard=Shard(number, 2))
             counts.append(run_job(job, Bright(), Silent()).parts)
         assert counts == [2 * 4, 3 * 4]
-        merge(Merge((job.parts_folder,), job.output), Silent())
+        merge(Merge((job.parts_place,), job.output), Silent())
         assert job.output.read_bytes() == plain.output.read_bytes()
 
     def test_missing_parts_are_named(self, town: Path, tmp_path: Path) -> None:
@@ -260,18 +265,18 @@ class TestShards:
         run_job(job, Bright(), Silent())
         output = tmp_path / "merged.gpkg"
         with pytest.raises(InputError, match=r"8 of 16 parts are missing \(town, rows 0 to 64"):
-            merge(Merge((job.parts_folder,), output), Silent())
+            merge(Merge((job.parts_place,), output), Silent())
         assert not output.exists()
-        done = merge(Merge((job.parts_folder,), output, allow_missing=True), Silent())
+        done = merge(Merge((job.parts_place,), output, allow_missing=True), Silent())
         assert len(done.missing) == 8
         assert output.exists()
 
     def test_a_damaged_part_is_named_by_merge(self, town: Path, tmp_path: Path) -> None:
         job = job_in(tmp_path / "a", [town], shard=Shard(1, 1))
         run_job(job, Bright(), Silent())
-        next(iter(sorted(job.parts_folder.glob("*/*.part")))).write_bytes(b"no part")
+        next(iter(sorted(parts_folder(job).glob("*/*.part")))).write_bytes(b"no part")
         with pytest.raises(InputError, match="is damaged; run its shard again"):
-            merge(Merge((job.parts_folder,), tmp_path / "m.gpkg"), Silent())
+            merge(Merge((job.parts_place,), tmp_path / "m.gpkg"), Silent())
 
     def test_shards_of_different_runs_are_not_mixed(self, town: Path, tmp_path: Path) -> None:
         folders = []
@@ -279,13 +284,13 @@ class TestShards:
             job = job_in(tmp_path / str(number), [town], shard=Shard(number, 2))
             job = replace(job, choices=replace(CHOICES, threshold=threshold))
             run_job(job, Bright(), Silent())
-            folders.append(job.parts_folder)
+            folders.append(job.parts_place)
         with pytest.raises(InputError, match=r"threshold was 0\.5, is 0\.6"):
             merge(Merge(tuple(folders), tmp_path / "m.gpkg"), Silent())
 
     def test_what_is_no_folder_of_parts_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="holds no parts"):
-            merge(Merge((tmp_path,), tmp_path / "m.gpkg"), Silent())
+            merge(Merge((FolderPlace(tmp_path),), tmp_path / "m.gpkg"), Silent())
         assert list(tmp_path.iterdir()) == []
 
     def test_merge_waits_for_no_shard_that_still_runs(self, town: Path, tmp_path: Path) -> None:
@@ -299,7 +304,7 @@ class TestShards:
         try:
             wait_for(lambda: len(kept(job)) >= 1)
             with pytest.raises(OutputError, match="in use by another run"):
-                merge(Merge((job.parts_folder,), tmp_path / "m.gpkg"), Silent())
+                merge(Merge((job.parts_place,), tmp_path / "m.gpkg"), Silent())
         finally:
             slow.join()
 
@@ -392,7 +397,7 @@ class TestDask:
             job = job_in(tmp_path / str(count), [town])
             whole(job, Cluster(BrightModel(), cluster.address))
             assert job.output.read_bytes() == undisturbed, f"{count} workers"
-            assert not job.parts_folder.exists()
+            assert not parts_folder(job).exists()
 
     def test_a_worker_killed_in_mid_run_takes_nothing_with_it(
         self, cluster: RealCluster, town: Path, tmp_path: Path, undisturbed: bytes
@@ -484,7 +489,7 @@ class TestDask:
         assert not job.output.exists()
         run_job(job, Bright(), Silent())
         assert job.output.read_bytes() == undisturbed
-        assert not job.parts_folder.exists()
+        assert not parts_folder(job).exists()
 
 
 def test_nobody_at_the_address_is_one_sentence(town: Path, tmp_path: Path) -> None:

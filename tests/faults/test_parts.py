@@ -18,7 +18,7 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from snet4core import outputs, partstore
+from snet4core import outputs, partstore, places
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
 from snet4core.job import Job, run_job
@@ -177,7 +177,7 @@ def test_whichever_call_fails_the_next_run_ends_with_the_same_bytes(
 
 def test_store_and_outputs_write_through_the_calls_that_are_made_to_fail() -> None:
     """Whoever adds another way to the disk must add it to the test above."""
-    for room in (partstore, outputs):
+    for room in (partstore, places, outputs):
         source = Path(str(room.__file__)).read_text(encoding="utf-8")
         assert "shutil.move" not in source
         assert ".write_bytes(" not in source

@@ -260,7 +260,7 @@ def test_resumed_runs_and_kept_maps_change_nothing(tmp_path: Path, overlap: Over
     one, two = features(plain.output), features(other.output)
     assert [(s, n, p.wkb) for s, n, p in one] == [(s, n, p.wkb) for s, n, p in two]
     assert len(list((tmp_path / "kept" / "maps").iterdir())) == 2
-    assert not other.parts_folder.exists()
+    assert not other.parts_place.is_there()
 
 
 # --- One file for each scene ---

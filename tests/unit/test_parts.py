@@ -30,6 +30,7 @@ from snet4core.merge import merged
 from snet4core.modelfile import Header
 from snet4core.partfile import DamagedPartError
 from snet4core.parts import Part, PartResult, finish, lost, parts_of
+from snet4core.places import FolderPlace
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene_inputs import SceneInput
@@ -201,8 +202,20 @@ def test_ground_that_nobody_computed_counts_as_without_data() -> None:
 FACTS = {"picture": "a1", "model": "m1", "threshold": "0.5"}
 
 
+def folder_of(shelf: partstore.FolderShelf) -> Path:
+    return Path(str(shelf.place), shelf.folder)
+
+
+def path_of(shelf: partstore.FolderShelf, part: Part) -> Path:
+    return Path(str(shelf.place), shelf.name(part))
+
+
+def parts_folder(job: Job) -> Path:
+    return Path(str(job.parts_place))
+
+
 def shelf_in(folder: Path, **changed: str) -> partstore.FolderShelf:
-    with partstore.opened(folder) as store:
+    with partstore.opened(FolderPlace(folder)) as store:
         return store.shelf("town.tif", lambda: FACTS | changed, Source("town", UTM), {})
 
 
@@ -239,7 +252,7 @@ def test_a_damaged_part_counts_as_missing_with_a_warning(
     part, result, _ = some_result()
     shelf = shelf_in(tmp_path / "o.parts")
     shelf.put(part, result)
-    path = shelf.path(part)
+    path = path_of(shelf, part)
     whole = path.read_bytes()
     if damage == "cut":
         path.write_bytes(whole[:-5])
@@ -250,7 +263,7 @@ def test_a_damaged_part_counts_as_missing_with_a_warning(
     elif damage == "renamed":
         other = Part(part.index + 1, part.window.grown(1), part.tiles)
         shelf.put(other, result)
-        shelf.path(other).replace(path)
+        path_of(shelf, other).replace(path)
     else:
         path.unlink()
         path.mkdir()
@@ -269,9 +282,9 @@ def test_foreign_files_are_neither_used_nor_removed(
     shelf = shelf_in(folder)
     shelf.put(part, result)
     (folder / "diary.txt").write_text("mine")
-    (shelf.folder / "000009-nonsense.part").write_text("mine")
+    (folder_of(shelf) / "000009-nonsense.part").write_text("mine")
     assert shelf.here() == {part.index}
-    with partstore.opened(folder) as store:
+    with partstore.opened(FolderPlace(folder)) as store:
         store.remove()
     left = sorted(path.name for path in folder.rglob("*") if path.is_file())
     assert left == ["000009-nonsense.part", "diary.txt"]
@@ -282,7 +295,7 @@ def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     folder = tmp_path / "o.parts"
     folder.mkdir()
     (folder / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match="something else"), partstore.opened(folder):
+    with pytest.raises(OutputError, match="something else"), partstore.opened(FolderPlace(folder)):
         pass
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
@@ -295,7 +308,8 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
     else:
         (tmp_path / "elsewhere").mkdir()
         folder.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match="must be a folder"), partstore.opened(folder):
+    place = FolderPlace(folder)
+    with pytest.raises(OutputError, match="must be a folder"), partstore.opened(place):
         pass
 
 
@@ -303,12 +317,13 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
 def test_two_runs_at_once_are_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "o.parts"
     with (
-        partstore.opened(folder),
+        partstore.opened(FolderPlace(folder)),
         pytest.raises(OutputError, match="in use by another run"),
-        partstore.opened(folder),
+        partstore.opened(FolderPlace(folder)),
     ):
         pass
-    with partstore.opened(folder, alone=False), partstore.opened(folder, alone=False):
+    place = FolderPlace(folder)
+    with partstore.opened(place, alone=False), partstore.opened(place, alone=False):
         pass
 
 
@@ -393,7 +408,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
             asked += network.asked
         break
     assert job.output.read_bytes() == undisturbed
-    assert not job.parts_folder.exists()
+    assert not parts_folder(job).exists()
     windows = 7 * 8
     assert stops >= 5
     assert len(asked) - windows <= 4 * stops
@@ -417,10 +432,10 @@ def test_damaged_parts_are_computed_again(
 ) -> None:
     job = job_in(tmp_path, [town])
     stopped(job, 40)
-    parts = sorted(job.parts_folder.rglob("*.part"))
+    parts = sorted(parts_folder(job).rglob("*.part"))
     parts[0].write_bytes(parts[0].read_bytes()[:-1])
     parts[1].write_bytes(b"")
-    for record in job.parts_folder.rglob("*.json"):
+    for record in parts_folder(job).rglob("*.json"):
         record.write_text("{")
     run_job(job, BrightIsBuilding(), Silent())
     assert job.output.read_bytes() == undisturbed
@@ -459,13 +474,13 @@ def test_a_run_killed_after_renaming_finds_its_own_result(
     with monkeypatch.context() as patch:
         patch.setattr(partstore.FolderStore, "remove", lambda self: None)
         run_job(job, BrightIsBuilding(), Silent())
-    assert job.parts_folder.exists()
+    assert parts_folder(job).exists()
     network = BrightIsBuilding()
     job.check_places()
     run_job(job, network, Silent())
     assert network.asked == []
     assert job.output.read_bytes() == undisturbed
-    assert not job.parts_folder.exists()
+    assert not parts_folder(job).exists()
 
 
 def test_a_strangers_file_in_the_way_is_not_replaced_by_a_resumed_run(
@@ -508,14 +523,14 @@ def test_a_failed_scene_keeps_the_parts_of_the_others(tmp_path: Path) -> None:
     done = run_job(job, network, Silent())
     assert len(network.asked) == 7 * 8
     assert done.failed == {}
-    assert not job.parts_folder.exists()
+    assert not parts_folder(job).exists()
 
 
 def test_a_damaged_record_is_said_in_one_sentence(tmp_path: Path) -> None:
     shelf = shelf_in(tmp_path / "o.parts")
-    (shelf.folder / "scene.json").write_text("[]")
+    (folder_of(shelf) / "scene.json").write_text("[]")
     with (
-        partstore.opened(tmp_path / "o.parts") as store,
+        partstore.opened(FolderPlace(tmp_path / "o.parts")) as store,
         pytest.raises(InputError, match=r"scene\.json"),
     ):
         store.scenes()

@@ -48,6 +48,15 @@ def test_only_the_network_rooms_know_torch(path: Path) -> None:
         assert not imported_names(path) & {"torch", "segmentation_models_pytorch", "timm"}
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "snet4core").rglob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    ("library", "room"), [("fsspec", "objectplace"), ("distributed", "cluster")]
+)
+def test_one_room_alone_knows_an_optional_library(path: Path, library: str, room: str) -> None:
+    if path.stem != room:
+        assert library not in imported_names(path)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "training").rglob("*.py")), ids=lambda p: p.stem)
 def test_training_knows_nothing_of_the_command_line(path: Path) -> None:
     assert not imported_names(path) & {"snet4_cli", "qgis_plugin", "qgis", "click"}
