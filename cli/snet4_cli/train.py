@@ -17,7 +17,7 @@ from snet4_cli.bar import Bar
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of the run: chips, checkpoint, log.jsonl, model.safetensors.",
+    help="Folder of the run: chips, checkpoint, log.jsonl, pictures, model.safetensors.",
 )
 @click.option(
     "--set",
@@ -70,15 +70,18 @@ def train(
     except OSError as problem:
         raise OutputError(f"{out} cannot be made ({problem.strerror}); choose another.") from None
 
+    from snet4_training import curves
     from snet4_training.loop import start
     from snet4_training.loop import train as train_by
     from snet4_training.sources import fill
     from snet4_training.team import gathered
 
     team = gathered()
-    # What is wrong with the network or the number of processes is said before the chips,
-    # which may take hours.
+    # What is wrong with the network, the number of processes or what is installed is said
+    # before the chips, which may take hours.
     team.parts(chosen.train.accumulate)
+    if chosen.train.tensorboard:
+        curves.require()
     start(chosen, team.device)
     model = out
     with Bar() if team.leads else nullcontext() as bar:

@@ -12,8 +12,9 @@ import torch
 
 from snet4_training.batches import Batch, Steps, batches
 from snet4_training.checkpoint import State, read_checkpoint, write_checkpoint
-from snet4_training.loop import BEST, LOG, MODEL, start, step_once, train
+from snet4_training.loop import BEST, MODEL, start, step_once, train
 from snet4_training.recipe import Recipe, TrainRecipe
+from snet4_training.records import LOG
 from snet4_training.schedule import learning_rate, steps_in_all, take_score
 from snet4_training.team import Team
 from snet4_training.validate import score_of

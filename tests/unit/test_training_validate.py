@@ -20,67 +20,34 @@ from snet4_training.loop import start, train
 from snet4_training.pictures import Chip
 from snet4_training.recipe import Recipe
 from snet4_training.store import ChipStore
-from snet4_training.targets import targets
 from snet4_training.validate import found_in, judged, maps_of, summed, truth_of
 from snet4core import mapsfile, weights
-from snet4core.card import Architecture, Card
+from snet4core.card import Card
 from snet4core.errors import InputError
 from snet4core.grid import Grid
-from snet4core.look import CATEGORIES, Look
+from snet4core.look import CATEGORIES
 from snet4core.maps import Maps
 from snet4core.polygonize import polygonize
 from snet4core.score import MIN_AREA_PX, Buildings, Tally, match, score
 from snet4core.settings import ShapeSettings
 from snet4core.windows import Window
 
-from .training_helpers import bright_squares, small_recipe
-
-SIDE_PX = 96
-
-
-class Oracle:
-    """A network that knows the answer: it reads the maps out of the picture's bands."""
-
-    architecture = Architecture(bands=("blue", "green"))
-
-    def __call__(self, images: torch.Tensor, looks: torch.Tensor, head: str) -> torch.Tensor:
-        share = images / 4.0 + 0.4  # what `normalise` did, undone
-        return torch.logit(share.clamp(0.001, 0.999))
-
-
-def chip_of(houses: list[shapely.Geometry], off_nadir_deg: float = 10.0) -> Chip:
-    """A chip whose two bands are the maps of its truth, for `Oracle` to read."""
-    polygons = np.array(houses, dtype=object)
-    maps_2HW = targets(polygons, (SIDE_PX, SIDE_PX))
-    # The robust range is where 0 and 1 lie.
-    low, high = 255 * 0.25 / 1.75, 255 * 1.25 / 1.75
-    return Chip(
-        counts_BHW=np.rint(low + maps_2HW / 255 * (high - low)).astype(np.uint8),
-        targets_2HW=maps_2HW,
-        valid_HW=np.ones((SIDE_PX, SIDE_PX), dtype=np.uint8),
-        known=(True, True),
-        look=Look(off_nadir_deg, 0.0, "table"),
-        gsd_m=0.5,
-        polygons=polygons,
-    )
-
-
-def boxes(*corners: tuple[float, float, float, float]) -> list[shapely.Geometry]:
-    return [shapely.box(*each) for each in corners]
-
-
-APART = boxes((10, 10, 30, 26), (50, 12, 70, 40), (20, 60, 34, 84))
-WALL_TO_WALL = boxes((20, 20, 44, 50), (44, 20, 70, 50))
+from .training_helpers import (
+    APART,
+    WALL_TO_WALL,
+    Oracle,
+    boxes,
+    bright_squares,
+    chip_of,
+    small_recipe,
+    store_of,
+)
+from .training_helpers import MADE_PX as SIDE_PX
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     return small_recipe(tmp_path, ['model.bands=["blue", "green"]'])
-
-
-def store_of(folder: Path, chips: list[Chip]) -> Path:
-    ChipStore(folder / "validation" / "made").write(0, chips)
-    return folder
 
 
 def test_who_knows_the_answer_scores_one(recipe: Recipe, tmp_path: Path) -> None:

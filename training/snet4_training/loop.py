@@ -1,18 +1,15 @@
 """The training loop: plain, so that it can be read from top to bottom.
 
 `train` steps through the batches of a store that `sources.fill` has filled, and leaves in
-the run's folder the last and the best model file, a checkpoint and a log (one JSON object
-per line).
+the run's folder the last and the best model file, a checkpoint, and what `records` keeps.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,10 +17,12 @@ from torch import Tensor
 from snet4_training.batches import Batch, batches
 from snet4_training.cardmaking import card_of
 from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
+from snet4_training.gallery import Gallery
 from snet4_training.going_on import go_on_from
 from snet4_training.losses import look_loss, loss
 from snet4_training.pretrained import load_encoder
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
+from snet4_training.records import Records
 from snet4_training.schedule import finished, learning_rate, steps_in_all, take_score
 from snet4_training.surroundings import surroundings
 from snet4_training.team import Team, gathered
@@ -35,12 +34,10 @@ from snet4core.model import OffNadirNet
 from snet4core.modelfile import find_model
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
-CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+CHECKPOINT = "checkpoint.pt"
 MODEL, BEST = "model.safetensors", "best.safetensors"
 
 ALONE = Team()
-
-Log = Callable[[dict[str, Any]], None]
 
 
 def step_once(
@@ -151,16 +148,6 @@ def export(path: Path, state: State, card: Card) -> None:
     weights.save(path, averaged_net(state, card.architecture), card)
 
 
-def log_to(path: Path) -> Log:
-    """A log that appends one JSON object per line."""
-
-    def log(entry: dict[str, Any]) -> None:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    return log
-
-
 def train(
     recipe: Recipe,
     out: Path,
@@ -177,13 +164,13 @@ def train(
     store = out / recipe.data.store
     architecture = recipe.model.architecture()
     card = card_of(recipe)
-    log = log_to(out / LOG) if team.leads else _say_nothing
     parts = team.parts(recipe.train.accumulate)
     state = start(recipe, team.device)
     if resume and (out / CHECKPOINT).exists():
         read_checkpoint(out / CHECKPOINT, state)
-    where = {"event": "start", "step": state.step, **surroundings(team)}
-    log({**where, "recipe": as_plain(recipe)})
+    records = Records.of(recipe, out, state.step) if team.leads else None
+    if records:
+        records.begin({"step": state.step, **surroundings(team), "recipe": as_plain(recipe)})
     recent: list[float] = []
     before_s, started = state.seconds, time.monotonic()
     state.net.train()
@@ -197,43 +184,38 @@ def train(
         progress.step(state.step, steps_in_all(recipe.train, state), "steps")
         last = finished(recipe.train, state)
         if state.step % 50 == 0 or last:
-            rate = learning_rate(recipe.train, state.step, state.seconds, state.drops)
-            log(
-                {
-                    "step": state.step,
-                    "loss": sum(recent) / len(recent),
-                    "learning_rate": rate,
-                    "seconds": round(state.seconds, 1),
-                }
-            )
+            if records:
+                rate = learning_rate(recipe.train, state.step, state.seconds, state.drops)
+                mean = sum(recent) / len(recent)
+                records.stepped(state.step, mean, rate, state.seconds)
             recent.clear()
         # Before the checkpoint, which then knows the score: a resumed run goes on alike.
         if state.step % recipe.train.validate_steps == 0 or last:
-            _validated(recipe, state, card, out, log, team)
+            _validated(recipe, state, card, out, records, team)
             last = finished(recipe.train, state)
         if (state.step % recipe.train.checkpoint_steps == 0 or last) and team.leads:
             write_checkpoint(out / CHECKPOINT, state, as_plain(recipe))
             export(out / MODEL, state, card)
-    if team.leads:
+    if records:
+        records.close()
         # A run that was killed between its last checkpoint and this file ends here.
         export(out / MODEL, state, card)
     team.wait()
     return out / MODEL
 
 
-def _validated(recipe: Recipe, state: State, card: Card, out: Path, log: Log, team: Team) -> None:
+def _validated(
+    recipe: Recipe, state: State, card: Card, out: Path, records: Records | None, team: Team
+) -> None:
     """Validate, tell all processes the score, and keep the best weights in a file."""
     score = math.nan
-    if team.leads:
+    if records:
         net = averaged_net(state, card.architecture)
-        scores = summed(judged(net, card, recipe, out / recipe.data.store))
+        shown = Gallery(recipe.model.bands, recipe.train.pictures)
+        scores = summed(shown.passing(judged(net, card, recipe, out / recipe.data.store)))
         found = score_of(scores)
+        records.validated(state.step, scores, found, shown)
         score = math.nan if found is None else found
-        log({"step": state.step, "validation": scores, "score": found})
     score = team.from_leader(score)
     if not math.isnan(score) and take_score(recipe.train, state, score) and team.leads:
         export(out / BEST, state, card)
-
-
-def _say_nothing(entry: dict[str, Any]) -> None:
-    """The log of all processes but the first."""

@@ -280,6 +280,10 @@ class TrainRecipe:
     """Steps between two checkpoints."""
     validate_steps: int = 1000
     """Steps between two validations."""
+    pictures: int = 2
+    """Validation chips of each source and look category that every validation draws; 0: none."""
+    tensorboard: bool = False
+    """Whether curves and pictures are also written for TensorBoard."""
 
     def __post_init__(self) -> None:
         _positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
@@ -297,8 +301,8 @@ class TrainRecipe:
             )
         if min(self.size_weight, self.gap_weight, self.focal_gamma) < 0:
             raise UsageError("size_weight, gap_weight and focal_gamma must be 0 or more.")
-        if min(self.minutes, self.loaders, self.early_stop) < 0:
-            raise UsageError("train.minutes, loaders and early_stop must be 0 or more.")
+        if min(self.minutes, self.loaders, self.early_stop, self.pictures) < 0:
+            raise UsageError("train.minutes, loaders, early_stop and pictures must be 0 or more.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""What a run leaves for people to look at: log, pictures, curves.
+
+Only the first of several processes keeps records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snet4_training import gallery
+from snet4_training.curves import Curves
+from snet4_training.gallery import Gallery
+from snet4_training.recipe import Recipe
+
+LOG, PICTURES = "log.jsonl", "pictures"
+"""In the run's folder."""
+
+Scores = Mapping[str, Mapping[str, float]]
+"""By `source/category`, then by the name of the figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where they go."""
+
+    out: Path
+    """The run's folder."""
+    curves: Curves | None
+    """Only where the recipe wants them."""
+
+    @staticmethod
+    def of(recipe: Recipe, out: Path, step: int) -> Records:
+        """Of a run that begins, or goes on after `step`."""
+        return Records(out, Curves(out, step) if recipe.train.tensorboard else None)
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """The run starts, or goes on."""
+        self._log({"event": "start", **facts})
+
+    def stepped(self, step: int, loss: float, learning_rate: float, seconds: float) -> None:
+        """How it is going: mean loss of the last steps, learning rate, time so far."""
+        self._log(
+            {
+                "step": step,
+                "loss": loss,
+                "learning_rate": learning_rate,
+                "seconds": round(seconds, 1),
+            }
+        )
+        if self.curves:
+            self.curves.numbers(step, {"train/loss": loss, "train/learning rate": learning_rate})
+
+    def validated(self, step: int, scores: Scores, score: float | None, shown: Gallery) -> None:
+        """What a validation found, with its picture."""
+        self._log({"step": step, "validation": scores, "score": score})
+        picture = shown.drawn()
+        if picture is not None:
+            gallery.keep(picture, self.out / PICTURES, step)
+        if self.curves is None:
+            return
+        self.curves.numbers(step, curves_of(scores, score))
+        if picture is not None:
+            self.curves.picture(step, "validation", picture)
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        if self.curves:
+            self.curves.close()
+
+    def _log(self, entry: Mapping[str, Any]) -> None:
+        with (self.out / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def curves_of(scores: Scores, score: float | None) -> dict[str, float]:
+    """F1 and IoU of each source and category as points of curves, and the one score.
+
+    >>> curves_of({"scenes/nadir": {"f1": 0.5, "iou": 0.6, "truths": 9}}, 0.5)
+    {'f1/scenes nadir': 0.5, 'iou/scenes nadir': 0.6, 'validation/score': 0.5}
+    """
+    points = {
+        f"{figure}/{name.replace('/', ' ')}": values[figure]
+        for name, values in scores.items()
+        for figure in ("f1", "iou")
+    }
+    return points if score is None else {**points, "validation/score": score}
