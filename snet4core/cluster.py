@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -32,6 +33,9 @@ log = logging.getLogger("snet4")
 AHEAD = 2
 """Tasks under way per worker: one is computed while the next waits beside it."""
 
+COUNTED_S = 1.0
+"""How long the number of workers is believed: asking for it costs as much as giving out a part."""
+
 _POLL_S = 0.5
 _CONNECT_S = 20
 
@@ -44,6 +48,8 @@ class Cluster:
         self._model = model
         self._address = address
         self._workers = workers
+        self._counted = (float("-inf"), 0)
+        """When workers were counted last, and how many there were."""
 
     def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
         """See `executors.Executor`."""
@@ -106,11 +112,15 @@ class Cluster:
         return queue.hopeless
 
     def _workers_now(self, client: Client) -> int:
-        """How many workers there are: they may come and go."""
-        try:
-            return len(client.nthreads())
-        except OSError as problem:
-            raise self._gone() from problem
+        """How many workers there are, or were a moment ago: they may come and go."""
+        counted_s, count = self._counted
+        if count == 0 or time.monotonic() - counted_s > COUNTED_S:
+            try:
+                count = len(client.nthreads())
+            except OSError as problem:
+                raise self._gone() from problem
+            self._counted = (time.monotonic(), count)
+        return count
 
     def _problem(self, client: Client, future: Future) -> BaseException | None:
         """Why a part was not computed; EngineError when the cluster itself has gone."""
@@ -132,6 +142,14 @@ class Cluster:
             "and repeat the command with --resume."
         )
 
+
+_LOCAL = {
+    # A part that kills its worker does so once here, not four times.
+    "distributed.scheduler.allowed-failures": 1,
+    # A hundred looks a second at what a worker is doing, for a dashboard that is not there.
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask's settings for a cluster that is ours alone."""
 
 _worker: tuple[WorkerModel, Worker] | None = None
 _one_at_a_time = threading.Lock()
@@ -167,8 +185,7 @@ def _connected(address: str, workers: int) -> Iterator[Client]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         if address == "local":
-            # A part that kills its worker does so once here, not four times.
-            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+            stack.enter_context(dask.config.set(_LOCAL))
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
