@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def between_parts(notes: Path) -> dict[str, float]:
     passed, used, inside = [], [], []
     for file in notes.iterdir():
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-        pairs = list(zip(rows, rows[1:], strict=False))[WINDOWS:]
+        pairs = list(pairwise(rows))[WINDOWS:]
         for number, (before, after) in enumerate(pairs, start=WINDOWS + 1):
             if number % WINDOWS == 0:
                 passed.append(after[0] - before[2])
