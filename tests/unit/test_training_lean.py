@@ -115,6 +115,16 @@ def test_straight_down_shows_every_pixel_where_it_was() -> None:
     assert down.valid_HW.all()
 
 
+@pytest.mark.parametrize("off_nadir_deg", [0.0, 0.5, 2.0])
+def test_low_roofs_beside_high_ones_stay_roofs_seen_from_above(off_nadir_deg: float) -> None:
+    low, high = shapely.box(5, 5, 25, 25), shapely.box(40, 40, 60, 60)
+    look = Look(off_nadir_deg, 90.0, "option")
+    ground, seen = seen_of(flat_picture(low, high), [2.5, 30.0], look)
+    is_low_HW = ground.building_HW == 1
+    assert not seen.wall_HW[is_low_HW].any()
+    assert (seen.height_HW[is_low_HW] > 1.9).mean() > 0.9
+
+
 def test_truth_stays_on_the_ground_and_the_look_is_noted() -> None:
     picture = flat_picture(shapely.box(20, 20, 35, 38))
     look = Look(40.0, 10.0, "option")

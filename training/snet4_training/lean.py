@@ -117,8 +117,9 @@ def line_of_sight(ground: Surface, look: Look, gsd_m: float) -> Seen:
     top_m = float(ground.height_HW.max(initial=0.0))
     down_rows, down_cols = displacement_px(1.0, look, gsd_m)
     per_metre_px = math.hypot(down_rows, down_cols)
-    # Half a pixel sideways per step: no wall is thin enough to be jumped over.
-    steps = max(1, math.ceil(2 * per_metre_px * top_m))
+    # Half a pixel sideways per step: no wall is thin enough to be jumped over. Half a metre
+    # down: seen from above, no roof is low enough to be taken for the foot of a wall.
+    steps = max(1, math.ceil(2 * per_metre_px * top_m), math.ceil(2 * top_m))
     step_m = top_m / steps
     here_HW = np.empty(shape, dtype=np.float32)
     open_HW = np.ones(shape, dtype=bool)
