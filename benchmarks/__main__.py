@@ -33,6 +33,10 @@ FULL = (
     ("benchmarks.chips", "--count", "1000"),
     ("benchmarks.start_up",),
     ("benchmarks.real_pictures",),
+    ("benchmarks.looks", "--places", "20"),
+    ("benchmarks.looks", "--told", "--places", "5"),
+    ("benchmarks.looks", "--leaned"),
+    ("benchmarks.looks", "--after", "--places", "5"),
     ("benchmarks.against_geoai", "--side", "4096"),
 )
 
