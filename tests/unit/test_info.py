@@ -47,8 +47,16 @@ def test_programs_read_json(picture: Picture) -> None:
     assert facts["warnings"] == []
 
 
-def test_an_unknown_look_is_said_and_no_error(picture: Picture) -> None:
+def test_a_look_that_nobody_knows_is_guessed_and_said_to_be_a_guess(picture: Picture) -> None:
     path = picture(np.ones((3, 9, 9), np.uint8), photometric="RGB")
+    facts = json.loads(say(path, "--json"))
+    assert facts["look"]["source"] == "estimated"
+    assert any("--off-nadir" in warning for warning in facts["warnings"])
+
+
+def test_a_look_that_cannot_be_guessed_is_unknown_and_no_error(picture: Picture) -> None:
+    """There is no ground in the picture to guess from."""
+    path = picture(np.zeros((3, 9, 9), np.uint8), photometric="RGB", nodata=0)
     assert json.loads(say(path, "--json"))["look"] is None
     text = say(path)
     assert "unknown" in text
