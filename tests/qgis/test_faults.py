@@ -97,7 +97,6 @@ def test_without_an_engine_the_check_still_runs_and_says_what_to_do(
         ("text", "is no picture that can be opened"),
         ("truncated", "town.tif is damaged or incomplete"),
         ("no crs", "CRS"),
-        ("no angle", "does not tell how tilted it is"),
         ("threshold", "The threshold is 7; it is a probability between 0 and 1."),
         ("angle", "The off-nadir angle is 95; it is between 0 and 80 degrees."),
         ("model", "There is no model file /nowhere/mine.safetensors"),
@@ -111,7 +110,7 @@ def test_an_input_that_cannot_be_used(
 ) -> None:
     picture, output = tmp_path / "town.tif", tmp_path / "out.gpkg"
     make_town(picture, crs=None if fault == "no crs" else 32616)
-    more: dict[str, Any] = {} if fault == "no angle" else {"OFF_NADIR": 30}
+    more: dict[str, Any] = {"OFF_NADIR": 30}
     if fault == "text":
         picture.write_text("<html>not found</html>", encoding="utf-8")
     elif fault == "truncated":
@@ -131,6 +130,14 @@ def test_an_input_that_cannot_be_used(
     done = qgis_process(ALGORITHM, INPUT=picture, OUTPUT=output, **more)
     one_sentence(done, says)
     assert not output.exists()
+
+
+def test_a_picture_without_a_look_is_guessed_and_says_so(tmp_path: Path, qgis_process: Any) -> None:
+    picture, output = tmp_path / "town.tif", tmp_path / "out.gpkg"
+    make_town(picture, crs=32616)
+    done = qgis_process(ALGORITHM, INPUT=picture, OUTPUT=output)
+    assert done.rc == 0, done.stderr
+    assert done.results["LOOK"].endswith("from: estimated")
 
 
 def _started(town: Path, output: Path, engine: str, folder: Path) -> subprocess.Popen:
