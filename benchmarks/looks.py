@@ -189,6 +189,10 @@ def ways(shipped: ShapeSettings) -> dict[str, ShapeSettings]:
     whole = replace(shipped, split=replace(shipped.split, cut_probability=1.0))
     return {
         "as the card says": shipped,
+        "every cut stands": replace(shipped, split=replace(shipped.split, cut_probability=0.0)),
+        "cuts likelier than 0.4": replace(
+            shipped, split=replace(shipped.split, cut_probability=0.4)
+        ),
         "never split": whole,
         "never split, 0.5": replace(whole, threshold=0.5),
         "threshold 0.3": replace(shipped, threshold=0.3),
