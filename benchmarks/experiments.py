@@ -1,6 +1,6 @@
 """What each idea is worth: small networks that differ in one thing, trained alike.
 
-    python -m benchmarks.experiments [--out runs/experiments] [--only three heads,...]
+    python -m benchmarks.experiments [--out runs/experiments] [--only "one head,no sweep"]
         [--seeds 1,2,3] [--steps 600] [--places 6] [--list]
 
 Every variant is the base recipe with a few keys changed (`--list` prints them). It is

@@ -13,7 +13,7 @@
    azimuth, with the angle of the nearest other category's middle, and with 0 degrees.
 3. `--leaned`: real drone pictures of Banepa that no model trained on, leaned over by geometry
    to 0, 15, 30 and 45 degrees, told the true look and told 0 degrees.
-4. `--after`: the same maps turned into footprints in several ways.
+4. `--after`: the same maps turned into footprints in several ways, by the plain script too.
 
 `--tta 0.8,1,1.25` averages over scales, and several `--model` average over models, in each.
 """
@@ -24,15 +24,17 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import rasterio
+import shapely
 from affine import Affine
 
 from benchmarks.measured import keep
+from benchmarks.plain_script import buildings
 from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, render, truth
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
@@ -50,7 +52,11 @@ from snet4core.settings import ShapeSettings
 
 SMALLEST_PX = 20.0
 GSD_M = 0.5
-SOME = ("nadir7", "nadir16", "nadir25", "nadir29", "nadir34", "nadir39", "nadir44", "nadir50")
+SOME = [
+    one for one in SPACENET4_LOOKS
+    if one.off_nadir_deg in (7.8, 16.9, 25.4, 29.1, 34.0, 39.6, 44.2, 50.9)
+]  # fmt: skip
+"""Enough looks to compare by."""
 LEANS_DEG = (0.0, 15.0, 30.0, 45.0)
 ELSEWHERE_DEG = {"nadir": 33.0, "off-nadir": 8.0, "very-off-nadir": 33.0}
 BANEPA = Path(__file__).resolve().parents[2] / "shared" / "data" / "train" / "banepa"
@@ -82,42 +88,50 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
     headers = [read_header(find_model(name)) for name in asked.model or ["default"]]
-    scales = tuple(float(scale) for scale in asked.tta.split(","))
-    predictor = Predictor(together(headers, scales if scales != (1.0,) else ()), choose_runtime())
+    scales = [float(scale) for scale in asked.tta.split(",")]
+    predictor = Predictor(together(headers, scales), choose_runtime())
     with tempfile.TemporaryDirectory(prefix="snet4-looks-") as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        places = Places(asked.seed, asked.places, asked.size, folder)
         if asked.leaned:
-            figures = leaned_figures(predictor, asked.banepa, folder)
-            keep("looks_leaned", figures)
+            keep("looks_leaned", leaned_figures(predictor, asked.banepa, folder))
         elif asked.after:
-            figures = after_figures(predictor, asked.seed, asked.places, asked.size, folder)
-            keep("looks_after", figures)
+            keep("looks_after", after_figures(predictor, places))
         elif asked.told:
-            figures = told_figures(predictor, asked.seed, asked.places, asked.size, folder)
-            keep("looks_told", figures)
+            keep("looks_told", told_figures(predictor, places))
         else:
-            figures = score_figures(predictor, asked.seed, asked.places, asked.size, folder)
-            keep("looks", figures)
+            keep("looks", score_figures(predictor, places))
 
 
-def score_figures(
-    predictor: Predictor, seed: int, places: int, size_px: int, folder: Path
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class Places:
+    """Unseen places, and where their pictures are kept."""
+
+    seed: int
+    count: int
+    size_px: int
+    folder: Path
+
+    def seen(self, collects: Sequence[Collect]) -> Iterator[tuple[str, Collect, Seen]]:
+        """Every place as each collect shows it, with its kind."""
+        for number in range(self.count):
+            place = place_of(self.seed, number, self.size_px)
+            print(f"{number + 1} of {self.count}: {place.kind}", file=sys.stderr)
+            for collect in collects:
+                yield place.kind, collect, picture(place, collect, self.seed, number, self.folder)
+
+
+def score_figures(predictor: Predictor, places: Places) -> dict[str, object]:
     """F1 per collect, category and kind of place."""
     by_collect, by_category = defaultdict(Tally), defaultdict(Tally)
     by_kind: Mapping[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
-    for number in range(places):
-        place = place_of(seed, number, size_px)
-        for collect in SPACENET4_LOOKS:
-            one = tally(predictor, picture(place, collect, seed, number, folder), collect.look)
-            by_collect[f"{collect.off_nadir_deg:.1f}/{collect.azimuth_deg:.0f}"] += one
-            by_category[collect.look.category] += one
-            by_kind[place.kind][collect.look.category] += one
-        print(f"{number + 1} of {places}: {place.kind}, {said(by_category)}", file=sys.stderr)
-    print(f"mean F1 {mean_f1(by_category):.3f}: {said(by_category)}")
-    for kind, tallies in sorted(by_kind.items()):
-        print(f"{kind:14} {mean_f1(tallies):.3f}: {said(tallies)}")
+    for kind, collect, seen in places.seen(SPACENET4_LOOKS):
+        one = tally(predictor, seen, seen.look)
+        by_collect[f"{collect.off_nadir_deg:.1f}/{collect.azimuth_deg:.0f}"] += one
+        by_category[seen.look.category] += one
+        by_kind[kind][seen.look.category] += one
+    say({"all": by_category, **dict(sorted(by_kind.items()))})
     for collect, one in by_collect.items():
         print(f"{collect:10} {one.f1:.3f}")
     return {
@@ -128,21 +142,13 @@ def score_figures(
     }
 
 
-def told_figures(
-    predictor: Predictor, seed: int, places: int, size_px: int, folder: Path
-) -> dict[str, object]:
+def told_figures(predictor: Predictor, places: Places) -> dict[str, object]:
     """F1 per category for what the network is told of the same pictures."""
-    collects = [one for one in SPACENET4_LOOKS if one.folder in SOME]
     by_told: Mapping[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
-    for number in range(places):
-        place = place_of(seed, number, size_px)
-        for collect in collects:
-            seen = picture(place, collect, seed, number, folder)
-            for name, look in tellings(collect.look).items():
-                by_told[name][collect.look.category] += tally(predictor, seen, look)
-        print(f"{number + 1} of {places}: {place.kind}", file=sys.stderr)
-    for name, tallies in by_told.items():
-        print(f"{name:18} {mean_f1(tallies):.3f}: {said(tallies)}")
+    for _, _, seen in places.seen(SOME):
+        for name, look in tellings(seen.look).items():
+            by_told[name][seen.look.category] += tally(predictor, seen, look)
+    say(by_told)
     return {name: as_dicts(tallies) for name, tallies in by_told.items()}
 
 
@@ -159,29 +165,24 @@ def tellings(true: Look) -> dict[str, Look]:
     }
 
 
-def after_figures(
-    predictor: Predictor, seed: int, places: int, size_px: int, folder: Path
-) -> dict[str, object]:
-    """F1 per category for what becomes of the same maps."""
-    collects = [one for one in SPACENET4_LOOKS if one.folder in SOME]
+def after_figures(predictor: Predictor, places: Places) -> dict[str, object]:
+    """F1 per category, and per kind of place, for what becomes of the same maps."""
     by_way: Mapping[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
-    for number in range(places):
-        place = place_of(seed, number, size_px)
-        for collect in collects:
-            seen = picture(place, collect, seed, number, folder)
-            look = collect.look
-            choices = Choices(off_nadir_deg=look.off_nadir_deg, azimuth_deg=look.azimuth_deg)
-            maps = folder / "maps.tif"
-            found = detect(seen.path, predictor, choices, save_maps=maps, overwrite=True)
-            list(found.footprints)
-            for name, settings in ways(found.plan.settings).items():
-                shapes = _in_order(drawn(maps, settings))
-                tally_of = match(shapes, seen.truth, min_area=SMALLEST_PX)
-                by_way[name][look.category] += tally_of
-        print(f"{number + 1} of {places}: {place.kind}", file=sys.stderr)
-    for name, tallies in by_way.items():
-        print(f"{name:24} {mean_f1(tallies):.3f}: {said(tallies)}")
-    return {name: as_dicts(tallies) for name, tallies in by_way.items()}
+    by_kind: Mapping[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
+    for kind, _, seen in places.seen(SOME):
+        maps = places.folder / "maps.tif"
+        found = detect(seen.path, predictor, choices_of(seen.look), save_maps=maps, overwrite=True)
+        list(found.footprints)
+        shapes = {name: drawn(maps, each) for name, each in ways(found.plan.settings).items()}
+        shapes["plain watershed"] = plainly_drawn(maps, found.plan.settings)
+        for name, polygons in shapes.items():
+            one = match(polygons, seen.truth, min_area=SMALLEST_PX)
+            by_way[name][seen.look.category] += one
+            by_kind[name][kind] += one
+    say(by_way)
+    for name, tallies in by_kind.items():
+        print(f"{name:24} {said(tallies)}")
+    return {name: as_dicts(by_way[name]) | as_dicts(by_kind[name]) for name in by_way}
 
 
 def ways(shipped: ShapeSettings) -> dict[str, ShapeSettings]:
@@ -204,12 +205,23 @@ def ways(shipped: ShapeSettings) -> dict[str, ShapeSettings]:
     }
 
 
-def drawn(maps: Path, settings: ShapeSettings) -> list[Footprints]:
-    """The footprints of stored maps with other settings."""
+def drawn(maps: Path, settings: ShapeSettings) -> np.ndarray:
+    """The footprints of stored maps with other settings, in pixels, the surest first."""
     file = open_maps(maps)
     source = Source("place", file.grid.crs, file.origin.look)
     blocks = file.blocks(1024)
-    return list(footprints_from(blocks, file.grid, settings, source, native=file.native))
+    return _in_order(footprints_from(blocks, file.grid, settings, source, native=file.native))
+
+
+def plainly_drawn(maps: Path, settings: ShapeSettings) -> np.ndarray:
+    """What the plain script makes of the same maps, with the same thresholds."""
+    with rasterio.open(maps) as file:
+        footprint, border = file.read() / 255
+    metres = Affine.scale(GSD_M)
+    found = list(buildings(footprint, border, settings, GSD_M, metres))
+    found.sort(key=lambda one: -one[1])
+    in_metres = np.array([polygon for polygon, _ in found], dtype=object)
+    return np.asarray(shapely.transform(in_metres, lambda xy: xy / GSD_M), dtype=object)
 
 
 def leaned_figures(predictor: Predictor, banepa: Path, folder: Path) -> dict[str, object]:
@@ -264,24 +276,29 @@ def picture(place: Place, collect: Collect, seed: int, number: int, folder: Path
 
 def tally(predictor: Predictor, seen: Seen, told: Look, bands: str | None = None) -> Tally:
     """What a run over the picture finds, told that look."""
-    choices = Choices(off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg, bands=bands)
-    batches = list(detect(seen.path, predictor, choices).footprints)
-    return match(_in_order(batches), seen.truth, min_area=SMALLEST_PX)
+    found = detect(seen.path, predictor, replace(choices_of(told), bands=bands)).footprints
+    return match(_in_order(found), seen.truth, min_area=SMALLEST_PX)
 
 
-def _in_order(batches: Sequence[Footprints]) -> np.ndarray:
-    """Footprints in the picture's pixels, the surest first."""
-    shapes = [batch.polygons_px_N for batch in batches]
-    rates = [batch.confidence_N for batch in batches]
-    if not shapes:
-        return np.array([], dtype=object)
-    order = np.argsort(-np.concatenate(rates), kind="stable")
-    return np.concatenate(shapes)[order]
+def choices_of(told: Look) -> Choices:
+    return Choices(off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg)
+
+
+def _in_order(batches: Iterable[Footprints]) -> np.ndarray:
+    """Footprints in the picture's pixels, the surest first; there is one batch at least."""
+    every = list(batches)
+    order = np.argsort(-np.concatenate([batch.confidence_N for batch in every]), kind="stable")
+    return np.concatenate([batch.polygons_px_N for batch in every])[order]
 
 
 def mean_f1(tallies: Mapping[str, Tally]) -> float:
     """The challenge's figure: the mean over the three categories."""
     return sum(tallies[name].f1 for name in CATEGORIES if name in tallies) / len(CATEGORIES)
+
+
+def say(rows: Mapping[str, Tallies]) -> None:
+    for name, tallies in rows.items():
+        print(f"{name:24} {mean_f1(tallies):.3f}: {said(tallies)}")
 
 
 def said(tallies: Mapping[str, Tally]) -> str:

@@ -14,6 +14,7 @@ pictures, and the thresholds; everything else is its own.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import fiona
@@ -26,11 +27,13 @@ import shapely.geometry
 import skimage.measure
 import skimage.segmentation
 import torch
+from affine import Affine
 
 from snet4core import weights
 from snet4core.look import Look
 from snet4core.modelfile import find_model
 from snet4core.radiometry import band_range, normalise
+from snet4core.settings import ShapeSettings
 
 TILE, OVERLAP, BATCH = 512, 32, 4
 
@@ -81,6 +84,21 @@ def main() -> None:
 
     footprint, border = predicted(image, net, look, card.architecture.head_for(look))
     del image
+    schema = {"geometry": "Polygon", "properties": {"confidence": "float", "area_m2": "float"}}
+    with fiona.open(asked.out, "w", driver="GPKG", crs=crs.to_wkt(), schema=schema) as layer:
+        for polygon, confidence in buildings(footprint, border, settings, gsd_m, transform):
+            layer.write(
+                {
+                    "geometry": shapely.geometry.mapping(polygon),
+                    "properties": {"confidence": confidence, "area_m2": polygon.area},
+                }
+            )
+
+
+def buildings(
+    footprint: np.ndarray, border: np.ndarray, settings: ShapeSettings, gsd_m: float, to_map: Affine
+) -> Iterator[tuple[shapely.Polygon, float]]:
+    """Polygons of two maps (H, W), 0..1, each with its mean probability."""
     mask = footprint >= settings.threshold
     seeds, count = scipy.ndimage.label(footprint * (1 - border) > settings.split.seed_threshold)
     sizes = np.bincount(seeds.ravel(), minlength=count + 1)
@@ -90,26 +108,14 @@ def main() -> None:
     rest = skimage.measure.label(mask & (labels == 0), connectivity=1)
     labels[rest > 0] = rest[rest > 0] + labels.max()
 
-    schema = {"geometry": "Polygon", "properties": {"confidence": "float", "area_m2": "float"}}
     total = np.bincount(labels.ravel(), footprint.ravel())
     means = total / np.maximum(np.bincount(labels.ravel()), 1)
-    with fiona.open(asked.out, "w", driver="GPKG", crs=crs.to_wkt(), schema=schema) as layer:
-        for outline, value in rasterio.features.shapes(
-            labels.astype(np.int32), mask=labels > 0, transform=transform
-        ):
-            polygon = shapely.geometry.shape(outline)
-            if polygon.area < settings.min_area_m2:
-                continue
-            polygon = polygon.simplify(settings.simplify_m)
-            layer.write(
-                {
-                    "geometry": shapely.geometry.mapping(polygon),
-                    "properties": {
-                        "confidence": float(means[int(value)]),
-                        "area_m2": polygon.area,
-                    },
-                }
-            )
+    for outline, value in rasterio.features.shapes(
+        labels.astype(np.int32), mask=labels > 0, transform=to_map
+    ):
+        polygon = shapely.geometry.shape(outline)
+        if polygon.area >= settings.min_area_m2:
+            yield polygon.simplify(settings.simplify_m), float(means[int(value)])
 
 
 if __name__ == "__main__":

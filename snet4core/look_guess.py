@@ -26,7 +26,7 @@ from snet4core.runtime import AnyEngine, Network, choose_runtime, settled
 from snet4core.scene_ranges import scene_ranges, spread
 from snet4core.sighting import Sighting
 from snet4core.windows import Window
-from snet4core.working import WorkingScale
+from snet4core.working import WorkingScale, working_scale
 
 SOURCE = "estimated"
 """How a guessed look names its source."""
@@ -58,7 +58,7 @@ class LookGuesser:
         self._network: Network | None = None
         self._known: dict[tuple[str, object, object], Sighting | None] = {}
 
-    def sighting(self, scene: Scene, scale: WorkingScale) -> Sighting | None:
+    def sighting(self, scene: Scene) -> Sighting | None:
         """The guess for a scene, made once: nothing from models that do not guess, nor where
         the picture holds no data.
 
@@ -70,6 +70,7 @@ class LookGuesser:
             return None
         key = (scene.location, scene.bands, scene.nodata)
         if key not in self._known:
+            scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
             images_BCHW = sample(scene, scale, card.architecture.stride_px)
             if images_BCHW is None:
                 self._known[key] = None

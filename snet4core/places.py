@@ -72,7 +72,7 @@ class FolderPlace:
     def names(self, folder: str = "") -> list[str]:
         """See `Place`."""
         try:
-            return sorted(os.listdir(self.folder / folder))  # noqa: PTH208  # names alone: quicker for many
+            return sorted(each.name for each in (self.folder / folder).iterdir())
         except FileNotFoundError:
             return []
 
@@ -90,16 +90,17 @@ class FolderPlace:
         if path.exists():
             return False
         path.parent.mkdir(exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        descriptor, writing = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        temporary = Path(writing)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)  # noqa: PTH105  # the name is no Path yet
+            temporary.replace(path)
         except BaseException:
             with suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                temporary.unlink()
             raise
         outputs.to_disk(path.parent)
         return True

@@ -102,16 +102,16 @@ def plan_for(
         allow_remote=choices.allow_remote,
         model_bands=card.architecture.bands,
     )
-    scale = working.working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
-    grid = scale.grid(scene.grid)
     found = look_sources.find_look(
         scene,
         off_nadir_deg=choices.off_nadir_deg,
         azimuth_deg=choices.azimuth_deg,
         table=choices.looks_table,
-        guess=None if guesser is None else partial(guesser.sighting, scene, scale),
+        guess=None if guesser is None else partial(guesser.sighting, scene),
     )
     look = found.look
+    scale = working.working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+    grid = scale.grid(scene.grid)
     settings = choices.shapes(card.shapes[look.category])
     warnings = [*scene.warnings, *found.warnings]
     low_deg, high_deg = card.off_nadir_range_deg

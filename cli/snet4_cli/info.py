@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from snet4core.modelfile import Header
     from snet4core.raster import Scene
     from snet4core.scene_inputs import SceneInput
-    from snet4core.sighting import Sighting
 
 
 @click.command()
@@ -49,6 +49,7 @@ def info(
     """
     from snet4core import runtime
     from snet4core.errors import EngineError, LookError
+    from snet4core.look_guess import LookGuesser
     from snet4core.look_sources import find_look
     from snet4core.raster import open_scene
 
@@ -69,7 +70,7 @@ def info(
             off_nadir_deg=off_nadir_deg,
             azimuth_deg=azimuth_deg,
             table=looks_table,
-            guess=None if header is None else lambda: _guess(found, header),
+            guess=None if header is None else partial(LookGuesser(header).sighting, found),
         )
         look = sighted.look
         warnings += sighted.warnings
@@ -127,16 +128,6 @@ def _facts(scene: Scene) -> dict[str, Any]:
         "bands_says": scene.bands.says,
         "nodata_says": scene.nodata.says,
     }
-
-
-def _guess(scene: Scene, header: Header) -> Sighting | None:
-    """The look as the model guesses it, as `run` would."""
-    from snet4core.look_guess import LookGuesser
-    from snet4core.working import working_scale
-
-    card = header.card
-    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
-    return LookGuesser(header).sighting(scene, scale)
 
 
 def _reading(

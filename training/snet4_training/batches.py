@@ -92,12 +92,7 @@ class Steps(Dataset[Batch]):
         chunks = self._listed()
         source = self._source(chunks, float(rng.random()))
         number = chunks[source][rng.integers(len(chunks[source]))]
-        # Every batch has as many chips of one category as of another: each head learns in
-        # every step, and their parts of the batch keep one size, which oneDNN rewards.
-        only = self.recipe.data.category
-        category = (
-            [str(name) for name in CATEGORIES].index(only) if only else place % len(CATEGORIES)
-        )
+        category = self._category(place)
         index = category * CATEGORY_CHIPS + int(rng.integers(CATEGORY_CHIPS))
         chip = self.stores[source].read(number, index)
         recipe = self.recipe
@@ -106,6 +101,17 @@ class Steps(Dataset[Batch]):
             return one
         size_weight, gap_weight = recipe.train.size_weight, recipe.train.gap_weight
         return replace(one, weight_HW=weights(one.targets_2HW, size_weight, gap_weight))
+
+    def _category(self, place: int) -> int:
+        """Number of the look category that is seen at a place of the batch.
+
+        Every batch has as many chips of one category as of another, unless one alone is
+        wanted: each head learns in every step, and their parts of the batch keep one size,
+        which oneDNN rewards.
+        """
+        every: tuple[str, ...] = CATEGORIES
+        only = self.recipe.data.category
+        return every.index(only) if only else place % len(every)
 
     def _source(self, chunks: dict[str, list[int]], drawn: float) -> str:
         """The source that a number in [0, 1) draws, of those that have chips already."""

@@ -117,7 +117,7 @@ def see(
                 native=plan.scene.grid,
                 source=plan.source,
                 truth=footprints_on(pair.labels, plan.scene.grid).polygons,
-                guess=predictor.guesser.sighting(plan.scene, plan.scale),
+                guess=predictor.guesser.sighting(plan.scene),
             )
         )
         progress.step(done, len(every), "pictures")

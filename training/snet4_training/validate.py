@@ -40,6 +40,7 @@ from snet4core.look import Look
 from snet4core.maps import Maps, quantised_threshold
 from snet4core.model import OffNadirNet
 from snet4core.outline import outlines
+from snet4core.runtime_torch import quantised
 from snet4core.settings import ShapeSettings
 from snet4core.windows import Window
 
@@ -149,8 +150,7 @@ def maps_of(net: OffNadirNet, example: Example, *, bf16: bool) -> Maps:
     head = net.architecture.head_for(example.true)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         logits_B2HW = net(batch.images_BCHW, batch.looks_BL, head)
-    probability_2HW = torch.sigmoid(logits_B2HW.float())[0]
-    footprint_HW, border_HW = (probability_2HW * 255).round_().to(torch.uint8).numpy()
+    footprint_HW, border_HW = quantised(logits_B2HW.float())[0].numpy()
     valid_HW = example.valid_HW > 0
     return Maps(Window(0, 0, *valid_HW.shape), footprint_HW, border_HW, valid_HW)
 
