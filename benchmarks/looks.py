@@ -259,8 +259,8 @@ def write_shot(path: Path, counts_BHW: np.ndarray, valid_HW: np.ndarray, gsd_m: 
         file.descriptions = ("blue", "green", "red")
 
 
-def place_of(seed: int, number: int, size_px: int) -> Place:
-    return make_place(np.random.default_rng([seed, number]), size_px, GSD_M)
+def place_of(seed: int, number: int, size_px: int, kind: str | None = None) -> Place:
+    return make_place(np.random.default_rng([seed, number]), size_px, GSD_M, kind=kind)
 
 
 def picture(place: Place, collect: Collect, seed: int, number: int, folder: Path) -> Seen:

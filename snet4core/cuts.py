@@ -54,8 +54,11 @@ the nearest of two equally near points is the same wherever the component lies."
 class Graph:
     """Regions of any number of components, and the cuts between neighbours."""
 
+    component_R: Ints
+    """The component that each region is part of."""
     moments_R6: Floats
-    """Pixels, and their sums of row, col, row², col², row x col within the component's box."""
+    """Pixels, and their sums of row, col, row², col², row x col within the component's box;
+    0 for a region that joined another."""
     rims_R2: Floats
     """Pixels of the component's outline, and the sum of the border seen near them, 0..1."""
     one_C: Ints
@@ -78,8 +81,9 @@ class Graph:
         moments_R6, rims_R2 = self.moments_R6.copy(), self.rims_R2.copy()
         moments_R6[low] += self.moments_R6[high]
         rims_R2[low] += self.rims_R2[high]
+        moments_R6[high] = 0
         cuts = _added_up(into_R[self.one_C], into_R[self.two_C], self.tallies_C7, into_R.size)
-        return Graph(moments_R6, rims_R2, *cuts), into_R
+        return Graph(self.component_R, moments_R6, rims_R2, *cuts), into_R
 
     def lengths_C(self) -> Floats:
         """Length of each cut in pixels, as the crow flies over its stairs."""
@@ -120,6 +124,8 @@ def measured(
     """
     region_P = regions_HW.ravel()[sheet.place_P]
     moments_R6 = _moments(region_P, sheet.row_P, sheet.col_P)
+    component_R = np.zeros(len(moments_R6), np.int64)
+    component_R[region_P] = sheet.label_P
     rims_R2 = _rims(regions_HW, border_HW)
     here_F, there_F, is_below_F = _facing(regions_HW, sheet.place_P)
     border_F = _border_crossed(regions_HW, body_HW, strength_HW, here_F, there_F)
@@ -139,7 +145,7 @@ def measured(
     )
     flat = regions_HW.ravel()
     cuts = _added_up(flat[here_F], flat[there_F], tallies_F7, len(moments_R6))
-    return Graph(moments_R6, rims_R2, *cuts)
+    return Graph(component_R, moments_R6, rims_R2, *cuts)
 
 
 def _added_up(

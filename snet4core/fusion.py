@@ -47,10 +47,10 @@ SAMPLE_PX = 512
 SAMPLES = 9
 """So many pieces, those with most buildings, decide a shift."""
 
-_FALL_DEG = 6.0
-"""So much more tilt than the best look's divides a weight by e; see `benchmarks/fusion.py`."""
+_FALL_DEG = 10.0
+"""So much more tilt than the best look's divides a weight by e (chosen in docs/scale.md)."""
 
-_DOUBT = 0.5
+_DOUBT = 0.3
 """How much a far more tilted look's "no building" counts, against its "building"."""
 
 

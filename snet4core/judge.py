@@ -1,7 +1,8 @@
-"""How likely a cut between two regions is a wall between two buildings.
+"""How likely a cut between two regions is worth it: a wall between two buildings.
 
-What `cuts` measured becomes fourteen numbers a cut, and a few small networks (two layers
-of 32) turn them into odds. They are trained on made places with degraded maps
+What `cuts` measured becomes eighteen numbers a cut, and a few small networks (two layers
+of 32) turn them into odds. They are trained on made places, with degraded maps and with maps
+of the default model
 (`python -m snet4_training.splitting`); its numbers stand in `judge.json`.
 Two things no training set settles are said here, because they are about costs:
 
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from snet4core.cuts import Graph, fullness
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 FEATURES = (
     "border_px",  # border crossed from heart to heart, mean over the cut
@@ -42,6 +44,10 @@ FEATURES = (
     "gain",  # how much fuller the emptier part is than both together
     "deep_px",  # how deep inside the component the cut runs
     "rim",  # how well the border map sees the outlines of both parts, 0..1
+    "regions",  # in the component, as log2: many in a dense town, few on a single roof
+    "component_m2",  # size of all of them together, as log2
+    "usual_m2",  # size of one of them, as the mean log2
+    "usual_border",  # border_to_2_px, mean over the cuts of the component
 )
 
 SEES_BORDERS = 0.2
@@ -102,7 +108,7 @@ def costs_C(features_CK: Floats) -> Floats:
 
 
 def features_CK(graph: Graph, gsd_m: float) -> Floats:
-    """The numbers that describe each cut, in the order of FEATURES, shape (C, 14)."""
+    """The numbers that describe each cut, in the order of FEATURES, shape (C, 18)."""
     one_C, two_C, tallies = graph.one_C, graph.two_C, graph.tallies_C7
     area_C2 = graph.moments_R6[np.stack([one_C, two_C]), 0] * gsd_m**2
     smaller, larger = area_C2.min(axis=0), area_C2.max(axis=0)
@@ -112,9 +118,10 @@ def features_CK(graph: Graph, gsd_m: float) -> Floats:
     length_C = np.maximum(graph.lengths_C(), 0.5) * gsd_m
     weight_C = tallies[:, 2]
     rim_C2 = graph.rims_R2[one_C] + graph.rims_R2[two_C]
+    border_C4 = tallies[:, 3:] / weight_C[:, None]
     return np.stack(
         [
-            *(tallies[:, 3:].T / weight_C),
+            *border_C4.T,
             np.log2(smaller),
             np.log2(larger),
             np.log2(length_C),
@@ -124,9 +131,31 @@ def features_CK(graph: Graph, gsd_m: float) -> Floats:
             full_C2.min(axis=0) - both_C,
             weight_C / (tallies[:, 0] + tallies[:, 1]),
             rim_C2[:, 1] / np.maximum(1, rim_C2[:, 0]),
+            *_around(graph, border_C4[:, 1], gsd_m),
         ],
         axis=1,
     )
+
+
+def _around(graph: Graph, border_C: Floats, gsd_m: float) -> tuple[Floats, ...]:
+    """What the component of each cut is made of: the last four of FEATURES, each (C,)."""
+    of_C = graph.component_R[graph.one_C]
+    count, area_R = int(graph.component_R.max()) + 1, graph.moments_R6[:, 0] * gsd_m**2
+
+    def total_N(component: Ints, values: Floats) -> Floats:
+        return np.asarray(np.bincount(component, values, count), dtype=float)
+
+    is_left_R = (area_R > 0).astype(float)
+    size_R = np.log2(np.where(area_R > 0, area_R, 1))
+    regions_N = np.maximum(1, total_N(graph.component_R, is_left_R))
+    cuts_N = np.maximum(1, np.bincount(of_C, minlength=count))
+    found = (
+        np.log2(regions_N),
+        np.log2(np.maximum(total_N(graph.component_R, area_R), gsd_m**2)),
+        total_N(graph.component_R, size_R) / regions_N,
+        total_N(of_C, border_C) / cuts_N,
+    )
+    return tuple(each_N[of_C] for each_N in found)
 
 
 @cache

@@ -6,19 +6,20 @@
 3. `cuts` measures every cut between two regions: how much border one crosses on the way
    from heart to heart, where the border is open, how long the cut is, how large and how
    rectangular the parts are, and how well the border map sees their outlines.
-4. `judge` says how likely the cut is a wall between two buildings. Cuts that are unlikelier
-   than `cut_probability` are taken back, the unlikeliest first; all is measured again, until
-   every cut that is left stands.
+4. `judge` says how likely the cut is worth it, because a wall between two buildings runs
+   there. Cuts that are unlikelier than `cut_probability` are taken back, the unlikeliest
+   first; all is measured again, until every cut that is left stands.
 
 Example, pixels of 0.5 m. Two houses of 15 m x 11 m share a wall. The border map draws it
 4 px wide, but for a sixth of its length it broke. Walking across one meets 2.0 px of border
 on average; 28 % of the cut is open; it is 15 m long (2^3.9) and leaves two full rectangles
 of 165 m2 (2^7.4); two thirds of the outlines are seen by the border map. The networks say
-log-odds +6.7, the prices are 0, asked for are +0.2 (0.55): the cut stands, two footprints.
+log-odds +2.6, the prices are 0, asked for is 0 (a probability of 0.5): the cut stands, two
+footprints.
 Across the middle of a hall of 70 m x 50 m runs a ridge that the border map takes for a wall,
 3 px wide from end to end: 1.9 px of border, nowhere open, both parts full. But the cut is
-50 m long and the parts have 1,740 m2: the networks say -6.6, the price of cutting something
-that large is 4 x log2(1,740 / 280) = 10.5, together -17.2: the hall stays whole.
+50 m long and the parts have 1,740 m2: the networks say +1.6, the price of cutting something
+that large is 4 x log2(1,740 / 280) = 10.6, together -9.0: the hall stays whole.
 
 A component's partition depends on its own pixels alone.
 """

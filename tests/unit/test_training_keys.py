@@ -16,14 +16,18 @@ import pytest
 import torch
 
 from snet4_training import batches as batches_room
+from snet4_training import sources
 from snet4_training.batches import Batch, Steps, batches
 from snet4_training.checkpoint import State
+from snet4_training.cutting import TURN_DEG
 from snet4_training.loop import start, step_once
 from snet4_training.losses import loss
 from snet4_training.pictures import Chip
 from snet4_training.recipe import AugmentRecipe, Recipe, TrainRecipe
+from snet4_training.scenes import Place, make_place
 from snet4_training.schedule import finished, learning_rate, take_score
 from snet4_training.store import ChipStore
+from snet4core.errors import UsageError
 from snet4core.look import Look
 
 from .training_helpers import bright_squares, small_recipe
@@ -230,3 +234,35 @@ def test_loaders_are_processes_that_change_no_batch(
     )
     assert asked == [0, 1]
     assert same(none[0], one[0])
+
+
+def test_rendered_chips_show_the_kinds_and_the_looks_that_were_asked_for(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = replace(
+        recipe.data, scene_kinds=("industry",), scene_looks="nadir8, 30:200, 33:10, 50:90"
+    )
+    kinds: list[str | None] = []
+
+    def noted(*rest: Any, kind: str | None) -> Place:
+        kinds.append(kind)
+        return make_place(*rest, kind=kind, oversample=1)
+
+    monkeypatch.setattr(sources, "make_place", noted)
+    chips = sources.scene_chunk(replace(recipe, data=data), 20000, 3)
+    assert kinds == ["industry"]
+    asked_deg = {8.3: 78.4, 30.0: 200.0, 33.0: 10.0, 50.0: 90.0}
+    shown = {round(chip.look.off_nadir_deg, 1) for chip in chips}
+    assert {8.3, 50.0} <= shown <= set(asked_deg)
+    for chip in chips:
+        assert chip.look.azimuth_deg is not None
+        # A chip may be cut at a slant, and its azimuth is turned with it.
+        turned_deg = chip.look.azimuth_deg - asked_deg[round(chip.look.off_nadir_deg, 1)]
+        assert abs(turned_deg) <= TURN_DEG + 1e-6
+
+
+def test_kinds_and_looks_that_nobody_knows_are_refused(recipe: Recipe) -> None:
+    with pytest.raises(UsageError, match="scene_kinds is 'moon'; it must be one of suburb"):
+        replace(recipe.data, scene_kinds=("moon",))
+    with pytest.raises(UsageError, match="no look that is off-nadir or very-off-nadir"):
+        replace(recipe.data, scene_looks="nadir7")

@@ -37,9 +37,9 @@ from snet4core.settings import ShapeSettings
 from snet4core.sighting import Sighting
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
-SEEDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8)
-CUTS = (0.3, 0.55, 0.75, 0.9, 0.97)
-MIN_AREAS_M2 = (5.0, 10.0, 15.0)
+SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+CUTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+MIN_AREAS_M2 = (5.0, 10.0, 15.0, 20.0, 30.0)
 
 KNOTS = 12
 """Most groups of footprints whose share of hits is measured."""

@@ -9,6 +9,9 @@ import numpy as np
 from snet4_training.pictures import Cut, Picture
 from snet4_training.recipe import Recipe
 
+TURN_DEG = 5.0
+"""How far a chip is turned at most, unless any turn will do."""
+
 
 def draw_gsd_m(recipe: Recipe, rng: np.random.Generator) -> float:
     """A pixel size: most near the middle, all of the range now and then."""
@@ -36,5 +39,5 @@ def draw_cut(
         reach = min(0.9 * half, length / 2)
         return float(rng.uniform(reach, length - reach))
 
-    turn_deg = rng.uniform(0, 360) if free else rng.uniform(-5, 5)
+    turn_deg = rng.uniform(0, 360) if free else rng.uniform(-TURN_DEG, TURN_DEG)
     return Cut((centre(cols), centre(rows)), scale, turn_deg, free and rng.random() < 0.5)

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from snet4_training.scenes.place import KINDS
+from snet4_training.scenes.write import parse_looks
 from snet4core.card import THREE_HEADS, Architecture
 from snet4core.errors import InputError, UsageError
 from snet4core.look import CATEGORIES
@@ -117,6 +119,11 @@ class DataRecipe:
     """Smallest and largest pixel size."""
     scene_chips: int = 6400
     """How many chips are cut from rendered places; 0: none."""
+    scene_kinds: tuple[str, ...] = ()
+    """Kinds of rendered places, such as "suburb", each as often; empty: all, as they come."""
+    scene_looks: str = ""
+    """Looks of rendered places, as `snet4 scenes --looks` takes them; empty: any angle, from
+    any side."""
     banepa: str = ""
     """Folder with `train/`, `val/` and `buildings.geojson`; empty: rendered places alone."""
     banepa_chips: int = 1600
@@ -151,6 +158,14 @@ class DataRecipe:
         _positive(chip_px=self.chip_px, gsd_m=self.gsd_m)
         _shares(banepa_share=self.banepa_share, picture_share=self.picture_share)
         _one_of("data.category", self.category, ("", *CATEGORIES))
+        for kind in self.scene_kinds:
+            _one_of("data.scene_kinds", kind, tuple(KINDS))
+        shown = {one.look.category for one in parse_looks(self.scene_looks or "spacenet4")}
+        if missing := set(CATEGORIES) - shown:
+            raise UsageError(
+                f"data.scene_looks has no look that is {' or '.join(sorted(missing))}; a batch "
+                "has chips of every category, so add one."
+            )
         if self.scene_chips < 0 or not (self.scene_chips or self.banepa or self.pictures):
             raise UsageError(
                 f"scene_chips is {self.scene_chips}; it must be above 0 where no data.pictures "

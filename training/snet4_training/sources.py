@@ -26,6 +26,7 @@ from snet4_training.pictures import Chip, Picture, cut_chip, stretched
 from snet4_training.real import picture_chunk, split_of
 from snet4_training.recipe import Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
+from snet4_training.scenes.write import parse_looks
 from snet4_training.store import ChipStore
 from snet4core.errors import UsageError
 from snet4core.look import CATEGORIES, Category, Look
@@ -163,6 +164,9 @@ def make_chunk(recipe: Recipe, store: Path, name: str, number: int) -> str:
 def _claim(recipe: Recipe, store: Path) -> None:
     """Write down which recipe fills the store; another one may not add to it."""
     facts = {"bands": recipe.model.bands, **asdict(recipe.data)}
+    for key in ("scene_kinds", "scene_looks"):  # unset, they leave older stores as they are
+        if not facts[key]:
+            del facts[key]
     # Where things lie and how many there are does not change what a chunk holds.
     idle = ["store", "banepa", "banepa_share", "scene_chips", "banepa_chips", "category"]
     idle += ["pictures", "labels", "looks", "picture_chips", "picture_share"]
@@ -206,16 +210,27 @@ def draw_look(category: Category, rng: np.random.Generator, source: str = "table
     return Look(rng.uniform(*ANGLES_DEG[category]), rng.uniform(0, 360), source)
 
 
+def draw_scene_look(recipe: Recipe, category: Category, rng: np.random.Generator) -> Look:
+    """A look of the category that the recipe allows for rendered places."""
+    if not recipe.data.scene_looks:
+        return draw_look(category, rng)
+    every = [one.look for one in parse_looks(recipe.data.scene_looks)]
+    allowed = [look for look in every if look.category == category]
+    return allowed[rng.integers(len(allowed))]
+
+
 def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
     """One rendered place from two looks of each category, four chips of each."""
     rng = np.random.default_rng([seed, _SOURCE_SEEDS["scenes"], number])
     size_px = recipe.data.chip_px + recipe.data.spare_px
-    place = make_place(rng, PLACE_PX, PLACE_GSD_M)
+    kinds = recipe.data.scene_kinds
+    kind = str(rng.choice(list(kinds))) if kinds else None
+    place = make_place(rng, PLACE_PX, PLACE_GSD_M, kind=kind)
     polygons = np.array([building.footprint for building in truth(place)], dtype=object)
     chips: list[Chip] = []
     for category in CATEGORIES:
         for _ in range(2):
-            look = draw_look(category, rng)
+            look = draw_scene_look(recipe, category, rng)
             counts_BHW = render(place, look, random_sensor(rng))
             picture = Picture(
                 counts_BHW=counts_BHW[[_RENDERED.index(name) for name in recipe.model.bands]],

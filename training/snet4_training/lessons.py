@@ -1,0 +1,201 @@
+"""Lessons for the judge of cuts (`splitting`): regions, and the buildings they truly are.
+
+Two kinds of maps teach it, both of places that no test sees:
+
+- **Degraded** maps of known buildings: made places, terraces, halls and, if given, the
+  training footprints of Banepa. Walls reach too far; borders are faint, broken, wandering or
+  absent; false ridges run over large roofs (`degraded`). No network is needed.
+- **A network's own** maps of made places that it did not train on, at looks of SpaceNet 4.
+  They err as maps do err: what is unsure is pale, small houses run together, and a hall shows
+  the pattern of its roof.
+
+Axes: H rows, W columns, N regions, T true buildings.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from snet4_training import degraded
+from snet4_training.scenes import SPACENET4_LOOKS, make_place, render, truth
+from snet4_training.scenes.layout import TileName, write_image
+from snet4_training.scenes.materials import season
+from snet4_training.scenes.place import KINDS, make_plan
+from snet4_training.scenes.write import day_of
+from snet4core import cuts, seams, watershed
+from snet4core.look import CATEGORIES
+from snet4core.maps import Maps
+from snet4core.plan import Choices, plan_for
+from snet4core.predict import Predictor
+from snet4core.scenework import maps_of
+from snet4core.settings import ShapeSettings
+from snet4core.windows import Window
+
+GSD_M = 0.5
+SIDE_PX = 900
+
+_SEEN_SEED = 7200
+"""Places that a network sees are drawn from here on; those of training begin at 10000."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One block's regions, with the buildings they are truly made of."""
+
+    graph: cuts.Graph
+    shared_NT: Floats
+    """Pixels that region n has in common with building t; column 0 is background."""
+    size_T: Floats
+    """Pixels of each building, in a region or not."""
+
+
+# ---------------------------------------------------------------- degraded maps
+
+
+def random_block(rng: np.random.Generator, real: list[degraded.Block]) -> degraded.Block:
+    """Buildings in pixels of 0.5 m: a made place, a terrace, halls, or real ones."""
+    draw = rng.random()
+    if draw < 0.55:
+        return _made_place(rng)
+    seed = int(rng.integers(1 << 30))
+    if draw < 0.75:
+        return degraded.terraces(seed)
+    if draw < 0.9 or not real:
+        return degraded.halls(seed)
+    block, scale = real[rng.integers(len(real))], rng.uniform(0.6, 1.6)
+    return degraded.Block(
+        block.name,
+        degraded.affinity(block.polygons, np.eye(2) * scale, np.zeros(2)),
+        (int(block.shape[0] * scale) + 1, int(block.shape[1] * scale) + 1),
+    )
+
+
+def _made_place(rng: np.random.Generator) -> degraded.Block:
+    kind = str(rng.choice(list(KINDS)))
+    plan = make_plan(rng, kind, season(rng), SIDE_PX * GSD_M, 30.0)
+    outlines = np.array([each.outline for each in plan.structures], object)
+    scale = rng.uniform(0.75, 1.35) / GSD_M
+    outlines = degraded.affinity(outlines, np.eye(2) * scale, np.zeros(2))
+    frame = shapely.box(0, 0, SIDE_PX, SIDE_PX)
+    inside = degraded.solid(shapely.intersection(outlines, frame))
+    return degraded.Block(kind, inside, (SIDE_PX, SIDE_PX))
+
+
+def random_maps(
+    rng: np.random.Generator, block: degraded.Block
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Footprint and border map (H, W) of a block, bad in a random way."""
+    fat_px = rng.uniform(0, 3.3) if rng.random() < 0.6 else 0.0
+    quality = degraded.BorderQuality(
+        strength=(rng.uniform(0.3, 0.65), rng.uniform(0.85, 1.0)),
+        breaks_per_100px=rng.uniform(1, 6),
+        break_radius_px=(1.5, rng.uniform(3, 6)),
+        shift_px=rng.uniform(0.3, 1.1),
+        blur_px=rng.uniform(0.7, 1.5),
+        noise=rng.uniform(0.03, 0.1),
+    )
+    seed, draw = int(rng.integers(1 << 30)), rng.random()
+    if rng.random() < 0.9:
+        blur_px, noise = rng.uniform(0.4, 1.2), rng.uniform(0.01, 0.06)
+        footprint_HW = degraded.footprint_map(block, fat_px, blur_px, noise, seed)
+    else:
+        footprint_HW = degraded.perfect_mask(block, fat_px)
+    if draw < 0.12:
+        return footprint_HW, np.zeros_like(footprint_HW)
+    if draw < 0.62:
+        over_px2 = float(rng.choice([600, 1200, 2500]))
+        strength = (rng.uniform(0.15, 0.35), rng.uniform(0.5, 0.85))
+        return footprint_HW, degraded.border_map_with_ridges(
+            block, quality, seed, over_px2, strength
+        )
+    return footprint_HW, degraded.border_map(block, quality, seed)
+
+
+def degraded_lessons(seed: int, count: int, real: list[degraded.Block]) -> Iterator[Lesson]:
+    """Lessons from `count` blocks, the same for the same seed."""
+    for index in range(count):
+        rng = np.random.default_rng((seed, index))
+        block = random_block(rng, real)
+        footprint_HW, border_HW = random_maps(rng, block)
+        window = Window(0, 0, *footprint_HW.shape)
+        maps = Maps(window, footprint_HW, border_HW, np.ones(window.shape, np.bool_))
+        yield from lesson(block, [maps], ShapeSettings())
+
+
+def real_blocks(folder: Path, gsd_m: float = 0.35, side_px: int = 500) -> list[degraded.Block]:
+    """Squares of real footprints (`buildings.geojson` in degrees) with 15 houses or more."""
+    import fiona
+    from shapely.geometry import shape as to_shapely
+
+    with fiona.open(folder / "buildings.geojson") as layer:
+        houses = np.array([to_shapely(each["geometry"]) for each in layer], object)
+    west, south, east, north = shapely.total_bounds(houses)
+    metres = 111_320.0 / gsd_m
+    scale = np.array([metres * np.cos(np.radians((south + north) / 2)), -metres])
+    houses = degraded.affinity(houses, np.diag(scale), -np.array([west, north]) * scale)
+    blocks = []
+    for row in range(0, int((north - south) * metres) - side_px, side_px):
+        for col in range(0, int((east - west) * scale[0]) - side_px, side_px):
+            frame = shapely.box(col, row, col + side_px, row + side_px)
+            near = houses[shapely.intersects(houses, frame)]
+            if len(near) >= 15:
+                inside = shapely.intersection(shapely.make_valid(near), frame)
+                moved = degraded.affinity(inside, np.eye(2), -np.array([col, row]))
+                blocks.append(degraded.Block("real", degraded.solid(moved), (side_px, side_px)))
+    return blocks
+
+
+# ---------------------------------------------------------------- maps of a network
+
+
+def seen_lessons(seed: int, count: int, predictor: Predictor) -> Iterator[Lesson]:
+    """Lessons from `count` made places, each at one look of every category."""
+    with tempfile.TemporaryDirectory(prefix="snet4-lessons-") as folder:
+        for index in range(count):
+            rng = np.random.default_rng((_SEEN_SEED + seed, index))
+            place = make_place(rng, SIDE_PX, GSD_M)
+            outlines = np.array([building.footprint for building in truth(place)], object)
+            block = degraded.Block(place.kind, outlines, (SIDE_PX, SIDE_PX))
+            for category in CATEGORIES:
+                collects = [one for one in SPACENET4_LOOKS if one.look.category == category]
+                collect = collects[rng.integers(len(collects))]
+                path = Path(folder, f"{index}-{category}.tif")
+                day = day_of(collect, _SEEN_SEED + seed)
+                write_image(
+                    path, render(place, collect.look, day), TileName(733601, 3720139), GSD_M
+                )
+                told = Choices(off_nadir_deg=collect.off_nadir_deg, azimuth_deg=collect.azimuth_deg)
+                plan = plan_for(path, predictor.header, told)
+                yield from lesson(block, maps_of(plan, predictor), plan.settings)
+                path.unlink()
+
+
+# ---------------------------------------------------------------- from maps to a lesson
+
+
+def lesson(
+    block: degraded.Block, maps: Iterable[Maps], settings: ShapeSettings
+) -> Iterator[Lesson]:
+    """The block's regions and what they are; nothing where nothing could come apart."""
+    true_HW = degraded.labels_of(block)
+    size_T = np.bincount(true_HW.ravel(), minlength=block.polygons.size + 1).astype(float)
+    for labels in seams.joined(maps, block.shape, settings.threshold):
+        flooded = watershed.flooded(labels, settings.split)
+        if flooded is not None and flooded.graph.one_C.size:
+            window = labels.window
+            here_HW = true_HW[window.row : window.row_stop, window.col : window.col_stop]
+            true_P = here_HW.ravel()[flooded.sheet.source_P]
+            region_P = flooded.regions_HW.ravel()[flooded.sheet.place_P]
+            shared_NT = np.zeros((len(flooded.graph.moments_R6), size_T.size))
+            np.add.at(shared_NT, (region_P, true_P), 1)
+            shared_NT[:, 0] = 0
+            yield Lesson(flooded.graph, shared_NT, size_T)
