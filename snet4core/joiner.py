@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ POOL_PX = 1 << 18
 POOL_COMPONENTS = 1024
 """... or once they are so many."""
 
-SLACK_PX = 1 << 16
+SLACK_PX = 1 << 20
 """A window may hold so much background: less costs more calls, more costs more zeros."""
 
 
@@ -126,7 +125,6 @@ class Joiner:
     def __init__(self, shape: tuple[int, int], min_area_px: float = 0) -> None:
         self._shape = shape
         self._min_area_px = min_area_px
-        self._seen: list[NDArray[np.int64]] = []
         self._seen_px_H = np.zeros(shape[0], np.int64)
         self._full_rows = 0
         self._next_name = 0
@@ -157,36 +155,6 @@ class Joiner:
             return _painted(done)
         return []
 
-    def rest(self) -> Open:
-        """All that is still open, as one value; what is finished is not part of it."""
-        growing = sorted(self._growing, key=lambda one: one.names[0])
-        pieces = [piece for one in growing for piece in one.pieces]
-        owner = [i for i, one in enumerate(growing) for _ in one.pieces]
-        run_counts = [piece.runs_3R.shape[1] for piece in pieces]
-        row_R, start_R, stop_R = _side_by_side([piece.runs_3R for piece in pieces], 3)
-        footprint_P, border_P = _side_by_side([piece.maps_2P for piece in pieces], 2)
-        stretches = [
-            (axis, number, side, start, names_X)
-            for (axis, number), line in sorted(self._lines.items())
-            for side in (0, 1)
-            for start, names_X in zip(line.starts[side], line.names[side], strict=True)
-        ]
-        names_X = np.concatenate([np.zeros(0, np.int64), *(s[-1] for s in stretches)])
-        names, inverse = np.unique(names_X, return_inverse=True)
-        place = {one: i + 1 for i, one in enumerate(growing)}
-        owner_of = [place[self._by_name[n]] if n >= 0 else 0 for n in names.tolist()]
-        return Open(
-            np.concatenate([np.zeros((0, 4), np.int64), *self._seen]),
-            row_R.astype(np.int32),
-            start_R.astype(np.int32),
-            stop_R.astype(np.int32),
-            np.repeat(np.array(owner, np.int32), run_counts),
-            footprint_P.astype(np.uint8),
-            border_P.astype(np.uint8),
-            np.array([(*s[:4], s[3] + s[4].size) for s in stretches], np.int64).reshape(-1, 5),
-            np.array(owner_of, np.int32)[inverse],
-        )
-
     @property
     def frontier_row(self) -> int:
         """No component that `finished` did not give yet begins above this row."""
@@ -213,7 +181,6 @@ class Joiner:
                     f"A block in rows {row} to {row + height - 1} covers pixels that another "
                     "one covered before; give each block once."
                 )
-        self._seen.append(seen_N4)
         while self._full_rows < rows and self._seen_px_H[self._full_rows] == cols:
             self._full_rows += 1
 
@@ -316,10 +283,6 @@ class Joiner:
         self._growing.discard(one)
         if one.area_px >= self._min_area_px:
             self._pool.append(one)
-
-
-def _side_by_side(arrays: list[NDArray[Any]], rows: int) -> NDArray[Any]:
-    return np.concatenate([np.zeros((rows, 0), np.uint8), *arrays], axis=1)
 
 
 def _painted(done: list[_Growing]) -> list[Labels]:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from snet4core.errors import UsageError
-from snet4core.joiner import Joiner, Open
 from snet4core.labels import Labels, anchors, areas
 from snet4core.maps import Maps
-from snet4core.seams import cut, joined, steps
+from snet4core.seams import joined, steps
 from snet4core.windows import Window, blocks
 
 Component = tuple[tuple[tuple[int, int], ...], bytes, bytes]
@@ -126,31 +125,6 @@ def test_any_blocks_in_any_order_give_the_components_of_the_whole(
     maps, windows = case
     stream = list(joined(parts(maps, windows), maps.window.shape, 0.5, min_area_px))
     assert components_of(stream) == oracle(maps, 0.5, min_area_px)
-
-
-@settings(max_examples=60, deadline=None)
-@given(cases(), st.integers(1, 4))
-def test_parts_joined_from_their_open_rests_equal_the_whole(
-    case: tuple[Maps, list[Window]], machines: int
-) -> None:
-    maps, windows = case
-    shape = maps.window.shape
-    done: list[Labels] = []
-    rests: list[Open] = []
-    for i in range(machines):
-        machine = Joiner(shape)
-        for block in parts(maps, windows[i::machines]):
-            inside, rest = cut(block, shape, 0.5)
-            machine.take(rest)
-            done += [inside] if inside else []
-        done += machine.finished(everything=True)
-        rests.append(machine.rest())
-    driver = Joiner(shape)
-    for rest in reversed(rests):
-        driver.take(rest)
-    driver.check_complete()
-    done += driver.finished(everything=True)
-    assert components_of(done) == oracle(maps, 0.5)
 
 
 @settings(max_examples=60, deadline=None)
