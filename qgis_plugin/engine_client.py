@@ -173,6 +173,7 @@ _OPTIONS = {
     "--bounds": "EXTENT",
     "--device": "DEVICE",
     "--min-area": "MIN_AREA",
+    "--min-confidence": "MIN_CONFIDENCE",
 }
 """Options of the command line as they may stand in a sentence, and the parameter here."""
 

@@ -231,12 +231,14 @@ def footprints_of(
     *,
     native: Grid | None = None,
     min_area_m2: float = 0.0,
+    min_confidence: float = 0.0,
     calibration: Calibration | None = None,
 ) -> Footprints:
     """Place outlines (pixels of `grid`, the maps' grid) on the ground.
 
     `native` is the scene's own grid where the maps are coarser or finer. Footprints below
-    `min_area_m2` are dropped. Raises `InputError` where an area cannot be measured.
+    `min_area_m2` or `min_confidence` are dropped. Raises `InputError` where an area cannot be
+    measured.
     """
     if len(outlines.polygons_N) == 0:
         return none_of(source)
@@ -248,17 +250,19 @@ def footprints_of(
             f"Scene {printable(source.scene)} has footprints without a place on Earth; "
             "check its CRS."
         )
-    kept = np.flatnonzero((area_m2_N >= min_area_m2) & (area_m2_N > 0))
-    polygons_px_N = outlines.polygons_N[kept]
-    confidence_N = np.clip(outlines.confidence_N[kept], 0.0, 1.0)
+    confidence_N = np.clip(outlines.confidence_N, 0.0, 1.0)
     if calibration is not None:
         confidence_N = calibration(confidence_N)
+    confidence_N = np.round(confidence_N, 4)
+    is_kept_N = (area_m2_N >= min_area_m2) & (area_m2_N > 0) & (confidence_N >= min_confidence)
+    kept = np.flatnonzero(is_kept_N)
+    polygons_px_N = outlines.polygons_N[kept]
     return Footprints.of(
         source,
         _outward(shapely.transform(polygons_px_N, grid.to_map)),
         _native_px(polygons_px_N, grid, native or grid),
         outlines.anchors_N2[kept],
-        np.round(confidence_N, 4),
+        confidence_N[kept],
         np.round(area_m2_N[kept], 2),
     )
 

@@ -44,8 +44,9 @@ class Choices:
     aoi: Path | None = None
     """Vector layer; only what lies inside its polygons is searched."""
     threshold: float | None = None
-    """See `ShapeSettings`, as the next three."""
+    """See `ShapeSettings`, as the next four."""
     min_area_m2: float | None = None
+    min_confidence: float | None = None
     simplify_m: float | None = None
     regularize: bool | None = None
     allow_remote: bool = False
@@ -53,7 +54,7 @@ class Choices:
 
     def shapes(self, standard: ShapeSettings) -> ShapeSettings:
         """The standard settings with what was chosen put over them."""
-        names = ("threshold", "min_area_m2", "simplify_m", "regularize")
+        names = ("threshold", "min_area_m2", "min_confidence", "simplify_m", "regularize")
         chosen = {name: getattr(self, name) for name in names}
         return replace(standard, **{k: value for k, value in chosen.items() if value is not None})
 

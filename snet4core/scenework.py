@@ -125,6 +125,7 @@ class SceneWork:
             "windows": repr(self._windows),
             "threshold": repr(settings.threshold),
             "smallest area": f"{settings.min_area_m2!r} m2",
+            "least confidence": repr(settings.min_confidence),
             "simplify": f"{settings.simplify_m!r} m",
             "regularize": repr(settings.regularize),
             "splitting": repr(settings.split),

@@ -42,6 +42,8 @@ class ShapeSettings:
     """Footprint probability from which a pixel is building, 0..1."""
     min_area_m2: float = 5.0
     """Smaller footprints are dropped; true ground area."""
+    min_confidence: float = 0.0
+    """Footprints that are less likely right are dropped, 0..1."""
     simplify_m: float = 0.5
     """How far a simplified wall may lie from the mask's edge."""
     regularize: bool = False
@@ -52,4 +54,5 @@ class ShapeSettings:
     def __post_init__(self) -> None:
         _share("threshold", self.threshold)
         _length("min_area_m2", self.min_area_m2)
+        _share("min_confidence", self.min_confidence)
         _length("simplify_m", self.simplify_m)

@@ -42,7 +42,7 @@ class Shaping:
     grid: Grid
     """The maps' own grid."""
     settings: ShapeSettings
-    """Threshold, smallest area, tolerance, right angles, splitting."""
+    """Threshold, smallest area, least confidence, tolerance, right angles, splitting."""
     source: Source
     """What all footprints of the scene have in common."""
     native: Grid | None = None
@@ -73,6 +73,7 @@ class Shaping:
             self.source,
             native=self.native,
             min_area_m2=self.settings.min_area_m2,
+            min_confidence=self.settings.min_confidence,
             calibration=self._calibration,
         )
 

@@ -209,6 +209,7 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
         "shapes": {
             "threshold": decided.settings.threshold,
             "min_area_m2": decided.settings.min_area_m2,
+            "min_confidence": decided.settings.min_confidence,
             "simplify_m": decided.settings.simplify_m,
             "regularize": decided.settings.regularize,
         },
@@ -261,9 +262,15 @@ class _Witness:
                 f"The highest building probability was {highest:.2f}, below the threshold of "
                 f"{threshold:.2f}; " + self._hint(decided, "try a lower threshold.")
             )
+        smallest_m2, least = self._settings.min_area_m2, self._settings.min_confidence
+        if least == 0:
+            return (
+                f"What looked like a building was smaller than {smallest_m2:g} m2; "
+                + self._hint(decided, "try a smaller minimum area.")
+            )
         return (
-            f"What looked like a building was smaller than {self._settings.min_area_m2:g} m2; "
-            + self._hint(decided, "try a smaller minimum area.")
+            f"What looked like a building was smaller than {smallest_m2:g} m2, or its confidence "
+            f"was below {least:g}; " + self._hint(decided, "try less of either.")
         )
 
     def _hint(self, decided: Plan, otherwise: str) -> str:

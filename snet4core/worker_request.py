@@ -49,8 +49,9 @@ class Request:
     bounds: tuple[float, float, float, float] | None = None
     """x min, y min, x max, y max in the scene's CRS."""
     threshold: float | None = None
-    """See `ShapeSettings`, as the next three."""
+    """See `ShapeSettings`, as the next four."""
     min_area_m2: float | None = None
+    min_confidence: float | None = None
     simplify_m: float | None = None
     regularize: bool | None = None
     model: str = "default"
@@ -108,6 +109,7 @@ _OPTIONS = {
     "bounds": "--bounds",
     "threshold": "--threshold",
     "min_area_m2": "--min-area",
+    "min_confidence": "--min-confidence",
     "simplify_m": "--simplify",
     "regularize": "--regularize",
     "model": "--model",
@@ -148,7 +150,15 @@ def parse(line: bytes) -> Request:
 
 
 _NUMBERS = frozenset(
-    {"off_nadir_deg", "azimuth_deg", "threshold", "min_area_m2", "simplify_m", "s_per_mpix"}
+    {
+        "off_nadir_deg",
+        "azimuth_deg",
+        "threshold",
+        "min_area_m2",
+        "min_confidence",
+        "simplify_m",
+        "s_per_mpix",
+    }
 )
 
 

@@ -89,7 +89,9 @@ def _facts(found: Calibrated) -> dict[str, object]:
             category: {
                 "threshold": found.shapes[category].threshold,
                 "seed_threshold": found.shapes[category].split.seed_threshold,
+                "cut_probability": found.shapes[category].split.cut_probability,
                 "min_area_m2": found.shapes[category].min_area_m2,
+                "min_confidence": found.shapes[category].min_confidence,
                 "f1_before": found.before[category],
                 "f1": found.after[category],
             }
@@ -101,12 +103,14 @@ def _facts(found: Calibrated) -> dict[str, object]:
 
 
 def _text(found: Calibrated) -> str:
-    lines = [f"{'':16} {'threshold':>9} {'seed':>5} {'area m2':>7} {'F1 was':>7} {'F1 is':>7}"]
+    titles = ("threshold", "seed", "cut", "area m2", "confidence", "F1 was", "F1 is")
+    lines = [" ".join((f"{'':16}", *(f"{title:>7}" for title in titles)))]
     for category, f1 in found.after.items():
         shapes = found.shapes[category]
         lines.append(
-            f"{category:16} {shapes.threshold:9.2f} {shapes.split.seed_threshold:5.2f} "
-            f"{shapes.min_area_m2:7.1f} {found.before[category]:7.4f} {f1:7.4f}"
+            f"{category:16} {shapes.threshold:9.2f} {shapes.split.seed_threshold:7.2f} "
+            f"{shapes.split.cut_probability:7.2f} {shapes.min_area_m2:7.1f} "
+            f"{shapes.min_confidence:10.2f} {found.before[category]:7.4f} {f1:7.4f}"
         )
     if found.look_error_deg is not None:
         angle_deg, azimuth_deg = found.look_error_deg

@@ -112,6 +112,11 @@ min_area = click.option(
     type=click.FloatRange(0),
     help="Drop smaller footprints, square metres [the model's].",
 )
+min_confidence = click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    help="Drop footprints that are less likely right than this; 0 keeps all [the model's].",
+)
 simplify = click.option(
     "--simplify",
     "simplify_m",
@@ -168,7 +173,7 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     return decorate
 
 
-shapes = together(threshold, min_area, simplify, regularize)
+shapes = together(threshold, min_area, min_confidence, simplify, regularize)
 """How maps become footprints."""
 
 engine = together(model, device, precision, runtime)

@@ -308,11 +308,12 @@ def plan_lines(plan: Facts) -> list[str]:
         look_line(plan["look"]),
         pixels + ".",
         tr(
-            "Settings: threshold {threshold:g}, at least {area:g} m², simplified within "
-            "{metres:g} m, {regular}."
+            "Settings: threshold {threshold:g}, at least {area:g} m², confidence {sure:g} or more, "
+            "simplified within {metres:g} m, {regular}."
         ).format(
             threshold=shape["threshold"],
             area=shape["min_area_m2"],
+            sure=shape["min_confidence"],
             metres=shape["simplify_m"],
             regular=regular,
         ),

@@ -19,7 +19,10 @@ _NUMBER = QgsProcessingParameterNumber.Type.Double
 
 
 def add_parameters(algorithm: Snet4Algorithm) -> None:
-    """THRESHOLD, MIN_AREA, SIMPLIFY, REGULARIZE; what is left open comes from the model's card."""
+    """THRESHOLD, MIN_AREA, MIN_CONFIDENCE, SIMPLIFY, REGULARIZE.
+
+    What is left open comes from the model's card.
+    """
     for name, label, help_text, highest in (
         (
             "THRESHOLD",
@@ -35,6 +38,15 @@ def add_parameters(algorithm: Snet4Algorithm) -> None:
             tr("Minimum area, m² (empty: the model's)"),
             tr("Smaller footprints are dropped; true ground area in square metres."),
             1e9,
+        ),
+        (
+            "MIN_CONFIDENCE",
+            tr("Minimum confidence, 0 to 1 (empty: the model's)"),
+            tr(
+                "Footprints that are less likely right than this are dropped; 0 keeps all. "
+                "Empty: what the model's card says for this look angle."
+            ),
+            1.0,
         ),
         (
             "SIMPLIFY",
@@ -69,6 +81,7 @@ def problem(
     for name, highest, sentence in (
         ("THRESHOLD", 1.0, tr("The threshold is {}; it is a probability between 0 and 1.")),
         ("MIN_AREA", 1e9, tr("The minimum area is {}; it is in square metres, 0 or more.")),
+        ("MIN_CONFIDENCE", 1.0, tr("The minimum confidence is {}; it is between 0 and 1.")),
         ("SIMPLIFY", 1e6, tr("The tolerance is {}; it is in metres, 0 or more.")),
         ("OFF_NADIR", 80.0, tr("The off-nadir angle is {}; it is between 0 and 80 degrees.")),
         ("AZIMUTH", 360.0, tr("The azimuth is {}; it is between 0 and 360 degrees.")),
@@ -84,13 +97,14 @@ def problem(
 def chosen(
     algorithm: Snet4Algorithm, parameters: dict[str, Any], context: QgsProcessingContext
 ) -> Facts:
-    """The four in the engine's words; None leaves it to the model's card."""
+    """The five in the engine's words; None leaves it to the model's card."""
     regular = None
     if parameters.get("REGULARIZE") not in (None, ""):
         regular = algorithm.parameterAsBool(parameters, "REGULARIZE", context)
     return {
         "threshold": algorithm.number(parameters, "THRESHOLD", context),
         "min_area_m2": algorithm.number(parameters, "MIN_AREA", context),
+        "min_confidence": algorithm.number(parameters, "MIN_CONFIDENCE", context),
         "simplify_m": algorithm.number(parameters, "SIMPLIFY", context),
         "regularize": regular,
     }

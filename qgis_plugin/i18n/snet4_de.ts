@@ -11,12 +11,12 @@
       <translation>snet4-Engine prüfen</translation>
     </message>
     <message>
-      <source>Says which engine is used and whether it works; how to install one if not.</source>
-      <translation>Sagt, welche Engine benutzt wird und ob sie arbeitet; wenn nicht, wie man eine einrichtet.</translation>
-    </message>
-    <message>
       <source>Prints one text with versions, paths, model and device. Copy it into a question or a report. Nothing is installed or changed.</source>
       <translation>Gibt einen Text mit Versionen, Pfaden, Modell und Gerät aus. Kopieren Sie ihn in eine Frage oder Meldung. Es wird nichts installiert oder verändert.</translation>
+    </message>
+    <message>
+      <source>Says which engine is used and whether it works; how to install one if not.</source>
+      <translation>Sagt, welche Engine benutzt wird und ob sie arbeitet; wenn nicht, wie man eine einrichtet.</translation>
     </message>
     <message>
       <source>The model to look at: 'default', or a .safetensors file.</source>
@@ -59,10 +59,6 @@
       <translation>Gebäudegrundrisse finden</translation>
     </message>
     <message>
-      <source>Finds building footprints in a satellite picture, however tilted it is.</source>
-      <translation>Findet Gebäudegrundrisse in einem Satellitenbild, wie schräg es auch ist.</translation>
-    </message>
-    <message>
       <source>right angles</source>
       <translation>rechte Winkel</translation>
     </message>
@@ -97,6 +93,10 @@
     <message>
       <source>an estimate of the network</source>
       <translation>einer Schätzung des Netzes</translation>
+    </message>
+    <message>
+      <source>Finds building footprints in a satellite picture, however tilted it is.</source>
+      <translation>Findet Gebäudegrundrisse in einem Satellitenbild, wie schräg es auch ist.</translation>
     </message>
     <message>
       <source>The picture to search; a raster file on this computer, with a CRS.</source>
@@ -199,8 +199,8 @@
       <translation>, es sieht das Bild daher mit {:.2f} m</translation>
     </message>
     <message>
-      <source>Settings: threshold {threshold:g}, at least {area:g} m², simplified within {metres:g} m, {regular}.</source>
-      <translation>Einstellungen: Schwelle {threshold:g}, mindestens {area:g} m², vereinfacht bis {metres:g} m, {regular}.</translation>
+      <source>Settings: threshold {threshold:g}, at least {area:g} m², confidence {sure:g} or more, simplified within {metres:g} m, {regular}.</source>
+      <translation>Einstellungen: Schwelle {threshold:g}, mindestens {area:g} m², Konfidenz ab {sure:g}, vereinfacht bis {metres:g} m, {regular}.</translation>
     </message>
     <message>
       <source>unknown</source>
@@ -247,12 +247,12 @@
       <translation>Grundrisse aus gespeicherten Karten</translation>
     </message>
     <message>
-      <source>Tries another threshold on maps that were kept, in seconds.</source>
-      <translation>Probiert in Sekunden eine andere Schwelle auf gespeicherten Karten.</translation>
-    </message>
-    <message>
       <source>Turns probability maps, as 'Extract building footprints' keeps them, into the same footprints; or into others, with another threshold, minimum area or tolerance. The network is not needed again. Maps from elsewhere will do: one band (or two, the second the walls between houses), 0 to 255 or 0 to 1.</source>
       <translation>Macht aus Wahrscheinlichkeitskarten, wie 'Gebäudegrundrisse finden' sie behält, dieselben Grundrisse; oder andere, mit anderer Schwelle, Mindestfläche oder Toleranz. Das Netz wird nicht noch einmal gebraucht. Auch andere Karten gehen: ein Kanal (oder zwei, der zweite die Wände zwischen Häusern), 0 bis 255 oder 0 bis 1.</translation>
+    </message>
+    <message>
+      <source>Tries another threshold on maps that were kept, in seconds.</source>
+      <translation>Probiert in Sekunden eine andere Schwelle auf gespeicherten Karten.</translation>
     </message>
     <message>
       <source>The file that 'Extract building footprints' kept under SAVE_MAPS.</source>
@@ -281,10 +281,6 @@
     <message>
       <source>Score footprints</source>
       <translation>Grundrisse bewerten</translation>
-    </message>
-    <message>
-      <source>Compares footprints with the truth, as the SpaceNet 4 challenge does.</source>
-      <translation>Vergleicht Grundrisse mit der Wahrheit, wie der SpaceNet-4-Wettbewerb.</translation>
     </message>
     <message>
       <source>Compares two layers of polygons, or two SpaceNet tables (.csv). A footprint is right when it overlaps a true building that no better one took by more than half (IoU above 0.5). Precision is the share of footprints that are right, recall the share of true buildings that were found, F1 their harmonic mean.</source>
@@ -317,6 +313,10 @@
     <message>
       <source>missed</source>
       <translation>verpasst</translation>
+    </message>
+    <message>
+      <source>Compares footprints with the truth, as the SpaceNet 4 challenge does.</source>
+      <translation>Vergleicht Grundrisse mit der Wahrheit, wie der SpaceNet-4-Wettbewerb.</translation>
     </message>
     <message>
       <source>Polygons, or a SpaceNet table; a field 'confidence' decides who chooses first.</source>
@@ -391,6 +391,14 @@
       <translation>Kleinere Grundrisse entfallen; wahre Bodenfläche in Quadratmetern.</translation>
     </message>
     <message>
+      <source>Minimum confidence, 0 to 1 (empty: the model's)</source>
+      <translation>Mindestkonfidenz, 0 bis 1 (leer: die des Modells)</translation>
+    </message>
+    <message>
+      <source>Footprints that are less likely right than this are dropped; 0 keeps all. Empty: what the model's card says for this look angle.</source>
+      <translation>Grundrisse, die mit geringerer Wahrscheinlichkeit stimmen, entfallen; 0 behält alle. Leer: was die Karte des Modells für diesen Blickwinkel sagt.</translation>
+    </message>
+    <message>
       <source>Simplify within, m (empty: the model's)</source>
       <translation>Vereinfachen bis, m (leer: wie das Modell)</translation>
     </message>
@@ -409,6 +417,10 @@
     <message>
       <source>The minimum area is {}; it is in square metres, 0 or more.</source>
       <translation>Die Mindestfläche ist {}; sie steht in Quadratmetern, 0 oder mehr.</translation>
+    </message>
+    <message>
+      <source>The minimum confidence is {}; it is between 0 and 1.</source>
+      <translation>Die Mindestkonfidenz ist {}; sie liegt zwischen 0 und 1.</translation>
     </message>
     <message>
       <source>The tolerance is {}; it is in metres, 0 or more.</source>

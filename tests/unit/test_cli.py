@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import fiona
 import numpy as np
 import pytest
 import rasterio
@@ -98,6 +99,23 @@ def test_run_then_polygonize_then_score_agree(snet4: Call, folder: Path, model: 
     scored = snet4("score", folder / "again.gpkg", folder / "run.gpkg", "--json")
     assert json.loads(scored.out)["total"]["f1"] == pytest.approx(1.0)
     assert (folder / "run.csv").read_text().splitlines()[0].startswith("ImageId,BuildingId,")
+
+
+@pytest.mark.parametrize(("least", "kept"), [(0.0, True), (0.99, False)])
+def test_the_least_confidence_parts_the_sure_from_the_rest(
+    snet4: Call, folder: Path, model: Path, least: float, kept: bool
+) -> None:
+    common = ["--threshold", 0.45, "--min-area", 1]
+    run = ["run", folder / "scene.tif", "--model", model, "--off-nadir", 30, *common]
+    assert snet4(*run, "-o", folder / "all.gpkg", "--save-maps", folder / "maps.tif").code == 0
+    with fiona.open(folder / "all.gpkg") as layer:
+        every = [one["properties"]["confidence"] for one in layer]
+    sure = sum(one >= least for one in every)
+    assert (sure > 0) == kept
+    for command in (run, ["polygonize", folder / "maps.tif", *common]):
+        answer = snet4(*command, "-o", folder / "sure.gpkg", "--overwrite", "--json",
+                       "--min-confidence", least)  # fmt: skip
+        assert json.loads(answer.out)["footprints"] == sure
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(

@@ -260,6 +260,17 @@ class TestCalibration:
         )
         assert found.confidence_N[0] == 0.25
 
+    @pytest.mark.parametrize(("least", "count"), [(0.25, 1), (0.26, 0)])
+    def test_what_is_less_likely_right_is_dropped(self, least: float, count: int) -> None:
+        found = footprints_of(
+            outlines_of(COURTYARD, confidence=0.5),
+            grid(),
+            SOURCE,
+            min_confidence=least,
+            calibration=Calibration((0.0, 1.0), (0.0, 0.5)),
+        )
+        assert len(found.polygons_N) == count
+
 
 class TestRounding:
     def test_coordinates_get_so_many_decimals(self) -> None:

@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 
 from snet4_training.calibration import (
     Seen,
+    best_min_confidence,
     best_settings,
     calibrate,
     fit_knots,
@@ -125,6 +126,35 @@ def test_search_finds_the_threshold_that_scores() -> None:
     best = best_settings([[picture]], ShapeSettings())
     assert best.threshold == 0.55
     assert tally([picture], best).f1 == 1.0
+
+
+def test_what_is_less_likely_right_than_it_is_worth_is_left_out() -> None:
+    """Fifty houses that the map is sure of, fifty ghosts that it half believes in."""
+    grid = Grid((400, 400), Affine(0.5, 0, 500_000, 0, -0.5, 3_700_000), CRS.from_epsg(32616))
+    footprint_HW = np.zeros((400, 400), dtype=np.uint8)
+    truth = []
+    for number in range(100):
+        row, col = 5 + 40 * (number // 10), 5 + 40 * (number % 10)
+        is_house = number % 2 == 0
+        footprint_HW[row : row + 20, col : col + 20] = 230 if is_house else 150
+        if is_house:
+            truth.append(shapely.box(col, row, col + 20, row + 20))
+    maps = Maps(
+        Window(0, 0, 400, 400),
+        footprint_HW,
+        np.zeros_like(footprint_HW),
+        np.ones((400, 400), dtype=bool),
+    )
+    source = Source("ghosts", grid.crs, Look(30.0, None, "option"))
+    picture = Seen("ghosts", "off-nadir", (maps,), grid, grid, source, np.array(truth))
+    # Whatever was asked for before, on another scale of confidence, plays no part.
+    asked = ShapeSettings(threshold=0.5, min_confidence=0.999)
+    knots = ((0.0, 0.0), (150 / 255, 0.1), (230 / 255, 0.9), (1.0, 1.0))
+    least = best_min_confidence([[picture]], replace(asked, min_confidence=0.0), knots)
+    assert 0.1 < least <= 0.9
+    found = calibrate([[picture]], dict.fromkeys(CATEGORIES, asked), knots)
+    assert found.before["off-nadir"] == 0.0
+    assert found.after["off-nadir"] == 1.0
 
 
 def test_flat_optimum_does_not_wander() -> None:

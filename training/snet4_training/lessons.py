@@ -24,7 +24,7 @@ import shapely
 from numpy.typing import NDArray
 
 from snet4_training import degraded
-from snet4_training.scenes import SPACENET4_LOOKS, make_place, render, truth
+from snet4_training.scenes import SPACENET4_LOOKS, Collect, make_place, render, truth
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.materials import season
 from snet4_training.scenes.place import KINDS, make_plan
@@ -168,15 +168,20 @@ def seen_lessons(seed: int, count: int, predictor: Predictor) -> Iterator[Lesson
             for category in CATEGORIES:
                 collects = [one for one in SPACENET4_LOOKS if one.look.category == category]
                 collect = collects[rng.integers(len(collects))]
+                counts_BHW = render(place, collect.look, day_of(collect, _SEEN_SEED + seed))
                 path = Path(folder, f"{index}-{category}.tif")
-                day = day_of(collect, _SEEN_SEED + seed)
-                write_image(
-                    path, render(place, collect.look, day), TileName(733601, 3720139), GSD_M
-                )
-                told = Choices(off_nadir_deg=collect.off_nadir_deg, azimuth_deg=collect.azimuth_deg)
-                plan = plan_for(path, predictor.header, told)
-                yield from lesson(block, maps_of(plan, predictor), plan.settings)
+                write_image(path, counts_BHW, TileName(733601, 3720139), GSD_M)
+                yield from _seen(path, collect, block, predictor)
                 path.unlink()
+
+
+def _seen(
+    path: Path, collect: Collect, block: degraded.Block, predictor: Predictor
+) -> Iterator[Lesson]:
+    """What the network makes of a picture, as in a run."""
+    told = Choices(off_nadir_deg=collect.off_nadir_deg, azimuth_deg=collect.azimuth_deg)
+    plan = plan_for(path, predictor.header, told)
+    yield from lesson(block, maps_of(plan, predictor), plan.settings)
 
 
 # ---------------------------------------------------------------- from maps to a lesson
