@@ -71,6 +71,7 @@ def test_a_real_picture_gives_the_features_of_the_command_line(
     engine(
         *("-m", "snet4_cli", "run", str(pictures[0]), "-o", str(tmp_path / "cli.gpkg")),
         *("--bands", "1,1,1,-", "--off-nadir", "10", "--threshold", "0.4"),
+        *("--min-confidence", "0.05"),
         *("--bounds", "733601", "3724700", "733850", "3725100"),
     )
     done = qgis_process(
@@ -80,6 +81,7 @@ def test_a_real_picture_gives_the_features_of_the_command_line(
         BANDS="1,1,1,-",
         OFF_NADIR=10,
         THRESHOLD=0.4,
+        MIN_CONFIDENCE=0.05,
         EXTENT="733601,733850,3724700,3725100 [EPSG:32616]",
         OUTPUT=tmp_path / "qgis.gpkg",
     )

@@ -223,7 +223,8 @@ def test_the_log_says_look_pixels_settings_time_and_command(qgis: Any, town: Pat
     run(qgis, town, "memory:", feedback, OFF_NADIR=60, AZIMUTH=200, REGULARIZE=True)
     assert "Look: 60° off nadir, azimuth 200°, read from your parameters." in feedback.text
     assert "Pixels: 0.50 m; the model was trained on 0.3 to 1 m." in feedback.text
-    assert "threshold 0.5, at least 5 m², simplified within 0.5 m, right angles" in feedback.text
+    assert "threshold 0.5, at least 5 m², confidence 0 or more, simplified" in feedback.text
+    assert "simplified within 0.5 m, right angles" in feedback.text
     assert f"snet4 run {town} -o footprints.gpkg --off-nadir 60 --azimuth 200" in feedback.text
     assert "outside the 0 to 55 that the model" in feedback.text
     assert feedback.percents == sorted(feedback.percents)
