@@ -36,7 +36,7 @@ ARCHITECTURE = Architecture(
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Guesses 30 degrees, to the right in the picture; its maps are noise with some shapes."""
     folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(3)
+    torch.manual_seed(5)
     net = OffNadirNet(ARCHITECTURE)
     assert net.look is not None
     with torch.no_grad():
