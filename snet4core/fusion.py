@@ -82,7 +82,7 @@ def weight_of(look: Look, best: Look) -> float:
 
     >>> best = Look(10.0, None, "option")
     >>> [round(weight_of(Look(angle, None, "option"), best), 2) for angle in (10, 16, 28)]
-    [1.0, 0.37, 0.05]
+    [1.0, 0.55, 0.17]
     """
     return math.exp(-(look.off_nadir_deg - best.off_nadir_deg) / _FALL_DEG)
 
