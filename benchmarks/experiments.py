@@ -26,6 +26,7 @@ from pathlib import Path
 
 from benchmarks import looks
 from benchmarks.measured import keep
+from snet4_training.recipe import read_recipe
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4core.card import FIVE_HEADS, THREE_HEADS
 from snet4core.look import CATEGORIES
@@ -36,8 +37,8 @@ from snet4core.score import Tally
 RECIPE = Path(__file__).resolve().parents[1] / "training" / "recipes" / "experiment.toml"
 SEED = 555
 
-KINDS = ("suburb", "wooded suburb")
-"""Of the places that are scored, as in the recipe."""
+KINDS = read_recipe(RECIPE).data.scene_kinds
+"""Of the places that are scored: those that the networks trained on."""
 
 LEFT_OUT = tuple(SPACENET4_LOOKS[index] for index in (1, 4, 7, 9, 12, 15, 17, 20, 22, 25))
 """Ten collects of all three categories."""

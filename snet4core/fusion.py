@@ -6,7 +6,7 @@ less than any; `docs/scale.md` has what was measured. The looks are laid on the 
 best one, shifted by whole pixels so that the buildings they see fall together
 (orthorectified pictures are off by some pixels, differently in each), and weighted by how
 much more than the best one they are tilted. What a tilted look does not see may hide behind
-something, so its doubts count down to half. Borders are thin, and a mean of several smears
+something, so its doubts count less, down to a third. Borders are thin, and a mean of several smears
 them: they are those of the best look that has data there.
 
 Array axes: H rows, W columns, L looks.

@@ -27,7 +27,7 @@ class SplitSettings:
     seed_threshold: float = 0.75
     """footprint x (1 - border) from which a pixel can be the heart of a building, 0..1."""
     cut_probability: float = 0.5
-    """How likely a cut has to be a wall between two buildings, 0..1: lower cuts more."""
+    """How likely a cut between two buildings has to be worth it, 0..1: lower cuts more."""
 
     def __post_init__(self) -> None:
         _share("seed_threshold", self.seed_threshold)

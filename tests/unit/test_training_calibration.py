@@ -12,6 +12,7 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from snet4_training.calibration import (
@@ -98,9 +99,19 @@ def test_right_by_hand() -> None:
     assert right(found, truth[:0]).tolist() == [False, False]
 
 
+def picture_of(footprint_HW: NDArray[np.uint8], truth: list[shapely.Polygon]) -> Seen:
+    """What a network might have said, off nadir, without any border."""
+    grid = Grid(
+        footprint_HW.shape, Affine(0.5, 0, 500_000, 0, -0.5, 3_700_000), CRS.from_epsg(32616)
+    )
+    nothing_HW, all_HW = np.zeros_like(footprint_HW), np.ones(footprint_HW.shape, dtype=bool)
+    maps = Maps(Window(0, 0, *footprint_HW.shape), footprint_HW, nothing_HW, all_HW)
+    source = Source("made", grid.crs, Look(30.0, None, "option"))
+    return Seen("made", "off-nadir", (maps,), grid, grid, source, np.array(truth))
+
+
 def fat_picture() -> Seen:
     """Houses whose footprint map fades outwards: at 0.3 they are twice as large as at 0.6."""
-    grid = Grid((120, 120), Affine(0.5, 0, 500_000, 0, -0.5, 3_700_000), CRS.from_epsg(32616))
     footprint_HW = np.zeros((120, 120), dtype=np.uint8)
     truth = []
     for row in (10, 50, 90):
@@ -108,16 +119,7 @@ def fat_picture() -> Seen:
             footprint_HW[row - 5 : row + 17, col - 5 : col + 17] = round(0.52 * 255)
             footprint_HW[row : row + 12, col : col + 12] = round(0.9 * 255)
             truth.append(shapely.box(col, row, col + 12, row + 12))
-    maps = Maps(
-        Window(0, 0, 120, 120),
-        footprint_HW,
-        np.zeros_like(footprint_HW),
-        np.ones((120, 120), dtype=bool),
-    )
-    look = Look(30.0, None, "option")
-    return Seen(
-        "fat", "off-nadir", (maps,), grid, grid, Source("fat", grid.crs, look), np.array(truth)
-    )
+    return picture_of(footprint_HW, truth)
 
 
 def test_search_finds_the_threshold_that_scores() -> None:
@@ -130,7 +132,6 @@ def test_search_finds_the_threshold_that_scores() -> None:
 
 def test_what_is_less_likely_right_than_it_is_worth_is_left_out() -> None:
     """Fifty houses that the map is sure of, fifty ghosts that it half believes in."""
-    grid = Grid((400, 400), Affine(0.5, 0, 500_000, 0, -0.5, 3_700_000), CRS.from_epsg(32616))
     footprint_HW = np.zeros((400, 400), dtype=np.uint8)
     truth = []
     for number in range(100):
@@ -139,14 +140,7 @@ def test_what_is_less_likely_right_than_it_is_worth_is_left_out() -> None:
         footprint_HW[row : row + 20, col : col + 20] = 230 if is_house else 150
         if is_house:
             truth.append(shapely.box(col, row, col + 20, row + 20))
-    maps = Maps(
-        Window(0, 0, 400, 400),
-        footprint_HW,
-        np.zeros_like(footprint_HW),
-        np.ones((400, 400), dtype=bool),
-    )
-    source = Source("ghosts", grid.crs, Look(30.0, None, "option"))
-    picture = Seen("ghosts", "off-nadir", (maps,), grid, grid, source, np.array(truth))
+    picture = picture_of(footprint_HW, truth)
     # Whatever was asked for before, on another scale of confidence, plays no part.
     asked = ShapeSettings(threshold=0.5, min_confidence=0.999)
     knots = ((0.0, 0.0), (150 / 255, 0.1), (230 / 255, 0.9), (1.0, 1.0))
