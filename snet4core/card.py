@@ -44,6 +44,8 @@ class Architecture:
     where maps have a stride of 2."""
     maps_stride_px: int = 1
     """2: maps are computed at every second pixel and interpolated, in half the time."""
+    subpixel_maps: bool = False
+    """With a stride of 2: what interpolation loses is computed beside it, for every pixel."""
     attention: str | None = None
     """`scse` for squeeze-and-excite in the decoder: it pools over the window, so maps
     then depend a little on where the window lies."""
@@ -53,6 +55,8 @@ class Architecture:
     """Whether the decoders hear off-nadir angle and azimuth."""
     sweeps_lean: bool = False
     """Whether the decoders look for each place's roof where the look displaces it to."""
+    swept_stride_px: int = 4
+    """Stride of the finest features that are swept; at 2 low roofs alone are looked for."""
     estimates_look: bool = False
     """Whether the network also guesses the look, for pictures that come without one."""
 
@@ -66,6 +70,10 @@ class Architecture:
             raise ModelError("A network needs at least one band and one decoder level.")
         if self.maps_stride_px not in (1, 2):
             raise ModelError(f"Maps have a stride of {self.maps_stride_px} pixels; use 1 or 2.")
+        if self.subpixel_maps and self.maps_stride_px == 1:
+            raise ModelError("Maps of every pixel have nothing between them; use a stride of 2.")
+        if self.swept_stride_px not in (2, 4):
+            raise ModelError(f"Sweeps begin at a stride of 2 or 4, not {self.swept_stride_px}.")
         if self.attention not in (None, "scse"):
             raise ModelError(f"Attention '{self.attention}' is unknown; use 'scse' or none.")
         if self.sweeps_lean and not self.hears_look:

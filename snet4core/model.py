@@ -40,6 +40,13 @@ SWEPT_FROM = 2
 SWEPT_CHANNELS = 16
 """How much of each level is sampled: enough to tell roof, wall and ground."""
 
+FINE_LEVEL = 1
+"""The level of stride 2. It is swept for low roofs alone, and less of it is sampled: only a
+small house needs its edges to the pixel, and a whole sweep would cost a third of the time."""
+
+FINE_HEIGHTS_PX = SWEPT_HEIGHTS_PX[:2]
+FINE_CHANNELS = 8
+
 
 class LookGate(nn.Module):
     """Lets a look turn feature channels up and down: x -> x * (1 + scale) + shift.
@@ -71,17 +78,25 @@ class LeanSweep(nn.Module):
     """Lets every place on the ground see where its roof would be, for a sweep of heights.
 
     A roof of height h appears h x tan(off-nadir) away from its footprint, towards the
-    azimuth. So the features are sampled there, for each of `SWEPT_HEIGHTS_PX`, and a 1 x 1
+    azimuth. So the features are sampled there, for each of some heights, and a 1 x 1
     convolution tells which height fits: the geometry of a look that was never trained on
     need not be learned (a plane sweep, Collins 1996, with one picture). Starts as the
     identity, like the gate. With an unknown azimuth all samples are the place itself.
     """
 
-    def __init__(self, channels: Sequence[int]) -> None:
-        """`channels` of each level, finest first; the first is level `SWEPT_FROM`."""
+    def __init__(
+        self,
+        channels: Sequence[int],
+        first_level: int = SWEPT_FROM,
+        heights_px: Sequence[float] = SWEPT_HEIGHTS_PX,
+        sampled: int = SWEPT_CHANNELS,
+    ) -> None:
+        """`channels` of each level, finest first; `sampled` of them are looked for, at each of
+        `heights_px` (pixels of the picture)."""
         super().__init__()
-        swept = SWEPT_CHANNELS * len(SWEPT_HEIGHTS_PX)
-        self.narrow = nn.ModuleList(nn.Conv2d(count, SWEPT_CHANNELS, 1) for count in channels)
+        self.first_level, self.heights_px = first_level, tuple(heights_px)
+        swept = sampled * len(heights_px)
+        self.narrow = nn.ModuleList(nn.Conv2d(count, sampled, 1) for count in channels)
         self.widen = nn.ModuleList(nn.Conv2d(swept, count, 1) for count in channels)
         for widen in self.widen:
             assert isinstance(widen, nn.Conv2d)
@@ -94,9 +109,9 @@ class LeanSweep(nn.Module):
         lean_B2 = lean_of(looks_BL)
         swept = []
         for depth, (level, narrow, widen) in enumerate(
-            zip(features, self.narrow, self.widen, strict=True), start=SWEPT_FROM
+            zip(features, self.narrow, self.widen, strict=True), start=self.first_level
         ):
-            seen = swept_samples(narrow(level), lean_B2 / 2**depth)
+            seen = swept_samples(narrow(level), lean_B2 / 2**depth, self.heights_px)
             swept.append(level + widen(nn.functional.silu(seen)))
         return swept
 
@@ -110,7 +125,9 @@ def lean_of(looks_BL: Tensor) -> Tensor:
     return torch.stack([slope_B * looks_BL[:, 2], -slope_B * looks_BL[:, 3]], dim=1)
 
 
-def swept_samples(level_BCHW: Tensor, lean_B2: Tensor) -> Tensor:
+def swept_samples(
+    level_BCHW: Tensor, lean_B2: Tensor, heights_px: Sequence[float] = SWEPT_HEIGHTS_PX
+) -> Tensor:
     """What is seen `height x lean` away from each place: (B, C x heights, H, W).
 
     `lean_B2` is in pixels of the level, right and down; beyond the edge there is 0.
@@ -119,11 +136,11 @@ def swept_samples(level_BCHW: Tensor, lean_B2: Tensor) -> Tensor:
     kind, device = torch.float32, level_BCHW.device
     rows_H = (torch.arange(height, dtype=kind, device=device) * 2 + 1) / height - 1
     cols_W = (torch.arange(width, dtype=kind, device=device) * 2 + 1) / width - 1
-    heights_S = torch.tensor(SWEPT_HEIGHTS_PX, dtype=kind, device=device)
+    heights_S = torch.tensor(heights_px, dtype=kind, device=device)
     away_BS2 = heights_S[None, :, None] * lean_B2[:, None, :].to(kind) * 2
     x_BSW = cols_W + away_BS2[:, :, :1] / width
     y_BSH = rows_H + away_BS2[:, :, 1:] / height
-    count = len(SWEPT_HEIGHTS_PX)
+    count = len(heights_px)
     grid_BSHW2 = torch.stack(
         [
             x_BSW[:, :, None, :].expand(batch, count, height, width),
@@ -147,6 +164,11 @@ class Branch(nn.Module):
     def __init__(self, encoder_channels: Sequence[int], architecture: Architecture) -> None:
         super().__init__()
         self.sweep = LeanSweep(encoder_channels[SWEPT_FROM:]) if architecture.sweeps_lean else None
+        self.fine_sweep = (
+            LeanSweep([encoder_channels[FINE_LEVEL]], FINE_LEVEL, FINE_HEIGHTS_PX, FINE_CHANNELS)
+            if architecture.sweeps_lean and architecture.swept_stride_px == 2
+            else None
+        )
         self.gate = LookGate(encoder_channels[1:]) if architecture.hears_look else None
         self.decoder = UnetDecoder(
             encoder_channels=encoder_channels,
@@ -161,6 +183,9 @@ class Branch(nn.Module):
         if self.sweep is not None:
             swept = self.sweep(features[SWEPT_FROM:], looks_BL)
             features = [*features[:SWEPT_FROM], *swept]
+        if self.fine_sweep is not None:
+            fine = self.fine_sweep([features[FINE_LEVEL]], looks_BL)
+            features = [*features[:FINE_LEVEL], *fine, *features[SWEPT_FROM:]]
         if self.gate is not None:
             features = [features[0], *self.gate(features[1:], looks_BL)]
         decoded: Tensor = self.decoder(features)
@@ -223,6 +248,9 @@ class OffNadirNet(nn.Module):
                 for head in architecture.heads
             }
         )
+        self.details = nn.ModuleDict()
+        if architecture.subpixel_maps:
+            self.details.update({head: _details(architecture) for head in architecture.heads})
         self.look = LookEstimate(channels[-1]) if architecture.estimates_look else None
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor, head: str) -> Tensor:
@@ -267,4 +295,25 @@ class OffNadirNet(nn.Module):
         stride_px = self.architecture.maps_stride_px
         if stride_px == 1:
             return logits_B2HW
-        return nn.functional.interpolate(logits_B2HW, scale_factor=stride_px, mode="bilinear")
+        smooth_B2HW = nn.functional.interpolate(
+            logits_B2HW, scale_factor=stride_px, mode="bilinear"
+        )
+        if not self.architecture.subpixel_maps:
+            return smooth_B2HW
+        return smooth_B2HW + nn.functional.pixel_shuffle(
+            self.details[head](decoded_BCHW), stride_px
+        )
+
+
+def _details(architecture: Architecture) -> nn.Conv2d:
+    """What interpolation loses: logits of every pixel from features of every second one.
+
+    Sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158), beside the interpolated maps
+    and not in their place: it starts at nothing and learns the difference alone.
+    """
+    logits = MAPS_PER_HEAD * architecture.maps_stride_px**2
+    convolution = nn.Conv2d(architecture.decoder_channels[-1], logits, 3, padding=1)
+    nn.init.zeros_(convolution.weight)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias)
+    return convolution

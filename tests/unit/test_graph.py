@@ -26,11 +26,11 @@ NORTH_30 = Look(30.0, 20.0, "option")
 
 
 def saved(folder: Path, architecture: Architecture = SMALL) -> Path:
-    """A small random model whose gates are open, with its graph beside it."""
+    """A small random model that hears the look, with its graph beside it."""
     torch.manual_seed(7)
     net = OffNadirNet(architecture)
     for name, value in net.named_parameters():
-        if ".gate.outer." in name:
+        if any(part in name for part in (".gate.outer.", "sweep.widen.", "details.")):
             torch.nn.init.normal_(value, std=0.3)
     path = folder / "small.safetensors"
     card = Card("small", architecture, windows=WindowSettings(core_px=64, halo_px=32))
@@ -95,6 +95,14 @@ def test_windows_of_a_batch_do_not_see_each_other(graph: Path) -> None:
             decoder_channels=(32, 32, 16),
         ),
         replace(SMALL, bands=("pan", "nir")),
+        replace(
+            SMALL,
+            decoder_channels=(16, 8, 8),
+            maps_stride_px=2,
+            subpixel_maps=True,
+            sweeps_lean=True,
+            swept_stride_px=2,
+        ),
     ],
 )
 def test_other_architectures_are_exported_too(tmp_path: Path, architecture: Architecture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSetti
 from snet4core.errors import EngineError, ModelError  # noqa: E402
 from snet4core.look import CATEGORIES, Look  # noqa: E402
 from snet4core.model import (  # noqa: E402
+    FINE_LEVEL,
+    SWEPT_FROM,
     SWEPT_HEIGHTS_PX,
+    LeanSweep,
     OffNadirNet,
     lean_of,
     swept_samples,
@@ -343,6 +347,55 @@ def test_a_sweep_needs_a_look() -> None:
         replace(SMALL, sweeps_lean=True, hears_look=False)
 
 
+@pytest.mark.parametrize("level", [FINE_LEVEL, SWEPT_FROM])
+def test_each_level_can_be_swept_alone(level: int) -> None:
+    """Fine features are moved by as many metres as coarse ones: twice the pixels per level."""
+    sweep = LeanSweep([1], level, (8.0,), 1)
+    with torch.no_grad():
+        for layer in (sweep.narrow[0], sweep.widen[0]):
+            layer.weight.fill_(1.0)
+            layer.bias.zero_()
+    feature = torch.zeros(1, 1, 32, 32)
+    feature[0, 0, 8, 16] = 100.0
+    north = torch.tensor([Look(45.0, 0.0, "option").features()])
+    with torch.inference_mode():
+        moved = sweep([feature], north)[0] - feature
+    row, col = divmod(int(moved.argmax()), 32)
+    assert (row, col) == (8 + 8 // 2**level, 16)
+
+
+def test_details_are_maps_of_every_pixel() -> None:
+    """Interpolation alone cannot tell the four pixels of a decoded one apart as these do."""
+    halved = replace(SMALL, maps_stride_px=2, decoder_channels=(16, 8, 8, 8))
+    torch.manual_seed(1)
+    smooth, sharp = (OffNadirNet(replace(halved, subpixel_maps=on)).eval() for on in (False, True))
+    sharp.load_state_dict(smooth.state_dict(), strict=False)
+    images = torch.from_numpy(pixels(64, 64))[None]
+    look = torch.tensor([Look(40, 0.0, "option").features()])
+    with torch.inference_mode():
+        before = smooth(images, look, "off-nadir")
+        assert torch.equal(sharp(images, look, "off-nadir"), before)
+        # The second map, top right of each four.
+        sharp.details["off-nadir"].bias[4 + 1] = 7.0
+        added = sharp(images, look, "off-nadir") - before
+    wanted = torch.zeros_like(added)
+    wanted[:, 1, 0::2, 1::2] = 7.0
+    torch.testing.assert_close(added, wanted, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"subpixel_maps": True}, "nothing between them"),
+        ({"swept_stride_px": 8}, "stride of 2 or 4"),
+        ({"maps_stride_px": 3}, "use 1 or 2"),
+    ],
+)
+def test_impossible_strides_are_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        replace(SMALL, **changes)
+
+
 def test_a_guess_of_the_look_is_a_part_of_the_network_only_where_wanted() -> None:
     assert OffNadirNet(SMALL).look is None
     net = OffNadirNet(replace(SMALL, estimates_look=True))
@@ -358,8 +411,3 @@ def test_maps_of_every_second_pixel_have_the_pictures_size() -> None:
     with torch.inference_mode():
         assert net(images, looks, "off-nadir").shape == (2, 2, 64, 96)
         assert net.mixed(net.encoder(images), looks, ["nadir", "off-nadir"]).shape == (2, 2, 64, 96)
-
-
-def test_another_stride_of_the_maps_is_refused() -> None:
-    with pytest.raises(ModelError, match="use 1 or 2"):
-        replace(SMALL, maps_stride_px=4)

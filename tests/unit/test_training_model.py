@@ -41,6 +41,9 @@ def test_encoders_by_name_give_maps_of_the_pictures_size(tmp_path: Path, encoder
     assert logits.shape == (2, 2, 64, 64)
 
 
+HALVED = ["model.maps_stride_px=2", "model.decoder_channels=[16, 8, 8, 8]"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -49,7 +52,9 @@ def test_encoders_by_name_give_maps_of_the_pictures_size(tmp_path: Path, encoder
         ["model.shared_decoder=true"],
         ["model.hears_look=false"],
         ["model.sweeps_lean=true"],
-        ["model.maps_stride_px=2", "model.decoder_channels=[16, 8, 8, 8]"],
+        ["model.sweeps_lean=true", "model.swept_stride_px=2"],
+        HALVED,
+        [*HALVED, "model.subpixel_maps=true"],
         ["model.estimates_look=true"],
         SCSE,
     ],
@@ -173,13 +178,12 @@ def test_any_number_of_bands_trains(tmp_path: Path) -> None:
 
 def test_a_model_is_gone_on_from_by_name(tmp_path: Path) -> None:
     """The old network's answer is the new one's, until it is trained on."""
-    old = OffNadirNet(small_recipe(tmp_path).model.architecture()).eval()
+    old = OffNadirNet(small_recipe(tmp_path, HALVED).model.architecture()).eval()
     path = tmp_path / "old.safetensors"
     weights.save(path, old, Card(name="old", architecture=old.architecture), half=False)
-    recipe = small_recipe(
-        tmp_path,
-        [f"model.start_from={path}", "model.sweeps_lean=true", "model.estimates_look=true"],
-    )
+    added = ["sweeps_lean=true", "swept_stride_px=2", "subpixel_maps=true", "estimates_look=true"]
+    changes = [f"model.start_from={path}", *(f"model.{each}" for each in added)]
+    recipe = small_recipe(tmp_path, [*HALVED, *changes])
     new = start(recipe, CPU).net.eval()
     images, looks = torch.randn(1, 4, 64, 64), torch.tensor([Look(45, 0.0, "option").features()])
     with torch.inference_mode():

@@ -61,11 +61,11 @@ def _source(name: str, branches: Sequence[str], heads: Sequence[str], shared: bo
     if part == "branches":
         own, _, rest = rest.partition(".")
         return f"branches.{_branch(own, branches)}.{rest}"
-    if part == "heads":
+    if part in ("heads", "details"):
         own, _, rest = rest.partition(".")
         # A head fits the decoder before it, so both come from the same one.
         apart = SHARED not in branches
-        return f"heads.{_branch(SHARED if shared and apart else own, heads)}.{rest}"
+        return f"{part}.{_branch(SHARED if shared and apart else own, heads)}.{rest}"
     return name
 
 

@@ -65,6 +65,8 @@ class ModelRecipe:
     maps_stride_px: int = 1
     """2: maps are computed at every second pixel and interpolated, in half the time; the
     decoder then has one level less."""
+    subpixel_maps: bool = False
+    """With a stride of 2: what interpolation loses is computed beside it, for every pixel."""
     attention: str = ""
     """`scse`: squeeze and excite in the decoders; empty: none."""
     shared_decoder: bool = False
@@ -73,6 +75,8 @@ class ModelRecipe:
     """Whether the decoders hear the angle and the azimuth."""
     sweeps_lean: bool = False
     """Whether the decoders look for each place's roof where the look displaces it to."""
+    swept_stride_px: int = 4
+    """Stride of the finest features that are swept; at 2 low roofs alone are looked for."""
     estimates_look: bool = False
     """Whether the look is guessed from the picture, beside the maps."""
     start_from: str = ""
@@ -95,10 +99,12 @@ class ModelRecipe:
             heads=self.heads,
             decoder_channels=self.decoder_channels,
             maps_stride_px=self.maps_stride_px,
+            subpixel_maps=self.subpixel_maps,
             attention=self.attention or None,
             shared_decoder=self.shared_decoder,
             hears_look=self.hears_look,
             sweeps_lean=self.sweeps_lean,
+            swept_stride_px=self.swept_stride_px,
             estimates_look=self.estimates_look,
         )
 
