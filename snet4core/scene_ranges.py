@@ -18,6 +18,10 @@ from snet4core.windows import Window
 ENOUGH_PX = 2**22
 """Valid pixels after which a percentile no longer moves."""
 
+THINNING = 2
+"""Of larger rasters every second row and column is enough: neighbours are much alike, and
+what counts is to have looked everywhere."""
+
 MOST_READ_PX = 2**27
 """Pixels read in search of valid ones, for scenes that are mostly empty."""
 
@@ -34,10 +38,13 @@ def scene_ranges(scene: Scene, *, progress: Progress | None = None) -> tuple[Ban
     """One range per model band, None for bands that the file does not have.
 
     Small rasters (up to 4 MPix) are read whole; of larger ones pieces of the file's own
-    blocks, evenly spread, until enough valid pixels were seen. Cancelled may come.
+    blocks, evenly spread and thinned, until enough valid pixels were seen. Cancelled may come.
     """
     watcher = progress or Silent()
     bands = scene.bands.file_bands
+    rows, cols = scene.grid.shape
+    step = 1 if rows * cols <= ENOUGH_PX else THINNING
+    thin = slice(None, None, step)
     pieces: list[NDArray[np.generic]] = []
     found_px = read_px = 0
     with SceneReader(scene) as reader:
@@ -46,8 +53,8 @@ def scene_ranges(scene: Scene, *, progress: Progress | None = None) -> tuple[Ban
                 break
             stop_if_cancelled(watcher)
             counts_BHW, valid_HW = reader.read(window)
-            pieces.append(counts_BHW[:, valid_HW])
-            found_px += pieces[-1].shape[1]
+            pieces.append(counts_BHW[:, thin, thin][:, valid_HW[thin, thin]])
+            found_px += pieces[-1].shape[1] * step**2
             read_px += window.height * window.width
     sample_BN = np.concatenate(pieces, axis=1) if pieces else np.zeros((len(bands), 0))
     sample_BN = without_collar(sample_BN, [n for n, band in enumerate(bands) if band is not None])

@@ -166,6 +166,8 @@ def test_a_run_leaves_pictures_and_the_curves_of_its_log(tmp_path: Path) -> None
     assert set(drawn) >= {"f1/scenes nadir", "iou/scenes very-off-nadir", "train/learning rate"}
     (told,) = (line for line in log if "loss" in line)
     assert drawn["train/loss"][2] == pytest.approx(told["loss"])
+    assert drawn["train/waiting"][2] == pytest.approx(told["waiting"], abs=1e-4)
+    assert 0 < told["waiting"] <= 1  # at least the first batch was waited for
 
 
 def test_without_tensorboard_one_sentence_comes_before_the_chips(

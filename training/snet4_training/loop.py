@@ -20,6 +20,7 @@ from snet4_training.checkpoint import State, read_checkpoint, update_average, wr
 from snet4_training.gallery import Gallery
 from snet4_training.going_on import go_on_from
 from snet4_training.losses import look_loss, loss
+from snet4_training.pace import Pace
 from snet4_training.pretrained import load_encoder
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
 from snet4_training.records import Records
@@ -171,24 +172,23 @@ def train(
     records = Records.of(recipe, out, state.step) if team.leads else None
     if records:
         records.begin({"step": state.step, **surroundings(team), "recipe": as_plain(recipe)})
-    recent: list[float] = []
+    pace = Pace()
     before_s, started = state.seconds, time.monotonic()
     state.net.train()
-    for of_step in batches(recipe, store, state.step, parts):
+    for of_step in pace.watched(batches(recipe, store, state.step, parts)):
         if finished(recipe.train, state):
             break
         stop_if_cancelled(progress)
         mine = [batch.to(team.device) for batch in of_step]
-        recent.append(step_once(state, mine, recipe.train, architecture, team))
+        pace.add(step_once(state, mine, recipe.train, architecture, team))
         state.seconds = team.from_leader(before_s + time.monotonic() - started)
         progress.step(state.step, steps_in_all(recipe.train, state), "steps")
         last = finished(recipe.train, state)
         if state.step % 50 == 0 or last:
+            lately = pace.lately()
             if records:
                 rate = learning_rate(recipe.train, state.step, state.seconds, state.drops)
-                mean = sum(recent) / len(recent)
-                records.stepped(state.step, mean, rate, state.seconds)
-            recent.clear()
+                records.stepped(state.step, lately, rate, state.seconds)
         # Before the checkpoint, which then knows the score: a resumed run goes on alike.
         if state.step % recipe.train.validate_steps == 0 or last:
             _validated(recipe, state, card, out, records, team)

@@ -14,6 +14,7 @@ from typing import Any
 from snet4_training import gallery
 from snet4_training.curves import Curves
 from snet4_training.gallery import Gallery
+from snet4_training.pace import Lately
 from snet4_training.recipe import Recipe
 
 LOG, PICTURES = "log.jsonl", "pictures"
@@ -41,18 +42,20 @@ class Records:
         """The run starts, or goes on."""
         self._log({"event": "start", **facts})
 
-    def stepped(self, step: int, loss: float, learning_rate: float, seconds: float) -> None:
-        """How it is going: mean loss of the last steps, learning rate, time so far."""
+    def stepped(self, step: int, lately: Lately, learning_rate: float, seconds: float) -> None:
+        """How it is going: the last steps, learning rate, time so far."""
         self._log(
             {
                 "step": step,
-                "loss": loss,
+                "loss": lately.loss,
+                "waiting": round(lately.waiting, 4),
                 "learning_rate": learning_rate,
                 "seconds": round(seconds, 1),
             }
         )
         if self.curves:
-            self.curves.numbers(step, {"train/loss": loss, "train/learning rate": learning_rate})
+            points = {"loss": lately.loss, "waiting": lately.waiting, "learning rate": learning_rate}
+            self.curves.numbers(step, {f"train/{name}": value for name, value in points.items()})
 
     def validated(self, step: int, scores: Scores, score: float | None, shown: Gallery) -> None:
         """What a validation found, with its picture."""
