@@ -54,7 +54,11 @@ class Records:
             }
         )
         if self.curves:
-            points = {"loss": lately.loss, "waiting": lately.waiting, "learning rate": learning_rate}
+            points = {
+                "loss": lately.loss,
+                "waiting": lately.waiting,
+                "learning rate": learning_rate,
+            }
             self.curves.numbers(step, {f"train/{name}": value for name, value in points.items()})
 
     def validated(self, step: int, scores: Scores, score: float | None, shown: Gallery) -> None:
