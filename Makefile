@@ -59,7 +59,7 @@ format: $(VENV)/.dev ## let ruff put the code in order
 bench: $(VENV)/.bench ## benchmarks of a few minutes
 	$(BIN)/python -m benchmarks --quick
 
-bench-full: $(VENV)/.bench ## every benchmark
+bench-full: $(VENV)/.bench ## the same on large pictures, and scores
 	$(BIN)/python -m benchmarks --full
 
 plugin: ## the QGIS plugin: build/plugins/snet4/ and build/snet4-<version>.zip

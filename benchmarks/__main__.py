@@ -46,7 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="a few minutes (default)")
-    size.add_argument("--full", action="store_true", help="everything")
+    size.add_argument("--full", action="store_true", help="large pictures, and scores")
     chosen = FULL if parser.parse_args().full else QUICK
     failed = 0
     for module, *options in chosen:

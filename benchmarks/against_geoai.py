@@ -1,11 +1,13 @@
 """snet4 against geoai-py: the same picture, the same weights, command against command.
 
-    python -m benchmarks.against_geoai [--side PX] [--rounds N] [--env FOLDER]
+    python -m benchmarks.against_geoai [--side PX] [--rounds N] [--env FOLDER] [--model FILE]
 
 geoai-py is installed from PyPI into an environment of its own (several GB; kept in FOLDER).
-It knows no look, so the look of this scene is folded into the weights of a plain U-Net: a
-gate's scale goes into the convolution behind it, its shift into the batch norm. The picture
-is given to it normalised already, and the time for that does not count.
+It knows plain U-Nets and no look. So both compute a model without a sweep and with a map of
+every pixel (`--model`; by default one that is trained here for some minutes), and the look of
+this scene is folded into its weights: a gate's scale goes into the convolution behind it, its
+shift into the batch norm. The picture is given to geoai-py normalised already, and the time
+for that does not count.
 """
 
 from __future__ import annotations
@@ -29,14 +31,31 @@ from benchmarks.measured import Measured, keep, measured
 from benchmarks.scene_file import LOOK, write_scene, write_truth
 from snet4core import weights
 from snet4core.card import Card
+from snet4core.errors import ModelError
 from snet4core.model import OffNadirNet
-from snet4core.modelfile import find_model
 from snet4core.radiometry import normalise
 from snet4core.raster import open_scene
 from snet4core.scene_ranges import scene_ranges
 
 GOAL = 6.0
 SCRIPT = Path(__file__).with_name("geoai_script.py")
+RECIPE = Path(__file__).resolve().parents[1] / "training" / "recipes" / "experiment.toml"
+PLAIN = ('model.heads=["any"]', "model.sweeps_lean=false", "model.maps_stride_px=1",
+         "model.decoder_channels=[64,32,24,16,16]", "model.estimates_look=false",
+         "train.steps=400")  # fmt: skip
+"""What makes a plain U-Net of the recipe of experiments."""
+
+
+def plain_model(run: Path) -> Path:
+    """A model that a plain U-Net can hold, trained once into the folder `run`, with its graph."""
+    model = run / "model.safetensors"
+    if not model.exists():
+        settings = [word for change in PLAIN for word in ("--set", change)]
+        snet4_command = [sys.executable, "-m", "snet4_cli"]
+        train = [*snet4_command, "train", RECIPE, "--out", run, "--workers", "2", *settings]
+        subprocess.check_call(train)
+        subprocess.check_call([*snet4_command, "models", "export", model])
+    return model
 
 
 def environment(folder: Path) -> tuple[Path, str]:
@@ -53,9 +72,13 @@ def folded(net: OffNadirNet, head: str) -> dict[str, torch.Tensor]:
     """The state dict of segmentation-models-pytorch's U-Net that does the same at `LOOK`.
 
     Class 1 is the footprint, class 0 the constant 0, so that their softmax is the sigmoid.
+    ModelError for a network that no plain U-Net can stand for.
     """
+    architecture = net.architecture
+    if architecture.sweeps_lean or architecture.maps_stride_px != 1 or not architecture.hears_look:
+        raise ModelError("geoai-py knows plain U-Nets: no sweep, maps of every pixel, gates.")
     state = {f"encoder.{name}": value.clone() for name, value in net.encoder.state_dict().items()}
-    branch = net.branches[head]
+    branch = net.branches["shared" if architecture.shared_decoder else head]
     decoder = {f"decoder.{name}": v.clone() for name, v in branch.decoder.state_dict().items()}
     with torch.inference_mode():
         gates = branch.gate.outer(
@@ -106,9 +129,11 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--env", type=Path, default=Path("benchmarks/out/geoai-env"))
+    parser.add_argument("--model", type=Path, help="default: one that is trained here")
     asked = parser.parse_args()
+    model = asked.model or plain_model(Path("benchmarks/out/plain-unet"))
+    net, card = weights.load(model)
     python, version = environment(asked.env)
-    net, card = weights.load(find_model("default"))
     head = card.architecture.head_for(LOOK)
     shapes = card.shapes[LOOK.category]
     with tempfile.TemporaryDirectory() as name:
@@ -133,7 +158,7 @@ def main() -> None:
                          folder / "mask.tif", layer]
                     ))  # fmt: skip
                 else:
-                    past.append(snet4(scene, layer, way))
+                    past.append(snet4(scene, layer, way, model=str(model)))
         ways: dict[str, Any] = {}
         for way, past in costs.items():
             pairs = zip(costs["geoai-py"], past, strict=True)

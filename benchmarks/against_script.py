@@ -32,10 +32,16 @@ def script(scene: Path, layer: Path, env: dict[str, str] | None = None) -> Measu
     return measured([sys.executable, "-m", "benchmarks.plain_script", scene, layer, *OPTIONS], env)
 
 
-def snet4(scene: Path, layer: Path, engine: str, env: dict[str, str] | None = None) -> Measured:
+def snet4(
+    scene: Path,
+    layer: Path,
+    engine: str,
+    env: dict[str, str] | None = None,
+    model: str = "default",
+) -> Measured:
     return measured(
         [sys.executable, "-m", "snet4_cli", "run", scene, "-o", layer, *OPTIONS, "--overwrite",
-         "--runtime", engine], env,
+         "--runtime", engine, "--model", model], env,
     )  # fmt: skip
 
 

@@ -109,15 +109,11 @@ def real(rounds: int = 3) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         scene = write_town(Path(folder, "town.tif"), shape=(6144, 6144))
         for _ in range(rounds):
-            one = parts_per_s(_Pinned(model, 1), scene, elsewhere, 1)
-            two = parts_per_s(_Pinned(model, 2), scene, elsewhere, 2)
+            one = parts_per_s(Processes(model, 1), scene, elsewhere, 1)
+            two = parts_per_s(Processes(model, 2), scene, elsewhere, 2)
             ratios.append(two / one)
             print(f"one {one:.3f} parts/s, two {two:.3f} parts/s: {two / one:.2f}", flush=True)
     return {"two_over_one": round(float(np.median(ratios)), 3)}
-
-
-class _Pinned(Processes):
-    """Workers of one thread each, whatever the machine has."""
 
 
 def merging(features: int) -> dict[str, float]:

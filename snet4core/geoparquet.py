@@ -24,7 +24,7 @@ def pyarrow() -> Any:
     except ImportError:
         raise DependencyError(
             "GeoParquet needs pyarrow, which is not installed; "
-            "run `pip install pyarrow`, or write .gpkg, .fgb or .geojson."
+            "run `pip install 'snet4[parquet]'`, or write .gpkg, .fgb or .geojson."
         ) from None
 
 

@@ -126,7 +126,6 @@ class Joiner:
         self._shape = shape
         self._min_area_px = min_area_px
         self._seen_px_H = np.zeros(shape[0], np.int64)
-        self._full_rows = 0
         self._next_name = 0
         self._by_name: dict[int, _Growing] = {}
         self._growing: set[_Growing] = set()
@@ -155,13 +154,6 @@ class Joiner:
             return _painted(done)
         return []
 
-    @property
-    def frontier_row(self) -> int:
-        """No component that `finished` did not give yet begins above this row."""
-        cols = self._shape[1]
-        waiting = (one.first_px // cols for group in (self._growing, self._pool) for one in group)
-        return min([self._full_rows, *waiting])
-
     def check_complete(self) -> None:
         """Raise UsageError unless the whole raster was seen."""
         missing = int((self._shape[1] - self._seen_px_H).sum())
@@ -172,7 +164,7 @@ class Joiner:
             )
 
     def _see(self, seen_N4: NDArray[np.int64]) -> None:
-        rows, cols = self._shape
+        cols = self._shape[1]
         for row, _, height, width in seen_N4.tolist():
             covered_H = self._seen_px_H[row : row + height]
             covered_H += width
@@ -181,8 +173,6 @@ class Joiner:
                     f"A block in rows {row} to {row + height - 1} covers pixels that another "
                     "one covered before; give each block once."
                 )
-        while self._full_rows < rows and self._seen_px_H[self._full_rows] == cols:
-            self._full_rows += 1
 
     def _add_pieces(self, rest: Open) -> None:
         """Give every component of `rest` a name and a record of its own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from snet4core.places import Place
 from snet4core.progress import Progress, stop_if_cancelled
 from snet4core.shaping import Shaping
 from snet4core.text import printable
-
-log = logging.getLogger("snet4")
 
 
 @dataclass(frozen=True, slots=True)

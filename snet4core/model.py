@@ -35,14 +35,14 @@ SWEPT_HEIGHTS_PX = (5.0, 10.0, 18.0, 32.0)
 sought beyond the halo of a window."""
 
 SWEPT_FROM = 2
-"""The finest level that is swept, of stride 4: one finer would cost a fifth of the time."""
+"""The finest level that is swept for all heights, of stride 4."""
 
 SWEPT_CHANNELS = 16
 """How much of each level is sampled: enough to tell roof, wall and ground."""
 
 FINE_LEVEL = 1
 """The level of stride 2. It is swept for low roofs alone, and less of it is sampled: only a
-small house needs its edges to the pixel, and a whole sweep would cost a third of the time."""
+small house needs its edges to the pixel, and a whole sweep would cost a third more time."""
 
 FINE_HEIGHTS_PX = SWEPT_HEIGHTS_PX[:2]
 FINE_CHANNELS = 8
@@ -216,11 +216,8 @@ class LookEstimate(nn.Module):
 class OffNadirNet(nn.Module):
     """Pictures and looks in, logits of footprint and border out."""
 
-    def __init__(self, architecture: Architecture, encoder_weights: str | None = None) -> None:
-        """Build the network.
-
-        `encoder_weights` names a pretrained set that segmentation-models-pytorch fetches
-        (training only); the default touches no network.
+    def __init__(self, architecture: Architecture) -> None:
+        """Build the network, from random weights: nothing is fetched.
 
         Raises ModelError when the encoder is unknown or does not fit the decoder.
         """
@@ -232,7 +229,7 @@ class OffNadirNet(nn.Module):
                 architecture.encoder,
                 in_channels=len(architecture.bands),
                 depth=depth,
-                weights=encoder_weights,
+                weights=None,
             )
         except (KeyError, RuntimeError, ValueError, AssertionError) as problem:
             raise ModelError(

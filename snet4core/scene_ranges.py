@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.radiometry import BandRange, band_range
 from snet4core.raster import Scene, SceneReader
 from snet4core.windows import Window
@@ -34,13 +33,12 @@ COLLAR_SHARE = 0.005
 _GOLDEN = 0.6180339887498949
 
 
-def scene_ranges(scene: Scene, *, progress: Progress | None = None) -> tuple[BandRange | None, ...]:
+def scene_ranges(scene: Scene) -> tuple[BandRange | None, ...]:
     """One range per model band, None for bands that the file does not have.
 
     Small rasters (up to 4 MPix) are read whole; of larger ones pieces of the file's own
-    blocks, evenly spread and thinned, until enough valid pixels were seen. Cancelled may come.
+    blocks, evenly spread and thinned, until enough valid pixels were seen.
     """
-    watcher = progress or Silent()
     bands = scene.bands.file_bands
     rows, cols = scene.grid.shape
     step = 1 if rows * cols <= ENOUGH_PX else THINNING
@@ -51,7 +49,6 @@ def scene_ranges(scene: Scene, *, progress: Progress | None = None) -> tuple[Ban
         for window in sample_windows(scene.grid.shape, scene.block_shape):
             if found_px >= ENOUGH_PX or read_px >= MOST_READ_PX:
                 break
-            stop_if_cancelled(watcher)
             counts_BHW, valid_HW = reader.read(window)
             pieces.append(counts_BHW[:, thin, thin][:, valid_HW[thin, thin]])
             found_px += pieces[-1].shape[1] * step**2

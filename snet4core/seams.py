@@ -19,7 +19,6 @@ Axes: H rows, W columns, R runs, P pixels, N components, E edges, X pixels along
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +31,6 @@ from snet4core.maps import Maps, quantised_threshold
 from snet4core.windows import Window
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one more block made complete."""
-
-    labels: tuple[Labels, ...]
-    """Finished components."""
-    frontier_row: int
-    """All that is still to come begins in this row or below."""
-
-
 def joined(
     maps: Iterable[Maps], shape: tuple[int, int], threshold: float, min_area_px: float = 0
 ) -> Iterator[Labels]:
@@ -52,28 +41,15 @@ def joined(
     together with it, the others soon after their last block. Components below
     `min_area_px` pixels are left out. The maps are 0 outside the components.
     """
-    for step in steps(maps, shape, threshold, min_area_px):
-        yield from step.labels
-
-
-def steps(
-    maps: Iterable[Maps], shape: tuple[int, int], threshold: float, min_area_px: float = 0
-) -> Iterator[Step]:
-    """As `joined`, block by block, with the frontier that lets a reader sort as it goes.
-
-    Blocks that come row by row move the frontier down behind them; a footprint whose
-    first row lies above it can be written, because none before it can come any more.
-    """
     seams = Joiner(shape, min_area_px)
     for block in maps:
         inside, rest = cut(block, shape, threshold, min_area_px)
         seams.take(rest)
-        # The frontier is asked for after the pool was emptied into this step.
-        done = (*([inside] if inside else []), *seams.finished())
-        yield Step(done, seams.frontier_row)
-    last = (*seams.finished(everything=True),)
+        if inside:
+            yield inside
+        yield from seams.finished()
+    yield from seams.finished(everything=True)
     seams.check_complete()
-    yield Step(last, shape[0])
 
 
 def cut(

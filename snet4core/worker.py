@@ -33,13 +33,12 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from snet4core import __version__
 from snet4core.errors import Snet4Error
-from snet4core.worker_request import PROTOCOL, Request, parse
+from snet4core.worker_request import PROTOCOL, parse
 
 GRACE_S = 2.0
 """How long a job that was told to stop may take to tidy up."""
@@ -48,7 +47,6 @@ _EVERY_S = 0.1
 """Progress is told at most this often."""
 
 Event = dict[str, Any]
-Job = Callable[[Request, "Telling"], Event]
 
 
 class Channel:

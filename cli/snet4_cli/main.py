@@ -1,7 +1,7 @@
 """The command `snet4`: finds the subcommand, and turns every error into one sentence.
 
-Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes failed; 4 model, dependency
-or device; 5 unusable input; 6 unusable output place; 130 interrupted.
+Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes, or some parts, failed; 4 model,
+dependency, device or memory; 5 unusable input; 6 unusable output place; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EXTRAS = {
     "openvino": "openvino",
     "pyarrow": "parquet",
 }
-"""Library -> the extra that brings it; the others always come."""
+"""Library -> the extra that brings it. Others come always, or are asked for where they are used."""
 
 
 class Commands(click.Group):
@@ -131,8 +131,9 @@ def main() -> NoReturn:
         )
     except MemoryError:
         _fail(
-            "The memory does not suffice; use a smaller --block or close other programs.",
-            1,
+            "The memory does not suffice; give --memory (to polygonize: a smaller --block), or "
+            "close other programs.",
+            DependencyError.exit_code,
             verbose,
         )
     except Exception:

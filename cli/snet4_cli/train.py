@@ -17,7 +17,8 @@ from snet4_cli.bar import Bar
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Folder of the run: chips, checkpoint, log.jsonl, pictures, model.safetensors.",
+    help="Folder of the run: chips, checkpoint, log.jsonl, pictures, model.safetensors (the last "
+    "weights) and best.safetensors (those that validated best).",
 )
 @click.option(
     "--set",
@@ -46,9 +47,9 @@ def train(
     """Train a model by RECIPE (.toml) in the folder OUT.
 
     Chips are prepared first, and kept: a second run with the same data starts at once. An
-    interrupted run goes on with --resume. The recipe's keys are explained in
-    docs/training.md; a time limit is --set train.minutes=60. Under torchrun or accelerate
-    launch, all processes train one model.
+    interrupted run goes on with --resume. The recipe's keys stand with a sentence each in
+    training/snet4_training/recipe.py, and docs/training.md says how to use them; a time limit is
+    --set train.minutes=60. Under torchrun or accelerate launch, all processes train one model.
 
     \b
       snet4 train training/recipes/default.toml --out runs/first --workers 2

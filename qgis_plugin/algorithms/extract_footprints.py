@@ -77,8 +77,9 @@ class ExtractFootprints(Snet4Algorithm):
                 "incidence angle, which is a few degrees larger. The azimuth is the direction "
                 "from the satellite to the ground, clockwise from north: roofs lean towards it. "
                 "Leave both empty to read them from the picture's metadata (Maxar, Airbus, STAC) "
-                "or from a SpaceNet 4 file name. If they are nowhere to be found the algorithm "
-                "asks for the angle; it never assumes 0. The azimuth may stay unknown."
+                "or from a SpaceNet 4 file name. If they are nowhere to be found, a model that "
+                "has learned to guesses the angle and says so; any other asks for it. 0 is never "
+                "assumed. The azimuth may stay unknown."
             )
             + "</p><h3>"
             + tr("Which pictures")

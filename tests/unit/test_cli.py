@@ -280,6 +280,18 @@ def test_a_bug_is_one_sentence_and_a_report_file(
     assert str(report) in answer.err
 
 
+def test_too_little_memory_is_no_bug(snet4: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import snet4_cli.main as entry
+
+    def full(**_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(entry.snet4, "main", full)
+    answer = snet4("doctor")
+    assert answer.code == 4
+    assert "--memory" in answer.err
+
+
 def test_doctor_names_versions_device_and_model(snet4: Call, model: Path) -> None:
     report = json.loads(snet4("doctor", "--model", model, "--device", "cpu", "--json").out)
     assert report["libraries"]["torch"][0].isdigit()

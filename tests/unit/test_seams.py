@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from snet4core.errors import UsageError
-from snet4core.labels import Labels, anchors, areas
+from snet4core.labels import Labels
 from snet4core.maps import Maps
-from snet4core.seams import joined, steps
+from snet4core.seams import joined
 from snet4core.windows import Window, blocks
 
 Component = tuple[tuple[tuple[int, int], ...], bytes, bytes]
@@ -127,33 +127,6 @@ def test_any_blocks_in_any_order_give_the_components_of_the_whole(
     assert components_of(stream) == oracle(maps, 0.5, min_area_px)
 
 
-@settings(max_examples=60, deadline=None)
-@given(cases())
-def test_nothing_comes_above_the_frontier(case: tuple[Maps, list[Window]]) -> None:
-    maps, windows = case
-    frontier = 0
-    for step in steps(parts(maps, windows), maps.window.shape, 0.5):
-        for labels in step.labels:
-            assert anchors(labels)[:, 0].min() >= frontier
-        assert step.frontier_row >= frontier
-        frontier = step.frontier_row
-    assert frontier == maps.window.height
-
-
-def test_row_by_row_the_frontier_follows() -> None:
-    mask_HW = np.zeros((40, 40), np.bool_)
-    mask_HW[2:4, 8:12] = True  # over the first vertical seam
-    mask_HW[15:25, 30:33] = True  # over the second horizontal one
-    windows = list(blocks((40, 40), 10))
-    seen = [
-        step.frontier_row
-        for step in steps(parts(maps_of(mask_maps(mask_HW)), windows), (40, 40), 0.5)
-    ]
-    # The small one waits in the pool for company until the end, so it holds the frontier.
-    assert seen[0] == 0
-    assert seen[-1] == 40
-
-
 def spiral(size: int) -> NDArray[np.bool_]:
     """A path 1 px wide with 1 px between its turns, from the corner to the centre."""
     mask_HW = np.zeros((size, size), np.bool_)
@@ -217,7 +190,7 @@ def test_a_checkerboard_of_millions_of_specks_is_dropped_or_kept_in_linear_work(
     assert list(joined(pieces, (2048, 2048), 0.5, min_area_px=2)) == []
     stream = list(joined(pieces, (2048, 2048), 0.5))
     assert sum(labels.count for labels in stream) == 2048 * 2048 // 2
-    assert sum(int(areas(labels).sum()) for labels in stream) == 2048 * 2048 // 2
+    assert sum(int((labels.labels_HW > 0).sum()) for labels in stream) == 2048 * 2048 // 2
 
 
 def test_nodata_is_never_foreground_and_cuts_a_building() -> None:
@@ -242,8 +215,9 @@ def test_labels_are_numbered_by_their_first_pixel() -> None:
     mask_HW = np.random.default_rng(0).random((60, 60)) < 0.45
     maps = maps_of(mask_maps(mask_HW))
     for labels in joined(parts(maps, list(blocks((60, 60), 20))), (60, 60), 0.5):
-        first = anchors(labels)
-        assert first.tolist() == sorted(first.tolist())
+        label_P = labels.labels_HW[labels.labels_HW > 0]
+        _, first_N = np.unique(label_P, return_index=True)
+        assert first_N.tolist() == sorted(first_N.tolist())
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def see(
     progress: Progress | None = None,
     places: Collection[str] | None = None,
 ) -> list[Seen]:
-    """The maps of every picture of a data folder, computed once and kept (2 bytes a pixel).
+    """The maps of every picture of a data folder, computed once and kept (3 bytes a pixel).
 
     Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`, but
     never from a guess.
@@ -175,7 +175,7 @@ def best_min_confidence(sets: Sequence[DataSet], settings: ShapeSettings, knots:
 def best_settings(sets: Sequence[DataSet], start: ShapeSettings) -> ShapeSettings:
     """One setting after the other, each at its best; then seeds and threshold a step either way.
 
-    Of equal scores the setting nearest to the start stays: flat optima should not wander.
+    A setting changes only for a higher score: flat optima should not wander.
     """
 
     def with_threshold(value: float) -> ShapeSettings:

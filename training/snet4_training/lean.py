@@ -7,7 +7,7 @@ painted, and whatever stands in front hides what is behind, ground and neighbour
 alike. The truth stays where the buildings touch the ground.
 
 How: for every pixel of the new picture the line of sight is followed down from the
-highest roof, one pixel sideways at a time. The first building that it meets is seen:
+highest roof, half a pixel sideways at a time. The first building that it meets is seen:
 from above if the line came in through the roof, from the side otherwise. A line that
 meets none ends on the ground. North is up (-row). Axes: B bands, H rows, W columns.
 """

@@ -262,7 +262,8 @@ def draw_heights_m(picture: Picture, rng: np.random.Generator) -> NDArray[np.flo
 
 
 def banepa_chunk(recipe: Recipe, seed: int, number: int, part: str) -> list[Chip]:
-    """The drone mosaic as it is, and leaned to two looks, one of each tilted category."""
+    """The drone mosaic from above (in every second chunk as it is, else leaned a little), and
+    leaned to two looks, one of each tilted category."""
     rng = np.random.default_rng([seed, _SOURCE_SEEDS["banepa"], number])
     size_px = recipe.data.chip_px + recipe.data.spare_px
     flat = banepa_picture(recipe.data.banepa, part, recipe.model.bands)

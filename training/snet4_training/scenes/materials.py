@@ -60,8 +60,6 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
     "solar panel": (0.07, 0.05, 0.04, 0.05),
 }
 
-NAMES = tuple(_TABLE)
-
 ROOF_PALETTES: dict[str, tuple[str, ...]] = {
     "american": (
         "shingle", "shingle", "grey roof", "dark roof", "brown roof", "light roof", "tan roof",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from snet4_training.scenes.world import Floats
 
@@ -49,9 +48,3 @@ def doubled(image: Floats, times: int) -> Floats:
     if times == 1:
         return image
     return np.repeat(np.repeat(image, times, axis=0), times, axis=1)
-
-
-def softened(image: Floats, sigma_px: float) -> Floats:
-    """Gaussian blur of (H, W)."""
-    out: Floats = ndimage.gaussian_filter(image, sigma_px, truncate=2.5)
-    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,11 +78,6 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
         gamma=float(rng.uniform(0.5, 0.95)) if screen else 1.0,
         white=float(rng.uniform(0.28, 1.0)) if screen else 4.0,
     )
-
-
-def with_seed(sensor: Sensor, seed: int) -> Sensor:
-    """The same sensor with other noise."""
-    return replace(sensor, seed=seed)
 
 
 def _four(values: NDArray[np.float64]) -> tuple[float, float, float, float]:

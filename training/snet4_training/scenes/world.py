@@ -18,8 +18,9 @@ Floats = NDArray[np.float32]
 RoofKind = Literal["flat", "gable", "hip", "shed", "sawtooth", "vault"]
 Point = tuple[float, float]
 
-BARE, PLANT, OBJECT = 0, 65535, 65534
-"""Owners of surface cells that are no building: ground, vegetation, cars and the like."""
+PLANT, OBJECT = 65535, 65534
+"""Owners of surface cells that are no building: vegetation, cars and the like; of bare ground it
+is 0."""
 
 
 def _corners(x_m: float, y_m: float, half_u: float, half_v: float, angle: float) -> list[Point]:
@@ -162,7 +163,7 @@ class Place:
     height_HW: NDArray[np.int16]
     """Top of the surface above the ground, centimetres."""
     owner_HW: NDArray[np.uint16]
-    """Index into `buildings` plus 1, or BARE, PLANT, OBJECT."""
+    """Index into `buildings` plus 1, or 0, PLANT, OBJECT."""
     ceiling_HW: NDArray[np.int16]
     """Below this height (centimetres) a point here lies in shadow."""
     facades: Facades
