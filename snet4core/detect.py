@@ -2,7 +2,7 @@
 
     scene -> tiles -> maps -> labels -> outlines -> footprints
 
-The command line, the QGIS worker and a notebook call `detect` and nothing else:
+A notebook calls `detect`; the command line and the QGIS worker run the same by `job.run_job`:
 
 >>> predictor = Predictor(find_model("default"), choose_runtime())  # doctest: +SKIP
 >>> found = detect("scene.tif", predictor, Choices(off_nadir_deg=32))  # doctest: +SKIP

@@ -24,7 +24,7 @@ from snet4core.footprints import Footprints
 from snet4core.text import printable
 
 Description = Mapping[str, str]
-"""What a reader of the file should know: band map, model digest, settings, warnings."""
+"""What a reader of the file should know: band map, model digest, settings."""
 
 _Writer = Callable[[Path, Iterable[Footprints], CRS, Description], int]
 

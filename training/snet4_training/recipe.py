@@ -156,7 +156,8 @@ class DataRecipe:
     category: str = ""
     """Train on chips of this look category alone; empty: as many of each."""
     seed: int = 20000
-    """Seed of places, looks and cuts; seeds below 10000 are kept for tests and demos."""
+    """Seed of places, looks and cuts, 10,000 to 999,999; others are kept for tests, the demo and
+    benchmarks."""
     validation_chips: int = 30
     """Chips per look category and source that are never trained on."""
 
@@ -187,8 +188,11 @@ class DataRecipe:
                 f"chip_px is {self.chip_px} and spare_px {self.spare_px}; use a multiple of 32 "
                 "and a margin of 0 or more."
             )
-        if self.seed < 10000:
-            raise UsageError(f"data.seed is {self.seed}; seeds below 10000 are kept for tests.")
+        if not 10_000 <= self.seed < 1_000_000:
+            raise UsageError(
+                f"data.seed is {self.seed}; take one from 10000 to 999999, the others are kept for "
+                "tests, the demo and benchmarks."
+            )
 
 
 @dataclass(frozen=True, slots=True)
