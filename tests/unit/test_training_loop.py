@@ -57,6 +57,7 @@ def test_recipe_reads_and_changes(tmp_path: Path) -> None:
         ("train.steps=0", "above 0"),
         ("train.steps", "section.key=value"),
         ("data.seed=77", "kept for tests"),
+        ("data.seed=9000000", "kept for tests"),
         ("data.chip_px=100", "multiple of 32"),
         ("augment.blur=1.5", "between 0 and 1"),
     ],
