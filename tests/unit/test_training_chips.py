@@ -178,7 +178,7 @@ def test_chip_range_is_what_normalise_lets_through() -> None:
 @given(st.integers(0, 10_000), st.sampled_from([0, 1, 2]))
 def test_augmentation_keeps_shape_head_and_truth(seed: int, category_index: int) -> None:
     chip = some_chip(category_index)
-    wild = AugmentRecipe(cutout=1.0, noise=1.0, haze=1.0, angle_noise_deg=20.0)
+    wild = AugmentRecipe(cutout=1.0, edge=0.5, noise=1.0, haze=1.0, angle_noise_deg=20.0)
     one = augmented(chip, 32, BANDS, wild, np.random.default_rng(seed))
     assert one.image_BHW.shape == (4, 32, 32)
     assert np.isfinite(one.image_BHW).all()
@@ -190,6 +190,31 @@ def test_augmentation_keeps_shape_head_and_truth(seed: int, category_index: int)
         for r, c in corners
     )
     assert not one.image_BHW[:, one.valid_HW == 0].any()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_an_edge_leaves_a_straight_strip(seed: int) -> None:
+    """What stays is convex: the middle of two pixels with data has data."""
+    recipe = AugmentRecipe(edge=1.0, cutout=0.0)
+    valid_HW = augmented(some_chip(), 32, BANDS, recipe, np.random.default_rng(seed)).valid_HW > 0
+    assert valid_HW.mean() > 0.04
+    places = np.argwhere(valid_HW)
+    rng = np.random.default_rng(seed)
+    one, other = (places[rng.integers(len(places), size=200)] for _ in range(2))
+    whole = ((one + other) % 2 == 0).all(axis=1)
+    middle = (one + other)[whole] // 2
+    assert valid_HW[middle[:, 0], middle[:, 1]].all()
+
+
+def test_edges_take_about_half_of_the_ground() -> None:
+    recipe = AugmentRecipe(edge=1.0, cutout=0.0)
+    shares = [
+        augmented(some_chip(), 32, BANDS, recipe, np.random.default_rng(seed)).valid_HW.mean()
+        for seed in range(100)
+    ]
+    assert 0.35 < np.mean(shares) < 0.75
+    assert np.std(shares) > 0.1
 
 
 def test_same_seed_same_example() -> None:

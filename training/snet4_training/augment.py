@@ -75,6 +75,8 @@ def augmented(
         counts_BHW[visible] = counts_BHW[visible].mean(axis=0)
     if rng.random() < recipe.cutout:
         _cut_out(valid_HW, rng)
+    if rng.random() < recipe.edge:
+        _cut_off(valid_HW, rng)
     image_BHW = normalise(counts_BHW, valid_HW > 0, _ranges(known, recipe, rng))
     told = _told(chip.look, recipe, rng)
     return Example(image_BHW, targets_2HW, valid_HW, told, chip.look)
@@ -134,6 +136,19 @@ def _cut_out(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
     height, width = rng.integers(size // 16, size // 3, 2)
     row, col = rng.integers(-height // 2, size - height // 2), rng.integers(0, size)
     valid_HW[max(0, row) : row + height, col : col + width] = 0
+
+
+def _cut_off(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Leave a straight strip of data at any angle: what lies beyond its edges is taken out."""
+    size = valid_HW.shape[0]
+    angle = rng.uniform(0, 2 * np.pi)
+    rows_HW, cols_HW = np.ogrid[:size, :size]
+    across_HW = cols_HW * np.cos(angle) + rows_HW * np.sin(angle)
+    low, high = float(across_HW.min()), float(across_HW.max())
+    width = rng.uniform(0.25, 1.0) * (high - low)
+    # Often one edge of the strip lies outside of the chip; at least half of its width is inside.
+    begin = rng.uniform(low - width / 2, high - width / 2)
+    valid_HW[(across_HW < begin) | (across_HW > begin + width)] = 0
 
 
 def _told(look: Look, recipe: AugmentRecipe, rng: np.random.Generator) -> Look:

@@ -214,6 +214,8 @@ class AugmentRecipe:
     """Share of chips under haze."""
     cutout: float = 0.15
     """Share of chips with a rectangle taken out."""
+    edge: float = 0.15
+    """Share of chips of which only a strip has data, as at the edge of a scene."""
     drop_nir: float = 0.5
     """Share of chips whose infrared is made unknown, as in an RGB picture."""
     grey: float = 0.07
@@ -238,6 +240,7 @@ class AugmentRecipe:
             noise=self.noise,
             haze=self.haze,
             cutout=self.cutout,
+            edge=self.edge,
             drop_nir=self.drop_nir,
             grey=self.grey,
             forget_azimuth=self.forget_azimuth,
