@@ -5,6 +5,7 @@
     python -m benchmarks.looks --told [--places 8]
     python -m benchmarks.looks --leaned [--banepa FOLDER]
     python -m benchmarks.looks --after [--places 8]
+    python -m benchmarks.looks --edges [--places 8]
 
 1. Places that no model trained on (their seeds are below 10000), drawn as training draws
    its own, at all 27 looks of SpaceNet 4: F1 at IoU 0.5 of footprint polygons by the
@@ -14,6 +15,8 @@
 3. `--leaned`: real drone pictures of Banepa that no model trained on, leaned over by geometry
    to 0, 15, 30 and 45 degrees, told the true look and told 0 degrees.
 4. `--after`: the same maps turned into footprints in several ways, by the plain script too.
+5. `--edges`: the buildings of a strip in the middle of each place, seen in the whole picture and
+   in one that has data in the strip alone.
 
 `--tta 0.8,1,1.25` averages over scales, and several `--model` average over models, in each.
 """
@@ -57,6 +60,8 @@ SOME = [
     if one.off_nadir_deg in (7.8, 16.9, 25.4, 29.1, 34.0, 39.6, 44.2, 50.9)
 ]  # fmt: skip
 """Enough looks to compare by."""
+STRIP = (0.3, 0.7)
+"""Where the strip of `--edges` begins and ends, as shares of the width."""
 LEANS_DEG = (0.0, 15.0, 30.0, 45.0)
 ELSEWHERE_DEG = {"nadir": 33.0, "off-nadir": 8.0, "very-off-nadir": 33.0}
 BANEPA = Path(__file__).resolve().parents[2] / "shared" / "data" / "train" / "banepa"
@@ -84,6 +89,7 @@ def main() -> None:
     parser.add_argument("--told", action="store_true")
     parser.add_argument("--leaned", action="store_true")
     parser.add_argument("--after", action="store_true")
+    parser.add_argument("--edges", action="store_true")
     parser.add_argument("--banepa", type=Path, default=BANEPA)
     parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
@@ -98,6 +104,8 @@ def main() -> None:
             keep("looks_leaned", leaned_figures(predictor, asked.banepa, folder))
         elif asked.after:
             keep("looks_after", after_figures(predictor, places))
+        elif asked.edges:
+            keep("looks_edges", edge_figures(predictor, places))
         elif asked.told:
             keep("looks_told", told_figures(predictor, places))
         else:
@@ -183,6 +191,34 @@ def after_figures(predictor: Predictor, places: Places) -> dict[str, object]:
     for name, tallies in by_kind.items():
         print(f"{name:24} {said(tallies)}")
     return {name: as_dicts(by_way[name]) | as_dicts(by_kind[name]) for name in by_way}
+
+
+def edge_figures(predictor: Predictor, places: Places) -> dict[str, object]:
+    """F1 per category of the buildings in a strip, with and without its surroundings."""
+    by_sight: Mapping[str, Tallies] = defaultdict(lambda: defaultdict(Tally))
+    for _, _, seen in places.seen(SOME):
+        begin, end = (share * places.size_px for share in STRIP)
+        box = shapely.box(begin, 0, end, places.size_px)
+        inside = seen.truth[shapely.contains_properly(box, seen.truth)]
+        alone = places.folder / "strip.tif"
+        write_strip(seen.path, alone, round(begin), round(end))
+        for name, path in (("whole picture", seen.path), ("strip alone", alone)):
+            found = _in_order(detect(path, predictor, choices_of(seen.look)).footprints)
+            found = found[shapely.contains_properly(box, found)]
+            by_sight[name][seen.look.category] += match(found, inside, min_area=SMALLEST_PX)
+    say(by_sight)
+    return {name: as_dicts(tallies) for name, tallies in by_sight.items()}
+
+
+def write_strip(whole: Path, target: Path, begin: int, end: int) -> None:
+    """The picture with data in some of its columns alone; 0 is no data."""
+    with rasterio.open(whole) as file:
+        counts_BHW, profile, names = file.read(), file.profile, file.descriptions
+    counts_BHW = np.maximum(counts_BHW, 1)
+    counts_BHW[:, :, :begin] = counts_BHW[:, :, end:] = 0
+    with rasterio.open(target, "w", **{**profile, "nodata": 0}) as file:
+        file.write(counts_BHW)
+        file.descriptions = names
 
 
 def ways(shipped: ShapeSettings) -> dict[str, ShapeSettings]:
