@@ -83,6 +83,7 @@ VARIANTS: dict[str, Variant] = {
     "focal and dice": Variant(("train.loss=focal+dice",)),
     "flips": Variant(("augment.flips=0.5",)),
     "flips and turns": Variant(("augment.flips=0.5", "augment.quarter_turns=0.75")),
+    "edges": Variant(("augment.edge=0.3",)),
     "no look estimate": Variant(("model.estimates_look=false",)),
     "27 collects": Variant(("data.scene_looks=spacenet4",), store="chips-27"),
     "17 collects": Variant((f"data.scene_looks={KEPT}",), store="chips-17"),
