@@ -74,8 +74,8 @@ VARIANTS: dict[str, Variant] = {
     "maps of every pixel": Variant(
         ("model.maps_stride_px=1", "model.decoder_channels=[64,32,24,16,16]")
     ),
-    "one head, details": Variant((_heads(["any"]), "model.subpixel_maps=true")),
-    "one head, fine sweep": Variant((_heads(["any"]), "model.swept_stride_px=2")),
+    "one head and details": Variant((_heads(["any"]), "model.subpixel_maps=true")),
+    "one head and fine sweep": Variant((_heads(["any"]), "model.swept_stride_px=2")),
     "three bands": Variant(("augment.drop_nir=1.0",), bands="1,2,3,-"),
     "infrared never missing": Variant(("augment.drop_nir=0.0",)),
     "small buildings weigh more": Variant(("train.size_weight=2.0",)),
