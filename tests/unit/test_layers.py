@@ -425,9 +425,9 @@ class TestParquet:
     ) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-        with pytest.raises(DependencyError, match="pip install pyarrow"):
+        with pytest.raises(DependencyError, match=r"snet4\[parquet\]"):
             layers.check(tmp_path / "out.parquet")
-        with pytest.raises(DependencyError, match="pip install pyarrow"):
+        with pytest.raises(DependencyError, match=r"snet4\[parquet\]"):
             layers.write(tmp_path / "out.parquet", batches, UTM)
         assert list(tmp_path.iterdir()) == []
 
