@@ -163,7 +163,7 @@ def pieces(labels_HW: NDArray[np.int32], rings: Rings) -> NDArray[np.int32] | No
     passed = np.sort(passed[rings.joint_E])
     if (outer <= 1).all() and (passed[1:] != passed[:-1]).all():
         return None
-    found = connected_labels(labels_HW, connectivity=1)  # type: ignore[no-untyped-call]
+    found = connected_labels(labels_HW, connectivity=1)  # type: ignore[no-untyped-call]  # scikit-image has no types
     return np.asarray(found, np.int32)
 
 

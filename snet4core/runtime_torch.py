@@ -58,7 +58,7 @@ class TorchNetwork:
 
     def _stream(self) -> torch.cuda.Stream:
         if not hasattr(self._own, "stream"):
-            self._own.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch declares no types for Stream
+            self._own.stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch leaves the constructor of Stream untyped
         stream: torch.cuda.Stream = self._own.stream
         return stream
 

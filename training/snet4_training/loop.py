@@ -78,7 +78,7 @@ def step_once(
             value = value + recipe.look_weight * look_loss(guess_B3, batch.looks)
         value = value / recipe.accumulate
         total += value.detach()
-        value.backward()  # type: ignore[no-untyped-call]  # torch's own
+        torch.autograd.backward(value)
         for whole, one in zip(sums, running, strict=True):
             whole += one / recipe.accumulate
     team.add_up([total, *sums])

@@ -167,7 +167,7 @@ def _member(
         )
         loss = (each * weight[some]).sum() / weight[some].sum()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch declares none
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
     linear = [layer for layer in net if isinstance(layer, nn.Linear)]
