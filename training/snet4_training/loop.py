@@ -71,7 +71,7 @@ def step_once(
         with torch.autocast(total.device.type, torch.bfloat16, enabled=recipe.bf16):
             features = state.net.encoder(batch.images_BCHW)
             logits_B2HW = state.net.mixed(features, batch.looks_BL, heads)
-        value = loss(logits_B2HW, batch.targets_B2HW, batch.weight_BHW, recipe)
+        value = loss(logits_B2HW, batch.targets_B2HW / 255, batch.weight_BHW, recipe)
         if state.net.look is not None:
             # Outside of autocast: the guess is a mean over the picture, and needs the digits.
             guess_B3 = state.net.look(features[-1].float())
