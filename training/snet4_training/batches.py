@@ -164,7 +164,8 @@ def batches(
         batch_size=None,
         sampler=[step * each + part for step in steps for part in mine],
         num_workers=loaders,
-        prefetch_factor=6 if loaders else None,
+        # Some batches in all, not of each loader: shared memory holds them.
+        prefetch_factor=max(2, 6 // loaders) if loaders else None,
         persistent_workers=bool(loaders),
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread if loaders else None,
