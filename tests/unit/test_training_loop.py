@@ -56,6 +56,7 @@ def test_recipe_reads_and_changes(tmp_path: Path) -> None:
         ("train.steps=many", "must be a int"),
         ("train.steps=0", "above 0"),
         ("train.steps", "section.key=value"),
+        ("augment.sharpen=0.8", "sum must be 1"),
         ("data.seed=77", "kept for tests"),
         ("data.seed=9000000", "kept for tests"),
         ("data.chip_px=100", "multiple of 32"),

@@ -39,8 +39,8 @@ validate_steps = 4
 
 
 QUIET = AugmentRecipe(
-    stretch=0, gamma=0, band_gain=0, blur=0, noise=0, haze=0, cutout=0, edge=0, drop_nir=0, grey=0,
-    forget_azimuth=0, angle_noise_deg=0, azimuth_noise_deg=0,
+    stretch=0, gamma=0, band_gain=0, blur=0, sharpen=0, noise=0, haze=0, cutout=0, edge=0,
+    drop_nir=0, grey=0, forget_azimuth=0, angle_noise_deg=0, azimuth_noise_deg=0,
 )  # fmt: skip
 """Nothing is changed but which part of a chip is shown."""
 

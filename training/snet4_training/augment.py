@@ -93,11 +93,15 @@ def _known_bands(
 def _weather(
     counts_BHW: NDArray[np.float32], recipe: AugmentRecipe, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Blur, tone curve, haze and noise, in the 8-bit counts of the chip."""
+    """Blur or sharpening, tone curve, haze and noise, in the 8-bit counts of the chip."""
     span = CHIP_RANGE.high - CHIP_RANGE.low
-    if rng.random() < recipe.blur:
-        sigma = rng.uniform(0.3, 1.5)
-        counts_BHW = np.stack([ndimage.gaussian_filter(band, sigma) for band in counts_BHW])
+    drawn = rng.random()
+    if drawn < recipe.blur:
+        counts_BHW = _blurred(counts_BHW, rng.uniform(0.3, 1.5))
+    elif drawn < recipe.blur + recipe.sharpen:
+        # An unsharp mask: what a blur would take away is added once more.
+        fine_BHW = counts_BHW - _blurred(counts_BHW, rng.uniform(0.7, 1.5))
+        counts_BHW = counts_BHW + np.float32(rng.uniform(0.3, 1.5)) * fine_BHW
     power = float(np.exp(rng.uniform(-recipe.gamma, recipe.gamma)))
     share_BHW = np.maximum(counts_BHW, 0.0) * np.float32(1 / 255)
     # The curve is bent above the dark end alone: black stays black.
@@ -110,6 +114,10 @@ def _weather(
         noise_BHW = rng.standard_normal(counts_BHW.shape, dtype=np.float32)
         counts_BHW = counts_BHW + np.float32(sigma) * noise_BHW
     return counts_BHW.astype(np.float32)
+
+
+def _blurred(counts_BHW: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    return np.stack([ndimage.gaussian_filter(band, sigma_px) for band in counts_BHW])
 
 
 def _ranges(

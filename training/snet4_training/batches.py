@@ -7,6 +7,7 @@ Axes: B batch, C bands, H rows, W columns.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -179,5 +180,8 @@ def batches(
 
 
 def _one_thread(worker: int) -> None:
-    """A loader that uses all cores would take them from the network."""
+    """A loader that uses all cores would take them from the network, and one that is as
+    important as the process that feeds a GPU keeps that GPU waiting."""
     torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        os.nice(5)

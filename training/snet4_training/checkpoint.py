@@ -46,7 +46,7 @@ def update_average(state: State, keep: float) -> None:
     now = state.net.state_dict()
     floats = [name for name, value in now.items() if value.is_floating_point()]
     # All at once: some hundred small tensors one by one would keep a GPU waiting.
-    move = get_ema_multi_avg_fn(keep)
+    move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     move([state.average[name] for name in floats], [now[name] for name in floats], state.step)
     for name in now.keys() - set(floats):
         state.average[name].copy_(now[name])

@@ -208,6 +208,8 @@ class AugmentRecipe:
     """Spread of each band's own gain."""
     blur: float = 0.3
     """Share of chips that are blurred."""
+    sharpen: float = 0.0
+    """Share of chips whose edges are raised, as map services and pan-sharpening do."""
     noise: float = 0.4
     """Share of chips that get sensor noise."""
     haze: float = 0.2
@@ -237,6 +239,7 @@ class AugmentRecipe:
             flips=self.flips,
             quarter_turns=self.quarter_turns,
             blur=self.blur,
+            sharpen=self.sharpen,
             noise=self.noise,
             haze=self.haze,
             cutout=self.cutout,
@@ -245,6 +248,11 @@ class AugmentRecipe:
             grey=self.grey,
             forget_azimuth=self.forget_azimuth,
         )
+        if self.blur + self.sharpen > 1:
+            raise UsageError(
+                f"augment.blur is {self.blur} and augment.sharpen {self.sharpen}: no chip gets "
+                "both, so their sum must be 1 at most."
+            )
 
 
 @dataclass(frozen=True, slots=True)

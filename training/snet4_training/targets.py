@@ -25,6 +25,9 @@ NEIGHBOUR_PX = 4.0
 CONTACT_PX = 2.5
 """... all that lies within this distance of both."""
 
+_SHARES = np.rint(np.arange(FINER**2 + 1) / FINER**2 * 255).astype(np.uint8)
+"""Number of drawn points in a pixel -> its share in 8 bits."""
+
 Polygons = NDArray[np.object_]
 """shapely polygons in pixels: x = column, y = row, pixel edges at whole numbers."""
 
@@ -44,8 +47,10 @@ def burn(polygons: Polygons, shape: tuple[int, int]) -> NDArray[np.uint8]:
         transform=Affine.scale(1 / FINER),
         dtype=np.uint8,
     )
-    share_HW = drawn_SS.reshape(shape[0], FINER, shape[1], FINER).mean(axis=(1, 3))
-    whole_HW: NDArray[np.uint8] = np.rint(share_HW * 255).astype(np.uint8)
+    # Summed by slices: a mean over two short axes takes thirty times as long.
+    rows_HS = sum(drawn_SS[start::FINER] for start in range(FINER))
+    count_HW = sum(rows_HS[:, start::FINER] for start in range(FINER))
+    whole_HW: NDArray[np.uint8] = _SHARES[count_HW]
     return whole_HW
 
 
