@@ -15,6 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from snet4core.runtime import installed
+
 OUT = Path("benchmarks/out")
 
 
@@ -93,6 +95,7 @@ def machine() -> dict[str, Any]:
         "libraries": {
             name: metadata.version(name)
             for name in ("torch", "openvino", "rasterio", "numpy", "scipy", "shapely")
+            if installed(name)
         },
     }
 
