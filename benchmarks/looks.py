@@ -10,8 +10,9 @@
 1. Places that no model trained on (their seeds are below 10000), drawn as training draws
    its own, at all 27 looks of SpaceNet 4: F1 at IoU 0.5 of footprint polygons by the
    challenge's rules, per collect, per category, per kind of place.
-2. `--told`: the same pictures with the true look, without an azimuth, with the opposite
-   azimuth, with the angle of the nearest other category's middle, and with 0 degrees.
+2. `--told`: the same pictures with the true look, with the model's own guess of it, without an
+   azimuth, with the opposite azimuth, with the angle of the nearest other category's middle, and
+   with 0 degrees.
 3. `--leaned`: real drone pictures of Banepa that no model trained on, leaned over by geometry
    to 0, 15, 30 and 45 degrees, told the true look and told 0 degrees.
 4. `--after`: the same maps turned into footprints in several ways, by the plain script too.
@@ -160,12 +161,13 @@ def told_figures(predictor: Predictor, places: Places) -> dict[str, object]:
     return {name: as_dicts(tallies) for name, tallies in by_told.items()}
 
 
-def tellings(true: Look) -> dict[str, Look]:
-    """What may be said of one look, true and false."""
+def tellings(true: Look) -> dict[str, Look | None]:
+    """What may be said of one look, true and false; None: nothing, so the model has to guess."""
     assert true.azimuth_deg is not None
     opposite_deg = (true.azimuth_deg + 180) % 360
     return {
         "true": true,
+        "guessed": None,
         "azimuth unknown": Look(true.off_nadir_deg, None, "option"),
         "azimuth opposite": Look(true.off_nadir_deg, opposite_deg, "option"),
         "other category": Look(ELSEWHERE_DEG[true.category], true.azimuth_deg, "option"),
@@ -310,13 +312,15 @@ def picture(place: Place, collect: Collect, seed: int, number: int, folder: Path
     return Seen(path, collect.look, shapes)
 
 
-def tally(predictor: Predictor, seen: Seen, told: Look, bands: str | None = None) -> Tally:
-    """What a run over the picture finds, told that look."""
+def tally(predictor: Predictor, seen: Seen, told: Look | None, bands: str | None = None) -> Tally:
+    """What a run over the picture finds, told that look, or none."""
     found = detect(seen.path, predictor, replace(choices_of(told), bands=bands)).footprints
     return match(_in_order(found), seen.truth, min_area=SMALLEST_PX)
 
 
-def choices_of(told: Look) -> Choices:
+def choices_of(told: Look | None) -> Choices:
+    if told is None:
+        return Choices()
     return Choices(off_nadir_deg=told.off_nadir_deg, azimuth_deg=told.azimuth_deg)
 
 

@@ -52,9 +52,9 @@ def train(
     --set train.minutes=60. Under torchrun or accelerate launch, all processes train one model.
 
     \b
-      snet4 train training/recipes/default.toml --out runs/first --workers 2
+      snet4 train training/recipes/default.toml --out runs/first --workers 16
       snet4 train training/recipes/default.toml --out runs/first --resume
-      snet4 train training/recipes/default.toml --out runs/town --set data.banepa=banepa
+      snet4 train training/recipes/cpu.toml --out runs/more --workers 2
       torchrun --nproc-per-node 2 -m snet4_cli train RECIPE --out OUT --set train.accumulate=2
     """
     from snet4_training.recipe import read_recipe

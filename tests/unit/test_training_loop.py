@@ -75,9 +75,19 @@ def test_unreadable_recipe_is_named(tmp_path: Path) -> None:
         read_recipe(tmp_path / "none.toml")
 
 
-def test_shipped_recipe_is_sound() -> None:
-    shipped = Path(__file__).parents[2] / "training" / "recipes" / "default.toml"
-    recipe = read_recipe(shipped)
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
+
+
+def test_the_recipe_without_gpu_goes_on_with_the_network_of_the_default() -> None:
+    shipped, more = (read_recipe(RECIPES / name) for name in ("default.toml", "cpu.toml"))
+    assert more.model.architecture() == shipped.model.architecture()
+    assert more.augment == shipped.augment
+    assert more.data.seed != shipped.data.seed
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_recipe_is_sound(path: Path) -> None:
+    recipe = read_recipe(path)
     assert recipe.model.architecture().bands == ("blue", "green", "red", "nir")
     assert not Path(recipe.data.store).is_absolute()
     assert recipe.data.banepa == ""
