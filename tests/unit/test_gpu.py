@@ -13,13 +13,13 @@ if not torch.cuda.is_available():
     pytest.skip("there is no CUDA GPU here", allow_module_level=True)
 
 from snet4_training.batches import Steps  # noqa: E402  # after the skip
-from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402
-from snet4core import weights  # noqa: E402
-from snet4core.card import Card, WindowSettings  # noqa: E402
-from snet4core.predict import Predictor, choose_runtime  # noqa: E402
+from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # after the skip
+from snet4core import weights  # noqa: E402  # after the skip
+from snet4core.card import Card, WindowSettings  # noqa: E402  # after the skip
+from snet4core.predict import Precision, Predictor, choose_runtime  # noqa: E402  # after the skip
 
-from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402
-from .training_helpers import bright_squares, small_recipe  # noqa: E402
+from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # after the skip
+from .training_helpers import bright_squares, small_recipe  # noqa: E402  # after the skip
 
 GPU = torch.device("cuda:0")
 WIDE = WindowSettings(core_px=448, halo_px=32)
@@ -37,9 +37,9 @@ def off_by(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 2), ("bf16", 16)])
-def test_maps_are_those_of_the_processor(model: Path, precision: str, tolerance: int) -> None:
+def test_maps_are_those_of_the_processor(model: Path, precision: Precision, tolerance: int) -> None:
     on_cpu = Predictor(model, choose_runtime("cpu", "fp32"))
-    on_gpu = Predictor(model, choose_runtime("cuda", precision))  # type: ignore[arg-type]
+    on_gpu = Predictor(model, choose_runtime("cuda", precision))
     assert on_gpu.runtime.device == "cuda:0"
     wanted = whole_map(on_cpu, NORTH_30, (900, 600))
     assert wanted.std() > 1

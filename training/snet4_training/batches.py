@@ -169,7 +169,7 @@ def batches(
         prefetch_factor=max(2, 6 // loaders) if loaders else None,
         persistent_workers=bool(loaders),
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread if loaders else None,
+        worker_init_fn=_modest if loaders else None,
     )
     of_step: list[Batch] = []
     for batch in ahead:
@@ -179,7 +179,7 @@ def batches(
             of_step = []
 
 
-def _one_thread(worker: int) -> None:
+def _modest(worker: int) -> None:
     """A loader that uses all cores would take them from the network, and one that is as
     important as the process that feeds a GPU keeps that GPU waiting."""
     torch.set_num_threads(1)
