@@ -78,10 +78,7 @@ def labels_of(labels_HW: LabelImage, footprint_HW: NDArray[np.uint8] | None = No
     """A label image as the value that outlines take."""
     if footprint_HW is None:
         footprint_HW = np.where(labels_HW > 0, 255, 0).astype(np.uint8)
-    window = Window(0, 0, *labels_HW.shape)
-    return Labels(
-        window, labels_HW, footprint_HW, np.zeros_like(footprint_HW), int(labels_HW.max(initial=0))
-    )
+    return Labels.of_image(labels_HW, footprint_HW, np.zeros_like(footprint_HW))
 
 
 def one_piece_each(block: data.Block) -> tuple[LabelImage, Polygons]:
@@ -275,16 +272,15 @@ def phases(tiles: list[data.Block]) -> list[Row]:
 # ---------------------------------------------------------------- splitting
 
 
-def joined_labels(footprint_HW: NDArray[np.uint8], border_HW: NDArray[np.uint8]) -> Labels:
-    """One block through the seams: connected components."""
-    window = Window(0, 0, *footprint_HW.shape)
-    maps = Maps(window, footprint_HW, border_HW, np.ones(window.shape, bool))
-    return next(seams.joined([maps], window.shape, 0.5))
-
-
 def split_labels(footprint_HW: NDArray[np.uint8], border_HW: NDArray[np.uint8]) -> LabelImage:
     """snet4: components, then the border watershed with its default settings."""
-    return watershed.split(joined_labels(footprint_HW, border_HW), SplitSettings(), GSD_M).labels_HW
+    window = Window(0, 0, *footprint_HW.shape)
+    maps = Maps(window, footprint_HW, border_HW, np.ones(window.shape, bool))
+    all_HW = np.zeros(window.shape, np.int32)
+    for labels in seams.joined([maps], window.shape, 0.5):
+        parts_HW = watershed.split(labels, SplitSettings(), GSD_M).at_home(window).labels_HW
+        all_HW += np.where(parts_HW > 0, parts_HW + all_HW.max(), 0)
+    return all_HW
 
 
 Splitter = Callable[[NDArray[np.uint8], NDArray[np.uint8]], LabelImage]

@@ -138,7 +138,9 @@ def steps_of_splitting(maps: Maps, whole: Labels) -> None:
     assert found is not None
     regions_HW = np.zeros(whole.labels_HW.shape, np.int32)
     regions_HW.ravel()[found.sheet.source_P] = found.regions_HW.ravel()[found.sheet.place_P]
-    inside = (1 - maps.border_HW / 255.0) * maps.footprint_HW * (whole.labels_HW > 0)
+    regions_HW = whole.placed(regions_HW, maps.window)
+    home_HW = whole.placed(whole.labels_HW, maps.window)
+    inside = (1 - maps.border_HW / 255.0) * maps.footprint_HW * (home_HW > 0)
     hearts_HW = hearts_of(inside >= 0.75 * 255)
     first, second = canvas(2, (0.0, 0.0, float(regions_HW.shape[1]), float(regions_HW.shape[0])))
     image(first, inside, "Greys", 255)
@@ -255,9 +257,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     place = block()
     maps = maps_of(place)
-    whole = next(seams.joined([maps], place.shape, 0.5, 20))
-    parts = watershed.split(whole, SplitSettings(), GSD_M)
-    steps_to_labels(place, maps, whole, parts)
+    [whole] = seams.joined([maps], place.shape, 0.5, 20)
+    parts = watershed.split(whole, SplitSettings(), GSD_M).at_home(maps.window)
+    steps_to_labels(place, maps, whole.at_home(maps.window), parts)
     steps_of_splitting(maps, whole)
     steps_to_walls(parts)
     shared_walls(place, parts)

@@ -33,27 +33,32 @@ def flooded(
     width = level_HW.shape[1]
     steps = np.array([-width, -1, 1, width])
     level, region = level_HW.ravel(), sources_HW.astype(np.int32).ravel()
+    region[level >= top] = _NEVER
     ticket = np.empty(region.size, np.int64)
 
     def dry_neighbours(wet_F: Ints) -> Ints:
         """Pixels beside the given ones that may be flooded and are not, each once."""
         beside = (wet_F[:, None] + steps).ravel()
-        return _once(beside[(region[beside] == 0) & (level[beside] < top)], ticket)
+        return _once(beside[region[beside] == 0], ticket)
 
-    waiting = dry_neighbours(np.flatnonzero(region))
+    waiting = dry_neighbours(np.flatnonzero(region > 0))
     for height in range(top):
-        edge_F = waiting[level[waiting] <= height]
-        later = [waiting[level[waiting] > height]]
+        is_reached_F = level[waiting] <= height
+        edge_F, later = waiting[is_reached_F], [waiting[~is_reached_F]]
         while edge_F.size:
-            around_F4 = region[edge_F[:, None] + steps]
-            around_F4[around_F4 == 0] = np.iinfo(np.int32).max
-            region[edge_F] = around_F4.min(axis=1)
+            # Less 1 and without a sign, what is dry and what never floods are the largest.
+            around_F4 = region[edge_F[:, None] + steps].view(np.uint32) - np.uint32(1)
+            region[edge_F] = around_F4.min(axis=1) + 1
             next_F = dry_neighbours(edge_F)
             is_reached_F = level[next_F] <= height
             later.append(next_F[~is_reached_F])
             edge_F = next_F[is_reached_F]
         waiting = _once(np.concatenate(later), ticket)
-    return region.reshape(level_HW.shape)
+    return np.maximum(region, 0).reshape(level_HW.shape)
+
+
+_NEVER = -1
+"""Stands for a region where no water comes."""
 
 
 def _once(pixels: Ints, ticket: Ints) -> Ints:

@@ -31,8 +31,9 @@ def hearts_of(strong_HW: Mask) -> NDArray[np.int32]:
     Within a component numbers rise in the order in which hearts were found, by first pixel;
     a heart that fell apart is gone, and its pieces have numbers of their own.
     """
-    pieces_HW = np.zeros(strong_HW.shape, np.int32)
-    heart_of_piece_N = np.zeros(1, np.int64)
+    width = strong_HW.shape[1]
+    # The heart that each run of the step before is part of, and where the runs begin.
+    heart_of_run_R, first_R = np.zeros(1, np.int64), np.zeros(1, np.int64)
     born: list[tuple[runs.Runs, NDArray[np.int64]]] = []
     total, fallen = 0, [np.zeros(0, np.int64)]
     core_HW = strong_HW
@@ -42,8 +43,11 @@ def hearts_of(strong_HW: Mask) -> NDArray[np.int32]:
         if count == 0:
             break
         parent_N = np.zeros(count + 1, np.int64)
-        parent_N[found.label_R] = heart_of_piece_N[pieces_HW[found.row_R, found.start_R]]
-        size_N = np.bincount(found.label_R, found.stop_R - found.start_R, count + 1)
+        last_R, first_R = first_R, found.row_R * width + found.start_R
+        # What is left of a run lies inside it: it is the last one that begins before.
+        before_R = np.searchsorted(last_R, first_R, side="right") - 1
+        parent_N[found.label_R] = heart_of_run_R[before_R]
+        size_N = np.bincount(found.label_R, found.lengths, count + 1)
         is_kid_N = size_N >= smallest_px
         is_kid_N[0] = False
         if born:
@@ -55,8 +59,7 @@ def hearts_of(strong_HW: Mask) -> NDArray[np.int32]:
         number_N = (total + np.cumsum(is_kid_N)) * is_kid_N.astype(np.int64)
         total += int(is_kid_N.sum())
         born.append((found, number_N))
-        heart_of_piece_N = np.where(is_kid_N, number_N, parent_N)
-        _paint(pieces_HW, found, np.arange(count + 1))
+        heart_of_run_R = np.where(is_kid_N, number_N, parent_N)[found.label_R]
     return _alive(strong_HW.shape, born, total, np.concatenate(fallen))
 
 
@@ -79,11 +82,9 @@ def _alive(
 
 def _paint(image_HW: NDArray[np.int32], found: runs.Runs, number_N: NDArray[np.int64]) -> None:
     """Write the numbers of the runs' pieces, in place, where they are not 0."""
-    number_R = number_N[found.label_R]
-    chosen = number_R > 0
-    first_R = found.row_R[chosen] * image_HW.shape[1] + found.start_R[chosen]
-    length_R = (found.stop_R - found.start_R)[chosen]
-    image_HW.ravel()[runs.positions(first_R, length_R)] = np.repeat(number_R[chosen], length_R)
+    some = found.some(number_N > 0)
+    number_R = number_N[number_N > 0][some.label_R - 1]
+    image_HW.ravel()[some.flat(image_HW.shape[1])] = np.repeat(number_R, some.lengths)
 
 
 def worn(mask_HW: Mask, step: str) -> Mask:

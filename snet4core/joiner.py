@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 
 from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.labels import Labels, painted
-from snet4core.windows import Window
+from snet4core.labels import Labels, laid
+from snet4core.sheet import loads
 
 POOL_PX = 1 << 18
 """Finished components are handed out together once they hold so many pixels."""
 
 POOL_COMPONENTS = 1024
 """... or once they are so many."""
-
-SLACK_PX = 1 << 20
-"""A window may hold so much background: less costs more calls, more costs more zeros."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +148,7 @@ class Joiner:
         pixels = sum(one.area_px for one in self._pool)
         if everything or pixels >= POOL_PX or len(self._pool) >= POOL_COMPONENTS:
             done, self._pool = self._pool, []
-            return _painted(done)
+            return _laid(done)
         return []
 
     def check_complete(self) -> None:
@@ -275,49 +272,20 @@ class Joiner:
             self._pool.append(one)
 
 
-def _painted(done: list[_Growing]) -> list[Labels]:
-    """Components as few Labels, such that their windows are not much larger than them."""
-    if not done:
-        return []
+def _laid(done: list[_Growing]) -> list[Labels]:
+    """Components, ordered by their first pixel, on few sheets."""
     done = sorted(done, key=lambda one: one.first_px)
-    boxes_N4 = np.array([one.box for one in done])
-    return [
-        _painted_group([done[i] for i in sorted(group.tolist())], _hull(boxes_N4[group]))
-        for group in _groups(boxes_N4, np.arange(len(done)))
-    ]
+    box_N4 = np.array([one.box for one in done], np.int64).reshape(-1, 4)
+    return [_on_sheet(done[load], box_N4[load]) for load in loads(box_N4)]
 
 
-def _painted_group(group: list[_Growing], window: Window) -> Labels:
-    """Components, ordered by their first pixel, in one window."""
-    pieces = [piece for one in group for piece in one.pieces]
-    number = [i for i, one in enumerate(group, start=1) for _ in one.pieces]
+def _on_sheet(some: list[_Growing], box_N4: NDArray[np.int64]) -> Labels:
+    """Components on one sheet; their runs come piece by piece, not in raster order."""
+    pieces = [piece for one in some for piece in one.pieces]
+    number = [i for i, one in enumerate(some, start=1) for _ in one.pieces]
     row_R, start_R, stop_R = np.concatenate(
         [piece.runs_3R for piece in pieces], axis=1, dtype=np.int64
     )
     label_R = np.repeat(np.array(number, np.int32), [piece.runs_3R.shape[1] for piece in pieces])
-    found = runs.Runs(row_R - window.row, start_R - window.col, stop_R - window.col, label_R)
     footprint_P, border_P = np.concatenate([piece.maps_2P for piece in pieces], axis=1)
-    return painted(window, found, footprint_P, border_P)
-
-
-def _hull(boxes_N4: NDArray[np.int64]) -> Window:
-    row, col = boxes_N4[:, :2].min(axis=0).tolist()
-    row_stop, col_stop = boxes_N4[:, 2:].max(axis=0).tolist()
-    return Window(row, col, row_stop - row, col_stop - col)
-
-
-def _groups(boxes_N4: NDArray[np.int64], which: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Halve a group along its longer side until its common window is not mostly empty.
-
-    Nested boxes, as of rings around rings, stay together: each has its own pixels there.
-    """
-    boxes = boxes_N4[which]
-    window = _hull(boxes)
-    pixels = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum()
-    if which.size == 1 or window.height * window.width <= 4 * pixels + SLACK_PX:
-        return [which]
-    axis = 0 if window.height >= window.width else 1
-    order = np.argsort(boxes[:, axis] + boxes[:, axis + 2], kind="stable")
-    half = which.size // 2
-    first, second = which[order[:half]], which[order[half:]]
-    return [*_groups(boxes_N4, first), *_groups(boxes_N4, second)]
+    return laid(runs.Runs(row_R, start_R, stop_R, label_R), box_N4, footprint_P, border_P)

@@ -1,73 +1,106 @@
-"""Which pixel belongs to which building, and the few counts that all later steps need.
+"""Which pixel belongs to which building, and the few facts that all later steps need.
 
-Array names end in their axes: H rows, W columns, N labels.
+Array names end in their axes: H rows, W columns, R runs, P pixels, N labels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snet4core import runs
 from snet4core.errors import UsageError
+from snet4core.sheet import shelved
 from snet4core.windows import Window
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Complete components of one window; all three arrays have the window's shape (H, W).
+    """Complete components, laid close together; all three images have one shape (H, W).
 
     Every label is a whole 4-connected component of the raster's foreground (or, after
-    `watershed.split`, a part of one), never a piece that goes on beyond the window. So
-    whatever is computed from these pixels is the same for every tiling of the raster.
+    `watershed.split`, a part of one), never a piece that goes on beyond the block that it
+    was found in. So whatever is computed from these pixels is the same for every tiling of
+    the raster. Components do not touch, not even at their corners.
     """
 
-    window: Window
-    """Where the arrays lie in the raster."""
     labels_HW: NDArray[np.int32]
     """0 background, 1..count buildings; every number occurs."""
     footprint_HW: NDArray[np.uint8]
     """Probability of a footprint, 0..255 = 0..1; 0 where the label is 0."""
     border_HW: NDArray[np.uint8]
     """Probability of a border, 0..255 = 0..1; 0 where the label is 0."""
-    count: int
-    """Number of labels."""
+    origin_N2: NDArray[np.int64]
+    """(count + 1, 2) row and column of the raster that pixel (0, 0) would be, if all lay as this
+    label does; row 0 is unused."""
+
+    @staticmethod
+    def of_image(
+        labels_HW: NDArray[np.int32],
+        footprint_HW: NDArray[np.uint8],
+        border_HW: NDArray[np.uint8],
+        row: int = 0,
+        col: int = 0,
+    ) -> Labels:
+        """Labels that lie as they do in the raster; the images begin at (`row`, `col`)."""
+        count = int(labels_HW.max(initial=0))
+        return Labels(labels_HW, footprint_HW, border_HW, np.full((count + 1, 2), (row, col)))
 
     def __post_init__(self) -> None:
-        for name in ("labels_HW", "footprint_HW", "border_HW"):
+        for name in ("footprint_HW", "border_HW"):
             shape = getattr(self, name).shape
-            if shape != self.window.shape:
+            if shape != self.labels_HW.shape:
                 raise UsageError(
-                    f"{name} has shape {shape}, but its window has {self.window.shape}; "
+                    f"{name} has shape {shape}, but labels_HW has {self.labels_HW.shape}; "
                     "cut both to the same pixels."
                 )
 
+    @property
+    def count(self) -> int:
+        """Number of labels."""
+        return len(self.origin_N2) - 1
 
-CHUNK_PX = 1 << 20
-"""Pixels that are painted at a time, which bounds the index arrays."""
+    def at_home(self, window: Window) -> Labels:
+        """The same where they lie in the raster, in a window that holds them all: to look at,
+        and to be drawn, but not to be split again, as strangers may touch at their corners."""
+        return Labels.of_image(
+            self.placed(self.labels_HW, window),
+            self.placed(self.footprint_HW, window),
+            self.placed(self.border_HW, window),
+            window.row,
+            window.col,
+        )
+
+    def placed(self, image_HW: NDArray[Pixel], window: Window) -> NDArray[Pixel]:
+        """An image of these labels (H, W) as it lies in that window, 0 elsewhere."""
+        row_P, col_P = np.nonzero(self.labels_HW)
+        origin_P2 = self.origin_N2[self.labels_HW[row_P, col_P]] - (window.row, window.col)
+        placed_HW = np.zeros(window.shape, image_HW.dtype)
+        placed_HW[row_P + origin_P2[:, 0], col_P + origin_P2[:, 1]] = image_HW[row_P, col_P]
+        return placed_HW
 
 
-def painted(
-    window: Window,
+def laid(
     found: runs.Runs,
+    box_N4: NDArray[np.int64],
     footprint_P: NDArray[np.uint8],
     border_P: NDArray[np.uint8],
+    row: int = 0,
+    col: int = 0,
 ) -> Labels:
-    """Labels from runs, given within the window, and the maps on their pixels, run after run."""
-    labels_HW = np.zeros(window.shape, np.int32)
-    footprint_HW, border_HW = np.zeros((2, *window.shape), np.uint8)
-    length_R = found.stop_R - found.start_R
-    pixels_before = np.concatenate([[0], np.cumsum(length_R)])
-    marks = np.arange(0, pixels_before[-1], CHUNK_PX)
-    bounds = [*np.searchsorted(pixels_before, marks).tolist(), length_R.size]
-    for a, b in pairwise(bounds):
-        first_R = found.row_R[a:b] * window.width + found.start_R[a:b]
-        flat = runs.positions(first_R, length_R[a:b])
-        of_chunk = slice(pixels_before[a], pixels_before[b])
-        labels_HW.ravel()[flat] = np.repeat(found.label_R[a:b], length_R[a:b])
-        footprint_HW.ravel()[flat] = footprint_P[of_chunk]
-        border_HW.ravel()[flat] = border_P[of_chunk]
-    return Labels(window, labels_HW, footprint_HW, border_HW, int(found.label_R.max(initial=0)))
+    """Labels from their runs, their boxes (`sheet.boxes_of`), and the maps on their pixels, run
+    after run; runs and boxes count from (`row`, `col`) of the raster."""
+    shape, shift_N2 = shelved(box_N4)
+    place_P = found.moved(shift_N2).flat(shape[1])
+    labels_HW = np.zeros(shape, np.int32)
+    footprint_HW, border_HW = np.zeros((2, *shape), np.uint8)
+    labels_HW.ravel()[place_P] = np.repeat(found.label_R, found.lengths)
+    footprint_HW.ravel()[place_P] = footprint_P
+    border_HW.ravel()[place_P] = border_P
+    origin_N2 = np.vstack([np.zeros((1, 2), np.int64), np.array([row, col]) - shift_N2])
+    return Labels(labels_HW, footprint_HW, border_HW, origin_N2)

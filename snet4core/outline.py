@@ -121,17 +121,26 @@ def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> O
     rings = trace(labels.labels_HW)
     apart = pieces(labels.labels_HW, rings)
     if apart is not None:
-        labels = replace(labels, labels_HW=apart, count=int(apart.max()))
+        _, first = np.unique(apart, return_index=True)
+        owner_N = labels.labels_HW.ravel()[first[apart.ravel()[first] > 0]]
+        origin_N2 = labels.origin_N2[np.append(0, owner_N)]
+        labels = replace(labels, labels_HW=apart, origin_N2=origin_N2)
         rings = trace(apart)
     area_px = summed(rings.label_R, -twice_area(rings) / 2, labels.count + 1)
     polygons = _simplified(rings, area_px, float(tolerance_px), regularize)
-    offset = np.array([labels.window.col, labels.window.row], np.float64)
+    origin_N2 = labels.origin_N2[1:]
     return Outlines(
-        np.asarray(shapely.transform(polygons, lambda xy: xy + offset), object),
-        _first_pixels(rings) + np.array([labels.window.row, labels.window.col]),
+        _moved(polygons, origin_N2[:, ::-1]),
+        _first_pixels(rings) + origin_N2,
         _mean_footprint(labels, area_px[1:]),
         area_px[1:],
     )
+
+
+def _moved(polygons_N: Polygons, shift_N2: Ints) -> Polygons:
+    """Each polygon so much farther in x and y."""
+    shift_V2 = np.repeat(shift_N2, shapely.get_num_coordinates(polygons_N), axis=0)
+    return np.asarray(shapely.transform(polygons_N, lambda xy_V2: xy_V2 + shift_V2), object)
 
 
 def _first_pixels(rings: Rings) -> Ints:
@@ -145,10 +154,8 @@ def _first_pixels(rings: Rings) -> Ints:
 
 def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
     """Mean probability 0..1 of each label's pixels; sums are whole numbers, so exact."""
-    inside = labels.labels_HW > 0
-    value = labels.footprint_HW[inside].astype(np.float64)
-    total = summed(labels.labels_HW[inside], value, labels.count + 1)[1:]
-    return total / (255.0 * area_px_N)
+    number, value = labels.labels_HW.ravel(), labels.footprint_HW.ravel().astype(np.float64)
+    return summed(number, value, labels.count + 1)[1:] / (255.0 * area_px_N)
 
 
 def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize: bool) -> Polygons:

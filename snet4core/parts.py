@@ -84,8 +84,8 @@ def finish(
     whole = _side_by_side(part.window, kept)
     shape, settings = shaping.grid.shape, shaping.settings
     inside, rest = seams.cut(whole, shape, settings.threshold, shaping.specks_px)
-    found = [] if inside is None else [shaping.footprints(inside)]
-    return PartResult(together(shaping.source, found), rest, kept if keep_maps else ())
+    found = together(shaping.source, [shaping.footprints(each) for each in inside])
+    return PartResult(found, rest, kept if keep_maps else ())
 
 
 def _side_by_side(window: Window, maps: Sequence[Maps]) -> Maps:

@@ -29,9 +29,43 @@ class Runs:
     label_R: NDArray[np.int32]
     """Label of all its pixels, 1..count."""
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Pixels of each run, shape (R,)."""
+        return self.stop_R - self.start_R
+
+    def some(self, chosen_N: NDArray[np.bool_]) -> Runs:
+        """The runs of the labels whose entry (index = label, 0 unused) is true, renumbered
+        1, 2, ... in the order of the labels."""
+        kept_R = np.flatnonzero(chosen_N[self.label_R])
+        number_N = np.cumsum(chosen_N, dtype=np.int32)
+        return Runs(
+            self.row_R[kept_R],
+            self.start_R[kept_R],
+            self.stop_R[kept_R],
+            number_N[self.label_R[kept_R]],
+        )
+
+    def by_label(self) -> Runs:
+        """The same runs, label by label."""
+        order_R = np.argsort(self.label_R, kind="stable")
+        return Runs(
+            self.row_R[order_R], self.start_R[order_R], self.stop_R[order_R], self.label_R[order_R]
+        )
+
+    def moved(self, shift_N2: NDArray[np.int64]) -> Runs:
+        """Each label's runs elsewhere: (rows, columns) farther, row 0 is for label 1."""
+        shift_R2 = shift_N2[self.label_R - 1]
+        return Runs(
+            self.row_R + shift_R2[:, 0],
+            self.start_R + shift_R2[:, 1],
+            self.stop_R + shift_R2[:, 1],
+            self.label_R,
+        )
+
     def flat(self, width: int) -> NDArray[np.int64]:
         """Index of every pixel, run after run, in a flattened array with `width` columns."""
-        return positions(self.row_R * width + self.start_R, self.stop_R - self.start_R)
+        return positions(self.row_R * width + self.start_R, self.lengths)
 
 
 def positions(first_R: NDArray[np.int64], length_R: NDArray[np.int64]) -> NDArray[np.int64]:

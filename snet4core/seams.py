@@ -26,9 +26,13 @@ from numpy.typing import NDArray
 from snet4core import runs
 from snet4core.errors import UsageError
 from snet4core.joiner import Joiner, Open
-from snet4core.labels import Labels, painted
+from snet4core.labels import Labels, laid
 from snet4core.maps import Maps, quantised_threshold
+from snet4core.sheet import boxes_of, loads
 from snet4core.windows import Window
+
+Edge = tuple[tuple[int, int, int, int, int], NDArray[np.int32]]
+"""Axis, line, side, from, to, and the label of each pixel along it, as `Open` holds them."""
 
 
 def joined(
@@ -38,15 +42,14 @@ def joined(
 
     `maps` cover the raster of `shape` (rows, columns) exactly once, in blocks of any size
     and in any order, else UsageError. Each component comes once: those inside a block
-    together with it, the others soon after their last block. Components below
+    soon after it, the others soon after their last block. Components below
     `min_area_px` pixels are left out. The maps are 0 outside the components.
     """
     seams = Joiner(shape, min_area_px)
     for block in maps:
         inside, rest = cut(block, shape, threshold, min_area_px)
         seams.take(rest)
-        if inside:
-            yield inside
+        yield from inside
         yield from seams.finished()
     yield from seams.finished(everything=True)
     seams.check_complete()
@@ -54,10 +57,10 @@ def joined(
 
 def cut(
     maps: Maps, shape: tuple[int, int], threshold: float, min_area_px: float = 0
-) -> tuple[Labels | None, Open]:
+) -> tuple[Iterator[Labels], Open]:
     """Split a block's components into those finished inside it and those still open.
 
-    A pure function of the block, so workers may do it; None where nothing is finished.
+    A pure function of the block, so workers may do it. What is finished comes sheet by sheet.
     """
     window = maps.window
     _check_block(maps, shape)
@@ -70,41 +73,45 @@ def cut(
         is_open_N[owner] = True
     keep_N = ~is_open_N & (area_N >= min_area_px)
     keep_N[0] = is_open_N[0] = False
+    return _finished(found, keep_N, maps), _open(found, is_open_N, maps, edges)
 
-    done, footprint_P, border_P = _chosen(found, keep_N, maps)
-    inside = painted(window, done, footprint_P, border_P) if done.label_R.size else None
 
-    rest, footprint_P, border_P = _chosen(found, is_open_N, maps, by_label=True)
+def _finished(found: runs.Runs, keep_N: NDArray[np.bool_], maps: Maps) -> Iterator[Labels]:
+    """The chosen components, complete, sheet by sheet."""
+    window, done = maps.window, found.some(keep_N)
+    box_N4 = boxes_of(done, int(keep_N.sum()))
+    for load in loads(box_N4):
+        on_sheet_N = np.zeros(len(box_N4) + 1, np.bool_)
+        on_sheet_N[1:][load] = True
+        some = done.some(on_sheet_N)
+        yield laid(some, box_N4[load], *_values(some, maps), window.row, window.col)
+
+
+def _open(
+    found: runs.Runs,
+    is_open_N: NDArray[np.bool_],
+    maps: Maps,
+    edges: list[Edge],
+) -> Open:
+    """The chosen components, which go on beyond the block, and where they do."""
+    window, rest = maps.window, found.some(is_open_N).by_label()
     number_N = np.cumsum(is_open_N, dtype=np.int32) * is_open_N
-    return inside, Open(
+    return Open(
         np.array([[window.row, window.col, *window.shape]]),
         (rest.row_R + window.row).astype(np.int32),
         (rest.start_R + window.col).astype(np.int32),
         (rest.stop_R + window.col).astype(np.int32),
         rest.label_R - 1,
-        footprint_P,
-        border_P,
+        *_values(rest, maps),
         np.array([edge for edge, _ in edges], np.int64).reshape(-1, 5),
         np.concatenate([np.zeros(0, np.int32), *(number_N[owner] for _, owner in edges)]),
     )
 
 
-def _chosen(
-    found: runs.Runs, is_chosen_N: NDArray[np.bool_], maps: Maps, by_label: bool = False
-) -> tuple[runs.Runs, NDArray[np.uint8], NDArray[np.uint8]]:
-    """The runs of some labels, renumbered 1, 2, ..., and both maps on their pixels."""
-    chosen_R = np.flatnonzero(is_chosen_N[found.label_R])
-    if by_label:
-        chosen_R = chosen_R[np.argsort(found.label_R[chosen_R], kind="stable")]
-    number_N = np.cumsum(is_chosen_N, dtype=np.int32)
-    chosen = runs.Runs(
-        found.row_R[chosen_R],
-        found.start_R[chosen_R],
-        found.stop_R[chosen_R],
-        number_N[found.label_R[chosen_R]],
-    )
-    flat = chosen.flat(maps.window.width)
-    return chosen, maps.footprint_HW.ravel()[flat], maps.border_HW.ravel()[flat]
+def _values(found: runs.Runs, maps: Maps) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both maps on the pixels of the runs, run after run."""
+    flat = found.flat(maps.window.width)
+    return maps.footprint_HW.ravel()[flat], maps.border_HW.ravel()[flat]
 
 
 def _check_block(maps: Maps, shape: tuple[int, int]) -> None:
@@ -122,9 +129,7 @@ def _check_block(maps: Maps, shape: tuple[int, int]) -> None:
         )
 
 
-def _edges(
-    found: runs.Runs, window: Window, shape: tuple[int, int]
-) -> list[tuple[tuple[int, int, int, int, int], NDArray[np.int32]]]:
+def _edges(found: runs.Runs, window: Window, shape: tuple[int, int]) -> list[Edge]:
     """The block's edges that are not the raster's: (axis, line, side, from, to), labels."""
     edges = []
     for inner_row, line, side, is_seam in (

@@ -1,23 +1,32 @@
-"""Some components of a block, cut out and laid close together on one small sheet.
+"""Components laid close together on small sheets.
 
-Few components need the costly steps, and they lie scattered. On a sheet they are dense, so
-whole-image tools cost what the components cost. Each lies in its own box with a pixel of
-background around it and nothing of its former neighbours, so what is computed for it hangs
-on its own pixels alone.
+Components lie scattered in a raster, and of a block of many pixels few are theirs. On a sheet
+they are dense, so whole-image tools cost what the components cost. Each lies in its own box
+with a pixel of background around it and nothing of its former neighbours, so what is
+computed for it hangs on its own pixels alone.
 
-Axes: H rows, W columns, P pixels of the components, R their runs, N components.
+Axes: H rows, W columns, P pixels of the components, R their runs, N components (row 0 of
+boxes and shifts is component 1).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snet4core import runs
+
+Ints = NDArray[np.int64]
+
+SHEET_PX = 1 << 19
+"""Boxes that come to so many pixels share a sheet, so that its images stay near the processor;
+fewer would cost more calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +35,15 @@ class Sheet:
 
     shape: tuple[int, int]
     """Rows and columns of the sheet."""
-    source_P: NDArray[np.int64]
+    source_P: Ints
     """Flat index of each pixel in the block, ascending."""
-    place_P: NDArray[np.int64]
+    place_P: Ints
     """Flat index of the same pixel on the sheet."""
     label_P: NDArray[np.int32]
     """Its component's label in the block."""
-    row_P: NDArray[np.int64]
+    row_P: Ints
     """Its row within its component's box, from 0."""
-    col_P: NDArray[np.int64]
+    col_P: Ints
     """Its column there."""
 
     def laid(self, block_HW: NDArray[Any]) -> NDArray[Any]:
@@ -43,56 +52,67 @@ class Sheet:
         sheet_HW.ravel()[self.place_P] = block_HW.ravel()[self.source_P]
         return sheet_HW
 
-    def laid_from(self, other: Sheet, image_HW: NDArray[Any]) -> NDArray[Any]:
-        """An image of another sheet of the same block, which has all these components."""
-        sheet_HW = np.zeros(self.shape, image_HW.dtype)
-        shared_N = np.zeros(int(other.label_P.max()) + 1, np.bool_)
-        shared_N[self.label_P] = True
-        sheet_HW.ravel()[self.place_P] = image_HW.ravel()[other.place_P[shared_N[other.label_P]]]
-        return sheet_HW
-
 
 def sheet_of(found: runs.Runs, width: int, chosen_N: NDArray[np.bool_]) -> Sheet:
     """The sheet of the labels whose entry (index = label, 0 unused) is true.
 
     `found` are the runs of the block's labels (`runs.of_labels`), `width` its columns.
     """
-    kept_R = chosen_N[found.label_R]
-    row_R, start_R, stop_R = found.row_R[kept_R], found.start_R[kept_R], found.stop_R[kept_R]
-    label_R, length_R = found.label_R[kept_R], stop_R - start_R
-    index_R = (np.cumsum(chosen_N) - 1)[label_R]
-    count = int(index_R.max()) + 1
-    # Runs come in raster order, and of repeated indices the last assignment stays.
-    top_N, bottom_N = np.empty((2, count), np.int64)
-    top_N[index_R[::-1]], bottom_N[index_R] = row_R[::-1], row_R
-    left_N, right_N = np.full(count, width), np.zeros(count, np.int64)
-    np.minimum.at(left_N, index_R, start_R)
-    np.maximum.at(right_N, index_R, stop_R)
-    shape, at_row_N, at_col_N = _shelved(bottom_N - top_N + 3, right_N - left_N + 2)
-    source_R = row_R * width + start_R
-    row_R, col_R = row_R - top_N[index_R], start_R - left_N[index_R]
-    first_R = (row_R + at_row_N[index_R] + 1) * shape[1] + col_R + at_col_N[index_R] + 1
+    found = found.some(chosen_N)
+    box_N4 = boxes_of(found, int(chosen_N.sum()))
+    shape, shift_N2 = shelved(box_N4)
+    label_R, index_R, length_R = np.flatnonzero(chosen_N), found.label_R - 1, found.lengths
+    row_R, col_R = found.row_R - box_N4[index_R, 0], found.start_R - box_N4[index_R, 1]
     return Sheet(
         shape,
-        runs.positions(source_R, length_R),
-        runs.positions(first_R, length_R),
-        np.repeat(label_R, length_R),
+        found.flat(width),
+        found.moved(shift_N2).flat(shape[1]),
+        np.repeat(label_R.astype(np.int32)[index_R], length_R),
         np.repeat(row_R, length_R),
         runs.positions(col_R, length_R),
     )
 
 
-def _shelved(
-    height_N: NDArray[np.int64], width_N: NDArray[np.int64]
-) -> tuple[tuple[int, int], NDArray[np.int64], NDArray[np.int64]]:
-    """Boxes on shelves, the tallest first: the sheet's shape, and row and column of each."""
-    sheet_width = max(int(width_N.max()), math.isqrt(int((height_N * width_N).sum())))
-    row_N, col_N = np.zeros((2, height_N.size), np.int64)
-    shelf_row = shelf_height = col = 0
-    for index in np.argsort(-height_N, kind="stable").tolist():
-        width, height = int(width_N[index]), int(height_N[index])
-        if col + width > sheet_width:
-            shelf_row, shelf_height, col = shelf_row + shelf_height, 0, 0
-        row_N[index], col_N[index] = shelf_row, col
+def boxes_of(found: runs.Runs, count: int) -> Ints:
+    """(count, 4) row, column, and the row and column after the last, of labels 1..count."""
+    box_N4 = np.zeros((count, 4), np.int64)
+    index_R = found.label_R - 1
+    # Runs come in raster order, and of repeated indices the last assignment stays.
+    box_N4[index_R[::-1], 0] = found.row_R[::-1]
+    box_N4[index_R, 2] = found.row_R + 1
+    left_N = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(left_N, index_R, found.start_R)
+    box_N4[:, 1] = left_N
+    np.maximum.at(box_N4[:, 3], index_R, found.stop_R)
+    return box_N4
+
+
+def loads(box_N4: Ints) -> Iterator[slice]:
+    """Neighbours in the list that come on one sheet together: at least one, few pixels."""
+    area_N = _sides(box_N4).prod(axis=1)
+    sheet_N = (np.cumsum(area_N) - area_N) // SHEET_PX
+    first = np.flatnonzero(np.diff(sheet_N, prepend=-1)).tolist()
+    return starmap(slice, pairwise([*first, len(box_N4)]))
+
+
+def shelved(box_N4: Ints) -> tuple[tuple[int, int], Ints]:
+    """Boxes on shelves, the tallest first, at least one: the sheet's shape, and (N, 2) what a
+    pixel's row and column grow by on its way from the box to the sheet."""
+    side_N2 = _sides(box_N4)
+    width_most = max(int(side_N2[:, 1].max()), math.isqrt(int(side_N2.prod(axis=1).sum())))
+    place_N2 = np.zeros_like(side_N2)
+    row = shelf_height = col = 0
+    order = np.argsort(-side_N2[:, 0], kind="stable")
+    placed = []
+    for height, width in side_N2[order].tolist():
+        if col + width > width_most:
+            row, shelf_height, col = row + shelf_height, 0, 0
+        placed.append((row, col))
         shelf_height, col = max(shelf_height, height), col + width
-    return (shelf_row + shelf_height, sheet_width), row_N, col_N
+    place_N2[order] = placed
+    return (row + shelf_height + 1, width_most + 1), place_N2 + 1 - box_N4[:, :2]
+
+
+def _sides(box_N4: Ints) -> Ints:
+    """Height and width of each box with the rim that it has in common with its neighbours."""
+    return box_N4[:, 2:] - box_N4[:, :2] + 1

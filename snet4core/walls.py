@@ -94,8 +94,8 @@ class Sides:
 
     def of_steps(self, rings: Rings, step: Ints) -> Ints:
         """The side that stands for each of some steps of the exact rings."""
-        side = np.searchsorted(self.begin_S, step, side="right") - 1
-        ring = rings.ring_E[step]
+        begun_E = np.cumsum(np.bincount(self.begin_S, minlength=rings.x_E.size))
+        side, ring = begun_E[step] - 1, rings.ring_E[step]
         # Steps before a ring's first kept corner belong to its last side.
         return np.where(side < self.first_R[ring], self.first_R[ring + 1] - 1, side)
 

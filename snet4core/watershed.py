@@ -41,6 +41,7 @@ from snet4core.settings import SplitSettings
 from snet4core.sheet import Sheet, sheet_of
 
 Ints = NDArray[np.int64]
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +72,35 @@ def flooded(labels: Labels, settings: SplitSettings) -> Flooded | None:
     """The components that might be several buildings; None where there is none."""
     if labels.count == 0:
         return None
-    width, found = labels.window.width, runs.of_labels(labels.labels_HW)
     heart_level = max(1, quantised_threshold(settings.seed_threshold))
-    everything = sheet_of(found, width, np.arange(labels.count + 1) > 0)
-    hearts_HW = hearts_of(_strength(labels, everything) >= heart_level)
-    several_N = _hearts_per_label(labels, everything, hearts_HW) >= 2
+    hearts_HW = hearts_of(_strength(labels.footprint_HW, labels.border_HW) >= heart_level)
+    several_N = _hearts_per_label(labels, hearts_HW) >= 2
     if not several_N.any():
         return None
-    sheet = sheet_of(found, width, several_N)
-    hearts_HW = sheet.laid_from(everything, hearts_HW)
-    strength_HW = _strength(labels, sheet)
+    found = runs.of_labels(labels.labels_HW)
+    sheet = sheet_of(found, labels.labels_HW.shape[1], several_N)
+    hearts_HW, border_HW = sheet.laid(hearts_HW), sheet.laid(labels.border_HW)
+    strength_HW = _strength(sheet.laid(labels.footprint_HW), border_HW)
     body_HW = grown(worn(strength_HW >= heart_level, "square"), "square") | (hearts_HW > 0)
     regions_HW = _regions(hearts_HW, body_HW, sheet)
-    border_HW = sheet.laid(labels.border_HW)
     return Flooded(
         sheet, regions_HW, cuts.measured(regions_HW, body_HW, strength_HW, border_HW, sheet)
     )
 
 
-def _strength(labels: Labels, sheet: Sheet) -> NDArray[np.uint8]:
-    """footprint x (1 - border) on the sheet, 0..255 = 0..1; 0 outside the components."""
-    inside = 255 - sheet.laid(labels.border_HW).astype(np.uint16)
-    return ((sheet.laid(labels.footprint_HW) * inside + 127) // 255).astype(np.uint8)
+def _strength(footprint_HW: Image, border_HW: Image) -> Image:
+    """footprint x (1 - border), 0..255 = 0..1; 0 outside the components, as both maps are."""
+    product = footprint_HW * (255 - border_HW.astype(np.uint16))
+    product += 127
+    product //= 255
+    return product.astype(np.uint8)
 
 
-def _hearts_per_label(labels: Labels, sheet: Sheet, hearts_HW: NDArray[np.int32]) -> Ints:
+def _hearts_per_label(labels: Labels, hearts_HW: NDArray[np.int32]) -> Ints:
     """How many hearts each label has; index 0 unused."""
-    heart_P = hearts_HW.ravel()[sheet.place_P]
-    owner_N = np.zeros(int(heart_P.max()) + 1, np.int64)
-    owner_N[heart_P] = sheet.label_P
+    heart_P = np.flatnonzero(hearts_HW)
+    owner_N = np.zeros(int(hearts_HW.max()) + 1, np.int64)
+    owner_N[hearts_HW.ravel()[heart_P]] = labels.labels_HW.ravel()[heart_P]
     return np.bincount(owner_N[1:], minlength=labels.count + 1)
 
 
@@ -175,4 +176,5 @@ def _relabelled(
     number_R[first[is_new]] = labels.count + np.arange(1, is_new.sum() + 1)
     labels_HW = labels.labels_HW.copy()
     labels_HW.ravel()[sheet.source_P] = number_R[building_R][region_P]
-    return replace(labels, labels_HW=labels_HW, count=labels.count + int(is_new.sum()))
+    origin_N2 = np.vstack([labels.origin_N2, labels.origin_N2[label_R[first[is_new]]]])
+    return replace(labels, labels_HW=labels_HW, origin_N2=origin_N2)

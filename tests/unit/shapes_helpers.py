@@ -11,7 +11,6 @@ from rasterio.features import rasterize
 from skimage.measure import label
 
 from snet4core.labels import Labels
-from snet4core.windows import Window
 
 LabelImage = NDArray[np.int32]
 Polygons = NDArray[np.object_]
@@ -20,8 +19,7 @@ Polygons = NDArray[np.object_]
 def as_labels(labels_HW: LabelImage, row: int = 0, col: int = 0) -> Labels:
     """Labels whose footprint probability is 204 / 255 = 0.8 inside."""
     footprint = np.where(labels_HW > 0, 204, 0).astype(np.uint8)
-    window = Window(row, col, *labels_HW.shape)
-    return Labels(window, labels_HW, footprint, np.zeros_like(footprint), int(labels_HW.max()))
+    return Labels.of_image(labels_HW, footprint, np.zeros_like(footprint), row, col)
 
 
 def whole(values_HW: NDArray[np.integer]) -> LabelImage:

@@ -246,12 +246,11 @@ def test_every_process_gives_the_same_bytes() -> None:
         "from skimage.measure import label\n"
         "from snet4core.labels import Labels\n"
         "from snet4core.outline import outlines\n"
-        "from snet4core.windows import Window\n"
         "values = np.random.default_rng(1).integers(0, 3, (30, 30))\n"
         "values = np.kron(values, np.ones((3, 3), int))\n"
         "found = label(values, connectivity=1, background=0).astype(np.int32)\n"
         "zero = np.zeros(found.shape, np.uint8)\n"
-        "labels = Labels(Window(0, 0, 90, 90), found, zero, zero, int(found.max()))\n"
+        "labels = Labels.of_image(found, zero, zero)\n"
         "drawn = outlines(labels, 1.0, regularize=True)\n"
         "print(hashlib.sha256(b''.join(shapely.to_wkb(drawn.polygons_N))).hexdigest())"
     )

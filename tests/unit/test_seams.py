@@ -47,8 +47,8 @@ def components_of(stream: list[Labels]) -> set[Component]:
         for i in range(1, labels.count + 1):
             rows, cols = np.nonzero(labels.labels_HW == i)
             pixels = zip(
-                (rows + labels.window.row).tolist(),
-                (cols + labels.window.col).tolist(),
+                (rows + labels.origin_N2[i, 0]).tolist(),
+                (cols + labels.origin_N2[i, 1]).tolist(),
                 strict=True,
             )
             component = (
@@ -179,6 +179,7 @@ def test_one_component_as_large_as_the_scene_is_one() -> None:
     maps = maps_of(footprint_HW)
     (labels,) = joined(parts(maps, list(blocks((1500, 1500), 100))), (1500, 1500), 0.5)
     assert labels.count == 1
+    labels = labels.at_home(maps.window)
     assert np.array_equal(labels.labels_HW > 0, footprint_HW > 0)
     assert np.array_equal(labels.border_HW, np.where(footprint_HW > 0, maps.border_HW, 0))
 
@@ -207,15 +208,15 @@ def test_a_speck_at_a_seam_is_measured_with_its_other_half() -> None:
     mask_HW[3, 3] = True
     maps = maps_of(mask_maps(mask_HW))
     (labels,) = joined(parts(maps, list(blocks((4, 8), 4))), (4, 8), 0.5, min_area_px=2)
-    assert labels.window == Window(1, 3, 1, 2)
-    assert labels.labels_HW.tolist() == [[1, 1]]
+    assert labels.at_home(Window(1, 3, 1, 2)).labels_HW.tolist() == [[1, 1]]
 
 
 def test_labels_are_numbered_by_their_first_pixel() -> None:
     mask_HW = np.random.default_rng(0).random((60, 60)) < 0.45
     maps = maps_of(mask_maps(mask_HW))
     for labels in joined(parts(maps, list(blocks((60, 60), 20))), (60, 60), 0.5):
-        label_P = labels.labels_HW[labels.labels_HW > 0]
+        image_HW = labels.at_home(maps.window).labels_HW
+        label_P = image_HW[image_HW > 0]
         _, first_N = np.unique(label_P, return_index=True)
         assert first_N.tolist() == sorted(first_N.tolist())
 

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from snet4_training import degraded
-from snet4core import cuts, judge, runs, seams, watershed
+from snet4core import cuts, judge, runs, seams, sheet, watershed
 from snet4core.hearts import depths, grown, hearts_of, worn
 from snet4core.labels import Labels
 from snet4core.maps import Maps
 from snet4core.settings import ShapeSettings, SplitSettings
-from snet4core.sheet import sheet_of
 from snet4core.windows import Window, blocks
 
 GSD_M = 0.5
@@ -42,7 +41,8 @@ def joined(footprint_HW: Image, border_HW: Image, row: int = 0, col: int = 0) ->
 
 
 def split(footprint_HW: Image, border_HW: Image, **chosen: float) -> Labels:
-    return watershed.split(joined(footprint_HW, border_HW), SplitSettings(**chosen), GSD_M)
+    found = watershed.split(joined(footprint_HW, border_HW), SplitSettings(**chosen), GSD_M)
+    return found.at_home(Window(0, 0, *footprint_HW.shape))
 
 
 def parts_of(found: Labels) -> set[bytes]:
@@ -125,10 +125,10 @@ def test_terraces_come_apart(seed: int) -> None:
     block = degraded.terraces(seed, shape=(500, 500))
     footprint_HW = degraded.footprint_map(block, 1.0, seed=seed)
     border_HW = degraded.border_map(block, seed=seed)
-    before, after = joined(footprint_HW, border_HW), split(footprint_HW, border_HW)
-    # The block stands at the origin of a raster that is a little larger.
-    assert found_again(before.labels_HW[:500, :500], block) < 0.1
-    assert found_again(after.labels_HW[:500, :500], block) > 0.75
+    before = joined(footprint_HW, border_HW).at_home(Window(0, 0, 500, 500))
+    after = split(footprint_HW, border_HW)
+    assert found_again(before.labels_HW, block) < 0.1
+    assert found_again(after.labels_HW, block) > 0.75
 
 
 def found_again(labels_HW: NDArray[np.int32], block: degraded.Block) -> float:
@@ -186,8 +186,8 @@ def partition(
         parts = watershed.split(each, SplitSettings(cut_probability=asked), GSD_M)
         for number in range(1, parts.count + 1):
             rows, cols = np.nonzero(parts.labels_HW == number)
-            rows, cols = rows + parts.window.row, cols + parts.window.col
-            found.add(tuple(zip(rows.tolist(), cols.tolist(), strict=True)))
+            row, col = parts.origin_N2[number].tolist()
+            found.add(tuple(zip((rows + row).tolist(), (cols + col).tolist(), strict=True)))
     return found
 
 
@@ -224,8 +224,10 @@ def test_blocks_of_any_size_give_the_same_parts(
 
 
 @pytest.mark.parametrize("make", [degraded.terraces, degraded.halls])
-def test_company_plays_no_part(make: Callable[..., degraded.Block]) -> None:
-    """Many components at once, and each in what its blocks leave of its neighbours."""
+def test_company_plays_no_part(
+    make: Callable[..., degraded.Block], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many components at once, each in what its blocks leave of its neighbours, few a sheet."""
     block = make(21, shape=(400, 400))
     footprint_HW = degraded.footprint_map(block, 2.0, noise=0.05)
     border_HW = degraded.border_map_with_ridges(block, degraded.POOR)
@@ -233,6 +235,9 @@ def test_company_plays_no_part(make: Callable[..., degraded.Block]) -> None:
     assert len(together) > block.polygons.size / 2
     for block_px in (37, 101, 256):
         assert partition(footprint_HW, border_HW, block_px, 0.1) == together
+    for sheet_px in (1, 5000):
+        monkeypatch.setattr(sheet, "SHEET_PX", sheet_px)
+        assert partition(footprint_HW, border_HW, 400, 0.1) == together
 
 
 @settings(deadline=None, max_examples=30)
@@ -244,10 +249,11 @@ def test_the_place_in_the_raster_plays_no_part(
     if here is None or there is None:
         return
     wanted = SplitSettings(cut_probability=0.2)
-    one = watershed.split(here, wanted, GSD_M).labels_HW
-    other = watershed.split(there, wanted, GSD_M).labels_HW
-    height, width = maps[0].shape
-    assert np.array_equal(one[:height, :width], other[row : row + height, col : col + width])
+    one, other = (
+        watershed.split(each, wanted, GSD_M).at_home(Window(*at, *maps[0].shape)).labels_HW
+        for each, at in ((here, (0, 0)), (there, (row, col)))
+    )
+    assert np.array_equal(one, other)
 
 
 def test_the_same_parts_in_another_process() -> None:
@@ -272,9 +278,8 @@ def test_the_same_parts_in_another_process() -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    window = Window(0, 0, 4, 4)
     empty = np.zeros((4, 4), np.uint8)
-    before = Labels(window, empty.astype(np.int32), empty, empty, 0)
+    before = Labels.of_image(empty.astype(np.int32), empty, empty)
     assert watershed.split(before, SplitSettings(), GSD_M) is before
 
 
@@ -320,9 +325,9 @@ def test_a_sheet_holds_every_chosen_pixel_once_and_apart() -> None:
         np.zeros((90, 90), np.uint8),
     )
     chosen_N = np.arange(block.count + 1) % 2 == 1
-    sheet = sheet_of(runs.of_labels(block.labels_HW), block.window.width, chosen_N)
-    laid_HW = sheet.laid(block.labels_HW)
-    assert len(set(sheet.place_P.tolist())) == sheet.place_P.size
+    laid_on = sheet.sheet_of(runs.of_labels(block.labels_HW), block.labels_HW.shape[1], chosen_N)
+    laid_HW = laid_on.laid(block.labels_HW)
+    assert len(set(laid_on.place_P.tolist())) == laid_on.place_P.size
     for number in np.flatnonzero(chosen_N):
         mask_HW = laid_HW == number
         assert mask_HW.sum() == (block.labels_HW == number).sum()
@@ -338,13 +343,13 @@ def test_a_cut_is_measured_as_by_hand() -> None:
     strength_HW = np.where(regions_HW > 0, 255, 0).astype(np.uint8)
     strength_HW[1:7, 7] = 0  # one fully weak column, in the left region
     body_HW = (strength_HW > 0) & (regions_HW > 0)
-    window = Window(0, 0, 8, 16)
-    block = Labels(window, (regions_HW > 0).astype(np.int32), strength_HW, 255 - strength_HW, 1)
-    sheet = sheet_of(runs.of_labels(block.labels_HW), 16, np.array([False, True]))
+    laid_on = sheet.sheet_of(
+        runs.of_labels((regions_HW > 0).astype(np.int32)), 16, np.array([False, True])
+    )
     # The sheet has a pixel of background around it, as the block has here.
-    assert sheet.shape == (8, 16)
+    assert laid_on.shape == (8, 16)
     border_HW = np.where(regions_HW > 0, 255 - strength_HW, 0).astype(np.uint8)
-    graph = cuts.measured(regions_HW, body_HW, strength_HW, border_HW, sheet)
+    graph = cuts.measured(regions_HW, body_HW, strength_HW, border_HW, laid_on)
     assert (graph.one_C.tolist(), graph.two_C.tolist()) == ([1], [2])
     assert graph.lengths_C().tolist() == [6.0]
     assert graph.moments_R6[1:, 0].tolist() == [42.0, 42.0]

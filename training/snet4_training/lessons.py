@@ -196,9 +196,9 @@ def lesson(
     for labels in seams.joined(maps, block.shape, settings.threshold):
         flooded = watershed.flooded(labels, settings.split)
         if flooded is not None and flooded.graph.one_C.size:
-            window = labels.window
-            here_HW = true_HW[window.row : window.row_stop, window.col : window.col_stop]
-            true_P = here_HW.ravel()[flooded.sheet.source_P]
+            row_P, col_P = np.divmod(flooded.sheet.source_P, labels.labels_HW.shape[1])
+            origin_P2 = labels.origin_N2[flooded.sheet.label_P]
+            true_P = true_HW[row_P + origin_P2[:, 0], col_P + origin_P2[:, 1]]
             region_P = flooded.regions_HW.ravel()[flooded.sheet.place_P]
             shared_NT = np.zeros((len(flooded.graph.moments_R6), size_T.size))
             np.add.at(shared_NT, (region_P, true_P), 1)

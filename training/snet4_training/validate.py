@@ -196,12 +196,9 @@ def _burned(chip: Chip) -> Polygons:
     labels_HW = np.where(valid_HW, buildings(chip.targets_2HW), 0).astype(np.int32)
     _, flat = np.unique(np.append(0, labels_HW), return_inverse=True)
     numbered_HW = flat[1:].reshape(valid_HW.shape).astype(np.int32)
-    count = int(numbered_HW.max(initial=0))
-    if count == 0:
+    if not numbered_HW.any():
         return np.empty(0, object)
-    window = Window(0, 0, *valid_HW.shape)
-    footprint_HW, border_HW = chip.targets_2HW
-    labels = Labels(window, numbered_HW, footprint_HW, border_HW, count)
+    labels = Labels.of_image(numbered_HW, *chip.targets_2HW)
     return outlines(labels, tolerance_px=0.0).polygons_N
 
 
