@@ -35,7 +35,7 @@ class Part:
     window: Window
     """The rectangle that it answers for; parts cover the raster exactly once."""
     tiles: tuple[Tile, ...]
-    """Its windows, row by row; their `own` cover `window`."""
+    """Its windows, those of one size together; their `own` cover `window`."""
 
     @property
     def name(self) -> str:
@@ -67,7 +67,8 @@ def parts_of(shape: tuple[int, int], windows: Windows) -> list[Part]:
     for tile in tiles(shape, *windows):
         of_part.setdefault((tile.own.row // side_px, tile.own.col // side_px), []).append(tile)
     return [
-        Part(index, _hull([tile.own for tile in group]), tuple(group))
+        # Windows of one size go in batches, and through the same program of an engine.
+        Part(index, _hull([t.own for t in group]), tuple(sorted(group, key=lambda t: t.read.shape)))
         for index, group in enumerate(of_part.values())
     ]
 

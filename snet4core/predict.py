@@ -14,6 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -63,11 +64,13 @@ class Predictor:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU).
 
         A header may stand for several models, or for several scales, see `ensemble`.
-        `memory_bytes` limits how many windows are under way, as far as one at a time.
+        `memory_bytes` limits how many windows are under way, as far as one at a time, and lets
+        the engine hold no more than the window at hand needs.
         """
         self.header = model if isinstance(model, Header) else read_header(model)
         self.card = self.header.card
         runtimes = settled_together(wanted or choose_runtime(), self.header.members)
+        runtimes = [replace(each, lean=memory_bytes is not None) for each in runtimes]
         self.runtime = runtimes[0]
         self.guesser = LookGuesser(self.header, self.runtime.engine)
         on_cpu = self.runtime.device == "cpu"

@@ -94,6 +94,8 @@ class Runtime:
     """The model file that holds what the engine needs: weights, or a graph."""
     reason: str
     """Why this engine and this precision, in words for `doctor` and `info`."""
+    lean: bool = False
+    """Rather slower than holding memory that is not needed at the moment."""
 
 
 def choose_runtime(

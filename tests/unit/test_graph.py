@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("openvino", reason="OpenVINO is not installed")
+openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core import graphfile, modelfile, weights  # noqa: E402  # after the skips
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
@@ -81,6 +82,36 @@ def test_windows_of_a_batch_do_not_see_each_other(graph: Path) -> None:
     for index in range(3):
         alone = network.forward(images[index : index + 1], NORTH_30, "off-nadir")
         assert np.array_equal(together[index], alone[0])
+
+
+def test_little_memory_holds_one_program_at_a_time_and_changes_nothing(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows of two sizes in turn, from two threads as well."""
+    limited = Predictor(graph, choose_runtime("cpu", "fp32"), memory_bytes=1)
+    free = Predictor(graph, choose_runtime("cpu", "fp32"))
+    released = []
+    real = openvino.CompiledModel.release_memory
+    monkeypatch.setattr(
+        openvino.CompiledModel,
+        "release_memory",
+        lambda program: (released.append(program), real(program))[1],
+    )
+    images = np.random.default_rng(6).standard_normal((1, 4, 128, 128)).astype(np.float32)
+    sizes = [128, 96, 64, 128, 96] * 3
+
+    def maps(predictor: Predictor) -> list[bytes]:
+        def one(side_px: int) -> bytes:
+            picture = np.ascontiguousarray(images[..., :side_px, :side_px])
+            return predictor._network.forward(picture, NORTH_30, "off-nadir").tobytes()
+
+        with ThreadPoolExecutor(2) as lanes:
+            return [*map(one, sizes), *lanes.map(one, sizes)]
+
+    expected = maps(free)
+    assert not released
+    assert maps(limited) == expected
+    assert len(released) >= 8  # at every change of size of the first round
 
 
 @pytest.mark.parametrize(
