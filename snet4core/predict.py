@@ -60,12 +60,15 @@ class Predictor:
         batch: int | None = None,
         *,
         memory_bytes: int | None = None,
+        shapers: int = 1,
     ) -> None:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU).
 
         A header may stand for several models, or for several scales, see `ensemble`.
         `memory_bytes` limits how many windows are under way, as far as one at a time, and lets
-        the engine hold no more than the window at hand needs.
+        the engine hold no more than the window at hand needs. With more than one of `shapers`
+        (`runtime.shapers_for`) so many processes shape the parts of large scenes; a script
+        that asks for them needs Python's `if __name__ == "__main__"`.
         """
         self.header = model if isinstance(model, Header) else read_header(model)
         self.card = self.header.card
@@ -96,6 +99,7 @@ class Predictor:
         # One thread reads about as fast as four threads of a processor compute.
         threads = self.runtime.lanes * self.runtime.threads
         self.readers = min(8, max(1, threads // 4), self.ahead)
+        self.shapers = shapers
         self._lanes = ThreadPoolExecutor(flight.lanes, thread_name_prefix="snet4-network")
 
     @property

@@ -40,6 +40,9 @@ INSTALL = {
 _SPARE = 8
 """Threads that one window keeps busy; more of them are better given a window of their own."""
 
+_MOST_SHAPERS = 8
+"""More would not be fed by the one process that reads and computes."""
+
 
 class DeviceMemoryError(MemoryError):
     """The device's memory does not hold a batch; a smaller one may do."""
@@ -139,10 +142,26 @@ def settled_together(wanted: Wanted, models: Sequence[Header]) -> list[Runtime]:
     return found
 
 
+def shapers_for(wanted: Wanted, memory_bytes: int | None) -> int:
+    """How many processes shape, for what computes the network; 1 is none besides this one.
+
+    >>> [shapers_for(Wanted("cuda:0", threads=count), None) for count in (1, 2, 16, 64)]
+    [1, 1, 8, 8]
+    >>> [shapers_for(Wanted("cpu", threads=count), None) for count in (2, 8, 16, 64)]
+    [1, 1, 2, 8]
+    >>> shapers_for(Wanted("cuda:0", threads=16), 2**30)
+    1
+    """
+    if memory_bytes is not None:  # each takes 200 MB
+        return 1
+    return min(_MOST_SHAPERS, max(1, wanted.threads // (8 if wanted.device == "cpu" else 2)))
+
+
 def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -> dict[str, str]:
     """What would be used for a model and why, in words; `problem` where nothing would do."""
     try:
-        found = settled(choose_runtime(device, precision, engine), model)
+        wanted = choose_runtime(device, precision, engine)
+        found, shapers = settled(wanted, model), shapers_for(wanted, None)
     except EngineError as problem:
         return {"problem": str(problem)}
     threads = f"{found.lanes} x {found.threads}" if found.device == "cpu" else "as torch decides"
@@ -151,6 +170,7 @@ def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -
         "device": found.device,
         "precision": found.precision,
         "threads": threads,
+        "shaping": "in the same process" if shapers == 1 else f"in {shapers} more processes",
         "why": found.reason,
         "computed from": str(found.file),
     }

@@ -19,12 +19,13 @@ from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
-from snet4core.parts import Part, PartResult, Windows, finish, lost, parts_of
+from snet4core.parts import Part, PartResult, Windows, lost, parts_of
 from snet4core.partstore import Facts, FolderShelf, FolderStore, PartStore, Shelf
 from snet4core.plan import Plan
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.radiometry import BandRange, normalise
 from snet4core.reading import SharedReader
+from snet4core.shapers import shaped
 from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window
 
@@ -146,16 +147,19 @@ class SceneWork:
     def computed(
         self, parts: Iterable[Part], predictor: Predictor, watch: Watch | None = None
     ) -> Iterator[tuple[Part, PartResult]]:
-        """The results of some parts, one by one; the network works on ahead of them."""
+        """The results of some parts, one by one; the network works on ahead of them, and
+        `predictor.shapers` processes shape."""
         parts = list(parts)
         if not parts:
             return
         wanted = (tile for part in parts for tile in part.tiles)
         maps = maps_of(self.plan, predictor, wanted, self.ranges)
         watch = watch or Watch(Silent(), self.plan)
-        for part in parts:
-            own = watch.seen(islice(maps, len(part.tiles)))
-            yield part, finish(part, own, self.shaping, keep_maps=self.keep_maps)
+
+        seen = ((part, list(watch.seen(islice(maps, len(part.tiles))))) for part in parts)
+        yield from shaped(
+            seen, len(parts), predictor.shapers, self.shaping, keep_maps=self.keep_maps
+        )
 
     def results(
         self,

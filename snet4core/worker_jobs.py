@@ -24,6 +24,7 @@ from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
+from snet4core.runtime import shapers_for
 from snet4core.scene_inputs import SceneInput
 from snet4core.settings import ShapeSettings
 from snet4core.worker_facts import engine_facts
@@ -86,7 +87,8 @@ def extract(request: Request, telling: Telling) -> Facts:
             "-m pip install 'snet4[openvino]'"
         ) from problem
     send("info", text="Loading the model.")
-    predictor = Predictor(header.path, choose_runtime(request.device, cast(Any, request.precision)))
+    wanted = choose_runtime(request.device, cast(Any, request.precision))
+    predictor = Predictor(header.path, wanted, shapers=shapers_for(wanted, None))
     witness = _Witness(predictor, decided.settings, guesser)
     started_s = time.monotonic()
     done = run_job(job, cast("Predictor", witness), telling)

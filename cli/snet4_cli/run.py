@@ -219,8 +219,10 @@ def _network(
         wanted = Wanted("cuda:0", fixed, "torch")  # type: ignore[arg-type]  # as above
     if workers == 1 and cluster is None:
         from snet4core.predict import Predictor
+        from snet4core.runtime import shapers_for
 
-        return Predictor(header, wanted, memory_bytes=memory_bytes), None
+        shapers = shapers_for(wanted, memory_bytes)
+        return Predictor(header, wanted, memory_bytes=memory_bytes, shapers=shapers), None
 
     from snet4core.executors import worker_model
 

@@ -40,6 +40,7 @@ class Bright:
 
     def __init__(self, model: BrightModel | None = None) -> None:
         self.header, self.key, self.guesser = HEADER, KEY, None
+        self.shapers = 1
         self._model = model or BrightModel()
 
     def maps(
