@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from snet4core import graphfile, outputs, weights
 from snet4core.errors import DependencyError, ModelError
-from snet4core.model import LOOK_FEATURES, OffNadirNet
+from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, shifted_samples
 from snet4core.modelfile import read_header
 from snet4core.runtime import INSTALL, installed
 from snet4core.runtime_openvino import IMAGE, LOOK, LOOK_ESTIMATE, openvino
@@ -28,11 +28,17 @@ from snet4core.runtime_torch import quantised
 
 
 class AllOutputs(nn.Module):
-    """Pictures and looks in, the quantised maps of every head out, and the guess of the look."""
+    """Pictures and looks in, the quantised maps of every head out, and the guess of the look.
+
+    The network given is changed: it samples for one look at a time from now on.
+    """
 
     def __init__(self, net: OffNadirNet) -> None:
         super().__init__()
         self.net = net
+        for part in net.modules():
+            if isinstance(part, LeanSweep):
+                part.samples = shifted_samples
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor) -> tuple[Tensor, ...]:
         """(B, 2, H, W) uint8 for each head in the order of the architecture, then (B, 3)."""

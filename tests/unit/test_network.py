@@ -25,6 +25,7 @@ from snet4core.model import (  # noqa: E402
     LeanSweep,
     OffNadirNet,
     lean_of,
+    shifted_samples,
     swept_samples,
 )
 from snet4core.predict import Picture, Predictor, choose_runtime  # noqa: E402
@@ -317,6 +318,17 @@ def test_a_sweep_samples_where_the_look_displaces_roofs_to() -> None:
         if (ground := 20 + int(height_px)) < 48:
             assert seen[index, ground, 12] == pytest.approx(1.0, abs=1e-3)
         assert float(seen[index].sum()) == pytest.approx(float(ground < 48), abs=1e-3)
+
+
+@pytest.mark.parametrize("off_nadir_deg", [0.0, 20.0, 53.5])
+@pytest.mark.parametrize("azimuth_deg", [None, 0.0, 77.0, 90.0, 200.0, 315.0])
+def test_moving_rows_and_columns_samples_the_same(
+    off_nadir_deg: float, azimuth_deg: float | None
+) -> None:
+    level = torch.from_numpy(np.random.default_rng(4).standard_normal((2, 3, 40, 28), np.float32))
+    look = torch.tensor([Look(off_nadir_deg, azimuth_deg, "option").features()] * 2)
+    seen, moved = (way(level, lean_of(look)) for way in (swept_samples, shifted_samples))
+    torch.testing.assert_close(moved, seen, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
