@@ -141,7 +141,7 @@ def steps_of_splitting(maps: Maps, whole: Labels) -> None:
     regions_HW = whole.placed(regions_HW, maps.window)
     home_HW = whole.placed(whole.labels_HW, maps.window)
     inside = (1 - maps.border_HW / 255.0) * maps.footprint_HW * (home_HW > 0)
-    hearts_HW = hearts_of(inside >= 0.75 * 255)
+    hearts_HW = hearts_of(inside >= 0.75 * 255).painted()
     first, second = canvas(2, (0.0, 0.0, float(regions_HW.shape[1]), float(regions_HW.shape[0])))
     image(first, inside, "Greys", 255)
     shown = np.ma.masked_equal(np.where(hearts_HW > 0, (hearts_HW - 1) % 8 + 1, 0), 0)

@@ -70,10 +70,13 @@ class Graph:
     weight x border, weight x border up to 2 px, weight where it is below THIN_PX, where it is
     below OPEN_PX."""
 
-    def merged(self, chosen_C: NDArray[np.bool_]) -> tuple[Graph, Ints]:
+    def merged(
+        self, chosen_C: NDArray[np.bool_], kept_C: NDArray[np.bool_] | None = None
+    ) -> tuple[Graph, Ints]:
         """The graph after taking the chosen cuts back, and each old region's new number.
 
-        No region may be on two chosen cuts. The higher region joins the lower one.
+        No region may be on two chosen cuts. The higher region joins the lower one. Of the
+        others only the cuts in `kept_C` go on, if it is given.
         """
         into_R = np.arange(len(self.moments_R6))
         low, high = self.one_C[chosen_C], self.two_C[chosen_C]
@@ -82,7 +85,9 @@ class Graph:
         moments_R6[low] += self.moments_R6[high]
         rims_R2[low] += self.rims_R2[high]
         moments_R6[high] = 0
-        cuts = _added_up(into_R[self.one_C], into_R[self.two_C], self.tallies_C7, into_R.size)
+        kept_C = np.ones(chosen_C.size, np.bool_) if kept_C is None else kept_C
+        one_C, two_C = into_R[self.one_C[kept_C]], into_R[self.two_C[kept_C]]
+        cuts = _added_up(one_C, two_C, self.tallies_C7[kept_C], into_R.size)
         return Graph(self.component_R, moments_R6, rims_R2, *cuts), into_R
 
     def lengths_C(self) -> Floats:

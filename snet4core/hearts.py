@@ -11,6 +11,8 @@ Axes: H rows, W columns (of a sheet), R runs, N pieces or hearts (index 0 unused
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +27,29 @@ SMALLEST_PX = (4, 2, 1, 1, 1, 1)
 """A piece is a heart if it has so many pixels after that step."""
 
 
-def hearts_of(strong_HW: Mask) -> NDArray[np.int32]:
-    """Hearts of the strong pixels, numbered 1, 2, ..., 0 elsewhere, shape (H, W).
+@dataclass(frozen=True, slots=True)
+class Hearts:
+    """Hearts by number, 1, 2, ..., each as large as when it was found."""
+
+    shape: tuple[int, int]
+    """Of the sheet."""
+    born: list[tuple[runs.Runs, NDArray[np.int64]]]
+    """What was found at each step: runs of pieces, and the number of each piece's heart, 0
+    for none that lives."""
+    place_N: NDArray[np.int64]
+    """Flat index of one pixel of each heart; index 0 unused."""
+
+    def painted(self, chosen_N: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
+        """The numbers on the sheet, 0 elsewhere; of some hearts where `chosen_N` says so."""
+        hearts_HW = np.zeros(self.shape, np.int32)
+        for found, number_N in self.born:
+            shown_N = number_N if chosen_N is None else number_N * chosen_N[number_N]
+            _paint(hearts_HW, found, shown_N)
+        return hearts_HW
+
+
+def hearts_of(strong_HW: Mask) -> Hearts:
+    """Hearts of the strong pixels (H, W).
 
     Within a component numbers rise in the order in which hearts were found, by first pixel;
     a heart that fell apart is gone, and its pieces have numbers of their own.
@@ -60,24 +83,25 @@ def hearts_of(strong_HW: Mask) -> NDArray[np.int32]:
         total += int(is_kid_N.sum())
         born.append((found, number_N))
         heart_of_run_R = np.where(is_kid_N, number_N, parent_N)[found.label_R]
-    return _alive(strong_HW.shape, born, total, np.concatenate(fallen))
+    return _alive((strong_HW.shape[0], width), born, total, np.concatenate(fallen))
 
 
 def _alive(
-    shape: tuple[int, ...],
+    shape: tuple[int, int],
     born: list[tuple[runs.Runs, NDArray[np.int64]]],
     total: int,
     fallen: NDArray[np.int64],
-) -> NDArray[np.int32]:
-    """The hearts that did not fall apart, as large as when they were found, renumbered."""
+) -> Hearts:
+    """The hearts that did not fall apart, renumbered."""
     lives_N = np.ones(total + 1, np.bool_)
     lives_N[0] = False
     lives_N[fallen] = False
     final_N = np.where(lives_N, np.cumsum(lives_N), 0)
-    hearts_HW = np.zeros(shape, np.int32)
-    for found, number_N in born:
-        _paint(hearts_HW, found, final_N[number_N])
-    return hearts_HW
+    alive = [(found, final_N[number_N]) for found, number_N in born]
+    place_N = np.zeros(int(lives_N.sum()) + 1, np.int64)
+    for found, number_N in alive:
+        place_N[number_N[found.label_R]] = found.row_R * shape[1] + found.start_R
+    return Hearts(shape, alive, place_N)
 
 
 def _paint(image_HW: NDArray[np.int32], found: runs.Runs, number_N: NDArray[np.int64]) -> None:

@@ -104,11 +104,17 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
     >>> count, found.label_R.tolist()
     (2, [1, 1, 1, 2])
     """
-    _, changes = _changes(mask_HW)
+    if mask_HW[:, -1:].any():
+        _, changes = _changes(mask_HW)
+        pitch = mask_HW.shape[1] + 1
+    else:  # as on a sheet: no run goes on in the next row anyway
+        flat, pitch = mask_HW.ravel(), mask_HW.shape[1]
+        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        changes = np.append(0, changes) if flat[:1].any() else changes
     # Changes alternate: into the mask, out of it.
     starts, stops = changes[::2], changes[1::2]
-    label_R, count = _joined_runs(starts, stops, mask_HW.shape[1] + 1)
-    row, col = np.divmod(starts, mask_HW.shape[1] + 1)
+    label_R, count = _joined_runs(starts, stops, pitch)
+    row, col = np.divmod(starts, pitch)
     return Runs(row, col, col + (stops - starts), label_R), count
 
 

@@ -73,13 +73,15 @@ def flooded(labels: Labels, settings: SplitSettings) -> Flooded | None:
     if labels.count == 0:
         return None
     heart_level = max(1, quantised_threshold(settings.seed_threshold))
-    hearts_HW = hearts_of(_strength(labels.footprint_HW, labels.border_HW) >= heart_level)
-    several_N = _hearts_per_label(labels, hearts_HW) >= 2
+    hearts = hearts_of(_strength(labels.footprint_HW, labels.border_HW) >= heart_level)
+    owner_N = labels.labels_HW.ravel()[hearts.place_N]
+    several_N = np.bincount(owner_N[1:], minlength=labels.count + 1) >= 2
     if not several_N.any():
         return None
     found = runs.of_labels(labels.labels_HW)
     sheet = sheet_of(found, labels.labels_HW.shape[1], several_N)
-    hearts_HW, border_HW = sheet.laid(hearts_HW), sheet.laid(labels.border_HW)
+    hearts_HW = sheet.laid(hearts.painted(several_N[owner_N]))
+    border_HW = sheet.laid(labels.border_HW)
     strength_HW = _strength(sheet.laid(labels.footprint_HW), border_HW)
     body_HW = grown(worn(strength_HW >= heart_level, "square"), "square") | (hearts_HW > 0)
     regions_HW = _regions(hearts_HW, body_HW, sheet)
@@ -94,14 +96,6 @@ def _strength(footprint_HW: Image, border_HW: Image) -> Image:
     product += 127
     product //= 255
     return product.astype(np.uint8)
-
-
-def _hearts_per_label(labels: Labels, hearts_HW: NDArray[np.int32]) -> Ints:
-    """How many hearts each label has; index 0 unused."""
-    heart_P = np.flatnonzero(hearts_HW)
-    owner_N = np.zeros(int(hearts_HW.max()) + 1, np.int64)
-    owner_N[hearts_HW.ravel()[heart_P]] = labels.labels_HW.ravel()[heart_P]
-    return np.bincount(owner_N[1:], minlength=labels.count + 1)
 
 
 AROUND = 7
@@ -140,7 +134,10 @@ def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
         back_C = weakest_here(graph, surplus_C) & (surplus_C < 0)
         if not back_C.any():
             return building_R
-        graph, into_R = graph.merged(back_C)
+        component_C = graph.component_R[graph.one_C]
+        # Where no cut was taken back, those that are left stand.
+        goes_on_C = np.isin(component_C, component_C[back_C])
+        graph, into_R = graph.merged(back_C, goes_on_C)
         building_R = into_R[building_R]
 
 

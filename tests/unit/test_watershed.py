@@ -289,7 +289,7 @@ def test_nothing_in_nothing_out() -> None:
 def test_a_dumbbell_has_two_hearts() -> None:
     strong_HW = np.zeros((20, 40), np.bool_)
     strong_HW[3:17, 3:17] = strong_HW[3:17, 23:37] = strong_HW[8:12, 17:23] = True
-    hearts_HW = hearts_of(strong_HW)
+    hearts_HW = hearts_of(strong_HW).painted()
     assert hearts_HW.max() == 2
     assert hearts_HW[10, 10] != hearts_HW[10, 30]
     assert hearts_HW[10, 20] == 0
@@ -297,7 +297,7 @@ def test_a_dumbbell_has_two_hearts() -> None:
 
 def test_a_disc_has_one_heart_however_far_it_is_worn() -> None:
     rows, cols = np.indices((41, 41)) - 20
-    hearts_HW = hearts_of(rows**2 + cols**2 <= 15**2)
+    hearts_HW = hearts_of(rows**2 + cols**2 <= 15**2).painted()
     assert hearts_HW.max() == 1
 
 
