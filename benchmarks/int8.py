@@ -41,7 +41,7 @@ SHOWN = 12
 
 NOT_CONVOLUTIONS = (
     "Add", "Multiply", "Divide", "MatMul", "GridSample", "Swish", "Interpolate", "Concat",
-    "ReduceMean", "Sigmoid",
+    "ReduceMean", "Sigmoid", "Subtract", "Gather", "Floor", "Pad",
 )  # fmt: skip
 """The look comes in through these; quantised they cost 5 % of the pixels."""
 
