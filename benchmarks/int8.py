@@ -114,12 +114,10 @@ def maps_and_seconds(
     predictor: Predictor, shown: list[dict[str, NDArray[np.float32]]]
 ) -> tuple[NDArray[np.uint8], float]:
     """Maps of the pictures, (N, 2, H, W), and how long they took."""
-    network, head = predictor._network, predictor.card.architecture.heads[0]
+    network: Any = predictor._network  # OpenVINO's, which takes looks as they are
+    head = predictor.card.architecture.heads[0]
     started = time.perf_counter()
-    maps = [
-        network._computed(head, each[IMAGE], {LOOK: each[LOOK]})  # type: ignore[attr-defined]  # OpenVINO's
-        for each in shown
-    ]
+    maps = [network._computed(head, each[IMAGE], {LOOK: each[LOOK]}) for each in shown]
     return np.concatenate(maps), time.perf_counter() - started
 
 
@@ -150,7 +148,8 @@ def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
 
     for name, left_alone in choices(fresh()).items():
         predictor = Predictor(header, choose_runtime("cpu", "fp32", "openvino"))
-        predictor._network._model = quantised(fresh(), inputs, left_alone)  # type: ignore[attr-defined]  # as above
+        network: Any = predictor._network
+        network._model = quantised(fresh(), inputs, left_alone)
         yield name, predictor
 
 

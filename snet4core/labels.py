@@ -6,6 +6,7 @@ Array names end in their axes: H rows, W columns, R runs, P pixels, N labels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -85,6 +86,11 @@ class Labels:
         return placed_HW
 
 
+CHUNK_PX = 1 << 20
+"""Pixels that are laid at a time: a component may be as large as the raster, and this bounds
+the index arrays."""
+
+
 def laid(
     found: runs.Runs,
     box_N4: NDArray[np.int64],
@@ -96,11 +102,18 @@ def laid(
     """Labels from their runs, their boxes (`sheet.boxes_of`), and the maps on their pixels, run
     after run; runs and boxes count from (`row`, `col`) of the raster."""
     shape, shift_N2 = shelved(box_N4)
-    place_P = found.moved(shift_N2).flat(shape[1])
+    moved, length_R = found.moved(shift_N2), found.lengths
+    first_R = moved.row_R * shape[1] + moved.start_R
     labels_HW = np.zeros(shape, np.int32)
     footprint_HW, border_HW = np.zeros((2, *shape), np.uint8)
-    labels_HW.ravel()[place_P] = np.repeat(found.label_R, found.lengths)
-    footprint_HW.ravel()[place_P] = footprint_P
-    border_HW.ravel()[place_P] = border_P
+    pixels_before = np.concatenate([[0], np.cumsum(length_R)])
+    marks = np.arange(0, pixels_before[-1], CHUNK_PX)
+    bounds = [*np.searchsorted(pixels_before, marks).tolist(), length_R.size]
+    for a, b in pairwise(bounds):
+        place_P = runs.positions(first_R[a:b], length_R[a:b])
+        of_chunk = slice(pixels_before[a], pixels_before[b])
+        labels_HW.ravel()[place_P] = np.repeat(found.label_R[a:b], length_R[a:b])
+        footprint_HW.ravel()[place_P] = footprint_P[of_chunk]
+        border_HW.ravel()[place_P] = border_P[of_chunk]
     origin_N2 = np.vstack([np.zeros((1, 2), np.int64), np.array([row, col]) - shift_N2])
     return Labels(labels_HW, footprint_HW, border_HW, origin_N2)

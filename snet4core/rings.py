@@ -212,13 +212,12 @@ def _vertical(padded: NDArray[np.int32]) -> tuple[_Walls, _Walls]:
 
 def _following(padded: NDArray[np.int32], classes: tuple[_Walls, ...]) -> Ints:
     """Index of the wall that follows each wall; walls are numbered by heading, then order."""
-    cols = padded.shape[1]
-    # The wall of each heading that begins at a corner, written and read there alone.
-    begins = np.empty((4, padded.size), np.int64)
-    first = 0
-    for walls in classes:
-        begins[walls.heading, walls.y0_E * cols + walls.x0_E] = first + np.arange(walls.y0_E.size)
-        first += walls.y0_E.size
+    rows, cols = padded.shape
+    keys = [
+        w.y0_E * cols + w.x0_E if w.heading in (EAST, WEST) else w.x0_E * rows + w.y0_E
+        for w in classes
+    ]
+    first = np.cumsum([0] + [key.size for key in keys])
     following = []
     for walls in classes:
         y, x = walls.y1_E, walls.x1_E
@@ -230,7 +229,13 @@ def _following(padded: NDArray[np.int32], classes: tuple[_Walls, ...]) -> Ints:
             SOUTH: (padded[y, x], padded[y, x - 1]),
         }[walls.heading]
         turn = np.where(ahead_right == walls.own_E, -1, np.where(ahead_left == walls.own_E, 0, 1))
-        following.append(begins[(walls.heading + turn) % 4, y * cols + x])
+        heading = (walls.heading + turn) % 4
+        found = np.empty(y.size, np.int64)
+        for towards in range(4):
+            here = np.flatnonzero(heading == towards)
+            key = y[here] * cols + x[here] if towards in (EAST, WEST) else x[here] * rows + y[here]
+            found[here] = first[towards] + np.searchsorted(keys[towards], key)
+        following.append(found)
     return np.concatenate(following)
 
 

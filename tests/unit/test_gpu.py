@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA GPU here", allow_module_level=True)
 
-from snet4_training.batches import Steps  # noqa: E402  # after the skip
-from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # after the skip
-from snet4core import weights  # noqa: E402  # after the skip
-from snet4core.card import Card, WindowSettings  # noqa: E402  # after the skip
-from snet4core.predict import Precision, Predictor, choose_runtime  # noqa: E402  # after the skip
+from snet4_training.batches import Steps  # noqa: E402  # needs torch
+from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
+from snet4core import weights  # noqa: E402  # needs torch
+from snet4core.card import Card, WindowSettings  # noqa: E402  # needs torch
+from snet4core.predict import Precision, Predictor, choose_runtime  # noqa: E402  # needs torch
 
-from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # after the skip
-from .training_helpers import bright_squares, small_recipe  # noqa: E402  # after the skip
+from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # needs torch
+from .training_helpers import bright_squares, small_recipe  # noqa: E402  # needs torch
 
 GPU = torch.device("cuda:0")
 WIDE = WindowSettings(core_px=448, halo_px=32)
