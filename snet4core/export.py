@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from snet4core import graphfile, outputs, weights
 from snet4core.errors import DependencyError, ModelError
+from snet4core.folded import folded
 from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, shifted_samples
 from snet4core.modelfile import read_header
 from snet4core.runtime import INSTALL, installed
@@ -30,12 +31,12 @@ from snet4core.runtime_torch import quantised
 class AllOutputs(nn.Module):
     """Pictures and looks in, the quantised maps of every head out, and the guess of the look.
 
-    The network given is changed: it samples for one look at a time from now on.
+    The network given is changed: it is `folded`, and samples for one look at a time.
     """
 
     def __init__(self, net: OffNadirNet) -> None:
         super().__init__()
-        self.net = net
+        self.net = folded(net)
         for part in net.modules():
             if isinstance(part, LeanSweep):
                 part.samples = shifted_samples

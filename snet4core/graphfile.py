@@ -34,14 +34,13 @@ MOST_XML_BYTES = 2**24
 LAYERS = frozenset(
     {
         "Abs", "Add", "AvgPool", "BatchNormInference", "Broadcast", "Ceiling", "Clamp", "Concat",
-        "Const", "Convert", "ConvertLike", "Convolution", "Divide", "Elu", "Exp", "Floor",
-        "Gather", "Gelu", "GridSample", "GroupConvolution", "HSigmoid", "HSwish",
-        "Interpolate", "MatMul", "MaxPool", "Maximum", "Minimum", "Mish", "Multiply", "Negative",
-        "PRelu", "Pad",
-        "Parameter", "Power", "Range", "ReLU", "ReduceMean", "ReduceSum", "Reshape", "Result",
-        "Round", "ShapeOf", "Sigmoid", "Slice", "SoftPlus", "Softmax", "Split", "Sqrt",
-        "Squeeze", "StridedSlice", "Subtract", "Swish", "Tanh", "Tile", "Transpose",
-        "Unsqueeze", "VariadicSplit",
+        "Const", "Convert", "ConvertLike", "Convolution", "ConvolutionBackpropData", "Divide",
+        "Elu", "Exp", "Floor", "Gather", "Gelu", "GridSample", "GroupConvolution", "HSigmoid",
+        "HSwish", "Interpolate", "MatMul", "MaxPool", "Maximum", "Minimum", "Mish", "Multiply",
+        "Negative", "PRelu", "Pad", "Parameter", "Power", "Range", "ReLU", "ReduceMean",
+        "ReduceSum", "Reshape", "Result", "Round", "ShapeOf", "Sigmoid", "Slice", "SoftPlus",
+        "Softmax", "Split", "Sqrt", "Squeeze", "StridedSlice", "Subtract", "Swish", "Tanh", "Tile",
+        "Transpose", "Unsqueeze", "VariadicSplit",
     }
 )  # fmt: skip
 """Layers that a picture network is made of. None loops, keeps a state or reads a file."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from snet4core import weights
 from snet4core.errors import ModelError
+from snet4core.folded import folded
 from snet4core.look import Look
 from snet4core.runtime import DeviceMemoryError, Runtime
 
@@ -33,7 +34,7 @@ class TorchNetwork:
         self._device = torch.device(runtime.device)
         self._is_half = runtime.precision == "bf16"
         net, _ = weights.load(runtime.file)
-        self._net = net.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
+        self._net = folded(net).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
         self._own = threading.local()
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
