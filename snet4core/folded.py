@@ -1,22 +1,15 @@
-"""The same network in less work: for whoever asks it, not for whoever trains it.
+"""The network for whoever asks it and does not train it: batch normalisations are folded.
 
-- A batch normalisation is a multiplication and an addition, which the convolution before it
-  can do on the way: a pass over memory less for each of them.
-- The decoder doubles a map, each pixel to four equal ones, and convolves it. In the doubled
-  map a kernel of 3 x 3 covers 2 x 2 different pixels at most, so four ninths of the
-  multiplications do; the doubled map, and the one with the skip connection behind it, need not
-  be made (Shi et al. 2016, arXiv:1609.07009, on the deconvolution layer).
-
-Measured by OpenVINO and by torch on two processors: docs/performance.md.
+A batch normalisation is by then a multiplication and an addition, which the convolution before
+it can do on the way: a pass over memory less for each of them. OpenVINO does so by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock
 from timm.layers.norm_act import BatchNormAct2d
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snet4core.model import Branch, OffNadirNet
@@ -25,18 +18,15 @@ from snet4core.model import Branch, OffNadirNet
 def folded(net: OffNadirNet) -> OffNadirNet:
     """The network itself, changed for good: it gives the same maps, but for rounding, faster.
 
-    It is in evaluation mode from now on. Its weights have other names and shapes, so it can
-    neither be saved nor trained.
+    It is in evaluation mode from now on, and can neither be saved nor trained.
     """
     net.eval()
     fold_norms(net.encoder)
-    if net.architecture.attention is None:  # which would have to see all channels at once
-        coarse = [net.encoder.out_channels[-1], *net.architecture.decoder_channels]
-        for branch in net.branches.values():
-            assert isinstance(branch, Branch)
-            blocks = branch.decoder.blocks
-            for index, block in enumerate(blocks):
-                blocks[index] = DoublingBlock(block, coarse[index])
+    for branch in net.branches.values():
+        assert isinstance(branch, Branch)
+        for block in branch.decoder.blocks:
+            fold_norms(block.conv1)
+            fold_norms(block.conv2)
     return net
 
 
@@ -81,46 +71,3 @@ class _Follower(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, _NORMS) or super().is_leaf_module(m, module_qualified_name)
-
-
-class DoublingBlock(nn.Module):
-    """A block of the decoder without attention, in the place of smp's `UnetDecoderBlock`."""
-
-    def __init__(self, block: UnetDecoderBlock, coarse: int) -> None:
-        """`coarse` of the channels that `block` takes come from the level below."""
-        super().__init__()
-        conv, norm, self.activation = block.conv1
-        both = fuse_conv_bn_eval(conv, norm)
-        coarse_EC33, fine_ED33 = both.weight.split([coarse, conv.in_channels - coarse], dim=1)
-        channels = conv.out_channels
-        self.coarse = nn.ConvTranspose2d(coarse, channels, 4, stride=2, padding=1)
-        self.coarse.weight = nn.Parameter(doubling(coarse_EC33))
-        self.coarse.bias = both.bias
-        self.fine: nn.Conv2d | None = None
-        if fine_ED33.shape[1]:
-            self.fine = nn.Conv2d(fine_ED33.shape[1], channels, 3, padding=1, bias=False)
-            self.fine.weight = nn.Parameter(fine_ED33)
-        fold_norms(block.conv2)
-        self.then = block.conv2
-
-    def forward(
-        self,
-        feature_map: Tensor,
-        target_height: int,
-        target_width: int,
-        skip_connection: Tensor | None = None,
-    ) -> Tensor:
-        """Coarse features (B, C, H, W) and finer ones (B, D, 2 H, 2 W) to (B, E, 2 H, 2 W)."""
-        seen = self.coarse(feature_map)
-        if self.fine is not None:
-            seen = seen + self.fine(skip_connection)
-        decoded: Tensor = self.then(self.activation(seen))
-        return decoded
-
-
-def doubling(kernel_EC33: Tensor) -> Tensor:
-    """The kernel (C, E, 4, 4) that does, transposed and with a stride of 2, what doubling a
-    map and convolving it with `kernel_EC33` (padded by 1) does."""
-    ringed_EC55 = nn.functional.pad(kernel_EC33.flip(2, 3), (1, 1, 1, 1))
-    # Each coarse pixel stands at two places a side.
-    return 4 * nn.functional.avg_pool2d(ringed_EC55, 2, stride=1).transpose(0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from safetensors.torch import load_file, save_file  # noqa: E402  # after the skip
+from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402
+from torch import nn  # noqa: E402
 
 from snet4core import modelfile, weights  # noqa: E402
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
@@ -22,8 +25,10 @@ from snet4core.model import (  # noqa: E402
     FINE_LEVEL,
     SWEPT_FROM,
     SWEPT_HEIGHTS_PX,
+    DoublingBlock,
     LeanSweep,
     OffNadirNet,
+    doubling,
     lean_of,
     shifted_samples,
     swept_samples,
@@ -423,3 +428,37 @@ def test_maps_of_every_second_pixel_have_the_pictures_size() -> None:
     with torch.inference_mode():
         assert net(images, looks, "off-nadir").shape == (2, 2, 64, 96)
         assert net.mixed(net.encoder(images), looks, ["nadir", "off-nadir"]).shape == (2, 2, 64, 96)
+
+
+# Doubling a map without making it.
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 3)])
+def test_a_doubled_map_need_not_be_made(height: int, width: int) -> None:
+    torch.manual_seed(3)
+    kernel = torch.randn(6, 4, 3, 3, dtype=torch.float64)
+    coarse = torch.randn(2, 4, height, width, dtype=torch.float64)
+    doubled = nn.functional.interpolate(coarse, scale_factor=2, mode="nearest")
+    plain = nn.functional.conv2d(doubled, kernel, padding=1)
+    lean = nn.functional.conv_transpose2d(coarse, doubling(kernel), stride=2, padding=1)
+    torch.testing.assert_close(lean, plain)
+
+
+@pytest.mark.parametrize("fine", [3, 0])
+@pytest.mark.parametrize("sides", [(12, 6), (11, 5), (11, 6)])
+def test_a_doubling_block_learns_and_answers_as_the_plain_one(
+    fine: int, sides: tuple[int, int]
+) -> None:
+    torch.manual_seed(9)
+    plain = UnetDecoderBlock(5, fine, 4).double()
+    lean = DoublingBlock(copy.deepcopy(plain), 5)
+    assert lean.state_dict().keys() == plain.state_dict().keys()  # older weights fit
+    coarse = torch.randn(2, 5, 6, 3, dtype=torch.float64)
+    skip = torch.randn(2, fine, *sides, dtype=torch.float64) if fine else None
+    answers = [block(coarse, *sides, skip) for block in (plain, lean)]
+    torch.testing.assert_close(answers[1], answers[0])
+    for answer in answers:
+        answer.square().sum().backward()
+    for one, other in zip(plain.parameters(), lean.parameters(), strict=True):
+        assert float(one.grad.abs().max()) > 0
+        torch.testing.assert_close(other.grad, one.grad)
