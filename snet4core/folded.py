@@ -1,7 +1,10 @@
-"""The network for whoever asks it and does not train it: batch normalisations are folded.
+"""The network for whoever asks it and does not train it: what depends on weights alone is done.
 
-A batch normalisation is by then a multiplication and an addition, which the convolution before
-it can do on the way: a pass over memory less for each of them. OpenVINO does so by itself.
+- A batch normalisation is by then a multiplication and an addition, which the convolution
+  before it can do on the way: a pass over memory less for each of them.
+- The kernels that double maps are made once. A graph must hold them as constants: OpenVINO
+  2026.4 makes them anew for each window if it has to, and two threads that do so at once
+  spoil each other's maps.
 """
 
 from __future__ import annotations
@@ -9,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from timm.layers.norm_act import BatchNormAct2d
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from snet4core.model import Branch, OffNadirNet
+from snet4core.model import Branch, DoublingBlock, OffNadirNet, doubling
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:
@@ -24,10 +27,41 @@ def folded(net: OffNadirNet) -> OffNadirNet:
     fold_norms(net.encoder)
     for branch in net.branches.values():
         assert isinstance(branch, Branch)
-        for block in branch.decoder.blocks:
+        for index, block in enumerate(branch.decoder.blocks):
             fold_norms(block.conv1)
             fold_norms(block.conv2)
+            if isinstance(block, DoublingBlock):
+                branch.decoder.blocks[index] = FoldedBlock(block)
     return net
+
+
+class FoldedBlock(nn.Module):
+    """A `DoublingBlock` with kernels of its own, its normalisations gone."""
+
+    def __init__(self, block: DoublingBlock) -> None:
+        super().__init__()
+        conv, _, self.activation = block.conv1
+        coarse_EC33, fine_ED33 = conv.weight.detach().tensor_split([block.coarse], dim=1)
+        self.coarse_CE44 = nn.Parameter(doubling(coarse_EC33).contiguous())
+        self.fine_ED33 = nn.Parameter(fine_ED33.contiguous())
+        self.bias_E = conv.bias
+        self.conv2 = block.conv2
+
+    def forward(
+        self,
+        feature_map: Tensor,
+        target_height: int,
+        target_width: int,
+        skip_connection: Tensor | None = None,
+    ) -> Tensor:
+        """As `DoublingBlock.forward`, for pictures whose sides are multiples of the stride."""
+        seen = nn.functional.conv_transpose2d(
+            feature_map, self.coarse_CE44, self.bias_E, stride=2, padding=1
+        )
+        if skip_connection is not None and self.fine_ED33.shape[1]:
+            seen = seen + nn.functional.conv2d(skip_connection, self.fine_ED33, padding=1)
+        decoded: Tensor = self.conv2(self.activation(seen))
+        return decoded
 
 
 def fold_norms(module: nn.Module) -> None:

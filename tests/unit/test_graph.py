@@ -265,6 +265,22 @@ def test_a_damaged_graph_is_refused(graph: Path, tmp_path: Path, change: str, sa
     refused(path, said)
 
 
+def test_every_kernel_is_a_constant(graph: Path) -> None:
+    """OpenVINO's threads spoil each other's maps where kernels are computed on the way."""
+    stored = graphfile.read(modelfile.read_header(graph))
+    net = openvino.Core().read_model(
+        model=stored.xml, weights=openvino.Tensor(stored.constants)
+    )  # fmt: skip
+    convolutions = [each for each in net.get_ops() if "Convolution" in each.get_type_name()]
+    kinds = {each.get_type_name() for each in convolutions}
+    assert {"Convolution", "ConvolutionBackpropData"} <= kinds
+    for each in convolutions:
+        kernel = each.input_value(1).get_node()
+        while kernel.get_type_name() in ("Convert", "Reshape"):
+            kernel = kernel.input_value(0).get_node()
+        assert kernel.get_type_name() == "Constant", each.get_friendly_name()
+
+
 def test_a_cut_off_file_is_refused(graph: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.safetensors"
     path.write_bytes(graph.read_bytes()[:-100])
@@ -278,7 +294,7 @@ def test_the_shipped_graph_is_that_of_the_shipped_model() -> None:
     assert modelfile.graph_beside(shipped) == graph, "it was exported from other weights"
     header = modelfile.read_header(graph)
     assert header.card == shipped.card, "its card is an older one"
-    assert graph.stat().st_size <= 20e6
+    assert graph.stat().st_size <= 21e6
     graphfile.read(header)
 
 
