@@ -32,11 +32,8 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.run ## render a scene, find its houses, write demo/
 	$(BIN)/snet4 demo --output demo --overwrite
 
-# Training has a process of its own: OpenVINO 2026.4 leaves damage in the heap of the one that it
-# ran in (glibc's MALLOC_CHECK_ tells), and training once ended there with a segmentation fault.
 test: $(VENV)/.dev ## run every test that this machine can run
-	$(BIN)/python -m pytest --ignore-glob='*/test_training_*.py'
-	$(BIN)/python -m pytest tests/unit/test_training_*.py
+	$(BIN)/python -m pytest
 	@$(MAKE) --no-print-directory test-qgis
 
 # QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error.

@@ -5,6 +5,7 @@ Array names end in their axes: B batch, C channel or band, H row, W column, L lo
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections import Counter
@@ -44,6 +45,18 @@ def openvino() -> Any:
     return openvino
 
 
+@functools.cache
+def _core() -> Any:
+    """The one Core of this process, which is never let go.
+
+    Its CPU plugin gives the thread that loads it a stack of its own for signals, and takes the
+    memory back when the last Core goes, wherever that happens: in another thread the stack stays
+    registered, and the next signal (Ctrl-C, the end of a child) ends the process with SIGSEGV.
+    Seen with OpenVINO 2026.4.
+    """
+    return openvino().Core()
+
+
 Program = tuple[str, str | None, bool]
 """An output, the kind of layer at which it stops, if not at its end, and whether it is for
 windows of full size."""
@@ -64,7 +77,7 @@ class OpenVinoNetwork:
         self._card = header.card
         self._runtime = runtime
         graph = graphfile.read(header)
-        self._core = openvino().Core()
+        self._core = _core()
         try:
             self._model = self._core.read_model(
                 model=graph.xml, weights=openvino().Tensor(graph.constants)

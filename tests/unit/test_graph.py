@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -263,6 +265,28 @@ def test_a_damaged_graph_is_refused(graph: Path, tmp_path: Path, change: str, sa
     path = tmp_path / "damaged.safetensors"
     save_file(tensors, path, metadata={modelfile.METADATA_KEY: json.dumps(said_in_file)})
     refused(path, said)
+
+
+def test_signals_are_survived_after_the_network_went_in_another_thread(graph: Path) -> None:
+    script = f"""
+import gc, signal, threading
+from pathlib import Path
+import numpy as np
+from snet4core.look import Look
+from snet4core.predict import Predictor, choose_runtime
+signal.signal(signal.SIGUSR1, lambda *_: print("heard"))
+kept = [Predictor(Path({str(graph)!r}), choose_runtime("cpu", "fp32"))]
+kept[0]._network.forward(np.zeros((1, 4, 64, 64), np.float32), Look(30.0, 20.0, "option"),
+                         "off-nadir")
+gone = threading.Thread(target=lambda: (kept.clear(), gc.collect()))
+gone.start()
+gone.join()
+signal.raise_signal(signal.SIGUSR1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
 
 
 def test_every_kernel_is_a_constant(graph: Path) -> None:
