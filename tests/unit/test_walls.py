@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS_TORCH = {"model", "weights", "runtime_torch", "export", "foreign"}
+NEEDS_TORCH = {"model", "folded", "weights", "runtime_torch", "export", "foreign"}
 ASKS_TORCH = {"runtime", "processes"}
 """Ask it about GPUs, where it is installed, and are of use without it."""
 PURE = ("errors", "look", "windows", "maps", "settings", "progress", "card", "score", "seams")
