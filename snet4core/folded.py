@@ -15,7 +15,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from snet4core.model import Branch, DoublingBlock, OffNadirNet, doubling
+from snet4core.model import Branch, DoublingBlock, OffNadirNet
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:
@@ -35,33 +35,18 @@ def folded(net: OffNadirNet) -> OffNadirNet:
     return net
 
 
-class FoldedBlock(nn.Module):
-    """A `DoublingBlock` with kernels of its own, its normalisations gone."""
+class FoldedBlock(DoublingBlock):
+    """A `DoublingBlock` whose kernels are made once."""
 
     def __init__(self, block: DoublingBlock) -> None:
-        super().__init__()
-        conv, _, self.activation = block.conv1
-        coarse_EC33, fine_ED33 = conv.weight.detach().tensor_split([block.coarse], dim=1)
-        self.coarse_CE44 = nn.Parameter(doubling(coarse_EC33).contiguous())
-        self.fine_ED33 = nn.Parameter(fine_ED33.contiguous())
-        self.bias_E = conv.bias
-        self.conv2 = block.conv2
+        super().__init__(block, block.coarse)
+        coarse_CE44, fine_ED33 = block.kernels()
+        self.coarse_CE44 = nn.Parameter(coarse_CE44.detach().contiguous())
+        self.fine_ED33 = nn.Parameter(fine_ED33.detach().contiguous())
 
-    def forward(
-        self,
-        feature_map: Tensor,
-        target_height: int,
-        target_width: int,
-        skip_connection: Tensor | None = None,
-    ) -> Tensor:
-        """As `DoublingBlock.forward`, for pictures whose sides are multiples of the stride."""
-        seen = nn.functional.conv_transpose2d(
-            feature_map, self.coarse_CE44, self.bias_E, stride=2, padding=1
-        )
-        if skip_connection is not None and self.fine_ED33.shape[1]:
-            seen = seen + nn.functional.conv2d(skip_connection, self.fine_ED33, padding=1)
-        decoded: Tensor = self.conv2(self.activation(seen))
-        return decoded
+    def kernels(self) -> tuple[Tensor, Tensor]:
+        """As they were made."""
+        return self.coarse_CE44, self.fine_ED33
 
 
 def fold_norms(module: nn.Module) -> None:

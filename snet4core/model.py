@@ -68,7 +68,7 @@ class LookGate(nn.Module):
         gates_BC = self.outer(nn.functional.silu(self.inner(looks_BL)))
         scales = gates_BC[:, : sum(self.channels)].split(self.channels, dim=1)
         shifts = gates_BC[:, sum(self.channels) :].split(self.channels, dim=1)
-        return [
+        return [  # in one pass over each level
             torch.addcmul(shift[:, :, None, None], level, 1 + scale[:, :, None, None])
             for level, scale, shift in zip(features, scales, shifts, strict=True)
         ]
@@ -201,6 +201,11 @@ class DoublingBlock(nn.Module):
         self.coarse = coarse
         self.conv1, self.conv2 = block.conv1, block.conv2
 
+    def kernels(self) -> tuple[Tensor, Tensor]:
+        """What the coarse map is transposed with, and what the finer one is convolved with."""
+        coarse_EC33, fine_ED33 = self.conv1[0].weight.tensor_split([self.coarse], dim=1)
+        return doubling(coarse_EC33), fine_ED33
+
     def forward(
         self,
         feature_map: Tensor,
@@ -212,9 +217,9 @@ class DoublingBlock(nn.Module):
         conv, norm, activation = self.conv1
         rows, cols = feature_map.shape[2:]
         if (target_height, target_width) == (2 * rows, 2 * cols):
-            coarse_EC33, fine_ED33 = conv.weight.tensor_split([self.coarse], dim=1)
+            coarse_CE44, fine_ED33 = self.kernels()
             seen = nn.functional.conv_transpose2d(
-                feature_map, doubling(coarse_EC33), conv.bias, stride=2, padding=1
+                feature_map, coarse_CE44, conv.bias, stride=2, padding=1
             )
             if skip_connection is not None and self.coarse < conv.in_channels:
                 seen = seen + nn.functional.conv2d(skip_connection, fine_ED33, padding=1)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from safetensors.torch import load_file, save_file  # noqa: E402  # after the skip
-from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402
-from torch import nn  # noqa: E402
+from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402  # needs torch
+from torch import nn  # noqa: E402  # needs torch
 
 from snet4core import modelfile, weights  # noqa: E402
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
