@@ -14,7 +14,7 @@ the courtyard becomes a hole that touches the outer ring in one point. No ring e
 meets itself that way: if it did, the two background pixels at the corner would be
 4-connected, and the building, 4-connected too, would have to cross their connection.
 
-Axis letters: H rows, W columns, E walls, R rings.
+Axis letters: H rows, W columns, E walls, R rings, D headings (east, north, west, south).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from skimage.measure import label as connected_labels
 
 Ints = NDArray[np.int64]
-EAST, NORTH, WEST, SOUTH = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,22 @@ class Rings:
 
 @dataclass(frozen=True, slots=True)
 class _Walls:
-    """Directed walls of one heading, in the order in which their beginnings are sorted."""
+    """Directed walls, all those of one heading together, in the order of the headings.
 
-    heading: int
-    y0_E: Ints
-    x0_E: Ints
-    y1_E: Ints
-    x1_E: Ints
+    A corner is the flat index, in an image with a rim of background, of the pixel to the
+    lower right of it.
+    """
+
+    begin_E: Ints
+    """Corner where the wall begins."""
+    end_E: Ints
+    """Corner where it ends."""
     own_E: NDArray[np.int32]
+    """The building on its left."""
     other_E: NDArray[np.int32]
+    """What lies on its right."""
+    first_D: Ints
+    """Where the walls of each heading begin, and behind the last; shape (5,)."""
 
 
 def trace(labels_HW: NDArray[np.int32]) -> Rings:
@@ -98,19 +104,14 @@ def trace(labels_HW: NDArray[np.int32]) -> Rings:
     >>> [(int(x), int(y)) for x, y in zip(rings.x_E, rings.y_E)]
     [(0, 1), (1, 1), (1, 2), (2, 2), (2, 0), (0, 0)]
     """
-    padded = np.pad(labels_HW, 1)
-    east, west = _horizontal(padded)
-    north, south = _vertical(padded)
-    classes = (east, north, west, south)  # in the order of their headings
-    following = _following(padded, classes)
-    position, first_R = _walk(following)
+    padded_HW = np.pad(labels_HW, 1)
+    walls = _walls_of(padded_HW)
+    position, first_R = _walk(_following(padded_HW, walls))
     order = np.empty_like(position)
     order[position] = np.arange(position.size)
-    x_E = np.concatenate([walls.x0_E for walls in classes])[order]
-    y_E = np.concatenate([walls.y0_E for walls in classes])[order]
-    own_E = np.concatenate([walls.own_E for walls in classes])[order]
-    other_E = np.concatenate([walls.other_E for walls in classes])[order]
-    joint_E = _joints(padded, y_E, x_E)
+    corner_E, own_E, other_E = walls.begin_E[order], walls.own_E[order], walls.other_E[order]
+    joint_E = _joints(padded_HW, corner_E)
+    y_E, x_E = np.divmod(corner_E, padded_HW.shape[1])
     rings = Rings(x_E - 1, y_E - 1, other_E, joint_E, first_R, own_E[first_R[:-1]], np.array([]))
     # Seen with y downwards, a building on the left of its outer ring gives a negative area.
     hole_R = twice_area(rings) > 0
@@ -167,76 +168,63 @@ def pieces(labels_HW: NDArray[np.int32], rings: Rings) -> NDArray[np.int32] | No
     return np.asarray(found, np.int32)
 
 
-def _runs_of(a: NDArray[np.int32], b: NDArray[np.int32], place: Ints) -> tuple[Ints, Ints]:
-    """First and last index of the runs of consecutive places with the same two labels."""
-    same = (np.diff(place) == 1) & (a[1:] == a[:-1]) & (b[1:] == b[:-1])
+def _runs_of(
+    a: NDArray[np.int32], b: NDArray[np.int32], place: Ints, step: int = 1
+) -> tuple[Ints, Ints]:
+    """First and last index of the runs of places `step` apart with the same two labels."""
+    same = (np.diff(place) == step) & (a[1:] == a[:-1]) & (b[1:] == b[:-1])
     cut = np.flatnonzero(~same)
     return np.append(0, cut + 1)[: place.size], np.append(cut, place.size - 1)[: place.size]
 
 
-def _horizontal(padded: NDArray[np.int32]) -> tuple[_Walls, _Walls]:
-    """Walls below buildings (eastward) and above them (westward)."""
-    upper, lower = padded[:-1].ravel(), padded[1:].ravel()
-    place = np.flatnonzero(upper != lower)
-    upper, lower = upper[place], lower[place]
-    begin, end = _runs_of(upper, lower, place)
-    row, col = np.divmod(place[begin], padded.shape[1])
-    row, stop = row + 1, col + 1 + place[end] - place[begin]
-    up, down = upper[begin], lower[begin]
-    e, w = up != 0, down != 0
-    return (
-        _Walls(EAST, row[e], col[e], row[e], stop[e], up[e], down[e]),
-        _Walls(WEST, row[w], stop[w], row[w], col[w], down[w], up[w]),
-    )
+def _walls_of(padded_HW: NDArray[np.int32]) -> _Walls:
+    """All walls of an image with a rim of background."""
+    flat, row = padded_HW.ravel(), padded_HW.shape[1]
+    upper = np.flatnonzero(flat[:-row] != flat[row:])  # pixels with another one below
+    up, down = flat[upper], flat[upper + row]
+    begin, end = _runs_of(up, down, upper)
+    western, eastern, up, down = upper[begin] + row, upper[end] + row + 1, up[begin], down[begin]
+    left = _by_columns(np.flatnonzero(flat[:-1] != flat[1:]), padded_HW.shape)
+    west, east = flat[left], flat[left + 1]
+    begin, end = _runs_of(west, east, left, row)
+    northern, southern, west, east = left[begin] + 1, left[end] + 1 + row, west[begin], east[begin]
+    # Eastward below a building, northward on its right, westward above it, southward on its left.
+    begin_E = np.concatenate([western, southern, eastern, northern])
+    end_E = np.concatenate([eastern, northern, western, southern])
+    own_E, other_E = np.concatenate([up, west, down, east]), np.concatenate([down, east, up, west])
+    heading_E = np.repeat([0, 1, 2, 3], [up.size, west.size, down.size, east.size])
+    real = np.flatnonzero(own_E)
+    first_D = np.searchsorted(heading_E[real], np.arange(5))
+    return _Walls(begin_E[real], end_E[real], own_E[real], other_E[real], first_D)
 
 
-def _vertical(padded: NDArray[np.int32]) -> tuple[_Walls, _Walls]:
-    """Walls to the right of buildings (northward) and to their left (southward)."""
-    flat = np.flatnonzero((padded[:, :-1] != padded[:, 1:]).ravel())
-    row, col = np.divmod(flat, padded.shape[1] - 1)
-    # Column by column, so that a wall is a run here as well.
-    place = col * padded.shape[0] + row
-    place.sort()
-    col, row = np.divmod(place, padded.shape[0])
-    left, right = padded[row, col], padded[row, col + 1]
-    begin, end = _runs_of(left, right, place)
-    col, row = col[begin] + 1, row[begin]
-    stop = row + 1 + place[end] - place[begin]
-    left, right = left[begin], right[begin]
-    n, s = left != 0, right != 0
-    return (
-        _Walls(NORTH, stop[n], col[n], row[n], col[n], left[n], right[n]),
-        _Walls(SOUTH, row[s], col[s], stop[s], col[s], right[s], left[s]),
-    )
+def _by_columns(place: Ints, shape: tuple[int, int]) -> Ints:
+    """Flat places, sorted column by column."""
+    rows, cols = shape
+    row, col = np.divmod(place, cols)
+    turned = col * rows + row
+    turned.sort()
+    col, row = np.divmod(turned, rows)
+    return row * cols + col
 
 
-def _following(padded: NDArray[np.int32], classes: tuple[_Walls, ...]) -> Ints:
-    """Index of the wall that follows each wall; walls are numbered by heading, then order."""
-    rows, cols = padded.shape
-    keys = [
-        w.y0_E * cols + w.x0_E if w.heading in (EAST, WEST) else w.x0_E * rows + w.y0_E
-        for w in classes
-    ]
-    first = np.cumsum([0] + [key.size for key in keys])
-    following = []
-    for walls in classes:
-        y, x = walls.y1_E, walls.x1_E
-        # The pixel ahead on the left and on the right, seen from the end of the wall.
-        ahead_left, ahead_right = {
-            EAST: (padded[y - 1, x], padded[y, x]),
-            NORTH: (padded[y - 1, x - 1], padded[y - 1, x]),
-            WEST: (padded[y, x - 1], padded[y - 1, x - 1]),
-            SOUTH: (padded[y, x], padded[y, x - 1]),
-        }[walls.heading]
-        turn = np.where(ahead_right == walls.own_E, -1, np.where(ahead_left == walls.own_E, 0, 1))
-        heading = (walls.heading + turn) % 4
-        found = np.empty(y.size, np.int64)
-        for towards in range(4):
-            here = np.flatnonzero(heading == towards)
-            key = y[here] * cols + x[here] if towards in (EAST, WEST) else x[here] * rows + y[here]
-            found[here] = first[towards] + np.searchsorted(keys[towards], key)
-        following.append(found)
-    return np.concatenate(following)
+def _following(padded_HW: NDArray[np.int32], walls: _Walls) -> Ints:
+    """Index of the wall that follows each wall."""
+    flat, row = padded_HW.ravel(), padded_HW.shape[1]
+    # The pixel ahead on the left and on the right, seen from the end of an eastward, ... wall.
+    left_D, right_D = np.array([-row, -row - 1, -1, 0]), np.array([0, -row, -row - 1, -1])
+    heading_E = np.repeat(np.arange(4, dtype=np.int8), np.diff(walls.first_D))
+    is_left_E = flat[walls.end_E + left_D[heading_E]] == walls.own_E
+    is_right_E = flat[walls.end_E + right_D[heading_E]] == walls.own_E
+    next_E = (heading_E + np.where(is_right_E, 3, np.where(is_left_E, 0, 1)).astype(np.int8)) % 4
+    begun = np.empty(flat.size, np.int32)  # read only where it was written for that heading
+    following_E = np.empty(walls.end_E.size, np.int64)
+    for heading in range(4):
+        some = slice(walls.first_D[heading], walls.first_D[heading + 1])
+        begun[walls.begin_E[some]] = np.arange(some.start, some.stop)
+        here = np.flatnonzero(next_E == heading)
+        following_E[here] = begun[walls.end_E[here]]
+    return following_E
 
 
 def _walk(following: Ints) -> tuple[Ints, Ints]:
@@ -268,14 +256,15 @@ def _walk(following: Ints) -> tuple[Ints, Ints]:
     return position, np.append(begin[leaders], count)
 
 
-def _joints(padded: NDArray[np.int32], y_E: Ints, x_E: Ints) -> NDArray[np.bool_]:
+def _joints(padded_HW: NDArray[np.int32], corner_E: Ints) -> NDArray[np.bool_]:
     """Corners where three or four walls meet, but for two strangers touching at a corner.
 
     Two buildings that touch at a corner only need not be of one component, and then the
     one must not know of the other: its outline would depend on how the raster is cut.
     """
-    nw, ne = padded[y_E - 1, x_E - 1], padded[y_E - 1, x_E]
-    sw, se = padded[y_E, x_E - 1], padded[y_E, x_E]
+    flat, row = padded_HW.ravel(), padded_HW.shape[1]
+    nw, ne = flat[corner_E - row - 1], flat[corner_E - row]
+    sw, se = flat[corner_E - 1], flat[corner_E]
     walls = (nw != ne).astype(np.int8) + (ne != se) + (se != sw) + (sw != nw)
     strangers = ((nw == 0) & (se == 0) & (ne != sw)) | ((ne == 0) & (sw == 0) & (nw != se))
     joints: NDArray[np.bool_] = (walls >= 3) & ~((walls == 4) & strangers)

@@ -9,7 +9,8 @@ treat ties alike, so that a ring gives the same corners from every start, in bot
 directions (two neighbours walk their common wall in opposite ones), and turned with the
 picture.
 
-Axis letters: E walls of the exact rings, R rings.
+Axis letters: E walls of the exact rings, R rings, P points of rings laid out as paths,
+T stretches of a path between two points that stay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.rings import Ints, Rings, successor
+from snet4core.runs import positions
 from snet4core.walls import Sides, Stairs
 
 Floats = NDArray[np.float64]
@@ -32,49 +34,72 @@ def corners(rings: Rings, tolerance_E: Floats) -> Flags:
     either end. A ring without joints begins at its corners farthest from its centre.
     """
     x, y = rings.x_E.astype(np.float64), rings.y_E.astype(np.float64)
-    kept = rings.joint_E | _beginnings(rings, x, y)
+    kept_E = rings.joint_E | _beginnings(rings, x, y)
     # Lay each ring out from a kept corner and back to it.
-    lead_R = np.minimum.reduceat(np.where(kept, np.arange(x.size), x.size), rings.first_R[:-1])
-    size = rings.size_R
-    first = np.append(0, np.cumsum(size + 1))
-    ring = np.repeat(np.arange(size.size), size + 1)
-    step = np.arange(first[-1]) - first[ring]
-    place = rings.first_R[ring] + (lead_R[ring] - rings.first_R[ring] + step) % size[ring]
-    px, py, stays, square = x[place], y[place], kept[place], tolerance_E[place] ** 2
+    lead_R = np.minimum.reduceat(np.where(kept_E, np.arange(x.size), x.size), rings.first_R[:-1])
+    size_R = rings.size_R
+    first_R = np.append(0, np.cumsum(size_R + 1))
+    ring_P = np.repeat(np.arange(size_R.size), size_R + 1)
+    step_P = np.arange(first_R[-1]) - first_R[ring_P]
+    wall_P = rings.first_R[ring_P] + (lead_R - rings.first_R[:-1])[ring_P] + step_P
+    beyond_P = wall_P >= rings.first_R[1:][ring_P]
+    wall_P -= beyond_P * size_R[ring_P]
+    stays_P, path = kept_E[wall_P], (x[wall_P], y[wall_P])
     # A tolerance belongs to a wall; between two kept corners it is the same for all.
-    fixed = np.flatnonzero(stays)
-    point = np.flatnonzero(~stays)
-    high = np.searchsorted(fixed, point)
-    low, high = fixed[high - 1], fixed[high]
-    square = square[low]
-    while point.size:
-        far = _distance2(px, py, point, low, high)
-        begin = np.flatnonzero(np.append(True, low[1:] != low[:-1]))
-        group = np.cumsum(np.append(True, low[1:] != low[:-1])) - 1
-        most = np.maximum.reduceat(far, begin)[group]
-        split = most > square
-        point, low, high, far, most, group, square = (
-            a[split] for a in (point, low, high, far, most, group, square)
+    fixed = np.flatnonzero(stays_P)
+    open_T = _open(fixed[:-1], fixed[1:], tolerance_E[wall_P[fixed[:-1]]] ** 2)
+    while open_T[0].size:
+        low_T, high_T, square_T = open_T
+        split_T, near_T, off_T = _farthest(*path, low_T, high_T, square_T)
+        low_T, high_T, square_T = low_T[split_T], high_T[split_T], square_T[split_T]
+        stays_P[near_T] = stays_P[off_T] = True
+        open_T = _open(
+            np.column_stack([low_T, near_T, off_T]).ravel(),
+            np.column_stack([near_T, off_T, high_T]).ravel(),
+            np.repeat(square_T, 3),
         )
-        if not point.size:
-            break
-        extreme = np.flatnonzero(far == most)
-        order = group[extreme]
-        first_one = np.zeros(group[-1] + 1, np.int64)
-        last_one = np.zeros(group[-1] + 1, np.int64)
-        first_one[order[::-1]] = point[extreme[::-1]]
-        last_one[order] = point[extreme]
-        near, off = first_one[group], last_one[group]
-        stays[near] = stays[off] = True
-        low, high = (
-            np.where(point > off, off, np.where(point > near, near, low)),
-            np.where(point < near, near, np.where(point < off, off, high)),
-        )
-        rest = (point != near) & (point != off)
-        point, low, high, square = point[rest], low[rest], high[rest], square[rest]
-    kept = kept.copy()
-    kept[place[stays]] = True
-    return kept
+    kept_E[wall_P[stays_P]] = True
+    return kept_E
+
+
+def _open(low_T: Ints, high_T: Ints, square_T: Floats) -> tuple[Ints, Ints, Floats]:
+    """The stretches that have points between their ends."""
+    open_T = high_T - low_T > 1
+    return low_T[open_T], high_T[open_T], square_T[open_T]
+
+
+def _farthest(
+    x_P: Floats, y_P: Floats, low_T: Ints, high_T: Ints, square_T: Floats
+) -> tuple[Flags, Ints, Ints]:
+    """Which stretches have points farther from their chord than the root of `square_T`, and of
+    those the first and the last of the farthest points.
+
+    A chord goes from point `low` to point `high` of a path, which has others between them;
+    it is a segment, perhaps of no length. Coordinates are whole numbers, so all is exact but
+    the one division.
+    """
+    many_T = high_T - low_T - 1
+    begin_T = np.cumsum(many_T) - many_T
+    point = positions(low_T + 1, many_T)
+    x_T, y_T = x_P[low_T], y_P[low_T]
+    cx_T, cy_T = x_P[high_T] - x_T, y_P[high_T] - y_T
+    chord_T = cx_T * cx_T + cy_T * cy_T
+    cx, cy, chord = (np.repeat(each_T, many_T) for each_T in (cx_T, cy_T, chord_T))
+    ax, ay = x_P[point] - np.repeat(x_T, many_T), y_P[point] - np.repeat(y_T, many_T)
+    along, across, direct = ax * cx + ay * cy, ax * cy - ay * cx, ax * ax + ay * ay
+    beside = (along > 0) & (along < chord)
+    to_line = across * across / np.maximum(chord, 1)
+    to_end = np.minimum(direct, direct - 2 * along + chord)
+    far = np.where(beside, to_line, to_end)
+    most_T = np.maximum.reduceat(far, begin_T)
+    split_T = most_T > square_T
+    extreme = np.flatnonzero(far == np.repeat(np.where(split_T, most_T, np.inf), many_T))
+    owner = np.searchsorted(begin_T[split_T], extreme, side="right") - 1
+    near_T, off_T = np.zeros((2, np.count_nonzero(split_T)), np.int64)
+    # Of repeated indices the last assignment stays.
+    near_T[owner[::-1]] = point[extreme[::-1]]
+    off_T[owner] = point[extreme]
+    return split_T, near_T, off_T
 
 
 def _beginnings(rings: Rings, x: Floats, y: Floats) -> Flags:
@@ -90,20 +115,6 @@ def _beginnings(rings: Rings, x: Floats, y: Floats) -> Flags:
     return found
 
 
-def _distance2(x: Floats, y: Floats, point: Ints, low: Ints, high: Ints) -> Floats:
-    """Squared distance of points from the chord low-high (a segment, perhaps of no length)."""
-    cx, cy = x[high] - x[low], y[high] - y[low]
-    ax, ay = x[point] - x[low], y[point] - y[low]
-    bx, by = x[high] - x[point], y[high] - y[point]
-    chord = cx * cx + cy * cy
-    before, behind = ax * cx + ay * cy, bx * cx + by * cy
-    cross = ax * cy - ay * cx
-    inside = (before > 0) & (behind > 0)
-    line = cross * cross / np.where(chord > 0, chord, 1.0)
-    end = np.minimum(ax * ax + ay * ay, bx * bx + by * by)
-    return np.asarray(np.where(inside, line, end), np.float64)
-
-
 STRAIGHT = 0.85
 """Sides are joined if one line passes all their corners within this share of the tolerance."""
 
@@ -116,56 +127,57 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
     In every round those corners go that are missed least and less than both neighbouring
     ones, so that the order of the corners plays no part.
     """
-    rings = stairs.rings
-    changed_R = np.ones(rings.label_R.size, bool)
-    missed = np.full(sides.begin_S.size, np.inf)
+    cost_S = np.full(sides.begin_S.size, np.inf)
+    grown_S = np.ones(sides.begin_S.size, np.bool_)
     for _ in range(MOST_ROUNDS):
-        begin, ring = sides.begin_S, sides.ring_S
+        before, after = sides.before(), successor(sides.first_R)
+        # About a corner whose two sides are those of the last round nothing is new.
+        fresh = np.flatnonzero(grown_S | grown_S[before])
+        begin = sides.begin_S[fresh]
         limit = STRAIGHT * tolerance_E[begin]
-        # Rings that lost nothing in the last round have the same sides as then.
-        fresh = changed_R[ring]
-        able = fresh & ~locked_E[begin] & (_height(sides) <= 2 * limit)
-        missed[fresh] = np.inf
-        missed[able] = _missed(stairs, sides, able, np.flatnonzero(changed_R[rings.ring_E]))
-        cost = np.where(missed <= limit, missed, np.inf)
-        least = (cost < cost[sides.before()]) & (cost < cost[successor(sides.first_R)])
-        absorbed = sides.sparing(least)
-        if not absorbed.any():
+        able = ~locked_E[begin] & (_heights(sides, fresh, before, after) <= 2 * limit)
+        cost_S[fresh] = np.inf
+        fresh, limit = fresh[able], limit[able]
+        missed = _missed(stairs, sides, fresh, before)
+        cost_S[fresh] = np.where(missed <= limit, missed, np.inf)
+        least_S = (cost_S < cost_S[before]) & (cost_S < cost_S[after])
+        absorbed_S = sides.sparing(least_S)
+        if not absorbed_S.any():
             break
-        changed_R = np.bincount(ring[absorbed], minlength=changed_R.size) > 0
-        sides, missed = sides.without(absorbed), missed[~absorbed]
+        stays_S = ~absorbed_S
+        grown_S, cost_S = absorbed_S[after][stays_S], cost_S[stays_S]
+        sides = sides.without(absorbed_S)
     return sides
 
 
-def _height(sides: Sides) -> Floats:
-    """Distance of each corner from the chord between its neighbours.
+def _heights(sides: Sides, corner: Ints, before: Ints, after: Ints) -> Floats:
+    """Distance of some corners from the chord between their neighbours.
 
     A line that misses three corners by at most d leaves at most 2 d of it, which tells
     most corners of a house at a glance.
     """
-    before, after = sides.before(), successor(sides.first_R)
-    cx, cy = sides.x_S[after] - sides.x_S[before], sides.y_S[after] - sides.y_S[before]
-    px, py = sides.x_S - sides.x_S[before], sides.y_S - sides.y_S[before]
+    x_S, y_S = sides.x_S, sides.y_S
+    x, y, last = x_S[before[corner]], y_S[before[corner]], after[corner]
+    cx, cy, px, py = x_S[last] - x, y_S[last] - y, x_S[corner] - x, y_S[corner] - y
     chord = np.sqrt(cx * cx + cy * cy)
     return np.abs(cx * py - cy * px) / np.where(chord > 0, chord, 1.0)
 
 
-def _missed(stairs: Stairs, sides: Sides, able_S: Flags, step: Ints) -> Floats:
-    """How far the line through both sides at a corner misses one of their corners at most.
-
-    For the corners that are `able_S`, in their order; `step` holds all steps of their sides.
-    """
-    rings, before, after = stairs.rings, sides.before(), successor(sides.first_R)
-    line = stairs.lines(sides.begin_S[before][able_S], sides.stop_S[able_S], sides.ring_S[able_S])
-    place = np.cumsum(able_S) - 1
-    most = np.zeros(line.x_S.size)
-    side = sides.of_steps(rings, step)
-    # Each step belongs to the line about the corner before its side, and about that behind.
-    for about in (side, after[side]):
-        used = able_S[about]
-        corner, here = place[about[used]], step[used]
-        for at in (here, successor(rings.first_R)[here]):
-            dx, dy = rings.x_E[at] - line.x_S[corner], rings.y_E[at] - line.y_S[corner]
-            np.maximum.at(most, corner, np.abs(line.tx_S[corner] * dy - line.ty_S[corner] * dx))
+def _missed(stairs: Stairs, sides: Sides, corner: Ints, before: Ints) -> Floats:
+    """How far the line through both sides at a corner misses one of their corners at most."""
+    if corner.size == 0:
+        return np.zeros(0)
+    rings, ring = stairs.rings, sides.ring_S[corner]
+    begin, stop = sides.begin_S[before[corner]], sides.stop_S[corner]
+    line = stairs.lines(begin, stop, ring)
+    size, ring_stop = rings.size_R[ring], rings.first_R[1:][ring]
+    many = stop - begin + (stop <= begin) * size + 1  # the last corner counts too
+    first = np.cumsum(many) - many
+    step = positions(begin, many)
+    step -= np.repeat(size, many) * (step >= np.repeat(ring_stop, many))
+    dx = rings.x_E[step] - np.repeat(line.x_S, many)
+    dy = rings.y_E[step] - np.repeat(line.y_S, many)
+    off = np.abs(np.repeat(line.tx_S, many) * dy - np.repeat(line.ty_S, many) * dx)
     # What is equal must stay equal wherever the picture lies: drop the last bits.
-    return np.rint(most * 2**20) / 2**20
+    most = np.maximum.reduceat(off, first)
+    return np.asarray(np.rint(most * 2**20) / 2**20, np.float64)
