@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from snet4core import hearts
+from snet4core import hearts, runs
 from snet4core.sheet import Sheet
 
 Floats = NDArray[np.float64]
@@ -128,9 +128,9 @@ def measured(
     `border_HW` are 0..255.
     """
     region_P = regions_HW.ravel()[sheet.place_P]
-    moments_R6 = _moments(region_P, sheet.row_P, sheet.col_P)
-    component_R = np.zeros(len(moments_R6), np.int64)
+    component_R = np.zeros(int(region_P.max()) + 1, np.int64)
     component_R[region_P] = sheet.label_P
+    moments_R6 = _moments(runs.of_labels(regions_HW), sheet.corner_N2[component_R])
     rims_R2 = _rims(regions_HW, border_HW)
     here_F, there_F, is_below_F = _facing(regions_HW, sheet.place_P)
     border_F = _border_crossed(regions_HW, body_HW, strength_HW, here_F, there_F)
@@ -178,12 +178,28 @@ def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, N
     return np.concatenate([left, upper]), np.concatenate([right, lower]), is_below_F
 
 
-def _moments(region_P: NDArray[np.int32], row_P: Ints, col_P: Ints) -> Floats:
-    """Sums over each region's pixels; whole numbers, so exact in any order."""
-    row, col = row_P.astype(np.float64), col_P.astype(np.float64)
-    sums = [np.bincount(region_P)]
-    sums += [np.bincount(region_P, w) for w in (row, col, row * row, col * col, row * col)]
-    return np.stack(sums, axis=1).astype(np.float64)
+def _moments(found: runs.Runs, corner_R2: Ints) -> Floats:
+    """Sums over each region's pixels, counted from its corner; whole numbers, so exact in any
+    order."""
+    row, col = (
+        found.row_R - corner_R2[found.label_R, 0],
+        found.start_R - corner_R2[found.label_R, 1],
+    )
+    many, stop = found.lengths, col + found.lengths
+    cols = _below(stop) - _below(col)
+    squares = _squares_below(stop) - _squares_below(col)
+    sums = (many, many * row, cols, many * row * row, squares, row * cols)
+    return np.stack([np.bincount(found.label_R, each, len(corner_R2)) for each in sums], axis=1)
+
+
+def _below(number: Ints) -> Ints:
+    """Sum of the whole numbers from 0 to before each number."""
+    return number * (number - 1) // 2
+
+
+def _squares_below(number: Ints) -> Ints:
+    """Sum of their squares."""
+    return (number - 1) * number * (2 * number - 1) // 6
 
 
 def _rims(regions_HW: NDArray[np.int32], border_HW: NDArray[np.uint8]) -> Floats:

@@ -31,25 +31,25 @@ def flooded(
     [0, 1, 1, 1, 2, 2, 0]
     """
     width = level_HW.shape[1]
-    steps = np.array([-width, -1, 1, width])
+    steps_4 = np.array([[-width], [-1], [1], [width]])
     level, region = level_HW.ravel(), sources_HW.astype(np.int32).ravel()
     region[level >= top] = _NEVER
     ticket = np.empty(region.size, np.int64)
 
-    def dry_neighbours(wet_F: Ints) -> Ints:
-        """Pixels beside the given ones that may be flooded and are not, each once."""
-        beside = (wet_F[:, None] + steps).ravel()
+    def dry(beside: Ints) -> Ints:
+        """Those that may be flooded and are not, each once."""
         return _once(beside[region[beside] == 0], ticket)
 
-    waiting = dry_neighbours(np.flatnonzero(region > 0))
+    waiting = dry((np.flatnonzero(region > 0) + steps_4).ravel())
     for height in range(top):
         is_reached_F = level[waiting] <= height
         edge_F, later = waiting[is_reached_F], [waiting[~is_reached_F]]
         while edge_F.size:
+            beside_4F = edge_F + steps_4
             # Less 1 and without a sign, what is dry and what never floods are the largest.
-            around_F4 = region[edge_F[:, None] + steps].view(np.uint32) - np.uint32(1)
-            region[edge_F] = around_F4.min(axis=1) + 1
-            next_F = dry_neighbours(edge_F)
+            around_4F = region[beside_4F]
+            region[edge_F] = (around_4F.view(np.uint32) - np.uint32(1)).min(axis=0) + 1
+            next_F = dry(beside_4F[around_4F == 0])
             is_reached_F = level[next_F] <= height
             later.append(next_F[~is_reached_F])
             edge_F = next_F[is_reached_F]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 
@@ -86,12 +86,13 @@ def of_labels(labels_HW: NDArray[np.int32]) -> Runs:
     ...     (0, 0, 2, 1), (0, 2, 3, 2), (1, 1, 3, 2)]
     True
     """
-    padded, changes = _changes(labels_HW)
-    label = padded[changes + 1]
+    flat, pitch = _rows_apart(labels_HW)
+    changes = _changes(flat)
+    label = flat[changes]
     is_run = label != 0
     # A run ends at the next change, whatever begins there.
-    stop = np.append(changes, changes[-1:])[1:][is_run]
-    row, col = np.divmod(changes[is_run], labels_HW.shape[1] + 1)
+    stop = np.append(changes, flat.size)[1:][is_run]
+    row, col = np.divmod(changes[is_run], pitch)
     return Runs(row, col, col + (stop - changes[is_run]), label[is_run])
 
 
@@ -104,13 +105,8 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
     >>> count, found.label_R.tolist()
     (2, [1, 1, 1, 2])
     """
-    if mask_HW[:, -1:].any():
-        _, changes = _changes(mask_HW)
-        pitch = mask_HW.shape[1] + 1
-    else:  # as on a sheet: no run goes on in the next row anyway
-        flat, pitch = mask_HW.ravel(), mask_HW.shape[1]
-        changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        changes = np.append(0, changes) if flat[:1].any() else changes
+    flat, pitch = _rows_apart(mask_HW)
+    changes = _changes(flat)
     # Changes alternate: into the mask, out of it.
     starts, stops = changes[::2], changes[1::2]
     label_R, count = _joined_runs(starts, stops, pitch)
@@ -118,15 +114,21 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
     return Runs(row, col, col + (stops - starts), label_R), count
 
 
-def _changes(image_HW: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The flattened image behind one 0, and where its value differs from the one before.
-
-    Every row gets a 0 column at its right end, so that no run goes on in the next row.
-    """
+def _rows_apart(image_HW: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """The flattened image, and how long a row is in it: one longer than in the image, with a 0
+    at its end, unless all rows end in 0 anyway, as on a sheet. So no run goes on in the next."""
     height, width = image_HW.shape
-    padded = np.zeros(height * (width + 1) + 1, image_HW.dtype)
-    padded[1:].reshape(height, width + 1)[:, :width] = image_HW
-    return padded, np.flatnonzero(padded[1:] != padded[:-1])
+    if not image_HW[:, -1:].any():
+        return image_HW.ravel(), width
+    padded_HW = np.zeros((height, width + 1), image_HW.dtype)
+    padded_HW[:, :width] = image_HW
+    return padded_HW.ravel(), width + 1
+
+
+def _changes(flat: NDArray[Any]) -> NDArray[np.int64]:
+    """Where a flattened image differs from what is before; before its beginning is 0."""
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    return np.append(0, changes) if flat[:1].any() else changes
 
 
 def _joined_runs(
@@ -142,10 +144,10 @@ def _joined_runs(
     first_below = np.searchsorted(stops, starts + pitch, side="right")
     after_below = np.searchsorted(starts, stops + pitch, side="left")
     many = np.maximum(after_below - first_below, 0)
-    above = np.repeat(np.arange(count), many)
     below = positions(first_below, many)
-    graph = coo_array((np.ones(above.size, np.bool_), (above, below)), shape=(count, count))
-    number, found = connected_components(graph.tocsr(), directed=False)
+    of_run = np.append(0, np.cumsum(many))
+    graph = csr_array((np.ones(below.size, np.bool_), below, of_run), shape=(count, count))
+    number, found = connected_components(graph, directed=False)
     return in_order_of_first(found, number), number
 
 

@@ -41,10 +41,8 @@ class Sheet:
     """Flat index of the same pixel on the sheet."""
     label_P: NDArray[np.int32]
     """Its component's label in the block."""
-    row_P: Ints
-    """Its row within its component's box, from 0."""
-    col_P: Ints
-    """Its column there."""
+    corner_N2: Ints
+    """Row and column of the sheet where the box of each label begins; 0 for those not chosen."""
 
     def laid(self, block_HW: NDArray[Any]) -> NDArray[Any]:
         """An image of the block on the sheet, 0 outside the components."""
@@ -61,15 +59,15 @@ def sheet_of(found: runs.Runs, width: int, chosen_N: NDArray[np.bool_]) -> Sheet
     found = found.some(chosen_N)
     box_N4 = boxes_of(found, int(chosen_N.sum()))
     shape, shift_N2 = shelved(box_N4)
-    label_R, index_R, length_R = np.flatnonzero(chosen_N), found.label_R - 1, found.lengths
-    row_R, col_R = found.row_R - box_N4[index_R, 0], found.start_R - box_N4[index_R, 1]
+    label = np.flatnonzero(chosen_N)
+    corner_N2 = np.zeros((chosen_N.size, 2), np.int64)
+    corner_N2[label] = box_N4[:, :2] + shift_N2
     return Sheet(
         shape,
         found.flat(width),
         found.moved(shift_N2).flat(shape[1]),
-        np.repeat(label_R.astype(np.int32)[index_R], length_R),
-        np.repeat(row_R, length_R),
-        runs.positions(col_R, length_R),
+        np.repeat(label.astype(np.int32)[found.label_R - 1], found.lengths),
+        corner_N2,
     )
 
 
