@@ -24,7 +24,7 @@ from snet4core import runs
 
 Ints = NDArray[np.int64]
 
-SHEET_PX = 1 << 19
+SHEET_PX = 1 << 20
 """Boxes that come to so many pixels share a sheet, so that its images stay near the processor;
 fewer would cost more calls."""
 
