@@ -172,7 +172,7 @@ def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, N
     for step in (1, width):
         neighbour_P = place_P + step  # on the sheet: every component has a rim of background
         differs = (flat[neighbour_P] != flat[place_P]) & (flat[neighbour_P] > 0)
-        pairs.append((place_P[differs], neighbour_P[differs]))
+        pairs.append((np.extract(differs, place_P), np.extract(differs, neighbour_P)))
     (left, right), (upper, lower) = pairs
     is_below_F = np.repeat([False, True], [left.size, upper.size])
     return np.concatenate([left, upper]), np.concatenate([right, lower]), is_below_F

@@ -33,26 +33,26 @@ def flooded(
     width = level_HW.shape[1]
     steps_4 = np.array([[-width], [-1], [1], [width]])
     level, region = level_HW.ravel(), sources_HW.astype(np.int32).ravel()
-    region[level >= top] = _NEVER
+    np.putmask(region, level >= top, _NEVER)
     ticket = np.empty(region.size, np.int64)
 
     def dry(beside: Ints) -> Ints:
         """Those that may be flooded and are not, each once."""
-        return _once(beside[region[beside] == 0], ticket)
+        return _once(np.extract(region[beside] == 0, beside), ticket)
 
-    waiting = dry((np.flatnonzero(region > 0) + steps_4).ravel())
+    waiting = dry(np.flatnonzero(region > 0) + steps_4)
     for height in range(top):
         is_reached_F = level[waiting] <= height
-        edge_F, later = waiting[is_reached_F], [waiting[~is_reached_F]]
+        edge_F, later = np.extract(is_reached_F, waiting), [np.extract(~is_reached_F, waiting)]
         while edge_F.size:
             beside_4F = edge_F + steps_4
             # Less 1 and without a sign, what is dry and what never floods are the largest.
             around_4F = region[beside_4F]
             region[edge_F] = (around_4F.view(np.uint32) - np.uint32(1)).min(axis=0) + 1
-            next_F = dry(beside_4F[around_4F == 0])
+            next_F = dry(np.extract(around_4F == 0, beside_4F))
             is_reached_F = level[next_F] <= height
-            later.append(next_F[~is_reached_F])
-            edge_F = next_F[is_reached_F]
+            later.append(np.extract(~is_reached_F, next_F))
+            edge_F = np.extract(is_reached_F, next_F)
         waiting = _once(np.concatenate(later), ticket)
     return np.maximum(region, 0).reshape(level_HW.shape)
 
@@ -65,4 +65,4 @@ def _once(pixels: Ints, ticket: Ints) -> Ints:
     """The pixels without repetitions: of several that write their turn, the last one stays."""
     turn = np.arange(pixels.size)
     ticket[pixels] = turn
-    return np.asarray(pixels[ticket[pixels] == turn])
+    return np.extract(ticket[pixels] == turn, pixels)

@@ -128,8 +128,8 @@ def twice_area(rings: Rings) -> Ints:
 
 def some_labels(rings: Rings, wanted_L: NDArray[np.bool_]) -> Rings:
     """The rings of the labels for which `wanted_L` is True."""
-    ring = wanted_L[rings.label_R]
-    wall = np.repeat(ring, rings.size_R)
+    is_wanted_R = wanted_L[rings.label_R]
+    ring, wall = np.flatnonzero(is_wanted_R), np.flatnonzero(np.repeat(is_wanted_R, rings.size_R))
     return Rings(
         rings.x_E[wall],
         rings.y_E[wall],
@@ -161,7 +161,7 @@ def pieces(labels_HW: NDArray[np.int32], rings: Rings) -> NDArray[np.int32] | No
     outer = np.bincount(rings.label_R[~rings.hole_R])
     width = labels_HW.shape[1] + 1
     passed = (rings.ring_E * (labels_HW.shape[0] + 1) + rings.y_E) * width + rings.x_E
-    passed = np.sort(passed[rings.joint_E])
+    passed = np.sort(np.extract(rings.joint_E, passed))
     if (outer <= 1).all() and (passed[1:] != passed[:-1]).all():
         return None
     found = connected_labels(labels_HW, connectivity=1)  # type: ignore[no-untyped-call]  # scikit-image has no types
@@ -201,11 +201,11 @@ def _walls_of(padded_HW: NDArray[np.int32]) -> _Walls:
 def _by_columns(place: Ints, shape: tuple[int, int]) -> Ints:
     """Flat places, sorted column by column."""
     rows, cols = shape
-    row, col = np.divmod(place, cols)
-    turned = col * rows + row
+    row = place // cols
+    turned = (place - row * cols) * rows + row
     turned.sort()
-    col, row = np.divmod(turned, rows)
-    return row * cols + col
+    col = turned // rows
+    return np.asarray((turned - col * rows) * cols + col, np.int64)
 
 
 def _following(padded_HW: NDArray[np.int32], walls: _Walls) -> Ints:

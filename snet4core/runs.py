@@ -89,11 +89,11 @@ def of_labels(labels_HW: NDArray[np.int32]) -> Runs:
     flat, pitch = _rows_apart(labels_HW)
     changes = _changes(flat)
     label = flat[changes]
-    is_run = label != 0
+    is_run = np.flatnonzero(label)
     # A run ends at the next change, whatever begins there.
-    stop = np.append(changes, flat.size)[1:][is_run]
-    row, col = np.divmod(changes[is_run], pitch)
-    return Runs(row, col, col + (stop - changes[is_run]), label[is_run])
+    start, stop = changes[is_run], np.append(changes, flat.size)[is_run + 1]
+    row = start // pitch
+    return Runs(row, start - row * pitch, stop - row * pitch, label[is_run])
 
 
 def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
@@ -110,8 +110,8 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
     # Changes alternate: into the mask, out of it.
     starts, stops = changes[::2], changes[1::2]
     label_R, count = _joined_runs(starts, stops, pitch)
-    row, col = np.divmod(starts, pitch)
-    return Runs(row, col, col + (stops - starts), label_R), count
+    row = starts // pitch  # twice as fast as divmod
+    return Runs(row, starts - row * pitch, stops - row * pitch, label_R), count
 
 
 def _rows_apart(image_HW: NDArray[Any]) -> tuple[NDArray[Any], int]:

@@ -64,13 +64,13 @@ def corners(rings: Rings, tolerance_E: Floats) -> Flags:
 
 def _open(low_T: Ints, high_T: Ints, square_T: Floats) -> tuple[Ints, Ints, Floats]:
     """The stretches that have points between their ends."""
-    open_T = high_T - low_T > 1
+    open_T = np.flatnonzero(high_T - low_T > 1)
     return low_T[open_T], high_T[open_T], square_T[open_T]
 
 
 def _farthest(
     x_P: Floats, y_P: Floats, low_T: Ints, high_T: Ints, square_T: Floats
-) -> tuple[Flags, Ints, Ints]:
+) -> tuple[Ints, Ints, Ints]:
     """Which stretches have points farther from their chord than the root of `square_T`, and of
     those the first and the last of the farthest points.
 
@@ -92,10 +92,10 @@ def _farthest(
     to_end = np.minimum(direct, direct - 2 * along + chord)
     far = np.where(beside, to_line, to_end)
     most_T = np.maximum.reduceat(far, begin_T)
-    split_T = most_T > square_T
-    extreme = np.flatnonzero(far == np.repeat(np.where(split_T, most_T, np.inf), many_T))
+    extreme = np.flatnonzero(far == np.repeat(np.where(most_T > square_T, most_T, np.inf), many_T))
+    split_T = np.flatnonzero(most_T > square_T)
     owner = np.searchsorted(begin_T[split_T], extreme, side="right") - 1
-    near_T, off_T = np.zeros((2, np.count_nonzero(split_T)), np.int64)
+    near_T, off_T = np.zeros((2, split_T.size), np.int64)
     # Of repeated indices the last assignment stays.
     near_T[owner[::-1]] = point[extreme[::-1]]
     off_T[owner] = point[extreme]
@@ -137,14 +137,14 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
         limit = STRAIGHT * tolerance_E[begin]
         able = ~locked_E[begin] & (_heights(sides, fresh, before, after) <= 2 * limit)
         cost_S[fresh] = np.inf
-        fresh, limit = fresh[able], limit[able]
+        fresh, limit = np.extract(able, fresh), np.extract(able, limit)
         missed = _missed(stairs, sides, fresh, before)
         cost_S[fresh] = np.where(missed <= limit, missed, np.inf)
         least_S = (cost_S < cost_S[before]) & (cost_S < cost_S[after])
         absorbed_S = sides.sparing(least_S)
         if not absorbed_S.any():
             break
-        stays_S = ~absorbed_S
+        stays_S = np.flatnonzero(~absorbed_S)
         grown_S, cost_S = absorbed_S[after][stays_S], cost_S[stays_S]
         sides = sides.without(absorbed_S)
     return sides

@@ -73,14 +73,14 @@ class Sides:
         head = np.flatnonzero(~absorbed_S)
         tail = after[head]
         while (more := absorbed_S[tail]).any():
-            head, tail = head[more], tail[more]
+            head, tail = np.extract(more, head), np.extract(more, tail)
             stop[head] = self.stop_S[tail]
             tail = after[tail]
         if dropped_S is not None:
             cut, gone = dropped_S[before], absorbed_S | dropped_S
             x, y = np.where(cut, (x + x[before]) / 2, x), np.where(cut, (y + y[before]) / 2, y)
-        stay = ~gone
-        first = np.append(0, np.cumsum(stay))[self.first_R]
+        stay = np.flatnonzero(~gone)
+        first = np.searchsorted(stay, self.first_R)
         return Sides(self.begin_S[stay], stop[stay], x[stay], y[stay], first)
 
     def sparing(self, gone_S: Flags, twice_S: Flags | None = None) -> Flags:

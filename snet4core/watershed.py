@@ -117,7 +117,7 @@ def _regions(
     for step in range(1, AROUND + 1):
         reached_HW = grown(reached_HW, STEPS[step % 2]) & inside_HW
         level_HW += ~reached_HW
-    level_HW[~inside_HW] = top
+    np.putmask(level_HW, ~inside_HW, top)
     return flood.flooded(level_HW, hearts_HW, top)
 
 
