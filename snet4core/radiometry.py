@@ -20,6 +20,9 @@ _CENTRE, _GAIN = 0.4, 4.0
 _CLIP = (-0.25, 1.5)
 """How far beyond the robust range a value may still tell something."""
 
+_STRIP = 128
+"""Rows that are normalised at a time, so that they stay in the processor's own memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class BandRange:
@@ -58,13 +61,17 @@ def normalise(
     for band, limits in enumerate(ranges):
         if limits is None:
             continue
-        # In place: every window goes through here, and memory is what it waits for.
-        band_HW = out_BHW[band]
-        np.subtract(counts_BHW[band], limits.low, out=band_HW, dtype=np.float32, casting="unsafe")
-        band_HW /= limits.high - limits.low
-        np.clip(band_HW, *_CLIP, out=band_HW)
-        band_HW -= _CENTRE
-        band_HW *= _GAIN
+        for top in range(0, len(out_BHW[band]), _STRIP):
+            # In place: every window goes through here, and memory is what it waits for.
+            rows = slice(top, top + _STRIP)
+            strip_HW = out_BHW[band, rows]
+            np.subtract(
+                counts_BHW[band, rows], limits.low, out=strip_HW, dtype=np.float32, casting="unsafe"
+            )
+            strip_HW /= limits.high - limits.low
+            np.clip(strip_HW, *_CLIP, out=strip_HW)
+            strip_HW -= _CENTRE
+            strip_HW *= _GAIN
     if not valid_HW.all():
         out_BHW[:, ~valid_HW] = 0
     return out_BHW
