@@ -15,7 +15,7 @@ from snet4core.errors import UsageError
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
-RESERVE_BYTES = 450 * 2**20
+RESERVE_BYTES = 500 * 2**20
 """For programs and constants, reading, shaping and writing: what a run over 4096 to 16384 pixels a
 side of dense suburbs takes beside what the network works in (benchmarks/memory.py)."""
 

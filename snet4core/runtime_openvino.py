@@ -67,7 +67,7 @@ class OpenVinoNetwork:
 
     Windows of full size have a program of their own, which is 5 % faster; the smaller ones at
     the raster's edges share one for any size. Which of the two answers depends on the window's
-    size alone. Each keeps what it worked in, 330 MB with the default model; a `lean` runtime
+    size alone. Each keeps what it worked in, 350 MB with the default model; a `lean` runtime
     lets a program drop that when another one sets to work, which costs 0.2 seconds.
     """
 
