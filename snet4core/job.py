@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from snet4core import layers, looks, outputs, partstore
+from snet4core.attempts import Attempt, in_their_turn
 from snet4core.detect import detect
 from snet4core.errors import (
     Cancelled,
@@ -29,7 +30,7 @@ from snet4core.footprints import Footprints
 from snet4core.partstore import FolderStore, MemoryStore, PartStore
 from snet4core.places import Place
 from snet4core.plan import Choices, Plan, plan_for
-from snet4core.progress import Progress
+from snet4core.progress import Later, Progress
 from snet4core.scene_inputs import SceneInput
 from snet4core.scenework import Elsewhere, SceneWork
 from snet4core.text import printable
@@ -312,11 +313,44 @@ def _scenes(
 
     `folder` is where maps are kept that the user did not ask for.
     """
+    attempts = _attempts(job, predictor, progress, work, folder)
+    for attempt in in_their_turn(attempts, min(len(job.inputs), predictor.together)):
+        if attempt.found is not None:
+            for warning in attempt.found.plan.warnings:
+                log.warning("%s", warning)
+            for value in attempt.found.plan.description.values():
+                log.info("%s", value)
+        # A scene is complete before it goes into the layer: half of one must not stay there
+        # when its last rows cannot be read.
+        attempt.compute()
+        if attempt.problem is not None:
+            if job.stop_at_error:
+                raise attempt.problem
+            log.warning("%s", attempt.problem)
+            done.failed[attempt.location] = str(attempt.problem)
+            continue
+        found, batch = attempt.found, attempt.batch
+        assert found is not None  # or there was a problem
+        assert batch is not None
+        done.lost += found.lost
+        batches = chain([batch], found.footprints)
+        yield Result(attempt.location, found.plan, batches, found.plan.description, attempt.maps)
+
+
+def _attempts(
+    job: Job,
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    work: Work,
+    folder: Path | None,
+) -> Iterator[Attempt]:
+    """Every scene, planned where that went well; see `_scenes`."""
     first: Plan | None = None
     for number, scene in enumerate(job.inputs):
         maps = None if folder is None else folder / f"result-{number}.tif"
         if job.maps is not None:
             maps = job.maps_of(scene)
+        attempt = Attempt(scene.location, maps, Later(progress))
         try:
             if scene.location in work.failed:
                 raise work.failed[scene.location]
@@ -324,31 +358,19 @@ def _scenes(
                 scene,
                 predictor,
                 job.choices,
-                progress,
+                attempt.progress,
                 maps,
                 overwrite=job.overwrite or work.resumed,
                 store=work.store,
             )
             first = first or found.plan
             _refuse_other_crs(found.plan, first)
-            for warning in found.plan.warnings:
-                log.warning("%s", warning)
-            for value in found.plan.description.values():
-                log.info("%s", value)
-            # A scene is complete before it goes into the layer: half of one must not stay
-            # there when its last rows cannot be read. The first batch comes after all work.
-            batch = next(found.footprints)
+            attempt.found = found
         except (Cancelled, OutputError):  # neither is the fault of this scene
             raise
         except Snet4Error as problem:
-            if job.stop_at_error:
-                raise
-            log.warning("%s", problem)
-            done.failed[scene.location] = str(problem)
-            continue
-        done.lost += found.lost
-        batches = chain([batch], found.footprints)
-        yield Result(scene.location, found.plan, batches, found.plan.description, maps)
+            attempt.problem = problem
+        yield attempt
 
 
 def _refuse_other_crs(plan: Plan, first: Plan) -> None:

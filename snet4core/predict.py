@@ -100,6 +100,8 @@ class Predictor:
         threads = self.runtime.lanes * self.runtime.threads
         self.readers = min(8, max(1, threads // 4), self.ahead)
         self.shapers = shapers
+        # A small scene has the network while the one before has Python; that takes memory.
+        self.together = 2 if memory_bytes is None else 1
         self._lanes = ThreadPoolExecutor(flight.lanes, thread_name_prefix="snet4-network")
 
     @property

@@ -30,6 +30,31 @@ class Silent:
         return False
 
 
+class Later:
+    """Another's progress for work that runs ahead of its turn: it may be cancelled at any time,
+    but says nothing before its turn has come."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._is_its_turn = False
+        self._unsaid: tuple[float, float, str] | None = None
+
+    def step(self, done: float, total: float, what: str) -> None:
+        if self._is_its_turn:
+            self._progress.step(done, total, what)
+        else:
+            self._unsaid = done, total, what
+
+    def cancelled(self) -> bool:
+        return self._progress.cancelled()
+
+    def begin(self) -> None:
+        """Its turn has come: say how far it is, and all that follows. Not while it is at work."""
+        self._is_its_turn = True
+        if self._unsaid is not None:
+            self._progress.step(*self._unsaid)
+
+
 def stop_if_cancelled(progress: Progress) -> None:
     """Raise `Cancelled` when the user asked for it."""
     if progress.cancelled():

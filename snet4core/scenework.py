@@ -42,6 +42,8 @@ class Elsewhere:
     """As `Predictor.key` of those who computed."""
     guesser: LookGuesser | None = None
     """Guesses looks here, before there are parts, so that all who compute get the same."""
+    together: int = 1
+    """As `Predictor.together`: what is left to do is Python's."""
 
 
 @dataclass(frozen=True)

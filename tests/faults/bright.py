@@ -40,7 +40,7 @@ class Bright:
 
     def __init__(self, model: BrightModel | None = None) -> None:
         self.header, self.key, self.guesser = HEADER, KEY, None
-        self.shapers = 1
+        self.shapers, self.together = 1, 2
         self._model = model or BrightModel()
 
     def maps(

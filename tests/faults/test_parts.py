@@ -39,7 +39,7 @@ class BrightIsBuilding:
     def __init__(self) -> None:
         card = Card("bright", Architecture(), WindowSettings(32, 32))
         self.header = Header(Path("bright.safetensors"), card, "0" * 64)
-        self.key, self.guesser, self.shapers = "exact", None, 1
+        self.key, self.guesser, self.shapers, self.together = "exact", None, 1, 2
 
     def maps(
         self,

@@ -43,7 +43,7 @@ class BrightIsBuilding:
         windows = WindowSettings(core_px, 32)
         card = Card("bright", Architecture(), windows, gsd_range_m=(0.3, 1.0))
         self.header = Header(Path("bright.safetensors"), card, "0" * 64)
-        self.key, self.guesser, self.shapers = "exact", None, 1
+        self.key, self.guesser, self.shapers, self.together = "exact", None, 1, 2
 
     def maps(
         self,

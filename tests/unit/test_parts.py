@@ -333,7 +333,7 @@ class BrightIsBuilding:
     def __init__(self, fail_at: int | None = None) -> None:
         card = Card("bright", Architecture(), WindowSettings(32, 32))
         self.header = Header(Path("bright.safetensors"), card, "0" * 64)
-        self.key, self.guesser, self.shapers = "exact", None, 1
+        self.key, self.guesser, self.shapers, self.together = "exact", None, 1, 2
         self.asked: list[Window] = []
         self.fail_at = fail_at
 

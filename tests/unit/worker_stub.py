@@ -42,7 +42,7 @@ class BrightIsBuilding:
     """Stands where the network stands."""
 
     def __init__(self, *_: Any, shapers: int) -> None:
-        self.header, self.shapers = HEADER, shapers
+        self.header, self.shapers, self.together = HEADER, shapers, 2
         self.key = "exact"
         self.runtime = types.SimpleNamespace(device="cpu", engine="stand-in", precision="fp32")
 
