@@ -33,6 +33,7 @@ from snet4core import weights
 from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.model import OffNadirNet
+from snet4core.modelfile import graph_beside, read_header
 from snet4core.radiometry import normalise
 from snet4core.raster import open_scene
 from snet4core.scene_ranges import scene_ranges
@@ -48,12 +49,12 @@ PLAIN = ('model.heads=["any"]', "model.sweeps_lean=false", "model.maps_stride_px
 
 def plain_model(run: Path) -> Path:
     """A model that a plain U-Net can hold, trained once into the folder `run`, with its graph."""
-    model = run / "model.safetensors"
+    model, snet4_command = run / "model.safetensors", [sys.executable, "-m", "snet4_cli"]
     if not model.exists():
         settings = [word for change in PLAIN for word in ("--set", change)]
-        snet4_command = [sys.executable, "-m", "snet4_cli"]
         train = [*snet4_command, "train", RECIPE, "--out", run, "--workers", "2", *settings]
         subprocess.check_call(train)
+    if graph_beside(read_header(model)) is None:
         subprocess.check_call([*snet4_command, "models", "export", model])
     return model
 
