@@ -21,6 +21,7 @@ from snet4core.progress import Later
 SMALL_PX = 2**22
 """Scenes up to this many pixels of the working grid are computed ahead: one part, few windows."""
 
+
 @dataclass(slots=True)
 class Attempt:
     """One scene on its way to footprints, or to a sentence that says why there are none."""

@@ -10,7 +10,7 @@ Array names end in their axes: B batch, C channel or band, H row, W column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ class Averaged:
         self._members = list(zip(networks, architectures, strict=True))
         self._scales = header.scales or (1.0,)
         self._stride_px = architectures[0].stride_px
+
+    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+        """See `runtime.MapNetwork`: beside so many forward passes that would not be noticed."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; each model answers with its own head for the look."""

@@ -134,7 +134,8 @@ class Predictor:
         in turn; whoever stops early stops the threads too.
         """
         head = self.card.architecture.head_for(look)
-        in_turn = self.tiles(shape) if wanted is None else wanted
+        in_turn = self.tiles(shape) if wanted is None else list(wanted)
+        self._network.prepare({tile.read.shape for tile in in_turn}, look, head)
         waiting: deque[Future[list[Maps]]] = deque()
         reading = ThreadPoolExecutor(readers or self.readers, "snet4-read")
         try:

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label as connected_labels
 
 Ints = NDArray[np.int64]
 
@@ -164,6 +163,8 @@ def pieces(labels_HW: NDArray[np.int32], rings: Rings) -> NDArray[np.int32] | No
     passed = np.sort(np.extract(rings.joint_E, passed))
     if (outer <= 1).all() and (passed[1:] != passed[:-1]).all():
         return None
+    from skimage.measure import label as connected_labels  # it takes a tenth of a second to import
+
     found = connected_labels(labels_HW, connectivity=1)  # type: ignore[no-untyped-call]  # scikit-image has no types
     return np.asarray(found, np.int32)
 

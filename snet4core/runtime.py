@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,6 +50,10 @@ class DeviceMemoryError(MemoryError):
 
 class MapNetwork(Protocol):
     """What makes maps of pictures; `forward` may be called from several threads."""
+
+    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+        """Begin to get ready for windows of these (rows, columns); returns at once. What goes
+        wrong there is raised by `forward`, which needs no preparation."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too many."""

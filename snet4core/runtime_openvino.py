@@ -9,7 +9,8 @@ import functools
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -87,10 +88,17 @@ class OpenVinoNetwork:
                 f"{runtime.file}: OpenVINO cannot read the graph ({_first_line(problem)})."
             ) from problem
         _check_ports(runtime, self._model, header.card)
-        self._compiled: dict[Program, Any] = {}
+        self._compiled: dict[Program, Future[Any]] = {}
+        self._compiling = ThreadPoolExecutor(2, thread_name_prefix="snet4-compile")
         self._at_work: Counter[Program] = Counter()
         self._choosing = threading.Lock()
         self._own = threading.local()
+
+    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+        """See `runtime.MapNetwork`: programs are made by other threads, half a second each."""
+        with self._choosing:
+            for is_full in {self._is_full(shape) for shape in shapes}:
+                self._coming((head, None, is_full))
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; windows go through one by one, so that B plays no part."""
@@ -140,25 +148,38 @@ class OpenVinoNetwork:
     @contextmanager
     def _request(self, output: str, shape: tuple[int, ...], stop_at: str | None) -> Iterator[Any]:
         """This thread's request for an output and a window of (rows, columns)."""
-        windows = self._card.windows
-        full_px = windows.core_px + 2 * windows.halo_px
-        is_full = shape == (full_px, full_px)
-        key = (output, stop_at, is_full)
+        key = (output, stop_at, self._is_full(shape))
         with self._choosing:
-            if key not in self._compiled:
-                self._compiled[key] = self._program(output, full_px if is_full else -1, stop_at)
+            coming = self._coming(key)
             self._at_work[key] += 1
-            for other in self._compiled:
-                if self._runtime.lean and not self._at_work[other]:
-                    self._compiled[other].release_memory()
-        requests: dict[Program, Any] = self._own.__dict__.setdefault("requests", {})
-        if key not in requests:
-            requests[key] = self._compiled[key].create_infer_request()
+            for other, made in self._compiled.items():
+                if self._runtime.lean and not self._at_work[other] and _is_made(made):
+                    made.result().release_memory()
         try:
+            requests: dict[Program, Any] = self._own.__dict__.setdefault("requests", {})
+            if key not in requests:
+                requests[key] = coming.result().create_infer_request()
             yield requests[key]
         finally:
             with self._choosing:
                 self._at_work[key] -= 1
+
+    @property
+    def _full_px(self) -> int:
+        """Side of a window of full size."""
+        return self._card.windows.core_px + 2 * self._card.windows.halo_px
+
+    def _is_full(self, shape: tuple[int, ...]) -> bool:
+        """Whether a window of (rows, columns) is of full size."""
+        return shape == (self._full_px, self._full_px)
+
+    def _coming(self, key: Program) -> Future[Any]:
+        """A program that is made, or being made from now on; for who holds `_choosing`."""
+        if key not in self._compiled:
+            output, stop_at, is_full = key
+            side_px = self._full_px if is_full else -1
+            self._compiled[key] = self._compiling.submit(self._program, output, side_px, stop_at)
+        return self._compiled[key]
 
     def _program(self, output: str, side_px: int, stop_at: str | None) -> Any:
         """One output compiled for windows of one size, or of any (-1)."""
@@ -182,6 +203,10 @@ class OpenVinoNetwork:
                 "ENABLE_CPU_PINNING": False,
             },
         )
+
+
+def _is_made(program: Future[Any]) -> bool:
+    return program.done() and program.exception() is None
 
 
 def _told(look: Look) -> dict[str, Any]:

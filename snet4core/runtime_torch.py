@@ -6,7 +6,7 @@ Array names end in their axes: B batch, C channel or band, H row, W column, L lo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ class TorchNetwork:
         net, _ = weights.load(runtime.file)
         self._net = folded(net).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
         self._own = threading.local()
+
+    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+        """See `runtime.MapNetwork`: one program serves windows of any shape."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -227,16 +228,24 @@ def maps_of(
 
     `ranges` are the scene's, where they are known already.
     """
-    if ranges is None:
-        ranges = scene_ranges.scene_ranges(plan.scene)
+    settling, found = threading.Lock(), [] if ranges is None else [ranges]
+
+    def settled() -> tuple[BandRange | None, ...]:
+        # By whoever reads first: meanwhile the network gets ready.
+        with settling:
+            if not found:
+                found.append(scene_ranges.scene_ranges(plan.scene))
+            return found[0]
+
     with SharedReader(plan.scene, plan.scale) as reader:
 
         def read(tile: Tile) -> Picture:
             if plan.region.touches(tile.own):
                 counts_BHW, valid_HW = reader.read(tile.read)
                 if valid_HW.any():
-                    return normalise(counts_BHW, valid_HW, ranges), valid_HW
-            nothing = np.zeros((len(ranges), *tile.read.shape), dtype=np.float32)
+                    return normalise(counts_BHW, valid_HW, settled()), valid_HW
+            bands = len(plan.scene.bands.file_bands)
+            nothing = np.zeros((bands, *tile.read.shape), dtype=np.float32)
             return nothing, np.zeros(tile.read.shape, dtype=np.bool_)
 
         for each in predictor.maps(read, plan.grid.shape, look_in_picture(plan), wanted):

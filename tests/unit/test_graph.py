@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +19,12 @@ openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core import graphfile, modelfile, weights  # noqa: E402  # after the skips
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.errors import ModelError, OutputError  # noqa: E402
+from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
 from snet4core.export import export  # noqa: E402
 from snet4core.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor, choose_runtime  # noqa: E402
+from snet4core.runtime_openvino import OpenVinoNetwork  # noqa: E402
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
 NORTH_30 = Look(30.0, 20.0, "option")
@@ -84,6 +86,39 @@ def test_windows_of_a_batch_do_not_see_each_other(graph: Path) -> None:
     for index in range(3):
         alone = network.forward(images[index : index + 1], NORTH_30, "off-nadir")
         assert np.array_equal(together[index], alone[0])
+
+
+def test_programs_are_made_ahead_and_once(graph: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[int, str]] = []
+    real = OpenVinoNetwork._program
+
+    def program(network: OpenVinoNetwork, output: str, side_px: int, stop_at: str | None) -> object:
+        made.append((side_px, threading.current_thread().name.rstrip("_01")))
+        return real(network, output, side_px, stop_at)
+
+    monkeypatch.setattr(OpenVinoNetwork, "_program", program)
+    images = np.random.default_rng(8).standard_normal((1, 4, 96, 96)).astype(np.float32)
+    prepared = Predictor(graph, choose_runtime("cpu", "fp32"))._network
+    prepared.prepare([(96, 96), (64, 128), (128, 128)], NORTH_30, "off-nadir")
+    with ThreadPoolExecutor(2) as lanes:
+        maps = [lanes.submit(prepared.forward, images, NORTH_30, "off-nadir") for _ in range(4)]
+        assert len({each.result().tobytes() for each in maps}) == 1
+    assert sorted(made) == [(-1, "snet4-compile"), (128, "snet4-compile")]
+    unprepared = Predictor(graph, choose_runtime("cpu", "fp32"))._network
+    assert unprepared.forward(images, NORTH_30, "off-nadir").tobytes() == maps[0].result().tobytes()
+
+
+def test_what_goes_wrong_while_it_gets_ready_is_said_by_the_first_window(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def program(*_: object) -> object:
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr(OpenVinoNetwork, "_program", program)
+    network = Predictor(graph, choose_runtime("cpu", "fp32"))._network
+    network.prepare([(64, 64)], NORTH_30, "off-nadir")
+    with pytest.raises(EngineError, match="no such instruction"):
+        network.forward(np.zeros((1, 4, 64, 64), np.float32), NORTH_30, "off-nadir")
 
 
 def test_little_memory_holds_one_program_at_a_time_and_changes_nothing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,6 +237,10 @@ class Doubling:
     def __init__(self) -> None:
         self.running = self.most_running = 0
         self._lock = threading.Lock()
+        self.prepared: set[tuple[int, int]] = set()
+
+    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+        self.prepared |= set(shapes)
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         with self._lock:
@@ -296,6 +300,7 @@ def test_batch_readers_and_memory_play_no_part(
     rows = np.arange(SHAPE[0])[:, None] % 100
     expected = np.broadcast_to(np.stack([rows, 2 * rows]), (2, *SHAPE))
     assert np.array_equal(mosaic(predictor, Reading(), readers=readers), expected)
+    assert network.prepared == {tile.read.shape for tile in predictor.tiles(SHAPE)}
 
 
 def test_little_memory_keeps_one_window_under_way(network: Doubling) -> None:
