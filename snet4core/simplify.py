@@ -35,15 +35,7 @@ def corners(rings: Rings, tolerance_E: Floats) -> Flags:
     """
     x, y = rings.x_E.astype(np.float64), rings.y_E.astype(np.float64)
     kept_E = rings.joint_E | _beginnings(rings, x, y)
-    # Lay each ring out from a kept corner and back to it.
-    lead_R = np.minimum.reduceat(np.where(kept_E, np.arange(x.size), x.size), rings.first_R[:-1])
-    size_R = rings.size_R
-    first_R = np.append(0, np.cumsum(size_R + 1))
-    ring_P = np.repeat(np.arange(size_R.size), size_R + 1)
-    step_P = np.arange(first_R[-1]) - first_R[ring_P]
-    wall_P = rings.first_R[ring_P] + (lead_R - rings.first_R[:-1])[ring_P] + step_P
-    beyond_P = wall_P >= rings.first_R[1:][ring_P]
-    wall_P -= beyond_P * size_R[ring_P]
+    wall_P = _paths(rings, kept_E)
     stays_P, path = kept_E[wall_P], (x[wall_P], y[wall_P])
     # A tolerance belongs to a wall; between two kept corners it is the same for all.
     fixed = np.flatnonzero(stays_P)
@@ -60,6 +52,15 @@ def corners(rings: Rings, tolerance_E: Floats) -> Flags:
         )
     kept_E[wall_P[stays_P]] = True
     return kept_E
+
+
+def _paths(rings: Rings, kept_E: Flags) -> Ints:
+    """The walls of each ring from its first kept one round to the same again, ring after ring."""
+    begin_R, size_R = rings.first_R[:-1], rings.size_R
+    lead_R = np.minimum.reduceat(np.where(kept_E, np.arange(kept_E.size), kept_E.size), begin_R)
+    wall_P = positions(lead_R, size_R + 1)
+    beyond_P = wall_P >= np.repeat(begin_R + size_R, size_R + 1)
+    return wall_P - beyond_P * np.repeat(size_R, size_R + 1)
 
 
 def _open(low_T: Ints, high_T: Ints, square_T: Floats) -> tuple[Ints, Ints, Floats]:
