@@ -1,6 +1,6 @@
 """Parts shaped by other processes, so that a network never waits for outlines.
 
-One processor shapes some 13 MPix a second, threads share it (Python runs one at a time), and
+One processor shapes some 18 MPix a second, threads share it (Python runs one at a time), and
 a GPU or sixteen processors compute many times that. So there the maps of whole parts, three
 bytes a pixel, go to processes of their own, and footprints come back.
 """
