@@ -239,6 +239,20 @@ def test_one_bad_scene_does_not_stop_the_good_ones(scene: Path, tmp_path: Path) 
         assert all(shape(feature.geometry).is_valid for feature in layer)
 
 
+def test_several_scenes_under_way_leave_no_trace(tmp_path: Path) -> None:
+    scenes = [write_scene(tmp_path / f"{name}.tif", x=740000 + 500 * at)
+              for at, name in enumerate("abcdef")]  # fmt: skip
+    layers_of = {}
+    for together in (1, 2, 4):
+        network = BrightIsBuilding()
+        network.together = together
+        (tmp_path / str(together)).mkdir()
+        several = job(tmp_path / str(together), *scenes)
+        run_job(several, network, Silent())
+        layers_of[together] = several.output.read_bytes()
+    assert layers_of[1] == layers_of[2] == layers_of[4]
+
+
 def test_a_scene_in_another_crs_is_named_and_left_out(scene: Path, tmp_path: Path) -> None:
     other = write_scene(tmp_path / "zone17.tif", "EPSG:32617")
     done = run_job(job(tmp_path, scene, other), BrightIsBuilding(), Silent())
