@@ -65,7 +65,7 @@ def in_their_turn(attempts: Iterable[Attempt], together: int) -> Iterator[Attemp
 
     They are planned, that is taken from the iterable, in the caller's thread.
     """
-    if together == 1:
+    if together <= 1:
         yield from map(_begun, attempts)
         return
     pool = ThreadPoolExecutor(together, "snet4-scene")

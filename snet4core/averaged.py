@@ -31,7 +31,7 @@ class Averaged:
         self._scales = header.scales or (1.0,)
         self._stride_px = architectures[0].stride_px
 
-    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+    def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """See `runtime.MapNetwork`: beside so many forward passes that would not be noticed."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:

@@ -135,7 +135,7 @@ class Predictor:
         """
         head = self.card.architecture.head_for(look)
         in_turn = self.tiles(shape) if wanted is None else list(wanted)
-        self._network.prepare({tile.read.shape for tile in in_turn}, look, head)
+        self._network.prepare({tile.read.shape for tile in in_turn}, head)
         waiting: deque[Future[list[Maps]]] = deque()
         reading = ThreadPoolExecutor(readers or self.readers, "snet4-read")
         try:

@@ -51,7 +51,7 @@ class DeviceMemoryError(MemoryError):
 class MapNetwork(Protocol):
     """What makes maps of pictures; `forward` may be called from several threads."""
 
-    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+    def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """Begin to get ready for windows of these (rows, columns); returns at once. What goes
         wrong there is raised by `forward`, which needs no preparation."""
 

@@ -94,7 +94,7 @@ class OpenVinoNetwork:
         self._choosing = threading.Lock()
         self._own = threading.local()
 
-    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+    def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """See `runtime.MapNetwork`: programs are made by other threads, half a second each."""
         with self._choosing:
             for is_full in {self._is_full(shape) for shape in shapes}:

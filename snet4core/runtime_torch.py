@@ -37,7 +37,7 @@ class TorchNetwork:
         self._net = folded(net).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
         self._own = threading.local()
 
-    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+    def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """See `runtime.MapNetwork`: one program serves windows of any shape."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:

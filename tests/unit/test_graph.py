@@ -19,12 +19,12 @@ openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core import graphfile, modelfile, weights  # noqa: E402  # after the skips
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
+from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402  # after the skips
 from snet4core.export import export  # noqa: E402
 from snet4core.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor, choose_runtime  # noqa: E402
-from snet4core.runtime_openvino import OpenVinoNetwork  # noqa: E402
+from snet4core.runtime_openvino import OpenVinoNetwork  # noqa: E402  # after the skips
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
 NORTH_30 = Look(30.0, 20.0, "option")
@@ -99,7 +99,7 @@ def test_programs_are_made_ahead_and_once(graph: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(OpenVinoNetwork, "_program", program)
     images = np.random.default_rng(8).standard_normal((1, 4, 96, 96)).astype(np.float32)
     prepared = Predictor(graph, choose_runtime("cpu", "fp32"))._network
-    prepared.prepare([(96, 96), (64, 128), (128, 128)], NORTH_30, "off-nadir")
+    prepared.prepare([(96, 96), (64, 128), (128, 128)], "off-nadir")
     with ThreadPoolExecutor(2) as lanes:
         maps = [lanes.submit(prepared.forward, images, NORTH_30, "off-nadir") for _ in range(4)]
         assert len({each.result().tobytes() for each in maps}) == 1
@@ -116,7 +116,7 @@ def test_what_goes_wrong_while_it_gets_ready_is_said_by_the_first_window(
 
     monkeypatch.setattr(OpenVinoNetwork, "_program", program)
     network = Predictor(graph, choose_runtime("cpu", "fp32"))._network
-    network.prepare([(64, 64)], NORTH_30, "off-nadir")
+    network.prepare([(64, 64)], "off-nadir")
     with pytest.raises(EngineError, match="no such instruction"):
         network.forward(np.zeros((1, 4, 64, 64), np.float32), NORTH_30, "off-nadir")
 

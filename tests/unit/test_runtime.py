@@ -239,7 +239,7 @@ class Doubling:
         self._lock = threading.Lock()
         self.prepared: set[tuple[int, int]] = set()
 
-    def prepare(self, shapes: Collection[tuple[int, int]], look: Look, head: str) -> None:
+    def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         self.prepared |= set(shapes)
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
