@@ -1,9 +1,9 @@
-"""Which boxes overlap: a sweep along x in bands of y, whole arrays at a time.
+"""All pairs of overlapping boxes: a vectorised sweep along x within bands of y.
 
-A tree over boxes would answer any question; this answers one, for boxes that are mostly
-small and apart, at a fifth of the cost. Buildings are such boxes.
+For boxes that are mostly small and disjoint, as those of buildings are, this costs a fifth
+of an R-tree.
 
-Axis letters: N boxes, E entries of boxes in bands, P pairs.
+Axis letters: N boxes, E (box, band) entries, P pairs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Indices = NDArray[np.int64]
 
 
 def overlapping_boxes(boxes_N4: NDArray[np.float64]) -> tuple[Indices, Indices]:
-    """All pairs (later, earlier) of indices whose boxes have more than an edge in common.
+    """Return all index pairs (later, earlier) whose boxes overlap; touching is not enough.
 
-    `boxes_N4` are xmin, ymin, xmax, ymax. Each pair comes once, in no particular order.
+    `boxes_N4` holds xmin, ymin, xmax, ymax. Each pair comes once, in no particular order.
 
     >>> boxes = np.array([[0, 0, 4, 4], [3, 3, 5, 5], [4, 0, 6, 3]], float)
     >>> [index.tolist() for index in overlapping_boxes(boxes)]
@@ -28,7 +28,7 @@ def overlapping_boxes(boxes_N4: NDArray[np.float64]) -> tuple[Indices, Indices]:
     if len(boxes_N4) < 2:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     x0_N, y0_N, x1_N, y1_N = boxes_N4.T
-    # Whole numbers that hold the boxes: exact as keys, and never too small.
+    # Rounded outwards to integers: exact as keys, and never smaller than the boxes.
     left_N = np.floor(x0_N - x0_N.min()).astype(np.int64)
     right_N = np.ceil(x1_N - x0_N.min()).astype(np.int64)
     width = int(right_N.max()) + 1
@@ -41,7 +41,7 @@ def overlapping_boxes(boxes_N4: NDArray[np.float64]) -> tuple[Indices, Indices]:
     key_E = start_E + left_N[which_E]
     order_E = np.argsort(key_E, kind="stable")
     which_E, start_E, key_E = which_E[order_E], start_E[order_E], key_E[order_E]
-    # Those that begin before an entry ends, in its band, follow it directly.
+    # The entries of the band that begin before this one ends follow it directly.
     after_E = np.searchsorted(key_E, start_E + right_N[which_E])
     here_E = np.arange(len(key_E))
     count_E = np.maximum(after_E - here_E - 1, 0)
@@ -52,7 +52,7 @@ def overlapping_boxes(boxes_N4: NDArray[np.float64]) -> tuple[Indices, Indices]:
         & (x0_N[other_P] < x1_N[one_P])
         & (y0_N[one_P] < y1_N[other_P])
         & (y0_N[other_P] < y1_N[one_P])
-        # A pair that shares several bands counts in the first of them.
+        # Report a pair that shares several bands only in the first of them.
         & (start_E[entry_P] == width * np.maximum(first_N[one_P], first_N[other_P]))
     )
     one_P, other_P = one_P[meets_P], other_P[meets_P]

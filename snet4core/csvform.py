@@ -1,11 +1,11 @@
-"""The SpaceNet table: one building a line, its outline as WKT in pixels of the image.
+"""Writes SpaceNet tables: one building per line, its outline as WKT in pixels of the image.
 
     ImageId,BuildingId,PolygonWKT_Pix,Confidence
     Atlanta_nadir8_catid_10300100023BC100_743501_3728739,1,"POLYGON ((...))",0.93
     Atlanta_nadir8_catid_10300100023BC100_743501_3729189,-1,POLYGON EMPTY,1
 
 x runs right, y down, pixel edges are whole numbers. An image without buildings has one
-line, so that it counts as looked at; its Confidence is 1, as the challenge wrote it.
+line, so that it counts as searched; its Confidence is 1, as in the challenge's tables.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MORE_COLUMNS = (
     "model",
     "scene",
 )
-"""What a .csv result holds after them; PolygonWKT_Geo is in the scene's CRS."""
+"""Further columns of a .csv result; PolygonWKT_Geo is in the scene's CRS."""
 
 _PX_DECIMALS = 2
 _PLAIN = re.compile(r"[A-Za-z0-9_.'-]*")
@@ -49,10 +49,10 @@ _LATER_BUCKET = re.compile(
 
 
 def image_id(file_name: str) -> str:
-    """ImageId of a picture: its name without extension and without the product's part.
+    """Derive the ImageId from a file name: drop the extension and the product's name.
 
-    The names of both SpaceNet 4 buckets give the ImageId that the truth tables use; of
-    any other name only the extension goes.
+    File names of both SpaceNet 4 buckets give the ImageId of the truth tables; any other
+    name loses only its extension.
 
     >>> image_id("Pan-Sharpen_Atlanta_nadir8_catid_10300100023BC100_743501_3728739.tif")
     'Atlanta_nadir8_catid_10300100023BC100_743501_3728739'
@@ -77,7 +77,7 @@ def write(
 ) -> int:
     """Write the SpaceNet columns, then the layer's fields; returns the number of footprints.
 
-    A table has no place for a description, nor for a CRS.
+    A table cannot hold `description`, nor a CRS.
     """
     geo_decimals = 9 if crs.is_geographic else 3
     with _table(path, COLUMNS + MORE_COLUMNS) as file:
@@ -85,7 +85,7 @@ def write(
 
 
 def tapped(path: Path, batches: Iterable[Footprints]) -> Iterator[Footprints]:
-    """Hand the batches on, and write the challenge's four columns as they pass."""
+    """Pass the batches through, and write the challenge's four columns to `path`."""
     with _table(path, COLUMNS) as file:
         yield from _passed(file, batches, None)
 
@@ -100,7 +100,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[TextIO]:
 def _passed(
     file: TextIO, batches: Iterable[Footprints], geo_decimals: int | None
 ) -> Iterator[Footprints]:
-    """Write each batch; a scene that ends without any footprint gets its one line."""
+    """Write each batch and pass it on; a scene without footprints gets one empty line."""
     last, written = None, False
     for batch in batches:
         if last is not None and last.source != batch.source:
@@ -141,7 +141,7 @@ def _lines(batch: Footprints, geo_decimals: int | None) -> Iterator[str]:
 
 
 def _tail(batch: Footprints) -> str:
-    """The cells that are the same for a whole scene."""
+    """The cells that are equal for a whole scene."""
     look, source = batch.source.look, batch.source
     cells = (
         f"{look.off_nadir_deg!r}" if look else "",
@@ -159,10 +159,9 @@ def _wkt(polygons: Polygons, decimals: int) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """A text cell: never a formula, and in quotes unless it is plain.
+    """Format a text cell: never a formula, and quoted unless it is plain.
 
-    Quotes also where only a semicolon or blank asks for them: not every spreadsheet
-    splits at commas.
+    A semicolon or a blank is quoted too, as not every spreadsheet splits at commas.
     """
     safe = cell(storable(text))
     if _PLAIN.fullmatch(safe):

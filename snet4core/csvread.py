@@ -1,4 +1,4 @@
-"""Reading SpaceNet tables, submissions and truth alike; every error names its line."""
+"""Reads SpaceNet tables, submissions as well as truth; every error names its line."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from snet4core.score import Buildings, on_a_map
 from snet4core.text import cell_text, printable
 
 LONGEST_CELL = 1 << 24
-"""Characters; a building of a million vertices has fewer."""
+"""Characters allowed in one cell; a building of a million vertices has fewer."""
 
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
 def read(path: Path, *, confidence: bool = True) -> Buildings:
-    """Read a table with ImageId and PolygonWKT_Pix, and Confidence if it is wanted.
+    """Read the columns ImageId and PolygonWKT_Pix, and with `confidence` also Confidence.
 
-    Other columns (PolygonWKT_Geo, Occluded) are left alone; a third dimension is dropped;
-    EMPTY rows only say that their image was looked at. Raises `InputError`.
+    Other columns (PolygonWKT_Geo, Occluded) are ignored; a third dimension is dropped; an
+    EMPTY row states that its image was searched. Raises `InputError`.
     """
     name = printable(path)
     rows = _rows(_text(path, name), name)
@@ -92,7 +92,7 @@ def _text(path: Path, name: str) -> str:
 
 
 def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells) of every row that is not blank."""
+    """Yield (line number, cells) of every row that is not blank."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     with _long_cells():
@@ -120,7 +120,7 @@ def _long_cells() -> Iterator[None]:
 
 
 def _places(header: list[str], name: str) -> dict[str, int]:
-    """Column name -> position."""
+    """Position of each column by name."""
     names = [column.strip() for column in header]
     if not names:
         raise InputError(f"{name} is empty; it should begin with {','.join(COLUMNS)}.")

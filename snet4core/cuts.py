@@ -1,13 +1,14 @@
-"""What speaks for every cut between two regions: border crossed, length, sizes, shapes.
+"""Region adjacency graph: measures the cut between each pair of adjacent regions.
 
-A region is what was flooded from one heart. For each pair of pixels that face each other
-across a cut, one walks straight from the heart on this side to the heart on that side and
-adds up the weakness met on the way: a fully weak pixel counts 1 px, a strong one nothing.
-So the evidence of a cut is the width, in pixels, of the border one has to cross; a cut
-along a wall that both maps know shows 2 to 4, and where there is no border it shows 0.
+A region is the set of pixels flooded from one seed; a cut is the boundary between two
+regions. Measured are the border crossed, the cut's length, and the sizes and shapes of both
+regions. For each pair of pixels that face each other across a cut, a straight profile from
+the seed on one side to the seed on the other sums the weakness along it: a fully weak pixel
+counts 1 px, a strong one 0. So the evidence for a cut is the width of the border crossed, in
+pixels: 2 to 4 along a wall that both maps show, 0 where there is no border.
 
 Axes: H rows, W columns (of a sheet), P pixels, R regions (index 0 unused), C cuts, F facing
-pixel pairs, S steps of a walk.
+pixel pairs, S samples of a profile.
 """
 
 from __future__ import annotations
@@ -25,58 +26,60 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STEPS = 13
-"""Points of a walk, both ends included."""
+"""Samples of a profile, both ends included."""
 
 FULL = 0.95
-"""Strength from which a pixel does not count as border at all."""
+"""Strength, 0..1, from which a pixel does not count as border at all."""
 
 ENOUGH_PX = 8.0
-"""More border than this on one walk proves no more: a single gap must not carry a cut."""
+"""Cap on the border of one profile, so that a single gap cannot decide a cut."""
 
 THIN_PX, OPEN_PX = 0.8, 0.4
-"""Less border than this is thin; less than that is an open door."""
+"""Border widths below which a cut is thin, and below which it is open."""
 
 DEEP_PX = 6
-"""Pairs weigh by their depth inside the component, up to this: at the rim all maps are weak."""
+"""Cap on the weight of a facing pair, which is its depth inside the component in pixels: near
+the rim every map is weak."""
 
 NEAR_PX = 4
-"""So far inside the outline of a mask that is too fat a border may lie."""
+"""How far inside the outline a border may lie where the mask is too large."""
 
 APART = float(1 << 20)
-"""Added per region to a third coordinate, so that nearest points are of one's own region."""
+"""Step of the third coordinate per region, so that nearest points are of the same region."""
 
 NUDGE = (1e-3, 1.4142135623730951e-3)
-"""Moves points off whole numbers by a share that no two distances have in common, so that
-the nearest of two equally near points is the same wherever the component lies."""
+"""Offset that breaks ties between equally near points in the same way wherever the component
+lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Regions of any number of components, and the cuts between neighbours."""
+    """Region adjacency graph of any number of components."""
 
     component_R: Ints
-    """The component that each region is part of."""
+    """Component that each region belongs to."""
     moments_R6: Floats
-    """Pixels, and their sums of row, col, row², col², row x col within the component's box;
-    0 for a region that joined another."""
+    """Pixel count, and sums of row, col, row², col², row x col within the component's box;
+    0 for a region merged into another."""
     rims_R2: Floats
-    """Pixels of the component's outline, and the sum of the border seen near them, 0..1."""
+    """Pixels on the component's outline, and the sum of the border (0..1) near them."""
     one_C: Ints
-    """The lower region of each cut."""
+    """Lower region number of each cut."""
     two_C: Ints
-    """The higher one."""
+    """Higher region number of each cut."""
     tallies_C7: Floats
-    """Facing pairs side by side; pairs one above the other; sums over all pairs of: weight,
-    weight x border, weight x border up to 2 px, weight where it is below THIN_PX, where it is
-    below OPEN_PX."""
+    """Facing pairs side by side; facing pairs one above the other; sums over all pairs of:
+    weight, weight x border, weight x border capped at 2 px, weight where the border is below
+    THIN_PX, weight where it is below OPEN_PX."""
 
     def merged(
         self, chosen_C: NDArray[np.bool_], kept_C: NDArray[np.bool_] | None = None
     ) -> tuple[Graph, Ints]:
-        """The graph after taking the chosen cuts back, and each old region's new number.
+        """Merge the regions on both sides of the chosen cuts.
 
-        No region may be on two chosen cuts. The higher region joins the lower one. Of the
-        others only the cuts in `kept_C` go on, if it is given.
+        Returns the new graph and each old region's new number, shape (R,). The higher region
+        joins the lower one; no region may be on two chosen cuts. `kept_C` selects the cuts
+        that stay in the graph; by default all others.
         """
         into_R = np.arange(len(self.moments_R6))
         low, high = self.one_C[chosen_C], self.two_C[chosen_C]
@@ -91,12 +94,12 @@ class Graph:
         return Graph(self.component_R, moments_R6, rims_R2, *cuts), into_R
 
     def lengths_C(self) -> Floats:
-        """Length of each cut in pixels, as the crow flies over its stairs."""
+        """Length of each cut in pixels: the hypotenuse of its vertical and horizontal edges."""
         return np.hypot(self.tallies_C7[:, 0], self.tallies_C7[:, 1])
 
 
 def fullness(moments_N6: Floats) -> Floats:
-    """Area over that of the rectangle with the same second moments, shape (N,).
+    """Area divided by that of the rectangle with the same second moments, shape (N,).
 
     1 for rectangles at any angle, .95 for a disc, .6 for a thin L: the moments of a
     rectangle a x b are a²/12 and b²/12, so its area is 12 x sqrt(their product).
@@ -122,10 +125,10 @@ def measured(
     border_HW: NDArray[np.uint8],
     sheet: Sheet,
 ) -> Graph:
-    """The graph of the regions (numbers, H, W) on a sheet.
+    """Build the region adjacency graph of a sheet's regions (region numbers, H, W).
 
-    `body_HW` are the places from which and to which one walks; `strength_HW` and
-    `border_HW` are 0..255.
+    Profiles begin and end in `body_HW`, the seeds and the strong pixels around them.
+    `strength_HW` and `border_HW` are 0..255.
     """
     region_P = regions_HW.ravel()[sheet.place_P]
     component_R = np.zeros(int(region_P.max()) + 1, np.int64)
@@ -156,7 +159,7 @@ def measured(
 def _added_up(
     one_F: Ints | NDArray[np.int32], two_F: Ints | NDArray[np.int32], tallies_F7: Floats, size: int
 ) -> tuple[Ints, Ints, Floats]:
-    """Lower region, higher region and tallies of every cut; pairs within one region left out."""
+    """Sum facing pairs to cuts: lower region, higher region, tallies; ignore pairs within one."""
     low_F, high_F = np.minimum(one_F, two_F).astype(np.int64), np.maximum(one_F, two_F)
     apart = low_F != high_F
     key_C, index = np.unique(low_F[apart] * size + high_F[apart], return_inverse=True)
@@ -166,11 +169,11 @@ def _added_up(
 
 
 def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    """Flat places of neighbours in different regions, and whether the second lies below."""
+    """Flat indices of 4-neighbours in different regions; True where the second lies below."""
     flat, width = regions_HW.ravel(), regions_HW.shape[1]
     pairs = []
     for step in (1, width):
-        neighbour_P = place_P + step  # on the sheet: every component has a rim of background
+        neighbour_P = place_P + step  # stays on the sheet: components have a background rim
         differs = (flat[neighbour_P] != flat[place_P]) & (flat[neighbour_P] > 0)
         pairs.append((np.extract(differs, place_P), np.extract(differs, neighbour_P)))
     (left, right), (upper, lower) = pairs
@@ -179,8 +182,7 @@ def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, N
 
 
 def _moments(found: runs.Runs, corner_R2: Ints) -> Floats:
-    """Sums over each region's pixels, counted from its corner; whole numbers, so exact in any
-    order."""
+    """Raw moments of each region, relative to its corner; integers, so exact in any order."""
     row, col = (
         found.row_R - corner_R2[found.label_R, 0],
         found.start_R - corner_R2[found.label_R, 1],
@@ -193,17 +195,17 @@ def _moments(found: runs.Runs, corner_R2: Ints) -> Floats:
 
 
 def _below(number: Ints) -> Ints:
-    """Sum of the whole numbers from 0 to before each number."""
+    """Sum of the integers from 0 to `number` - 1."""
     return number * (number - 1) // 2
 
 
 def _squares_below(number: Ints) -> Ints:
-    """Sum of their squares."""
+    """Sum of the squares of the integers from 0 to `number` - 1."""
     return (number - 1) * number * (2 * number - 1) // 6
 
 
 def _rims(regions_HW: NDArray[np.int32], border_HW: NDArray[np.uint8]) -> Floats:
-    """Outline pixels of each region, and the sum of the border seen near them, 0..1 each."""
+    """Outline pixels of each region, and the sum of the border (0..1) near them."""
     inside_HW = regions_HW > 0
     near_HW = border_HW
     for _ in range(NEAR_PX):
@@ -216,7 +218,7 @@ def _rims(regions_HW: NDArray[np.int32], border_HW: NDArray[np.uint8]) -> Floats
 
 
 def _highest_around(image_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The highest value among a pixel and its 8 neighbours."""
+    """Maximum filter over each pixel and its 8 neighbours."""
     rows = np.pad(image_HW, 1)
     rows = np.maximum(np.maximum(rows[:-2], rows[1:-1]), rows[2:])
     return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
@@ -229,13 +231,13 @@ def _border_crossed(
     here_F: Ints,
     there_F: Ints,
 ) -> Floats:
-    """Weak pixels on the straight way from heart to heart through each facing pair."""
+    """Border width in pixels along the profile from seed to seed through each facing pair."""
     if here_F.size == 0:
         return np.zeros(0)
     nearest_F2 = _nearest_of_own_body(regions_HW, body_HW, np.concatenate([here_F, there_F]))
     start_F2, end_F2 = nearest_F2[: here_F.size], nearest_F2[here_F.size :]
     share_S = np.linspace(0, 1, STEPS)[:, None, None]
-    # Halves are rounded up along the way, not to even places: those change with the sheet.
+    # Round halves up along the profile, not to even indices: those change with the sheet.
     step_SF2 = np.floor((end_F2 - start_F2) * share_S + 0.5).astype(np.int64)
     way_SF2 = start_F2 + step_SF2
     strength_SF = strength_HW[way_SF2[..., 0], way_SF2[..., 1]] / 255
@@ -247,10 +249,10 @@ def _border_crossed(
 def _nearest_of_own_body(
     regions_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], place_F: Ints
 ) -> Ints:
-    """Sheet (row, col) of the body's pixel nearest to each place, within the same region."""
+    """Sheet (row, col) of the body pixel nearest to each flat index, within the same region."""
     region, is_body, width = regions_HW.ravel(), body_HW.ravel(), regions_HW.shape[1]
     nearest_F = place_F.copy()
-    outside = np.flatnonzero(~is_body[place_F])  # the others are their own nearest
+    outside = np.flatnonzero(~is_body[place_F])  # pixels of a body are their own nearest
     place_F = place_F[outside]
     if place_F.size:
         # Seen from outside, the nearest pixel of a body is on its rim or at the cut.
@@ -269,6 +271,6 @@ def _nearest_of_own_body(
 def _in_space(
     place_N: Ints, width: int, region_N: NDArray[np.int32], nudge: tuple[float, float]
 ) -> Floats:
-    """(row, col, region) of each place, so that places of other regions are far away."""
+    """(row, col, region) coordinates that put pixels of other regions far away."""
     row_N, col_N = np.divmod(place_N, width)
     return np.column_stack([row_N + nudge[0], col_N + nudge[1], region_N * APART])

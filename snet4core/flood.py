@@ -1,11 +1,10 @@
-"""Flooding from numbered sources, level by level, over whole arrays at once.
+"""Seeded watershed over whole arrays at once, independent of what else is in the image.
 
-The idea is that of scikit-image's `watershed`. But there the order of sources on one level
-hangs on whatever else lies in the image, so a component would come out differently in
-another block. Here the water spreads from all sources at the same speed, and of several
-that arrive together the lowest number wins.
+In scikit-image's `watershed`, the order of seeds on one level depends on the rest of the
+image, so a component would come out differently in another block. Here all seeds grow at
+the same speed, and where several arrive together the lowest number wins.
 
-Axes: H rows, W columns, F pixels at the water's edge.
+Axes: H rows, W columns, F pixels of the front.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ Ints = NDArray[np.int64]
 def flooded(
     level_HW: NDArray[np.uint8], sources_HW: NDArray[np.int32], top: int
 ) -> NDArray[np.int32]:
-    """Every pixel whose level is below `top` gets the number of the source that reaches it.
+    """Flood the pixels below level `top` from numbered sources; returns source numbers (H, W).
 
-    A pixel is reached over its 4 neighbours once the water stands at its level. What no
-    source can reach stays 0. The outermost rows and columns must be at `top`, as the rim of
-    a sheet is. Cost: that of the flooded pixels, and a little for every step of the water.
+    A pixel is reached over its 4 neighbours once the flood stands at its level. Pixels that
+    no source reaches stay 0. The outermost rows and columns must be at `top`, as the rim of
+    a sheet is. The cost is linear in the flooded pixels, plus a little for each step.
 
     >>> level = np.full((3, 7), 9, np.uint8)
     >>> level[1, 1:6] = [0, 0, 5, 1, 0]
@@ -37,7 +36,7 @@ def flooded(
     ticket = np.empty(region.size, np.int64)
 
     def dry(beside: Ints) -> Ints:
-        """Those that may be flooded and are not, each once."""
+        """The pixels that may be flooded and are not yet, each once."""
         return _once(np.extract(region[beside] == 0, beside), ticket)
 
     waiting = dry(np.flatnonzero(region > 0) + steps_4)
@@ -46,7 +45,7 @@ def flooded(
         edge_F, later = np.extract(is_reached_F, waiting), [np.extract(~is_reached_F, waiting)]
         while edge_F.size:
             beside_4F = edge_F + steps_4
-            # Less 1 and without a sign, what is dry and what never floods are the largest.
+            # Minus 1 and unsigned, unflooded pixels and those that never flood are the largest.
             around_4F = region[beside_4F]
             region[edge_F] = (around_4F.view(np.uint32) - np.uint32(1)).min(axis=0) + 1
             next_F = dry(np.extract(around_4F == 0, beside_4F))
@@ -58,11 +57,11 @@ def flooded(
 
 
 _NEVER = -1
-"""Stands for a region where no water comes."""
+"""Region number of pixels that never flood."""
 
 
 def _once(pixels: Ints, ticket: Ints) -> Ints:
-    """The pixels without repetitions: of several that write their turn, the last one stays."""
+    """The pixels without duplicates: each writes its index, and the last one written stays."""
     turn = np.arange(pixels.size)
     ticket[pixels] = turn
     return np.extract(ticket[pixels] == turn, pixels)

@@ -1,4 +1,4 @@
-"""Footprints as plain named arrays and back: the form in which they are kept on disk."""
+"""Converts footprints to named arrays and back, for storage on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def to_arrays(table: Footprints) -> Arrays:
-    """All but the source; the same table, the same arrays."""
+    """Everything but the source; equal tables give equal arrays."""
     found: Arrays = {
         "anchors": table.anchors_N2,
         "confidence": table.confidence_N,
@@ -29,7 +29,7 @@ def to_arrays(table: Footprints) -> Arrays:
 
 
 def from_arrays(found: Mapping[str, NDArray[Any]], source: Source) -> Footprints:
-    """The reverse. KeyError where an array is missing."""
+    """Inverse of `to_arrays`. Raises KeyError where an array is missing."""
     shapes, shapes_px = (
         Shapes.from_flat(found[f"{name}.wkb"], found[f"{name}.lengths"], found[f"{name}.boxes"])
         for name in ("map", "px")

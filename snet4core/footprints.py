@@ -1,7 +1,7 @@
-"""Footprints: outlines placed on the ground, with confidence, area and look.
+"""Footprints: outlines in map coordinates, with confidence, area and look.
 
-Here pixel coordinates become map coordinates, once. The numbers, which need all of a raster's
-footprints, are given in `ordering`.
+This is the only place where pixel coordinates of outlines become map coordinates. `ordering`
+numbers the footprints, which takes all of a raster's.
 
 Array names end in their axes: N footprints.
 """
@@ -29,18 +29,19 @@ from snet4core.text import printable, storable
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Confidence that means something: 0.8 = 80 in 100 such footprints are buildings.
+    """Calibrated confidence: of footprints with 0.8, 80 in 100 are buildings.
 
-    A rising line through knots, fitted on validation data and kept in the model's card.
+    Piecewise linear between knots that are fitted on validation data and stored in the
+    model's card.
 
     >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.2, 1.0))(np.array([0.25, 0.75]))
     array([0.1, 0.6])
     """
 
     raw: tuple[float, ...] = (0.0, 1.0)
-    """Mean probabilities, rising strictly."""
+    """Mean footprint probabilities of the knots, strictly increasing."""
     share: tuple[float, ...] = (0.0, 1.0)
-    """The share of true buildings at each of them, never falling, 0..1."""
+    """Share of true buildings at each knot, non-decreasing, 0..1."""
 
     def __post_init__(self) -> None:
         raw_K, share_K = np.asarray(self.raw, float), np.asarray(self.share, float)
@@ -57,27 +58,27 @@ class Calibration:
             )
 
     def __call__(self, confidence_N: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean probabilities -> calibrated confidence, both 0..1."""
+        """Map mean probabilities to calibrated confidence, both (N,), 0..1."""
         return np.asarray(np.interp(confidence_N, self.raw, self.share))
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What all footprints of one scene have in common."""
+    """Attributes shared by all footprints of one scene."""
 
     scene: str
-    """Name of the scene, as it stands on every feature."""
+    """Name of the scene, as written on every feature."""
     crs: CRS
-    """The scene's CRS: that of the polygons."""
+    """CRS of the scene and of the polygons."""
     look: Look | None = None
-    """How tilted the picture is; None leaves the look fields NULL."""
+    """Viewing geometry of the picture; None leaves the look fields NULL."""
     model: str | None = None
     """Name of the model; None leaves the field NULL."""
     image_id: str | None = None
-    """ImageId in the SpaceNet form; None: made from `scene`."""
+    """ImageId in SpaceNet tables; None: derived from `scene`."""
 
     def fields(self) -> dict[str, Any]:
-        """What stands on every footprint, by the names of the layer's fields (None = NULL)."""
+        """The shared values by name of the layer's field (None = NULL)."""
         look = self.look
         return {
             "scene": storable(self.scene),
@@ -91,7 +92,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footprint:
-    """One building, as a reader of the result meets it."""
+    """One building of the result."""
 
     polygon: shapely.Polygon
     """In map units of the scene's CRS."""
@@ -107,22 +108,22 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Footprints:
-    """Many footprints of one scene, as columns of one length N."""
+    """Footprints of one scene as columns of equal length N."""
 
     source: Source
-    """What they have in common."""
+    """Attributes that they share."""
     shapes: Shapes
     """Valid polygons in map units, outer rings counter-clockwise."""
     shapes_px: Shapes
-    """The same in pixels of the scene as it was delivered: x right, y down."""
+    """The same polygons in pixels of the delivered scene: x right, y down."""
     anchors_N2: NDArray[np.int64]
-    """(N, 2) row, column that decide the order."""
+    """(N, 2) row, column of the first pixel: the sort key."""
     confidence_N: NDArray[np.float64]
-    """0..1, four decimals."""
+    """0..1, rounded to four decimals."""
     area_m2_N: NDArray[np.float64]
-    """True ground area in square metres, two decimals."""
+    """True ground area in square metres, rounded to two decimals."""
     footprint_id_N: NDArray[np.int64]
-    """1, 2, ... once `ordering.in_order` has seen the whole raster; 0 before."""
+    """1, 2, ... after `ordering.in_order`; 0 before."""
 
     @staticmethod
     def of(
@@ -134,7 +135,7 @@ class Footprints:
         area_m2_N: NDArray[np.float64],
         footprint_id_N: NDArray[np.int64] | None = None,
     ) -> Footprints:
-        """From polygons that were just made; without numbers they are 0."""
+        """Build a table from polygons; `footprint_id_N` defaults to 0."""
         if footprint_id_N is None:
             footprint_id_N = np.zeros(len(polygons_N), np.int64)
         shapes, shapes_px = Shapes.of(polygons_N), Shapes.of(polygons_px_N)
@@ -144,19 +145,19 @@ class Footprints:
 
     @property
     def polygons_N(self) -> Polygons:
-        """(N,) in map units, to compute with."""
+        """(N,) shapely polygons in map units."""
         return self.shapes.polygons_N
 
     @property
     def polygons_px_N(self) -> Polygons:
-        """(N,) in pixels of the scene."""
+        """(N,) shapely polygons in pixels of the delivered scene."""
         return self.shapes_px.polygons_N
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def __getitem__(self, which: slice | NDArray[Any]) -> Footprints:
-        """Some of them: a slice, a mask or indices."""
+        """Select footprints by slice, mask or indices."""
         return Footprints(self.source, *(column[which] for column in self._columns()))
 
     def _columns(self) -> list[Any]:
@@ -173,13 +174,13 @@ class Footprints:
             )
 
     def columns(self) -> dict[str, list[Any]]:
-        """The layer's fields, in their order, as plain Python values (None = NULL)."""
+        """All fields of the layer, in order, as plain Python values (None = NULL)."""
         found = self.own_columns()
         found |= {name: [value] * len(self) for name, value in self.source.fields().items()}
         return {name: found[name] for name in FIELDS}
 
     def own_columns(self) -> dict[str, list[Any]]:
-        """Those of them that differ from one footprint to the next."""
+        """The fields that differ between footprints, as plain Python values."""
         return {
             "footprint_id": self.footprint_id_N.tolist(),
             "confidence": self.confidence_N.tolist(),
@@ -198,17 +199,17 @@ FIELDS = {
     "look_source": "str",
     "model": "str",
 }
-"""Names and types of the layer's fields, the same in every format."""
+"""Names and types of the layer's fields, equal in every format."""
 
 
 def none_of(source: Source) -> Footprints:
-    """A table without footprints: a scene that was searched and is empty."""
+    """Return an empty table: the scene was searched and holds no buildings."""
     none = np.empty(0, object)
     return Footprints.of(source, none, none, np.empty((0, 2), np.int64), np.empty(0), np.empty(0))
 
 
 def together(source: Source, batches: Sequence[Footprints]) -> Footprints:
-    """Several tables of one scene as one, in the order given."""
+    """Concatenate tables of one scene, in the order given."""
     if len(batches) == 1:
         return batches[0]
     if not batches:
@@ -234,7 +235,7 @@ def footprints_of(
     min_confidence: float = 0.0,
     calibration: Calibration | None = None,
 ) -> Footprints:
-    """Place outlines (pixels of `grid`, the maps' grid) on the ground.
+    """Georeference outlines, which are in pixels of `grid`, the maps' grid.
 
     `native` is the scene's own grid where the maps are coarser or finer. Footprints below
     `min_area_m2` or `min_confidence` are dropped. Raises `InputError` where an area cannot be
@@ -268,13 +269,16 @@ def footprints_of(
 
 
 def _outward(polygons: Polygons) -> Polygons:
-    """Outer rings counter-clockwise, holes clockwise: a north-up transform mirrors them."""
+    """Orient outer rings counter-clockwise, holes clockwise: a north-up transform mirrors them."""
     return np.asarray(shapely.orient_polygons(polygons, exterior_cw=False), dtype=object)
 
 
 def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
-    """Pixels of the maps -> pixels of the scene. Both grids come from one affine, so the way
-    between them is `k` or `1 / k` and whole offsets; the last bits of the detour are cut off."""
+    """Transform polygons from pixels of the maps to pixels of the scene.
+
+    Both grids come from one affine, so their relation is a scale of `k` or `1 / k` and whole
+    offsets; rounding errors of the product of affines are removed.
+    """
     if grid.transform == native.transform:
         return polygons_px
     a, b, c, d, e, f = (
@@ -290,10 +294,10 @@ def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
 
 
 def settled(batch: Footprints, sweep: Sweep, native: Grid, min_area_m2: float) -> Footprints:
-    """A sorted batch in which later footprints gave up what they share with earlier ones.
+    """Remove from each footprint of a sorted batch what overlaps an earlier one.
 
-    `sweep` has seen all batches before; its reach is in pixels of `native`, the scene's own
-    grid. What is left below `min_area_m2` is dropped. The confidence stays.
+    `sweep` has seen all earlier batches; its reach is in pixels of `native`, the scene's own
+    grid. Remainders below `min_area_m2` are dropped. The confidence stays as it was.
     """
     changed, left_N = sweep.settle(batch.shapes_px)
     if changed.size == 0:
@@ -318,7 +322,11 @@ def settled(batch: Footprints, sweep: Sweep, native: Grid, min_area_m2: float) -
 
 
 def rounded(polygons: Polygons, decimals: int) -> Polygons:
-    """Coordinates with so many decimals; a polygon that would break keeps them all."""
+    """Round coordinates; polygons that would become invalid stay as they are.
+
+    >>> rounded(np.array([shapely.box(0, 0, 1.006, 2)]), 2).tolist()
+    [<POLYGON ((1.01 0, 1.01 2, 0 2, 0 0, 1.01 0))>]
+    """
     short = np.asarray(
         shapely.transform(polygons, lambda points: np.round(points, decimals) + 0.0), dtype=object
     )

@@ -1,6 +1,7 @@
-"""GeoJSON as RFC 7946 wants it: longitude, latitude on WGS 84, right-handed rings.
+"""Writes GeoJSON as RFC 7946 specifies: longitude, latitude on WGS 84, right-handed rings.
 
-Seven decimals are a centimetre. Polygons that cross the 180th meridian are cut there.
+Coordinates have seven decimals, about a centimetre. Polygons that cross the antimeridian are
+cut there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _EAST = shapely.box(180, -90, 540, 90)
 def write(
     path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
 ) -> int:
-    """Write a new feature collection, a feature a line; returns the number of footprints."""
+    """Write a new FeatureCollection, one feature per line; returns the number of footprints."""
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write('{"type": "FeatureCollection", "name": "footprints",\n')
@@ -50,7 +51,7 @@ def _features(batch: Footprints, crs: CRS) -> Iterator[str]:
 
 
 def _lon_lat(polygons: Polygons, crs: CRS, name: str) -> Polygons:
-    """Polygons in `crs` -> the same on WGS 84, rounded, outer rings counter-clockwise."""
+    """Reproject polygons to WGS 84: rounded, outer rings counter-clockwise."""
     if len(polygons) == 0:
         return polygons
     ground = reprojected(polygons, crs, _LON_LAT, name).copy()
@@ -62,7 +63,7 @@ def _lon_lat(polygons: Polygons, crs: CRS, name: str) -> Polygons:
 
 
 def _cut_at_antimeridian(polygon: shapely.Polygon) -> shapely.MultiPolygon:
-    """A polygon whose longitudes jump from 180 to -180, as one part on either side."""
+    """Split a polygon whose longitudes jump from 180 to -180 into one part on either side."""
     whole = shapely.transform(
         polygon, lambda points: points + np.where(points < 0, 360.0, 0.0) * np.array([1.0, 0.0])
     )

@@ -1,4 +1,4 @@
-"""GeoParquet 1.1 through pyarrow, which is asked for only when such a file is."""
+"""Writes GeoParquet 1.1 with pyarrow, which is imported only for such a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snet4core.footprints import FIELDS, Footprints
 
 
 def pyarrow() -> Any:
-    """The library, or a `DependencyError` that says how to get it."""
+    """Import pyarrow. Raises `DependencyError`, which says how to install it."""
     try:
         import_module("pyarrow.parquet")
         return import_module("pyarrow")
@@ -41,7 +41,7 @@ def write(
     box = pa.struct([(corner, pa.float64()) for corner in _CORNERS])
     schema = pa.schema([*fields, ("geometry", pa.binary()), ("bbox", box)])
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
-    # Without Arrow's own copy of the schema readers look at the file's metadata, where ours is.
+    # Readers prefer Arrow's copy of the schema to the file's metadata, which holds ours.
     options = {"compression": "zstd", "store_schema": False}
     with pa.parquet.ParquetWriter(path, schema, **options) as writer:
         for batch in batches:
@@ -63,7 +63,7 @@ def write(
             "geometry_types": ["Polygon"],
             "orientation": "counterclockwise",
             "crs": crs.to_dict(projjson=True),
-            # Readers skip row groups outside the box that they ask for.
+            # Lets readers skip row groups outside the box that they ask for.
             "covering": {"bbox": {corner: ["bbox", corner] for corner in _CORNERS}},
         }
         if count:

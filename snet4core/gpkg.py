@@ -1,8 +1,8 @@
-"""The GeoPackage: GDAL lays out the file, SQLite fills it in one transaction.
+"""Writes GeoPackages: GDAL creates the file, sqlite3 inserts the rows in one transaction.
 
-GDAL knows how a GeoPackage describes its CRS, index and extensions; writing the rows
-through it one by one is slow, so they go in as blobs, ready made. The same footprints
-give the same bytes: no date, no random name, one order.
+GDAL knows how a GeoPackage describes its CRS, index and extensions, but is slow at writing
+rows one by one, so their geometry blobs are made here. Equal footprints give equal bytes:
+no date, no random name, one order.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from snet4core.rtree import RTreeFiller
 from snet4core.shapes import Shapes
 
 LAYER = "footprints"
-"""The layer's name; fixed, so that no scene's name reaches SQL."""
+"""Name of the layer; fixed, so that no scene's name reaches SQL."""
 
 EPOCH = "2000-01-01T00:00:00.000Z"
-"""Stands wherever the format wants a date: the true one would make equal results differ."""
+"""Written wherever the format requires a date: the true one would make equal results differ."""
 
 _GEOMETRY_HEADER = np.dtype(
     [("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs_id", "<i4"), ("box", "<f8", 4)]
@@ -69,7 +69,7 @@ def write(
 
 
 def _lay_out(path: Path, crs: CRS, description: Mapping[str, str]) -> None:
-    """An empty layer with everything that the standard asks for."""
+    """Create an empty layer with everything that the standard requires."""
     schema = {"geometry": "Polygon", "properties": FIELDS}
     with (
         fiona.Env(OGR_CURRENT_DATE=EPOCH),
@@ -111,9 +111,10 @@ def _fill(database: sqlite3.Connection, batches: Iterable[Footprints]) -> int:
 def _insert_beside(
     database: sqlite3.Connection, shared: Mapping[str, Any], own: Iterable[str]
 ) -> str:
-    """How to insert fid, geometry and `own` fields, in this order; the others are laid ready.
+    """Return the INSERT that takes fid, geometry and the `own` fields, in this order.
 
-    Handing the same six values over for each footprint would cost a fifth of the writing.
+    It copies the `shared` fields from a temporary table: binding the same six values for each
+    footprint would cost a fifth of the time to write.
     """
     names, own = list(shared), list(own)
     database.execute("DROP TABLE IF EXISTS temp.shared")
@@ -127,9 +128,9 @@ def _insert_beside(
 
 
 def _drop_insert_triggers(database: sqlite3.Connection) -> list[str]:
-    """Take off what GDAL would run for each row (index, counter); returns how to put it back.
+    """Drop the insert triggers that maintain index and counter; returns the SQL to restore them.
 
-    They call functions that only GDAL's SQLite has; we fill index and counter ourselves.
+    They call functions that only GDAL's SQLite has; index and counter are filled here.
     """
     triggers = database.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? "
@@ -142,7 +143,7 @@ def _drop_insert_triggers(database: sqlite3.Connection) -> list[str]:
 
 
 def _blobs(shapes: Shapes, srs_id: int) -> Iterator[bytes]:
-    """GeoPackage geometries: a header with the box (x first, then y), then plain WKB."""
+    """GeoPackage geometry blobs: a header with the box (xmin, xmax, ymin, ymax), then WKB."""
     headers = np.zeros(len(shapes), _GEOMETRY_HEADER)
     headers["magic"], headers["flags"], headers["srs_id"] = b"GP", _LITTLE_ENDIAN_WITH_BOX, srs_id
     headers["box"] = shapes.boxes_N4[:, [0, 2, 1, 3]]
@@ -151,12 +152,12 @@ def _blobs(shapes: Shapes, srs_id: int) -> Iterator[bytes]:
 
 
 def style_qml() -> str:
-    """The default style: outlines that can be seen on dark and on bright ground."""
+    """Read the default QGIS style (QML): outlines visible on dark and on bright ground."""
     return files("snet4core").joinpath("styles", "footprints.qml").read_text(encoding="utf-8")
 
 
 def _add_style(database: sqlite3.Connection) -> None:
-    """Put the style where QGIS looks for it when a layer is opened."""
+    """Store the style in `layer_styles`, where QGIS looks for it when it opens a layer."""
     database.execute(_STYLES_TABLE)
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change, srs_id) "

@@ -1,12 +1,12 @@
-"""Hearts: the places inside a component that surely belong to one building each.
+"""Finds seeds of buildings by stepwise erosion; includes the binary morphology it takes.
 
-A pixel's strength is footprint x (1 - border). Where it is high and a pixel's neighbours
-are strong too, there is a heart; two buildings that share a wall have one on either side of
-it. Where the border broke, both hearts still hang together by a bridge. So hearts are worn
-away step by step, and one that falls in two becomes two.
-Too many hearts do no harm: `watershed` judges every cut between them afterwards.
+A pixel's strength is footprint x (1 - border). Seeds are connected pieces of strong pixels
+after one erosion; two buildings that share a wall have one on either side of it. Where the
+border map has a gap, a bridge connects them to one piece. So erosion continues, and a seed
+that falls into several pieces is replaced by them (ultimate erosion).
+Too many seeds do no harm: `watershed` judges every cut between them afterwards.
 
-Axes: H rows, W columns (of a sheet), R runs, N pieces or hearts (index 0 unused).
+Axes: H rows, W columns (of a sheet), R runs, N pieces or seeds (index 0 unused).
 """
 
 from __future__ import annotations
@@ -21,26 +21,25 @@ from snet4core import runs
 Mask = NDArray[np.bool_]
 
 STEPS = ("square", "cross", "square", "cross", "square", "cross")
-"""Neighbourhoods by which hearts are worn away: in turn they come close to a disc."""
+"""Structuring elements of successive erosions; alternating, they approximate a disc."""
 
 SMALLEST_PX = (4, 2, 1, 1, 1, 1)
-"""A piece is a heart if it has so many pixels after that step."""
+"""Least pixels of a piece, after each step, for it to become a seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hearts:
-    """Hearts by number, 1, 2, ..., each as large as when it was found."""
+    """Numbered seeds 1, 2, ..., each in the size at which it was found."""
 
     shape: tuple[int, int]
-    """Of the sheet."""
+    """Rows and columns of the sheet."""
     born: list[tuple[runs.Runs, NDArray[np.int64]]]
-    """What was found at each step: runs of pieces, and the number of each piece's heart, 0
-    for none that lives."""
+    """Per step, the runs of the pieces found, and each piece's seed number, 0 for none."""
     place_N: NDArray[np.int64]
-    """Flat index of one pixel of each heart; index 0 unused."""
+    """Flat index of one pixel of each seed; entry 0 is unused."""
 
     def painted(self, chosen_N: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
-        """The numbers on the sheet, 0 elsewhere; of some hearts where `chosen_N` says so."""
+        """Seed numbers as an image (H, W), 0 elsewhere; only of the `chosen_N` seeds if given."""
         hearts_HW = np.zeros(self.shape, np.int32)
         for found, number_N in self.born:
             shown_N = number_N if chosen_N is None else number_N * chosen_N[number_N]
@@ -49,13 +48,13 @@ class Hearts:
 
 
 def hearts_of(strong_HW: Mask) -> Hearts:
-    """Hearts of the strong pixels (H, W).
+    """Find the seeds of a mask of strong pixels (H, W).
 
-    Within a component numbers rise in the order in which hearts were found, by first pixel;
-    a heart that fell apart is gone, and its pieces have numbers of their own.
+    Within a component, numbers follow the order of discovery: by step, then by first pixel.
+    A seed that fell apart is not in the result; its pieces have numbers of their own.
     """
     width = strong_HW.shape[1]
-    # The heart that each run of the step before is part of, and where the runs begin.
+    # Seed that each run of the previous step belongs to, and flat index where the run begins.
     heart_of_run_R, first_R = np.zeros(1, np.int64), np.zeros(1, np.int64)
     born: list[tuple[runs.Runs, NDArray[np.int64]]] = []
     total, fallen = 0, [np.zeros(0, np.int64)]
@@ -67,7 +66,7 @@ def hearts_of(strong_HW: Mask) -> Hearts:
             break
         parent_N = np.zeros(count + 1, np.int64)
         last_R, first_R = first_R, found.row_R * width + found.start_R
-        # What is left of a run lies inside it: it is the last one that begins before.
+        # An eroded run lies inside its parent, the last run that begins before it.
         before_R = np.searchsorted(last_R, first_R, side="right") - 1
         parent_N[found.label_R] = heart_of_run_R[before_R]
         size_N = np.bincount(found.label_R, found.lengths, count + 1)
@@ -92,7 +91,7 @@ def _alive(
     total: int,
     fallen: NDArray[np.int64],
 ) -> Hearts:
-    """The hearts that did not fall apart, renumbered."""
+    """The seeds that did not fall apart, renumbered."""
     lives_N = np.ones(total + 1, np.bool_)
     lives_N[0] = False
     lives_N[fallen] = False
@@ -105,14 +104,14 @@ def _alive(
 
 
 def _paint(image_HW: NDArray[np.int32], found: runs.Runs, number_N: NDArray[np.int64]) -> None:
-    """Write the numbers of the runs' pieces, in place, where they are not 0."""
+    """Write the non-zero numbers of the runs' pieces into the image, in place."""
     some = found.some(number_N > 0)
     number_R = number_N[number_N > 0][some.label_R - 1]
     image_HW.ravel()[some.flat(image_HW.shape[1])] = np.repeat(number_R, some.lengths)
 
 
 def worn(mask_HW: Mask, step: str) -> Mask:
-    """The pixels all of whose neighbours (4 of a "cross", 8 of a "square") are in the mask.
+    """Binary erosion by a 3 x 3 "cross" (4 neighbours) or "square" (8); outside counts as False.
 
     >>> worn(np.ones((3, 4), bool), "square").astype(int).tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
@@ -134,7 +133,11 @@ def worn(mask_HW: Mask, step: str) -> Mask:
 
 
 def grown(mask_HW: Mask, step: str) -> Mask:
-    """The pixels with a neighbour (4 of a "cross", 8 of a "square") in the mask, and the mask."""
+    """Binary dilation by a 3 x 3 "cross" (4 neighbours) or "square" (8).
+
+    >>> grown(np.array([[1, 0, 0], [0, 0, 0]], bool), "cross").astype(int).tolist()
+    [[1, 1, 0], [1, 0, 0]]
+    """
     wide_HW = mask_HW.copy()
     wide_HW[:, 1:] |= mask_HW[:, :-1]
     wide_HW[:, :-1] |= mask_HW[:, 1:]
@@ -145,7 +148,11 @@ def grown(mask_HW: Mask, step: str) -> Mask:
 
 
 def depths(mask_HW: Mask, most: int) -> NDArray[np.uint8]:
-    """How deep each pixel lies in the mask: 0 outside, 1 at the rim, at most `most`."""
+    """Depth of each pixel in the mask, in erosion steps: 0 outside, 1 at the rim, <= `most`.
+
+    >>> depths(np.ones((5, 5), bool), 3)[2].tolist()
+    [1, 2, 3, 2, 1]
+    """
     depth_HW = mask_HW.astype(np.uint8)
     for step in range(1, most):
         mask_HW = worn(mask_HW, STEPS[step % 2])

@@ -1,6 +1,6 @@
-"""What waits at seams: open pieces, joined where they meet, handed out once complete.
+"""Joins components across block seams and returns each one once it is complete.
 
-The maker of these values is `seams.cut`; the user of both is `seams.joined`.
+`seams.cut` makes the `Open` values, `seams.joined` feeds them to a `Joiner`.
 Axes: R runs, P pixels, N components or blocks, E edges, X pixels along edges.
 """
 
@@ -18,43 +18,43 @@ from snet4core.labels import Labels, laid
 from snet4core.sheet import loads
 
 POOL_PX = 1 << 18
-"""Finished components are handed out together once they hold so many pixels."""
+"""Finished components are returned together once they hold this many pixels ..."""
 
 POOL_COMPONENTS = 1024
-"""... or once they are so many."""
+"""... or once there are this many of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """What one block, or a whole part of a raster, cannot finish alone.
+    """Components that reach the edge of a block, or of a whole part of a raster.
 
     All rows and columns are the raster's. An edge is where the seen area ends inside
     the raster: at line k of axis 0 between rows k - 1 and k, of axis 1 between columns.
     """
 
     seen_N4: NDArray[np.int64]
-    """The blocks this stands for, one row each: row, col, height, width."""
+    """The blocks seen, one per row: row, col, height, width."""
     row_R: NDArray[np.int32]
     """Row of each run, component by component."""
     start_R: NDArray[np.int32]
     """First column of each run."""
     stop_R: NDArray[np.int32]
-    """The column after each run's last one."""
+    """Column after each run's last one."""
     component_R: NDArray[np.int32]
-    """Which open component the run belongs to: 0, 1, 2, ... ascending."""
+    """Open component that each run belongs to: 0, 1, 2, ... ascending."""
     footprint_P: NDArray[np.uint8]
-    """Footprint map on the pixels of the runs, run after run."""
+    """Footprint map at the pixels of the runs, run after run; 0..255 = 0..1."""
     border_P: NDArray[np.uint8]
-    """Border map on the same pixels."""
+    """Border map at the same pixels, likewise."""
     edges_E5: NDArray[np.int64]
     """Axis, line, side (0: the seen area lies before the line, 1: after), from, to."""
     owner_X: NDArray[np.int32]
-    """Along each edge in turn: component + 1 of the pixel that touches it, 0 background."""
+    """Component + 1 of each pixel along the edges, edge after edge; 0 for background."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One component's share of one `Open`."""
+    """The part of a component that came with one `Open`."""
 
     runs_3R: NDArray[np.int32]
     """Row, first column, column after the last."""
@@ -64,39 +64,39 @@ class _Piece:
 
 @dataclass(slots=True, eq=False)
 class _Growing:
-    """A component that may go on beyond what was seen."""
+    """A component that may continue beyond the blocks seen so far."""
 
     names: list[int]
-    """Every name that edges may know it by."""
+    """All numbers by which edges refer to it."""
     pieces: list[_Piece]
     waiting_px: int
-    """Pixels along edges whose other side was not seen yet."""
+    """Pixels along edges whose other side is not seen yet."""
     area_px: int
     """Pixels so far."""
     first_px: int
-    """Its first pixel in raster order, as row x columns + column."""
+    """First pixel in raster order, as row x columns + column."""
     box: tuple[int, int, int, int]
-    """Row, column, and the row and column after the last."""
+    """First row and column, and the row and column after the last."""
 
 
 @dataclass(slots=True)
 class _Line:
-    """The unmatched stretches of one line, sorted, for the side before and after it."""
+    """Unmatched segments along one line, sorted, for the side before it and the side after."""
 
     starts: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     names: tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]] = field(
         default_factory=lambda: ([], [])
     )
-    """Name of the component at each pixel of the stretch, -1 background."""
+    """Component number at each pixel of the segment, -1 for background."""
 
     def put(self, side: int, start: int, names_X: NDArray[np.int64]) -> None:
-        """Leave a stretch for whatever comes from the other side."""
+        """Store a segment until the other side of the line is seen."""
         at = bisect_left(self.starts[side], start)
         self.starts[side].insert(at, start)
         self.names[side].insert(at, names_X)
 
     def take(self, side: int, start: int, stop: int) -> list[tuple[int, NDArray[np.int64]]]:
-        """Remove and return what lies in [start, stop) on one side, in order."""
+        """Remove and return the segments within [start, stop) on one side, in order."""
         starts, names = self.starts[side], self.names[side]
         first = bisect_right(starts, start)
         if first and starts[first - 1] + names[first - 1].size > start:
@@ -117,7 +117,7 @@ class _Line:
 
 
 class Joiner:
-    """Takes `Open` values in any order and gives back finished components, each once."""
+    """Accepts `Open` values in any order and returns completed components, each once."""
 
     def __init__(self, shape: tuple[int, int], min_area_px: float = 0) -> None:
         self._shape = shape
@@ -130,7 +130,7 @@ class Joiner:
         self._lines: dict[tuple[int, int], _Line] = {}
 
     def take(self, rest: Open) -> None:
-        """Join one block's or part's open pieces to those already here.
+        """Join the open components of one block or part to those taken before.
 
         Raises UsageError where a block covers pixels that were covered before.
         """
@@ -144,7 +144,7 @@ class Joiner:
             at += stop - start
 
     def finished(self, everything: bool = False) -> list[Labels]:
-        """Components that became complete; small ones wait a little to come in company."""
+        """Return completed components, in batches; with `everything`, all that are left."""
         pixels = sum(one.area_px for one in self._pool)
         if everything or pixels >= POOL_PX or len(self._pool) >= POOL_COMPONENTS:
             done, self._pool = self._pool, []
@@ -152,7 +152,7 @@ class Joiner:
         return []
 
     def check_complete(self) -> None:
-        """Raise UsageError unless the whole raster was seen."""
+        """Raise UsageError unless the blocks covered the whole raster."""
         missing = int((self._shape[1] - self._seen_px_H).sum())
         if missing or self._lines:
             raise UsageError(
@@ -172,7 +172,7 @@ class Joiner:
                 )
 
     def _add_pieces(self, rest: Open) -> None:
-        """Give every component of `rest` a name and a record of its own."""
+        """Register every component of `rest` under a new number."""
         count = int(rest.component_R[-1]) + 1 if rest.component_R.size else 0
         if count == 0:
             return
@@ -196,7 +196,7 @@ class Joiner:
         maps_2P = np.stack([rest.footprint_P, rest.border_P])
         runs_at, px_at = first_run.tolist(), pixels_before[first_run].tolist()
         for i in range(count):
-            # Copies, lest one piece that waits long keeps its neighbours in memory.
+            # Copies: a view would keep all pieces of the block in memory.
             piece = _Piece(
                 runs_3R[:, runs_at[i] : runs_at[i + 1]].copy(),
                 maps_2P[:, px_at[i] : px_at[i + 1]].copy(),
@@ -217,7 +217,7 @@ class Joiner:
     def _meet_line(
         self, key: tuple[int, int], side: int, start: int, names_X: NDArray[np.int64]
     ) -> None:
-        """Match one edge with what waits on the line's other side; leave the rest there."""
+        """Match one edge with segments stored on the line's other side; store what is left."""
         line = self._lines.setdefault(key, _Line())
         at, stop = start, start + names_X.size
         for from_, there_X in line.take(1 - side, start, stop):
@@ -231,11 +231,11 @@ class Joiner:
             del self._lines[key]
 
     def _meet(self, here_X: NDArray[np.int64], there_X: NDArray[np.int64]) -> None:
-        """Two stretches of equal length face each other: join what touches, settle both."""
+        """Join components that touch across two facing segments, and finish those complete."""
         both = (here_X >= 0) & (there_X >= 0)
         if both.any():
             pairs = np.stack([here_X[both], there_X[both]])
-            # Only the first pixel of each stretch of contact says something new.
+            # Only the first pixel of each contact is a new pair.
             new = np.concatenate([[True], (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)])
             for one, other in pairs[:, new].T.tolist():
                 self._join(self._by_name[one], self._by_name[other])
@@ -248,7 +248,7 @@ class Joiner:
                 self._finish(one)
 
     def _join(self, one: _Growing, other: _Growing) -> None:
-        """Union, the smaller into the larger, so that no name moves more than log n times."""
+        """Union by size: the smaller into the larger, so no number moves more than log n times."""
         if one is other:
             return
         if len(one.names) < len(other.names):
@@ -273,14 +273,14 @@ class Joiner:
 
 
 def _laid(done: list[_Growing]) -> list[Labels]:
-    """Components, ordered by their first pixel, on few sheets."""
+    """Pack components, ordered by first pixel, onto few sheets."""
     done = sorted(done, key=lambda one: one.first_px)
     box_N4 = np.array([one.box for one in done], np.int64).reshape(-1, 4)
     return [_on_sheet(done[load], box_N4[load]) for load in loads(box_N4)]
 
 
 def _on_sheet(some: list[_Growing], box_N4: NDArray[np.int64]) -> Labels:
-    """Components on one sheet; their runs come piece by piece, not in raster order."""
+    """Pack components onto one sheet; runs come piece by piece, not in raster order."""
     pieces = [piece for one in some for piece in one.pieces]
     number = [i for i, one in enumerate(some, start=1) for _ in one.pieces]
     row_R, start_R, stop_R = np.concatenate(

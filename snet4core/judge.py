@@ -1,17 +1,17 @@
-"""How likely a cut between two regions is worth it: a wall between two buildings.
+"""Classifies cuts between regions: the log-odds that a wall between two buildings runs there.
 
-What `cuts` measured becomes eighteen numbers a cut, and a few small networks (two layers
-of 32) turn them into odds. They are trained on made places, with degraded maps and with maps
-of the default model
-(`python -m snet4_training.splitting`); its numbers stand in `judge.json`.
-Two things no training set settles are said here, because they are about costs:
+The measurements of `cuts` become eighteen features per cut, and an ensemble of small
+networks (two layers of 32) turns them into log-odds. They are trained on synthetic places,
+with degraded maps and with maps of the default model
+(`python -m snet4_training.splitting`); their weights are in `judge.json`.
+Two costs, which no training set determines, are set here:
 
-- A map without borders says nothing about walls. Where none is seen along the outlines, a
-  cut has to be so much likelier.
-- Whoever cuts a hall in two loses a large building. The larger the parts, the likelier a
-  cut has to be.
+- A map without borders says nothing about walls. Where no border is seen along the outlines,
+  a cut needs higher odds.
+- A hall that is cut in two is a large building lost. The larger the parts, the higher the
+  odds that a cut needs.
 
-Axes: C cuts, K numbers that describe a cut, U units of a layer.
+Axes: C cuts, K features of a cut, U units of a layer.
 """
 
 from __future__ import annotations
@@ -30,59 +30,59 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FEATURES = (
-    "border_px",  # border crossed from heart to heart, mean over the cut
-    "border_to_2_px",  # the same, where more than 2 px count as 2: a gap must not carry a cut
+    "border_px",  # border crossed from seed to seed, mean over the cut
+    "border_to_2_px",  # the same, capped at 2 px: a gap must not decide a cut
     "thin",  # share of the cut with less than 0.8 px of border
     "open",  # share of the cut with less than 0.4 px
     "smaller_m2",  # size of the smaller part, as log2
     "larger_m2",  # of the larger one
     "length_m",  # of the cut, as log2
     "neck",  # its length over the square root of the smaller part's area, as log2
-    "smaller_full",  # how much of its rectangle the smaller part fills
+    "smaller_full",  # share of its rectangle that the smaller part fills
     "larger_full",
     "both_full",  # both together
-    "gain",  # how much fuller the emptier part is than both together
+    "gain",  # fullness of the emptier part minus that of both together
     "deep_px",  # how deep inside the component the cut runs
-    "rim",  # how well the border map sees the outlines of both parts, 0..1
+    "rim",  # mean border along the outlines of both parts, 0..1
     "regions",  # in the component, as log2: many in a dense town, few on a single roof
     "component_m2",  # size of all of them together, as log2
-    "usual_m2",  # size of one of them, as the mean log2
+    "usual_m2",  # their typical size, as the mean log2
     "usual_border",  # border_to_2_px, mean over the cuts of the component
 )
 
 SEES_BORDERS = 0.2
-"""Rim from which a border map is one."""
+"""Value of feature `rim` from which a map counts as showing borders."""
 
 BLIND = 4.0
-"""Log-odds asked for without any border."""
+"""Log-odds that a cut needs where the map shows no border at all."""
 
 LARGE_M2, LARGE = 280.0, 4.0
-"""Geometric mean of the parts' sizes from which, and log-odds a doubling that are asked for."""
+"""Geometric mean of the parts' sizes from which, and log-odds per doubling that a cut needs."""
 
 
 Layers = tuple[tuple[Floats, Floats], ...]
-"""Weights (inputs, U) and offsets (U,) of each layer; all but the last are rectified."""
+"""Weights (inputs, U) and biases (U,) of each layer; ReLU follows all but the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The network's numbers."""
+    """Ensemble of small networks that classify cuts."""
 
     mean_K: Floats
     """Mean of each feature in training."""
     spread_K: Floats
-    """Standard deviation of each."""
+    """Standard deviation of each feature in training."""
     members: tuple[Layers, ...]
-    """Networks that are asked alike and averaged: one alone is right by luck here and there."""
+    """Networks whose log-odds are averaged, as a single one is noisy."""
 
     def log_odds_C(self, features_CK: Floats) -> Floats:
-        """Natural log-odds that a cut is a wall, costs taken off, to six decimals."""
+        """Natural log-odds that each cut is a wall, minus costs, rounded to six decimals; (C,)."""
         return np.asarray(
             np.round(self.log_odds_without_costs(features_CK) - costs_C(features_CK), 6)
         )
 
     def log_odds_without_costs(self, features_CK: Floats) -> Floats:
-        """What the network alone says, shape (C,)."""
+        """Natural log-odds that each cut is a wall, mean over the networks; (C,)."""
         inputs = (features_CK - self.mean_K) / self.spread_K
         said = [_answer(inputs, layers) for layers in self.members]
         return np.asarray(sum(said) / len(said))
@@ -92,13 +92,13 @@ def _answer(values: Floats, layers: Layers) -> Floats:
     for index, (weights, offsets) in enumerate(layers):
         if index:
             values = np.maximum(values, 0)
-        # Not a library product: its last bits depend on how many cuts there are.
+        # Not `@`: the last bits of BLAS products depend on how many cuts there are.
         values = np.einsum("cu,uv->cv", values, weights) + offsets
     return values[:, 0]
 
 
 def costs_C(features_CK: Floats) -> Floats:
-    """Log-odds that a cut has to bring for where it is, 0 or more."""
+    """Log-odds that each cut needs beyond 0, for its size and its map; >= 0, shape (C,)."""
     smaller, larger, rim = (
         features_CK[:, FEATURES.index(name)] for name in ("smaller_m2", "larger_m2", "rim")
     )
@@ -108,7 +108,7 @@ def costs_C(features_CK: Floats) -> Floats:
 
 
 def features_CK(graph: Graph, gsd_m: float) -> Floats:
-    """The numbers that describe each cut, in the order of FEATURES, shape (C, 18)."""
+    """Features of each cut, in the order of FEATURES, shape (C, 18); `gsd_m` is in metres."""
     one_C, two_C, tallies = graph.one_C, graph.two_C, graph.tallies_C7
     area_C2 = graph.moments_R6[np.stack([one_C, two_C]), 0] * gsd_m**2
     smaller, larger = area_C2.min(axis=0), area_C2.max(axis=0)
@@ -138,7 +138,7 @@ def features_CK(graph: Graph, gsd_m: float) -> Floats:
 
 
 def _around(graph: Graph, border_C: Floats, gsd_m: float) -> tuple[Floats, ...]:
-    """What the component of each cut is made of: the last four of FEATURES, each (C,)."""
+    """Features of the component of each cut: the last four of FEATURES, each (C,)."""
     of_C = graph.component_R[graph.one_C]
     count, area_R = int(graph.component_R.max()) + 1, graph.moments_R6[:, 0] * gsd_m**2
 
@@ -160,13 +160,13 @@ def _around(graph: Graph, border_C: Floats, gsd_m: float) -> tuple[Floats, ...]:
 
 @cache
 def trained() -> Judge:
-    """The judge that comes with snet4."""
+    """Load the judge that ships with snet4; cached."""
     return from_json(Path(__file__).with_name("judge.json").read_text(encoding="utf-8"))
 
 
 def from_json(text: str) -> Judge:
-    """A judge from its file: `features`, `mean`, `spread`, `members` of layers with
-    `weights` and `offsets`."""
+    """Parse a judge: `features`, `mean`, `spread`, and `members` of layers with `weights` and
+    `offsets`."""
     facts = json.loads(text)
     assert facts["features"] == list(FEATURES)  # the file and this module are made together
     members = tuple(

@@ -1,4 +1,4 @@
-"""Which pixel belongs to which building, and the few facts that all later steps need.
+"""Label images of complete components, with their maps and their place in the raster.
 
 Array names end in their axes: H rows, W columns, R runs, P pixels, N labels.
 """
@@ -22,12 +22,12 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Complete components, laid close together; all three images have one shape (H, W).
+    """Complete components, packed close together; all three images have one shape (H, W).
 
     Every label is a whole 4-connected component of the raster's foreground (or, after
-    `watershed.split`, a part of one), never a piece that goes on beyond the block that it
+    `watershed.split`, a part of one), never a piece that continues beyond the block that it
     was found in. So whatever is computed from these pixels is the same for every tiling of
-    the raster. Components do not touch, not even at their corners.
+    the raster. Components do not touch, not even at corners.
     """
 
     labels_HW: NDArray[np.int32]
@@ -37,8 +37,8 @@ class Labels:
     border_HW: NDArray[np.uint8]
     """Probability of a border, 0..255 = 0..1; 0 where the label is 0."""
     origin_N2: NDArray[np.int64]
-    """(count + 1, 2) row and column of the raster that pixel (0, 0) would be, if all lay as this
-    label does; row 0 is unused."""
+    """(count + 1, 2) per label, the raster's row and column minus those of this image; row 0 is
+    unused."""
 
     @staticmethod
     def of_image(
@@ -48,7 +48,7 @@ class Labels:
         row: int = 0,
         col: int = 0,
     ) -> Labels:
-        """Labels that lie as they do in the raster; the images begin at (`row`, `col`)."""
+        """Labels in their raster positions; the images begin at (`row`, `col`)."""
         count = int(labels_HW.max(initial=0))
         return Labels(labels_HW, footprint_HW, border_HW, np.full((count + 1, 2), (row, col)))
 
@@ -67,8 +67,11 @@ class Labels:
         return len(self.origin_N2) - 1
 
     def at_home(self, window: Window) -> Labels:
-        """The same where they lie in the raster, in a window that holds them all: to look at,
-        and to be drawn, but not to be split again, as strangers may touch at their corners."""
+        """The same labels in their raster positions, in a window that holds them all.
+
+        To display and to trace, not to split again: there, separate components may touch at
+        corners.
+        """
         return Labels.of_image(
             self.placed(self.labels_HW, window),
             self.placed(self.footprint_HW, window),
@@ -78,7 +81,7 @@ class Labels:
         )
 
     def placed(self, image_HW: NDArray[Pixel], window: Window) -> NDArray[Pixel]:
-        """An image of these labels (H, W) as it lies in that window, 0 elsewhere."""
+        """Move an image of these labels (H, W) to its place in the raster `window`; 0 elsewhere."""
         row_P, col_P = np.nonzero(self.labels_HW)
         origin_P2 = self.origin_N2[self.labels_HW[row_P, col_P]] - (window.row, window.col)
         placed_HW = np.zeros(window.shape, image_HW.dtype)
@@ -87,8 +90,8 @@ class Labels:
 
 
 CHUNK_PX = 1 << 20
-"""Pixels that are laid at a time: a component may be as large as the raster, and this bounds
-the index arrays."""
+"""Pixels that are copied at a time, which bounds the index arrays: a component may be as large
+as the raster."""
 
 
 def laid(
@@ -99,8 +102,11 @@ def laid(
     row: int = 0,
     col: int = 0,
 ) -> Labels:
-    """Labels from their runs, their boxes (`sheet.boxes_of`), and the maps on their pixels, run
-    after run; runs and boxes count from (`row`, `col`) of the raster."""
+    """Pack components onto a sheet, from their runs, boxes (`sheet.boxes_of`) and map values.
+
+    `footprint_P` and `border_P` are the maps at the components' pixels, run after run. Runs
+    and boxes are relative to (`row`, `col`) of the raster.
+    """
     shape, shift_N2 = shelved(box_N4)
     moved, length_R = found.moved(shift_N2), found.lengths
     first_R = moved.row_R * shape[1] + moved.start_R

@@ -1,14 +1,14 @@
-"""The one door for results: footprints into a file, the format chosen by its extension.
+"""Writes footprints to a file in the format of its extension.
 
 | extension | format |
 | --- | --- |
 | .gpkg | GeoPackage: index, default style, description as metadata |
 | .fgb | FlatGeobuf |
-| .geojson | GeoJSON as RFC 7946 wants it: lon/lat on WGS 84, seven decimals |
+| .geojson | GeoJSON as RFC 7946 specifies: lon/lat on WGS 84, seven decimals |
 | .parquet | GeoParquet; needs pyarrow |
-| .csv | the SpaceNet form, followed by the layer's fields |
+| .csv | SpaceNet columns, followed by the layer's fields |
 
-All of them hold one layer, `footprints`, with the same fields.
+All formats hold one layer, `footprints`, with the same fields.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from snet4core.footprints import Footprints
 from snet4core.text import printable
 
 Description = Mapping[str, str]
-"""What a reader of the file should know: band map, model digest, settings."""
+"""Metadata of the file: band map, model digest, settings."""
 
 _Writer = Callable[[Path, Iterable[Footprints], CRS, Description], int]
 
@@ -37,7 +37,7 @@ _WRITERS: dict[str, _Writer] = {
 }
 
 EXTENSIONS = tuple(_WRITERS)
-"""What a result's name may end in."""
+"""Supported file name extensions."""
 
 
 def check(
@@ -49,9 +49,9 @@ def check(
     needed_bytes: int = 1 << 20,
     resumed: bool = False,
 ) -> None:
-    """Raise before any work what `write` would raise after it.
+    """Raise the errors of `write` before any work is done.
 
-    `OutputError` for the place or the extension, `DependencyError` for a missing library.
+    `OutputError` for the folder or the extension, `DependencyError` for a missing library.
     """
     if path.suffix.lower() not in _WRITERS:
         raise OutputError(
@@ -83,12 +83,12 @@ def write(
     overwrite: bool = False,
     resumed: bool = False,
 ) -> int:
-    """Write all batches, numbered and in order, to `path`; returns how many footprints.
+    """Write batches of numbered, ordered footprints to `path`; returns the number of footprints.
 
-    Several scenes may follow one another, each with at least one (perhaps empty) batch;
-    all in `crs`. `csv` gets the SpaceNet form beside it. Nothing is at `path` before
-    everything is written; `resumed` as in `outputs.replacing`. Raises `OutputError`, or
-    `InputError` for mixed CRS.
+    Several scenes may follow one another, each with at least one (perhaps empty) batch, all
+    in `crs`. `csv` receives the SpaceNet table as well. `path` appears only once everything
+    is written; `resumed` as in `outputs.replacing`. Raises `OutputError`, or `InputError` for
+    mixed CRS.
     """
     check(path, csv=csv, overwrite=overwrite, resumed=resumed)
     targets = (path,) if csv is None else (path, csv)
@@ -101,7 +101,7 @@ def write(
 
 
 def _in_one_crs(batches: Iterable[Footprints], crs: CRS) -> Iterator[Footprints]:
-    """Hand the batches on; a scene in another CRS is refused by name."""
+    """Pass the batches through; raise InputError for a scene in another CRS."""
     first: str | None = None
     for batch in batches:
         first = first or batch.source.scene

@@ -1,9 +1,9 @@
-"""Footprints in order: sorted by their anchors and numbered, however many, in little memory.
+"""Sorts footprints by anchor and numbers them, with an external merge sort in bounded memory.
 
-Blocks and seams deliver in any order, and the first row may come last. So everything is
-collected before anything goes on: in memory up to a limit, and beyond it as sorted runs in an
-unnamed file, which are merged at the end. Parts that come row by row leave runs that hardly
-overlap, so of few of them more than one block is in memory at a time.
+Blocks and seams deliver footprints in any order, and the first row may come last. So all are
+collected first: in memory up to a limit, beyond it as sorted runs in an unnamed temporary
+file, which are merged at the end. Parts that arrive row by row leave runs that hardly
+overlap, so that for most runs only one block is in memory at a time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from snet4core.footprints import Footprints, Source, none_of, together
 from snet4core.text import printable
 
 BATCH = 10_000
-"""Footprints handed on together: large enough for speed, small enough for memory."""
+"""Footprints per batch that is returned: large enough for speed, small enough for memory."""
 
 RUN = 50_000
-"""Footprints sorted in memory; some 30 MB with nine corners each."""
+"""Footprints that are sorted in memory; about 30 MB with nine corners each."""
 
 BLOCK = 2_000
-"""Footprints of a sorted run that are read back together."""
+"""Footprints of a sorted run that are read back at a time."""
 
 _END = np.iinfo(np.int64).max
 
@@ -40,13 +40,14 @@ def in_order(
     batches: Iterable[Footprints],
     settle: Callable[[Footprints], Footprints] | None = None,
 ) -> Iterator[Footprints]:
-    """All footprints of one scene, sorted by anchor and numbered from 1, in batches.
+    """Sort all footprints of one scene by anchor and number them from 1; yields batches.
 
-    `settle` sees them once they are sorted, batch by batch, and may change or drop some.
+    `settle` is called with each sorted batch before it is numbered, and may change or drop
+    footprints.
 
-    Nothing comes out before all went in, and the result depends on the footprints alone. At
-    least one batch comes out, an empty one when there are none. OutputError where there is no
-    room for what waits.
+    All input is consumed before the first batch is yielded, and the result depends on the
+    footprints alone. At least one batch is yielded, an empty one if there are none. Raises
+    OutputError where the temporary file finds no room.
     """
     with ExitStack() as stack:
         spool = _Spool(source, stack)
@@ -63,19 +64,19 @@ def in_order(
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some neighbours of a sorted run: on file, or still in memory."""
+    """Consecutive footprints of a sorted run: in the file, or still in memory."""
 
     first_key: int
     count: int
     place: tuple[int, int] | Footprints
-    """Where it begins in the file and how many bytes it has, or the footprints themselves."""
+    """Offset and length in the file, in bytes, or the footprints themselves."""
 
 
 class _Spool:
-    """Takes footprints in any order and gives them back sorted."""
+    """Accepts footprints in any order and returns them sorted."""
 
     def __init__(self, source: Source, stack: ExitStack) -> None:
-        """The file, if one is needed, goes when `stack` is left."""
+        """The file, if one is needed, is deleted when `stack` closes."""
         self._source, self._stack = source, stack
         self._waiting: list[Footprints] = []
         self._count = 0
@@ -89,7 +90,7 @@ class _Spool:
             self._keep(self._sorted_run())
 
     def ordered(self) -> Iterator[Footprints]:
-        """All that was added, sorted by row and column; tables of any size."""
+        """Yield all footprints added, sorted by row and column, in tables of any size."""
         run = self._sorted_run()
         if len(run):
             self._blocks.append(_Block(int(_keys(run)[0]), len(run), run))
@@ -101,7 +102,7 @@ class _Spool:
             size += block.count
             if size < enough and next_key != _END:
                 continue
-            # What lies before the first of all blocks that were not read yet is complete.
+            # Everything before the first key of the blocks not yet read is complete.
             table = _sorted(together(self._source, pool))
             complete = int(np.searchsorted(_keys(table), next_key))
             yield table[:complete]
@@ -127,7 +128,7 @@ class _Spool:
     def _read(self, block: _Block) -> Footprints:
         if isinstance(block.place, Footprints):
             return block.place
-        assert self._file is not None  # blocks on file have one
+        assert self._file is not None  # blocks in the file have one
         start, size = block.place
         with _room():
             self._file.seek(start)
@@ -135,7 +136,7 @@ class _Spool:
 
 
 def _keys(table: Footprints) -> NDArray[np.int64]:
-    """One number for each anchor, in the order of row and column; sides are below 2^31."""
+    """One integer per anchor that sorts by row, then column; both are below 2^31."""
     return np.asarray((table.anchors_N2[:, 0] << 31) + table.anchors_N2[:, 1])
 
 
@@ -144,7 +145,7 @@ def _sorted(table: Footprints) -> Footprints:
 
 
 def _of_size(source: Source, tables: Iterable[Footprints], size: int) -> Iterator[Footprints]:
-    """The same footprints in tables of `size`, but for the last; at least one table."""
+    """Rebatch to tables of `size` footprints, the last one smaller; at least one table."""
     waiting, is_first = none_of(source), True
     for table in tables:
         waiting = together(source, [waiting, table])
@@ -163,7 +164,7 @@ def _unnamed_file() -> IO[bytes]:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """The system's errors around the unnamed file as ours."""
+    """Raise OSError of the temporary file as OutputError."""
     try:
         yield
     except OSError as problem:

@@ -1,18 +1,18 @@
-"""From labels to polygons: exact tracing, few corners, the area kept, always valid.
+"""Vectorises labels: traces exact outlines, simplifies them, keeps area and validity.
 
 Rules, each tested:
 
 - Outlines follow pixel edges (`rings`), holes are kept, one polygon per label. A label in
   several 4-connected pieces, which the watershed does not make, gives one per piece.
-- Few corners stay (`simplify`), and the walls between them lie in the middle of the mask's
-  stairs (`walls`). No corner of the exact outline is farther from the polygon than the
-  tolerance and half a pixel.
-- The area is that of the pixels: walls towards the background move, all by one distance.
+- Few corners stay (`simplify`), and the walls between them are fitted to the pixel stairs
+  (`walls`). No corner of the exact outline is farther from the polygon than the tolerance
+  plus half a pixel.
+- The area is that of the pixels: all walls towards the background move by one distance.
 - Neighbours have the same corners along their common wall: no gap, no overlap.
-- A polygon that comes out invalid, or into its neighbour, is done again, first without
-  moving its corners, then with half the tolerance, in the end with none: the exact outline.
+- A polygon that is invalid, or overlaps its neighbour, is drawn again: first without moving
+  its corners, then with half the tolerance, at last with none, which is the exact outline.
 - The result depends on the connected component alone: not on the window, the numbering of
-  labels or what lies beside it; turned by 90 degrees with the picture it stays the same.
+  labels or what lies beside it. It is invariant under rotation by 90 degrees.
 
 Axis letters: N buildings, L labels (buildings and background), E walls, S sides, R rings.
 """
@@ -49,17 +49,17 @@ from snet4core.walls import (
 Polygons = NDArray[np.object_]
 
 STEPS_PER_PX = 1024
-"""Corners lie on this fraction of a pixel, so that adding a window's offset is exact."""
+"""Corners are rounded to 1 / this of a pixel, so that adding a window's offset is exact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One way to draw an outline; the next one is tried where it fails."""
+    """Settings of one attempt at an outline; where it fails, the next stage is tried."""
 
     share: float
-    """Share of the tolerance within which corners go."""
+    """Factor on the tolerance within which corners are removed."""
     fitted: bool
-    """Whether the corners that stay move to where their walls' lines meet."""
+    """Whether corners move to the intersection of the lines fitted to their walls."""
     regular: bool = False
     """Whether walls are turned to right angles first."""
 
@@ -76,28 +76,29 @@ STAGES = (
 PLAIN, EXACT = 2, len(STAGES) - 1
 
 LEAST_REGULAR_PX = 1.0
-"""Tolerance of regular outlines where less is asked for."""
+"""Least tolerance of regular outlines."""
 
 WORSE_PX = 0.03
-"""A regular outline may miss the mask by so much more than the plain one, along its length,"""
+"""A regular outline may differ from the mask by this much more than the plain one, along its
+length, ..."""
 
 CORNER_PX2 = 3.5
-"""and by so many pixels for every corner that it saves: on ragged masks that is many."""
+"""... and by this area for every corner that it saves, which on ragged masks are many."""
 
 LOST_SHARE, LOST_PX = 0.02, 0.05
-"""An outline fails whose area is off by more than this share and this much along its length.
+"""An outline fails if its area is off by more than this share plus this much along its length.
 
-That happens to what is thinner than the tolerance, and, far less, to parts with
-neighbours all around, whose walls do not move.
+That happens to shapes thinner than the tolerance, and, far less, to parts with neighbours
+all around, whose walls do not move.
 """
 
 SLACK_PX = 0.5
-"""How far beyond the tolerance fitted corners may lie."""
+"""How far beyond the tolerance a fitted outline may be from the exact corners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """Buildings as polygons; all arrays have one entry per building."""
+    """Polygons of buildings; all arrays have one entry per building."""
 
     polygons_N: Polygons
     """shapely Polygons in the raster's pixels, x = column, y = row, edges at whole numbers."""
@@ -110,11 +111,18 @@ class Outlines:
 
 
 def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> Outlines:
-    """The polygons of all labels of one window, in the order of the labels.
+    """Trace and simplify all labels of one window; polygons in the order of the labels.
 
-    `tolerance_px` is how far a corner of the exact outline may lie from the wall that
-    replaces it, give or take the half pixel by which fitted walls may be better;
-    0 gives the exact outline. Raises UsageError for a negative tolerance.
+    `tolerance_px` is how far a corner of the exact outline may be from the wall that replaces
+    it, plus up to half a pixel where walls are fitted; 0 gives the exact outline.
+    `regularize` turns walls to right angles where the mask supports it. Raises UsageError for
+    a negative tolerance.
+
+    >>> image = np.array([[0, 1, 1, 1], [0, 1, 1, 1]], np.int32)
+    >>> footprint = image.astype(np.uint8) * 255
+    >>> found = outlines(Labels.of_image(image, footprint, 0 * footprint), tolerance_px=0)
+    >>> found.polygons_N[0].normalize().wkt, found.area_px_N.tolist()
+    ('POLYGON ((1 0, 1 2, 4 2, 4 0, 1 0))', [6.0])
     """
     if not tolerance_px >= 0:
         raise UsageError(f"A tolerance of {tolerance_px} px is impossible; use 0 or more.")
@@ -138,7 +146,7 @@ def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> O
 
 
 def _moved(polygons_N: Polygons, shift_N2: Ints) -> Polygons:
-    """Each polygon so much farther in x and y."""
+    """Translate each polygon by its (x, y) shift."""
     shift_V2 = np.repeat(shift_N2, shapely.get_num_coordinates(polygons_N), axis=0)
     return np.asarray(shapely.transform(polygons_N, lambda xy_V2: xy_V2 + shift_V2), object)
 
@@ -153,7 +161,7 @@ def _first_pixels(rings: Rings) -> Ints:
 
 
 def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
-    """Mean probability 0..1 of each label's pixels; sums are whole numbers, so exact."""
+    """Mean footprint probability (0..1) of each label; sums are integers, so exact."""
     number, value = labels.labels_HW.ravel(), labels.footprint_HW.ravel().astype(np.float64)
     return summed(number, value, labels.count + 1)[1:] / (255.0 * area_px_N)
 
@@ -189,7 +197,7 @@ def _drawn(
     stage_L: Ints,
     worse: Callable[[Polygons, Flags], Flags] | None = None,
 ) -> Polygons:
-    """Polygons by label, each at the first stage from its own on at which all is well."""
+    """Draw polygons by label, each at the first stage, from `stage_L` on, that does not fail."""
     polygons = np.empty(area_px_L.size, object)
     todo_L = np.append(False, np.ones(area_px_L.size - 1, bool))
     group_L = _groups(rings, area_px_L.size)
@@ -202,19 +210,23 @@ def _drawn(
             failed |= worse(polygons, todo_L & (stage_L < PLAIN) & ~failed)
         failed &= stage_L < EXACT
         stage_L[failed] += 1
-        # What a failed polygon shares with its neighbours changes for them as well.
+        # Walls of a failed polygon change for its neighbours as well.
         todo_L = np.isin(group_L, group_L[failed])
     return polygons
 
 
 def missed(one: Polygons, other: Polygons) -> Floats:
-    """Area of the symmetric difference of pairs of polygons."""
+    """Area of the symmetric difference of each pair of polygons, shape (N,).
+
+    >>> missed(np.array([shapely.box(0, 0, 4, 1)]), np.array([shapely.box(1, 0, 5, 1)])).tolist()
+    [2.0]
+    """
     common = shapely.area(shapely.intersection(one, other))
     return np.asarray(shapely.area(one) + shapely.area(other) - 2 * common, np.float64)
 
 
 def _groups(rings: Rings, count: int) -> Ints:
-    """A number for each label that is the same for labels that share walls."""
+    """Group number of each label, equal for labels that are connected by shared walls."""
     shared = rings.other_E > 0
     pair = (rings.label_E[shared], rings.other_E[shared])
     graph = coo_array((np.ones(pair[0].size, bool), pair), shape=(count, count))
@@ -224,8 +236,8 @@ def _groups(rings: Rings, count: int) -> Ints:
 def _sides(
     rings: Rings, stage_L: Ints, tolerance_px: float, area_px_L: Floats
 ) -> tuple[Sides, Flags]:
-    """Simplified rings, and True for the labels for which that did not work."""
-    # Both neighbours must treat their common wall alike: as the worse of them needs.
+    """Simplify rings; returns them, and True for the labels whose outline fails."""
+    # Both neighbours must treat their common wall alike: at the later stage of the two.
     stage_E = np.maximum(stage_L[rings.label_E], stage_L[rings.other_E])
     tolerance_E = tolerance_px * np.array([stage.share for stage in STAGES])[stage_E]
     kept_E = corners(rings, tolerance_E) | (tolerance_E == 0)
@@ -257,7 +269,7 @@ def _sides(
 
 
 def _assembled(rings: Rings, sides: Sides) -> Polygons:
-    """One polygon per building: its outer ring and its holes."""
+    """Build one polygon per building from its outer ring and its holes."""
     xy = np.rint(np.column_stack([sides.x_S, sides.y_S]) * STEPS_PER_PX) / STEPS_PER_PX
     linear = np.asarray(shapely.linearrings(xy, indices=sides.ring_S))
     building_R = np.cumsum(~rings.hole_R) - 1

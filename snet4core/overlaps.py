@@ -1,15 +1,15 @@
-"""Who yields where two footprints overlap: a rule that looks at each pair alone.
+"""Removes overlaps between footprints, by a rule that depends on each pair alone.
 
-Within a component neighbours share their walls. Two components know nothing of each other,
-and where they come closer than the tolerance their simplified walls may cross. Then the
-later footprint, in the order of the anchors (row, column of the first pixel), gives up what
-it has in common with the earlier one *as that one was drawn*, whatever happened to it since.
-So what remains of a footprint depends on its own overlapping pairs only, not on blocks,
-batches or the fate of others, and no two of the remaining shapes overlap: the earlier one
-has only lost, and the later one has nothing of it.
+Within a component neighbours share their walls. Separate components are simplified
+independently, and where they come closer than the tolerance their walls may cross. Then the
+later footprint, in the order of the anchors (row, column of the first pixel), loses its
+intersection with the earlier one *as that one was drawn*, before any loss of its own. So
+what remains of a footprint depends on its own overlapping pairs only, not on blocks, batches
+or other pairs, and no two of the remaining shapes overlap: the earlier one has only shrunk,
+and the later one holds nothing of it.
 
-Few footprints meet any other, and few boxes do; so boxes are compared first, and only the
-shapes of those that meet are taken apart.
+Few footprints overlap, and few boxes do; so boxes are compared first, and only the polygons
+of overlapping boxes are decoded.
 
 Axis letters: N footprints, all in the order of their anchors; K of them changed.
 """
@@ -26,16 +26,16 @@ from snet4core.boxpairs import Indices, overlapping_boxes
 from snet4core.shapes import Polygons, Shapes
 
 REACH_PX = 16.0
-"""A footprint's upper edge lies no farther than this from the upper edge of its pixels."""
+"""Farthest that a footprint's upper edge may be from the upper edge of its pixels."""
 
 SLIVER = 1e-6
-"""Less than this in common is no overlap, in square units of the polygons."""
+"""A smaller common area is no overlap, in square units of the polygons."""
 
 
 class Sweep:
-    """Settles overlaps of footprints that come in batches, in the order of their anchors.
+    """Removes overlaps from batches of footprints that come in the order of their anchors.
 
-    It remembers only footprints that reach down to where the next ones may begin.
+    Only footprints that reach down to where later ones may begin are kept in memory.
 
     >>> early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
     >>> sweep = Sweep()
@@ -45,15 +45,15 @@ class Sweep:
     """
 
     def __init__(self, reach: float = REACH_PX) -> None:
-        """`reach` is in the unit of the polygons; y must grow with the anchors' row."""
+        """`reach` is in the unit of the polygons, whose y must increase with the anchors' row."""
         self._reach = reach
         self._open = Shapes.of(np.empty(0, object))
 
     def settle(self, shapes: Shapes) -> tuple[Indices, Polygons]:
-        """Which of the N shapes lose something, rising (K,), and what remains of each (K,).
+        """Return ascending indices of the shapes that lose something, and what remains; (K,).
 
-        That is a Polygon, empty where nothing remains. Of a footprint that falls apart the
-        largest piece remains.
+        What remains is a Polygon, empty if nothing does; of a footprint that falls into pieces
+        it is the largest.
         """
         if len(shapes) == 0:
             return np.empty(0, np.int64), np.empty(0, object)
@@ -72,7 +72,12 @@ class Sweep:
 
 
 def yield_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polygons:
-    """The rule for footprints in any order, all at once; in the order they came in."""
+    """Remove overlaps from footprints in any order, all at once; the order is kept.
+
+    >>> early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
+    >>> shapely.area(yield_overlaps(np.array([late, early]), np.array([[1, 3], [0, 0]]))).tolist()
+    [4.0, 16.0]
+    """
     order = np.lexsort((anchors_N2[:, 1], anchors_N2[:, 0]))
     changed, left_K = Sweep().settle(Shapes.of(polygons_N[order]))
     settled = polygons_N.copy()
@@ -81,9 +86,9 @@ def yield_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polyg
 
 
 def _overlapping(drawn: Shapes, late: Indices, early: Indices) -> tuple[Indices, Indices, Polygons]:
-    """Of pairs whose boxes overlap those whose interiors do, sorted; and the shapes, (N,).
+    """Filter pairs of overlapping boxes to those whose interiors overlap, sorted.
 
-    Shapes that nobody's box overlaps stay None.
+    Also returns the decoded polygons, (N,), None for those without an overlapping box.
     """
     polygons_N = np.empty(len(drawn), object)
     some = np.unique(np.concatenate([late, early]))
@@ -102,14 +107,14 @@ def _overlapping(drawn: Shapes, late: Indices, early: Indices) -> tuple[Indices,
 
 
 def _stretches(sorted_values: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Begin and end of each stretch of equal values."""
+    """Start and stop of each run of equal values."""
     cut = np.flatnonzero(np.diff(sorted_values)) + 1
     edges = [0, *cut.tolist(), sorted_values.size] if sorted_values.size else []
     return list(pairwise(edges))
 
 
 def _largest(shape: shapely.Geometry) -> shapely.Polygon:
-    """The largest polygon of what a difference leaves, or an empty one."""
+    """The largest polygon of a geometry, or an empty one."""
     parts = shapely.get_parts(shape)
     parts = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
     if not len(parts):

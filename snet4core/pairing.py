@@ -1,4 +1,4 @@
-"""Proposals and truth from two files made comparable, and what a reader should know of it."""
+"""Brings proposals and truth of two files into the same coordinates, with notes for the user."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from snet4core.text import printable
 
 
 def alike(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:
-    """Bring the proposals into the truth's coordinates; also what a reader should know.
+    """Bring the proposals into the truth's coordinates; returns them with notes for the user.
 
-    Raises `InputError` where that is impossible: pixels against map units.
+    Raises `InputError` where that is impossible: pixels against map units, or a missing CRS.
     """
     if proposals.in_pixels != truth.in_pixels:
         pixels, ground = (proposals, truth) if proposals.in_pixels else (truth, proposals)

@@ -1,4 +1,4 @@
-"""Right angles and straight walls, where the mask supports them.
+"""Regularises outlines: straight walls and right angles, where the mask supports them.
 
 1. *Directions*: a building has one main direction, and a second one where a wing stands at
    another angle. They are the peaks of the histogram of its walls' angles modulo 90
@@ -6,12 +6,12 @@
 2. *Turning*: a wall is turned into the nearest direction of its building (of either, when
    two buildings share it) if that moves its ends by less than TURN_PX. The others stay
    slanted.
-3. *Tidying*: neighbouring walls on nearly the same line become one, walls shorter than
-   STEP_PX go and their neighbours meet; where two parallel walls are farther apart than
-   that, a step joins them at a right angle.
+3. *Tidying*: neighbouring walls on nearly the same line are merged, walls shorter than
+   STEP_PX are removed and their neighbours extended; where two parallel walls are farther
+   apart than that, a step at a right angle connects them.
 
-A round building, or one whose walls do not agree on directions, has none, and nothing
-happens to it. Whether the result is taken is decided in `outline`, which knows the mask.
+A round building, or one whose walls agree on no direction, is left unchanged. `outline`,
+which has the mask, decides whether to take the result.
 
 Axis letters: S sides, L labels, D directions of a building.
 """
@@ -31,28 +31,28 @@ BIN_DEG = 1.5
 """Width of the histogram's bins."""
 
 PEAK_DEG = 9.0
-"""Walls that differ by less support the same direction."""
+"""Walls whose angles differ by less support the same direction."""
 
 APART_DEG = 18.0
 """A second direction differs from the first by at least this."""
 
 WING_SHARE = 0.25
-"""Share of the outline that must stand in a second direction."""
+"""Least share of the outline that must lie within PEAK_DEG of a second direction."""
 
 AGREED_SHARE = 0.5
-"""Share of the outline that must lie within PEAK_DEG of the directions."""
+"""Least share of the outline that must lie within PEAK_DEG of the directions."""
 
 ROUND = 0.9
 """4 pi area / perimeter^2 from which a building is round: 1 for a disc, 0.79 for a square."""
 
 TURN_PX = 2.0
-"""How far the ends of a wall may move when it is turned."""
+"""Farthest that the ends of a wall may move when it is turned."""
 
 TURN_DEG = 38.0
-"""Nor is a wall turned by more than this."""
+"""Largest angle by which a wall is turned."""
 
 STEP_PX = 2.0
-"""Walls shorter than this, and steps between walls lower than this, are taken for noise."""
+"""Walls shorter than this, and steps between walls lower than this, count as noise."""
 
 CUT_PX = 5.0
 """A slanted side shorter than this, between walls at right angles, is a rounded corner."""
@@ -63,11 +63,11 @@ FREE = -1
 def regular(
     rings: Rings, stairs: Stairs, sides: Sides, lines: Lines, wanted_E: Flags, count: int
 ) -> tuple[Sides, Lines, Flags]:
-    """Sides and lines of which the wanted ones are turned and tidied, and by label (`count`
-    of them) True for those without a direction.
+    """Turn and tidy the wanted sides.
 
-    What the two buildings at a common wall see is the same, as long as no ring is in danger
-    of losing its area.
+    Returns sides, lines, and flags, shape (count,), True for labels without a direction. A
+    common wall comes out the same for both of
+    its buildings, unless one of their rings would lose its area.
     """
     label_S, other_S = rings.label_E[sides.begin_S], rings.other_E[sides.begin_S]
     direction_LD = directions(lines, label_S, count)
@@ -87,16 +87,16 @@ def regular(
 
 @dataclass(frozen=True, slots=True)
 class Angles:
-    """The angle of each side's line, folded into a quarter turn; exact for turned pictures."""
+    """Angle of each side's line modulo 90 degrees; exact under rotation by 90 degrees."""
 
     folded_S: Floats
     """0 <= angle < pi / 2."""
     quarter_S: Ints
-    """1 where folding took a quarter turn, else 0."""
+    """1 where folding rotated the line by a quarter turn, else 0."""
 
     @classmethod
     def of(cls, lines: Lines) -> Angles:
-        """A line has no sign, so two quarter turns are none."""
+        """Fold the lines' angles; a line has no sign, so a half turn changes nothing."""
         # lines.tx_S >= 0; what points to the second quarter is turned back into the first.
         turned = (lines.ty_S < 0) | (lines.tx_S == 0)
         x = np.where(turned, np.abs(lines.ty_S), lines.tx_S)
@@ -105,7 +105,7 @@ class Angles:
 
 
 def off(folded: Floats, direction: Floats) -> Floats:
-    """Signed angle from a direction, folded into -pi / 4 .. pi / 4.
+    """Signed angle from a direction in radians, folded into -pi / 4 .. pi / 4.
 
     >>> float(np.round(np.degrees(off(np.radians([1.0]), np.radians([88.0]))), 6)[0])
     3.0
@@ -115,9 +115,9 @@ def off(folded: Floats, direction: Floats) -> Floats:
 
 
 def directions(lines: Lines, label_S: NDArray[np.int32], count: int) -> Floats:
-    """Main and second direction of every label in radians, 0 .. pi / 2; NaN where none.
+    """Main and second direction of every label, shape (count, 2); NaN where there is none.
 
-    Shape (count, 2), by label.
+    In radians, 0 .. pi / 2.
     """
     folded = Angles.of(lines).folded_S
     weight = lines.length_S**2 * lines.weight_S
@@ -139,18 +139,18 @@ def directions(lines: Lines, label_S: NDArray[np.int32], count: int) -> Floats:
 
 
 def _peak(folded: Floats, weight: Floats, label_S: NDArray[np.int32], count: int) -> Floats:
-    """The angle around which most weight lies, for each label."""
+    """Peak of each label's weighted histogram of angles, in radians."""
     bins = round(90 / BIN_DEG)
     spread = round(PEAK_DEG / BIN_DEG)
     here = np.minimum((folded * (2 * bins / math.pi)).astype(np.int64), bins - 1)
     histogram = summed(label_S * bins + here, weight, count * bins).reshape(count, bins)
-    # Weights are whole numbers: so are these sums, and equal peaks are equal everywhere.
+    # Weights are integers, so these sums are exact and ties are ties everywhere.
     smooth = sum(
         (spread + 1 - abs(step)) * np.roll(histogram, step, axis=1)
         for step in range(-spread, spread + 1)
     )
     top = (np.argmax(smooth, axis=1) + 0.5) * (math.pi / 2 / bins)
-    # The mean of what lies near the top; a line's angle is as sure as its length cubed.
+    # The weighted mean near the peak; a line's angle is as certain as its length cubed.
     away = off(folded, top[label_S])
     sure = np.where(np.abs(away) <= math.radians(PEAK_DEG), weight, 0.0)
     total = summed(label_S, sure, count)
@@ -161,10 +161,10 @@ def _peak(folded: Floats, weight: Floats, label_S: NDArray[np.int32], count: int
 def turned(
     lines: Lines, label_S: NDArray[np.int32], other_S: NDArray[np.int32], direction_LD: Floats
 ) -> tuple[Lines, Ints]:
-    """Lines turned into the directions of their buildings, and the axis of each, or FREE.
+    """Turn lines into the directions of their buildings; returns them and the axis of each.
 
     Sides with the same axis number are parallel; the numbers of two sides at right angles
-    differ in the last bit.
+    differ in the last bit. A line that is not turned has the axis FREE.
     """
     angles = Angles.of(lines)
     none = np.full(direction_LD.shape[1], np.nan)
@@ -176,11 +176,11 @@ def turned(
     best = np.argmin(away, axis=1)
     rows = np.arange(best.size)
     angle = candidate[rows, best]
-    turn = np.minimum(away[rows, best], 1.0)  # NaN and infinity are none
+    turn = np.minimum(away[rows, best], 1.0)  # infinity, where there is no direction, becomes 1 rad
     snapped = (turn <= math.radians(TURN_DEG)) & (np.sin(turn) * lines.length_S / 2 <= TURN_PX)
     snapped &= lines.weight_S > 0
     angle = np.where(snapped, angle, 0.0)
-    # 89 degrees are near 1 degree, but a quarter turn off.
+    # 89 degrees are near 1 degree only after a quarter turn.
     wrapped = np.abs(angles.folded_S - angle) > math.pi / 4
     quarter = (angles.quarter_S == 1) ^ wrapped
     cos, sin = np.cos(angle), np.sin(angle)
@@ -199,7 +199,7 @@ def turned(
 
 
 def compactness(sides: Sides, label_S: NDArray[np.int32], outer_S: Flags, count: int) -> Floats:
-    """4 pi area / perimeter^2 of each label's outer ring."""
+    """Compactness (4 pi area / perimeter^2) of each label's outer ring, shape (count,)."""
     after = successor(sides.first_R)
     x0, y0, x1, y1 = sides.x_S, sides.y_S, sides.x_S[after], sides.y_S[after]
     length = np.where(outer_S, np.hypot(x1 - x0, y1 - y0), 0.0)
@@ -211,18 +211,18 @@ def compactness(sides: Sides, label_S: NDArray[np.int32], outer_S: Flags, count:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sides on their way to right angles; all arrays but `sides.first_R` are by side."""
+    """Sides during regularisation; all arrays but `sides.first_R` are by side."""
 
     sides: Sides
     lines: Lines
     axis_S: Ints
-    """Sides of the same axis are parallel; FREE is none."""
+    """Axis of each side; sides of the same axis are parallel, FREE has none."""
     locked_S: Flags
     """True where the corner at which the side begins must stay in the ring."""
 
 
 def tidied(plan: Plan, stairs: Stairs) -> Plan:
-    """Sides on nearly the same line joined, short ones gone, steps at right angles."""
+    """Merge sides on nearly the same line, remove short ones, insert right-angled steps."""
     for _ in range(MOST_ROUNDS):
         absorbed, dropped = _nearly_one_line(plan), np.zeros(plan.axis_S.size, bool)
         if not absorbed.any():
@@ -243,7 +243,7 @@ def _gap(lines: Lines, one: Ints, two: Ints) -> Floats:
 
 
 def _nearly_one_line(plan: Plan) -> Flags:
-    """True for sides that continue the side before them."""
+    """True for sides that are collinear with the side before them, within STEP_PX."""
     before, here = plan.sides.before(), np.arange(plan.axis_S.size)
     same = (plan.axis_S == plan.axis_S[before]) & (plan.axis_S != FREE) & ~plan.locked_S
     near = same & (_gap(plan.lines, before, here) < STEP_PX)
@@ -251,11 +251,11 @@ def _nearly_one_line(plan: Plan) -> Flags:
 
 
 def _short(plan: Plan) -> tuple[Flags, Flags]:
-    """(sides to be absorbed by the side before, sides to be dropped).
+    """Find short sides: (sides to merge into the side before, sides to drop).
 
-    A short side between two walls of one axis is a step in them, which become one wall; any
-    other is a cut corner, and its neighbours meet. Only sides shorter than both neighbours
-    go at a time.
+    A short side between two walls of one axis is a step, and the three become one wall; any
+    other is a cut corner, and its neighbours are extended until they meet. Only sides shorter
+    than both neighbours are removed in one round.
     """
     before, after = plan.sides.before(), successor(plan.sides.first_R)
     x, y = plan.sides.x_S, plan.sides.y_S
@@ -277,7 +277,7 @@ def _short(plan: Plan) -> tuple[Flags, Flags]:
 
 
 def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Plan:
-    """The plan without some sides; lines of longer stairs keep their direction."""
+    """Remove sides from the plan; lines whose stairs grew keep their direction."""
     stay = ~(absorbed | dropped)
     sides, lines = plan.sides.without(absorbed, dropped), plan.lines
     fresh = stairs.lines_of(sides)
@@ -294,7 +294,7 @@ def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Pla
 
 
 def _stepped(plan: Plan) -> Plan:
-    """A step at a right angle wherever two walls of one axis follow each other."""
+    """Insert a step at a right angle between consecutive walls of one axis."""
     sides, lines, axis = plan.sides, plan.lines, plan.axis_S
     before = sides.before()
     at = np.flatnonzero((axis == axis[before]) & (axis != FREE) & ~plan.locked_S)
@@ -303,7 +303,7 @@ def _stepped(plan: Plan) -> Plan:
     tx, ty, x, y = lines.tx_S[at], lines.ty_S[at], sides.x_S[at], sides.y_S[at]
 
     def foot(side: Ints) -> tuple[Floats, Floats]:
-        """The corner's foot on the line of a side."""
+        """Perpendicular foot of the corner on the line of a side."""
         along = tx * (x - lines.x_S[side]) + ty * (y - lines.y_S[side])
         return lines.x_S[side] + along * tx, lines.y_S[side] + along * ty
 

@@ -1,4 +1,4 @@
-"""Polygons from one CRS into another, or a clear refusal."""
+"""Reprojects polygons from one CRS to another."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from snet4core.errors import InputError
 def reprojected(
     polygons_N: NDArray[np.object_], source: CRS, target: CRS, name: str
 ) -> NDArray[np.object_]:
-    """(N,) polygons in `source` -> the same in `target`, vertex by vertex.
+    """Reproject (N,) polygons from `source` to `target`, vertex by vertex.
 
-    Longitude (x) comes first in degrees. Raises `InputError`, with `name` for the file,
-    where a point has no place in the other CRS.
+    Geographic coordinates are longitude (x), latitude (y) in degrees. Raises `InputError`,
+    which names the file `name`, where a point does not exist in the other CRS.
     """
 
     def move(points_M2: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,7 +31,7 @@ def reprojected(
     try:
         moved_N = np.asarray(shapely.transform(polygons_N, move), dtype=object)
         placed = bool(np.isfinite(shapely.get_coordinates(moved_N)).all())
-    except Exception:  # the bindings' errors for a point without a place have no public name
+    except Exception:  # rasterio's errors for such a point have no public name
         placed = False
     if not placed:
         raise InputError(

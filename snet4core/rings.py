@@ -1,14 +1,14 @@
-"""Exact outlines: the walls between pixels of different labels, followed into rings.
+"""Traces exact outlines: walls between pixels of different labels, linked to closed rings.
 
-A *wall* is a straight run of pixel edges between two labels. Every wall is walked once
-for each building it belongs to, with that building on its left. Corners lie on whole
-numbers, x = column and y = row, so nothing is shifted by half a pixel.
+A *wall* is a straight run of pixel edges between two labels. Every wall is traversed once
+for each building it belongs to, with that building on its left. Corners have integer
+coordinates, x = column and y = row, so nothing is shifted by half a pixel.
 
 Where a building touches itself at a corner only,
 
-    1 1 1        1 background        the walk keeps to the background pixel it is
-    1 0 1        2 of these touch    following, so that background counts as connected
-    1 1 0        at one corner       over edges only
+    1 1 1        1 building          the ring stays with the background pixel that it
+    1 0 1        0 background, two   follows, so that background counts as connected
+    1 1 0        touch at a corner   over edges only
 
 the courtyard becomes a hole that touches the outer ring in one point. No ring ever
 meets itself that way: if it did, the two background pixels at the corner would be
@@ -40,13 +40,13 @@ class Rings:
     y_E: Ints
     """Row of the corner where the wall begins."""
     other_E: NDArray[np.int32]
-    """What lies beyond the wall: another label, or 0 for background."""
+    """Label on the other side of the wall, 0 for background."""
     joint_E: NDArray[np.bool_]
     """True where walls of more than one neighbour meet, so that the corner is shared."""
     first_R: Ints
-    """Where each ring begins, and behind the last ring; shape (R + 1,)."""
+    """Index of the first wall of each ring, then the number of walls; shape (R + 1,)."""
     label_R: NDArray[np.int32]
-    """The building whose ring it is."""
+    """Label that each ring belongs to."""
     hole_R: NDArray[np.bool_]
     """False for the outer ring of a building."""
 
@@ -62,11 +62,11 @@ class Rings:
 
     @property
     def label_E(self) -> NDArray[np.int32]:
-        """The building to which each wall belongs."""
+        """Label that each wall belongs to."""
         return np.repeat(self.label_R, self.size_R)
 
     def joints(self) -> Ints:
-        """A number for the corner of each wall, the same wherever walls share it; else -1."""
+        """Number of the joint at each wall's corner, equal wherever walls share it; -1 for none."""
         number = np.full(self.x_E.size, -1, np.int64)
         shared = np.flatnonzero(self.joint_E)
         place = self.y_E[shared] * (self.x_E.max(initial=0) + 1) + self.x_E[shared]
@@ -76,7 +76,7 @@ class Rings:
 
 @dataclass(frozen=True, slots=True)
 class _Walls:
-    """Directed walls, all those of one heading together, in the order of the headings.
+    """Directed walls, grouped by heading, in the order of the headings.
 
     A corner is the flat index, in an image with a rim of background, of the pixel to the
     lower right of it.
@@ -87,15 +87,15 @@ class _Walls:
     end_E: Ints
     """Corner where it ends."""
     own_E: NDArray[np.int32]
-    """The building on its left."""
+    """Label on its left."""
     other_E: NDArray[np.int32]
-    """What lies on its right."""
+    """Label on its right, 0 for background."""
     first_D: Ints
-    """Where the walls of each heading begin, and behind the last; shape (5,)."""
+    """Index of the first wall of each heading, then the number of walls; shape (5,)."""
 
 
 def trace(labels_HW: NDArray[np.int32]) -> Rings:
-    """The exact rings of every label (0 is background); corners count from the array's edge.
+    """Trace the rings of every label (0 is background); (0, 0) is the array's upper left corner.
 
     Every label must be 4-connected; see `pieces`.
 
@@ -126,7 +126,7 @@ def twice_area(rings: Rings) -> Ints:
 
 
 def some_labels(rings: Rings, wanted_L: NDArray[np.bool_]) -> Rings:
-    """The rings of the labels for which `wanted_L` is True."""
+    """Select the rings of the labels for which `wanted_L` is True."""
     is_wanted_R = wanted_L[rings.label_R]
     ring, wall = np.flatnonzero(is_wanted_R), np.flatnonzero(np.repeat(is_wanted_R, rings.size_R))
     return Rings(
@@ -152,10 +152,10 @@ def successor(first_R: Ints) -> Ints:
 
 
 def pieces(labels_HW: NDArray[np.int32], rings: Rings) -> NDArray[np.int32] | None:
-    """Labels in which every 4-connected piece has its own number; None where all are whole.
+    """Relabel so that every 4-connected piece has its own number; None if all labels are whole.
 
-    A label in pieces has two outer rings, or, where its pieces touch at a corner, a ring
-    that passes one corner twice.
+    A label in several pieces has two outer rings, or, where its pieces touch at a corner, a
+    ring that passes one corner twice.
     """
     outer = np.bincount(rings.label_R[~rings.hole_R])
     width = labels_HW.shape[1] + 1
@@ -172,14 +172,14 @@ def pieces(labels_HW: NDArray[np.int32], rings: Rings) -> NDArray[np.int32] | No
 def _runs_of(
     a: NDArray[np.int32], b: NDArray[np.int32], place: Ints, step: int = 1
 ) -> tuple[Ints, Ints]:
-    """First and last index of the runs of places `step` apart with the same two labels."""
+    """First and last index of runs of places that are `step` apart and have equal labels."""
     same = (np.diff(place) == step) & (a[1:] == a[:-1]) & (b[1:] == b[:-1])
     cut = np.flatnonzero(~same)
     return np.append(0, cut + 1)[: place.size], np.append(cut, place.size - 1)[: place.size]
 
 
 def _walls_of(padded_HW: NDArray[np.int32]) -> _Walls:
-    """All walls of an image with a rim of background."""
+    """Find all walls of an image that has a rim of background."""
     flat, row = padded_HW.ravel(), padded_HW.shape[1]
     upper = np.flatnonzero(flat[:-row] != flat[row:])  # pixels with another one below
     up, down = flat[upper], flat[upper + row]
@@ -200,7 +200,7 @@ def _walls_of(padded_HW: NDArray[np.int32]) -> _Walls:
 
 
 def _by_columns(place: Ints, shape: tuple[int, int]) -> Ints:
-    """Flat places, sorted column by column."""
+    """Sort flat indices column by column."""
     rows, cols = shape
     row = place // cols
     turned = (place - row * cols) * rows + row
@@ -210,7 +210,7 @@ def _by_columns(place: Ints, shape: tuple[int, int]) -> Ints:
 
 
 def _following(padded_HW: NDArray[np.int32], walls: _Walls) -> Ints:
-    """Index of the wall that follows each wall."""
+    """Index of the wall that continues each wall, by the label ahead on its left and right."""
     flat, row = padded_HW.ravel(), padded_HW.shape[1]
     # The pixel ahead on the left and on the right, seen from the end of an eastward, ... wall.
     left_D, right_D = np.array([-row, -row - 1, -1, 0]), np.array([0, -row, -row - 1, -1])
@@ -229,7 +229,7 @@ def _following(padded_HW: NDArray[np.int32], walls: _Walls) -> Ints:
 
 
 def _walk(following: Ints) -> tuple[Ints, Ints]:
-    """Place of each wall when rings are laid out one after the other, and where they begin.
+    """Position of each wall when rings are stored one after another, and where rings begin.
 
     Pointer doubling: after k rounds every wall knows the smallest index among the 2**k
     walls ahead of it, so the work is walls x log(longest ring), without a loop over walls.
@@ -241,7 +241,7 @@ def _walk(following: Ints) -> tuple[Ints, Ints]:
         if np.array_equal(smaller, leader):
             break
         leader, jump = smaller, jump[jump]
-    # Steps to the leader, which is where the ring begins: it stands still there.
+    # Count steps to the leader, where the ring begins and the pointer stops.
     is_leader = leader == np.arange(count)
     steps = np.where(is_leader, 0, 1)
     jump = np.where(is_leader, np.arange(count), following)
@@ -258,10 +258,10 @@ def _walk(following: Ints) -> tuple[Ints, Ints]:
 
 
 def _joints(padded_HW: NDArray[np.int32], corner_E: Ints) -> NDArray[np.bool_]:
-    """Corners where three or four walls meet, but for two strangers touching at a corner.
+    """True for corners where three or four walls meet, except two labels touching at a corner.
 
-    Two buildings that touch at a corner only need not be of one component, and then the
-    one must not know of the other: its outline would depend on how the raster is cut.
+    Two buildings that touch only at a corner need not be of one component, and if such a
+    corner counted, an outline would depend on how the raster is divided into blocks.
     """
     flat, row = padded_HW.ravel(), padded_HW.shape[1]
     nw, ne = flat[corner_E - row - 1], flat[corner_E - row]
@@ -273,7 +273,7 @@ def _joints(padded_HW: NDArray[np.int32], corner_E: Ints) -> NDArray[np.bool_]:
 
 
 def _sorted(rings: Rings, hole_R: NDArray[np.bool_]) -> Rings:
-    """Rings by label, outer ring first."""
+    """Sort rings by label, outer ring first."""
     order = np.lexsort((hole_R, rings.label_R))
     size = rings.size_R[order]
     first = np.append(0, np.cumsum(size))

@@ -1,15 +1,15 @@
-"""SQLite's R-tree filled in one pass, bottom up, instead of box by box.
+"""Bulk-loads an SQLite R-tree in one pass, bottom up.
 
-The virtual table `rtree` keeps its tree in three plain tables (https://www.sqlite.org/rtree.html,
-"Shadow tables"): a node is a blob, big-endian:
+The virtual table `rtree` stores its tree in three plain tables
+(https://www.sqlite.org/rtree.html, "Shadow tables"): a node is a blob, big-endian:
 
     u16 height of the tree, in the root only; u16 number of cells; then the cells:
     i64 id of the feature (in a leaf) or number of the child; f32 xmin, xmax, ymin, ymax
 
-Inserting one box after another splits nodes again and again. Here boxes wait until there are
-many, are sorted into tiles of full nodes (Leutenegger, Lopez, Edgington 1997: "STR"), and the
-nodes' own boxes wait for the next level. So memory does not grow with the layer, but for one
-box in 51 to the power of the level.
+Inserting boxes one by one splits nodes again and again. Here boxes are buffered, packed into
+full nodes by sort-tile-recursive (Leutenegger, Lopez, Edgington 1997: "STR"), and the nodes'
+own boxes are buffered for the next level. The buffers hold at most TILED boxes and a node's
+worth per level, so memory does not grow with the layer.
 
 Axis letters: N boxes, M nodes.
 """
@@ -24,24 +24,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = 1
-"""The root's number, fixed by SQLite."""
+"""Number of the root node, fixed by SQLite."""
 
 TILED = 100_000
-"""So many boxes of one level are tiled together: fewer would be long and thin tiles."""
+"""Boxes of one level that are packed together: fewer would give long and thin nodes."""
 
 _CELL = np.dtype([("id", ">i8"), ("box", ">f4", 4)])
 
 
 @dataclass(slots=True)
 class _Level:
-    """Boxes of one level that wait for their nodes."""
+    """Buffered boxes of one level that are in no node yet."""
 
     ids: list[NDArray[np.int64]] = field(default_factory=list)
     boxes: list[NDArray[np.float32]] = field(default_factory=list)
     """Each (N, 4): xmin, xmax, ymin, ymax."""
     count: int = 0
     has_nodes: bool = False
-    """Whether nodes were made of earlier boxes, so that this level is not the top."""
+    """True once nodes were made of earlier boxes, so that this level is not the top."""
 
     def taken(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         ids = np.concatenate([np.empty(0, np.int64), *self.ids])
@@ -51,15 +51,15 @@ class _Level:
 
 
 class RTreeFiller:
-    """Fills an empty R-tree of two dimensions."""
+    """Bulk loader for an empty R-tree of two dimensions."""
 
     def __init__(self, database: sqlite3.Connection, name: str) -> None:
-        """`name` is that of the virtual table; ours, and never from outside."""
+        """`name` is that of the virtual table, and never user input: it goes into SQL."""
         self._database, self._name = database, name
         [(node_bytes,)] = database.execute(
             f"SELECT length(data) FROM {name}_node WHERE nodeno = ?", (ROOT,)
         )
-        # SQLite takes the size of the root for that of all nodes.
+        # SQLite takes the size of the root as that of all nodes.
         self._node = np.dtype(
             [("height", ">u2"), ("count", ">u2"), ("cells", _CELL, (node_bytes - 4) // 24)]
         )
@@ -68,11 +68,11 @@ class RTreeFiller:
         self._levels = [_Level()]
 
     def add(self, ids_N: NDArray[np.int64], boxes_N4: NDArray[np.float64]) -> None:
-        """More features; `boxes_N4` are xmin, ymin, xmax, ymax."""
+        """Add features by id; `boxes_N4` holds xmin, ymin, xmax, ymax."""
         self._wait(0, ids_N, _outward(boxes_N4[:, [0, 2, 1, 3]]))
 
     def finish(self) -> None:
-        """Write what waits; no more boxes may come."""
+        """Write the buffered boxes and the root; nothing may be added afterwards."""
         depth = 0
         while self._levels[depth].has_nodes or self._levels[depth].count > self._capacity:
             self._make_nodes(depth)
@@ -86,7 +86,7 @@ class RTreeFiller:
         level.ids.append(ids_N)
         level.boxes.append(boxes_N4)
         level.count += len(ids_N)
-        # The last ones wait, lest a level ends with a node of a single cell.
+        # Keep the last ones, so that no level ends with a node of a single cell.
         while level.count >= TILED + self._capacity:
             ids, boxes = level.taken()
             self._put_nodes(depth, ids[:TILED], boxes[:TILED])
@@ -99,7 +99,7 @@ class RTreeFiller:
     def _put_nodes(
         self, depth: int, ids_N: NDArray[np.int64], boxes_N4: NDArray[np.float32]
     ) -> None:
-        """Write full nodes of some boxes, and let the nodes' boxes wait one level above."""
+        """Write full nodes of some boxes, and buffer the nodes' boxes one level above."""
         self._levels[depth].has_nodes = True
         order, starts_M = tiled(boxes_N4, self._capacity)
         ids_N, boxes_N4 = ids_N[order], boxes_N4[order]
@@ -135,7 +135,7 @@ class RTreeFiller:
     def _say_parents(
         self, depth: int, ids_N: NDArray[np.int64], parents_N: NDArray[np.int64]
     ) -> None:
-        """Which node each feature, or each node below, is in: what deleting needs to know."""
+        """Store the parent node of each feature or child node; SQLite needs it to delete."""
         order = np.argsort(ids_N, kind="stable")
         self._insert("parent" if depth else "rowid", ids_N[order], parents_N[order])
 
@@ -149,10 +149,10 @@ class RTreeFiller:
 def tiled(
     boxes_N4: NDArray[np.float32], capacity: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """An order of boxes, and where in it the nodes start, such that nodes are near squares.
+    """Group boxes into nearly square nodes: an order of the boxes, and where in it nodes start.
 
-    Boxes are xmin, xmax, ymin, ymax. Cut by x into as many slices as each will have nodes,
-    each of them by y; nodes have at most `capacity` boxes, as evenly as may be.
+    Boxes are xmin, xmax, ymin, ymax. They are sliced by x, into as many slices as a slice has
+    nodes, and each slice by y. Nodes hold at most `capacity` boxes, as evenly as possible.
 
     >>> boxes = np.array([[x, x, y, y] for x in (9, 0) for y in (5, 0, 6, 1)], np.float32)
     >>> order, starts = tiled(boxes, 2)
@@ -172,7 +172,7 @@ def tiled(
 
 
 def _outward(boxes_N4: NDArray[np.float64]) -> NDArray[np.float32]:
-    """xmin, xmax, ymin, ymax in single precision, never smaller than they were."""
+    """Round boxes (xmin, xmax, ymin, ymax) outwards to single precision."""
     near_N4 = boxes_N4.astype(np.float32)
     lower, upper = np.float32(-np.inf), np.float32(np.inf)
     for column in (0, 2):

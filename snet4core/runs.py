@@ -1,8 +1,8 @@
-"""Masks written as horizontal runs, and their 4-connected components.
+"""Run-length encoded masks, and their 4-connected components.
 
-A building of 600 pixels is some 24 runs, so all that follows costs a fraction of the
-same work over pixels, and all of it is whole-array work. Array names end in their
-axes: H rows, W columns, R runs (always in raster order unless said otherwise).
+A building of 600 pixels is about 24 runs, so work on runs costs a fraction of the same work
+on pixels; all of it is vectorised. Array names end in their axes: H rows, W columns, R runs
+(in raster order unless stated otherwise).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from scipy.sparse.csgraph import connected_components
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Horizontal runs of pixels of one label, each as long as it can be."""
+    """Maximal horizontal runs of pixels of equal label."""
 
     row_R: NDArray[np.int64]
     """Row of the run."""
     start_R: NDArray[np.int64]
     """First column of the run."""
     stop_R: NDArray[np.int64]
-    """The column after its last one."""
+    """Column after the last one of the run."""
     label_R: NDArray[np.int32]
-    """Label of all its pixels, 1..count."""
+    """Label of the run's pixels, 1..count."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -35,8 +35,10 @@ class Runs:
         return self.stop_R - self.start_R
 
     def some(self, chosen_N: NDArray[np.bool_]) -> Runs:
-        """The runs of the labels whose entry (index = label, 0 unused) is true, renumbered
-        1, 2, ... in the order of the labels."""
+        """Select the labels whose entry (index = label, 0 unused) is true.
+
+        They are renumbered 1, 2, ... in the order of the labels.
+        """
         kept_R = np.flatnonzero(chosen_N[self.label_R])
         number_N = np.cumsum(chosen_N, dtype=np.int32)
         return Runs(
@@ -47,14 +49,14 @@ class Runs:
         )
 
     def by_label(self) -> Runs:
-        """The same runs, label by label."""
+        """Sort the runs by label."""
         order_R = np.argsort(self.label_R, kind="stable")
         return Runs(
             self.row_R[order_R], self.start_R[order_R], self.stop_R[order_R], self.label_R[order_R]
         )
 
     def moved(self, shift_N2: NDArray[np.int64]) -> Runs:
-        """Each label's runs elsewhere: (rows, columns) farther, row 0 is for label 1."""
+        """Shift the runs of each label by (rows, columns); entry 0 is for label 1."""
         shift_R2 = shift_N2[self.label_R - 1]
         return Runs(
             self.row_R + shift_R2[:, 0],
@@ -64,12 +66,12 @@ class Runs:
         )
 
     def flat(self, width: int) -> NDArray[np.int64]:
-        """Index of every pixel, run after run, in a flattened array with `width` columns."""
+        """Flat index of every pixel, run after run, in an array with `width` columns."""
         return positions(self.row_R * width + self.start_R, self.lengths)
 
 
 def positions(first_R: NDArray[np.int64], length_R: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The whole numbers first, first + 1, ... of every run, one run after another.
+    """Concatenate the ranges first, first + 1, ... of every run.
 
     >>> positions(np.array([3, 10]), np.array([2, 3])).tolist()
     [3, 4, 10, 11, 12]
@@ -79,7 +81,7 @@ def positions(first_R: NDArray[np.int64], length_R: NDArray[np.int64]) -> NDArra
 
 
 def of_labels(labels_HW: NDArray[np.int32]) -> Runs:
-    """The runs of a label image; 0 is background.
+    """Encode a label image (0 is background) as runs.
 
     >>> found = of_labels(np.array([[1, 1, 2], [0, 2, 2]], np.int32))
     >>> list(zip(found.row_R, found.start_R, found.stop_R, found.label_R)) == [
@@ -97,7 +99,7 @@ def of_labels(labels_HW: NDArray[np.int32]) -> Runs:
 
 
 def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
-    """4-connected components of a mask as labelled runs, and how many there are.
+    """Label the 4-connected components of a mask; returns labelled runs and their number.
 
     Components are numbered by their first pixel in raster order.
 
@@ -115,8 +117,10 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
 
 
 def _rows_apart(image_HW: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """The flattened image, and how long a row is in it: one longer than in the image, with a 0
-    at its end, unless all rows end in 0 anyway, as on a sheet. So no run goes on in the next."""
+    """Flatten an image so that no run continues in the next row; returns it and its row length.
+
+    Unless all rows end in 0 anyway, as on a sheet, each is extended by a 0.
+    """
     height, width = image_HW.shape
     if not image_HW[:, -1:].any():
         return image_HW.ravel(), width
@@ -126,7 +130,7 @@ def _rows_apart(image_HW: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 
 def _changes(flat: NDArray[Any]) -> NDArray[np.int64]:
-    """Where a flattened image differs from what is before; before its beginning is 0."""
+    """Indices where a flattened image differs from the pixel before; 0 precedes the first."""
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     return np.append(0, changes) if flat[:1].any() else changes
 
@@ -134,9 +138,9 @@ def _changes(flat: NDArray[Any]) -> NDArray[np.int64]:
 def _joined_runs(
     starts: NDArray[np.int64], stops: NDArray[np.int64], pitch: int
 ) -> tuple[NDArray[np.int32], int]:
-    """Label runs, given in flat positions, whose columns overlap in neighbouring rows.
+    """Label runs, given as flat indices, that overlap in columns in neighbouring rows.
 
-    Shifted by `pitch`, the length of a row, a run lies over those of the next row.
+    Shifted by `pitch`, the row length, a run overlaps those of the next row.
     """
     count = starts.size
     if count == 0:
@@ -152,7 +156,7 @@ def _joined_runs(
 
 
 def in_order_of_first(label_R: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """Labels 0..count - 1 renumbered 1..count in the order in which they first occur.
+    """Renumber labels 0..count - 1 to 1..count in the order in which they first occur.
 
     >>> in_order_of_first(np.array([2, 0, 2, 1], np.int32), 3).tolist()
     [1, 2, 1, 3]

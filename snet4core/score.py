@@ -1,13 +1,13 @@
-"""The SpaceNet 4 score: which proposals are buildings, and F1 by how tilted the look is.
+"""The SpaceNet 4 score: matches proposals with truth, and reports F1 by off-nadir category.
 
-A small library of its own; it needs neither model nor files. A worked example, in pixels:
+Works on arrays alone, without a model or files. A worked example, in pixels:
 
     truth       A  0..10 x 0..10 (area 100)     B  20..30 x 0..10 (area 100)
     proposals   a  0..10 x 0..8, confidence .9   overlap with A 80, union 100: IoU .8
                 b  0..10 x 0..10, confidence .5  overlap with A 100, union 100: IoU 1
                 c  25..35 x 0..10, confidence .4 overlap with B 50, union 150: IoU .33
 
-`a` comes first, by its confidence, and takes A. `b` would fit better but finds A taken,
+`a` is matched first, as the most confident, and takes A. `b` would fit better but A is taken,
 and `c` overlaps B too little: both are false positives. B is missed.
 TP = 1, FP = 2, FN = 1, so precision = 1/3, recall = 1/2, F1 = 2 x 1/6 : 5/6 = 0.4.
 
@@ -42,46 +42,46 @@ if TYPE_CHECKING:
     from rasterio.crs import CRS
 
 IOU_ABOVE = 0.5
-"""A proposal matches when its IoU is STRICTLY above this."""
+"""A proposal matches if its IoU is STRICTLY above this."""
 
 MIN_AREA_PX = 20.0
-"""Truth counts from this area in px2, proposals only above it: an asymmetry of the original."""
+"""Truth counts from this area in px2, proposals only above it, as in the challenge's scorer."""
 
 _NEAR = 1e-6
-"""So close to the limit, IoU is computed again in the way of the original."""
+"""IoU this close to the limit is computed again as the challenge's scorer does."""
 
 _COLLECT = re.compile(r"^(?:.*?_)?nadir(\d{1,2})(?:_catid_[0-9A-Za-z]+)?(?=_|$)")
 
 
 _FARTHEST = 1e12
-"""No pixel and no map unit is farther out; GEOS overflows long after it."""
+"""Largest plausible coordinate, in pixels or map units; GEOS overflows only far beyond it."""
 
 
 def on_a_map(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """True where a coordinate is a finite number of a size that can be meant."""
+    """True where a coordinate is finite and of plausible size; same shape as `points`."""
     return np.asarray(np.abs(points) <= _FARTHEST)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Buildings:
-    """Proposals or truth, as columns of one length N."""
+    """Proposals or truth, as columns of equal length N."""
 
     image_id_N: NDArray[np.object_]
     """(N,) ImageId of each building, compared literally."""
     polygons_N: NDArray[np.object_]
-    """(N,) Polygons or MultiPolygons, perhaps invalid, never empty."""
+    """(N,) Polygons or MultiPolygons, possibly invalid, never empty."""
     confidence_N: NDArray[np.float64]
-    """(N,) any finite numbers; higher ones choose first. Of truth: unused."""
+    """(N,) finite numbers; higher ones are matched first. Unused for truth."""
     images: tuple[str, ...]
-    """All images that were looked at, those without buildings too."""
+    """All images searched, including those without buildings."""
     in_pixels: bool = True
-    """Pixels of the image, or map units of `crs`."""
+    """True: coordinates are pixels of the image; False: map units of `crs`."""
     crs: CRS | None = None
-    """Only for map units."""
+    """CRS of map units; None for pixels, or if the file names none."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """How many rows of the file are not among them, by reason."""
+    """Number of rows of the file left out, by reason."""
     name: str = ""
-    """Where they come from, for messages."""
+    """Name of the file, for messages."""
 
     @staticmethod
     def of(
@@ -89,7 +89,7 @@ class Buildings:
         polygons: Sequence[shapely.Geometry],
         confidence: Sequence[float] | None = None,
     ) -> Buildings:
-        """From plain lists, in pixels; confidence 1 when none is given."""
+        """Build from lists, in pixels; empty geometries are left out, confidence defaults to 1."""
         geometries = np.empty(len(polygons), object)
         geometries[:] = polygons
         ids = np.empty(len(image_ids), object)
@@ -104,7 +104,7 @@ class Buildings:
 
 
 class Figures(TypedDict):
-    """How a tally is written for programs."""
+    """A tally as a dictionary, for JSON."""
 
     tp: int
     fp: int
@@ -116,36 +116,41 @@ class Figures(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts, and what follows from them; a share of nothing is 0."""
+    """Counts of matches, with precision, recall and F1; a ratio with nothing to count is 0.
+
+    >>> tally = Tally(tp=6, fp=2, fn=4)
+    >>> tally.precision, tally.recall, round(tally.f1, 3)
+    (0.75, 0.6, 0.667)
+    """
 
     tp: int = 0
-    """Proposals that match a truth."""
+    """True positives: proposals that match a truth."""
     fp: int = 0
-    """Proposals that match none."""
+    """False positives: proposals that match none."""
     fn: int = 0
-    """Truths that no proposal matches."""
+    """False negatives: truths that no proposal matches."""
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
     @property
     def precision(self) -> float:
-        """The share of proposals that are right."""
+        """Share of proposals that match."""
         return self.tp / (self.tp + self.fp) if self.tp else 0.0
 
     @property
     def recall(self) -> float:
-        """The share of truths that are found."""
+        """Share of truths that are matched."""
         return self.tp / (self.tp + self.fn) if self.tp else 0.0
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of both."""
+        """Harmonic mean of precision and recall."""
         both = self.precision + self.recall
         return 2 * self.precision * self.recall / both if both else 0.0
 
     def as_dict(self) -> Figures:
-        """Counts and shares under their names."""
+        """Counts, precision, recall and F1 by name."""
         return {
             "tp": self.tp,
             "fp": self.fp,
@@ -158,26 +163,26 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Tallies by category, by collect, by image, and of everything."""
+    """Tallies by off-nadir category, by collect, by image, and in total."""
 
     categories: Mapping[Category, Tally]
-    """All three categories, in their order; without images: zeros."""
+    """By category, all three in order; zeros for one without images."""
     collects: Mapping[str, Tally]
     """By collect, for images whose ImageId names one."""
     images: Mapping[str, Tally]
     """By ImageId, sorted."""
     total: Tally
-    """All images, those without a category too."""
+    """Sum over all images, including those without a category."""
     categories_seen: frozenset[Category]
-    """The categories that have images."""
+    """Categories that have images."""
 
     @property
     def mean_f1(self) -> float:
-        """The challenge's score; a category without images counts 0."""
+        """The challenge's score: mean F1 of the three categories; one without images counts 0."""
         return sum(self.categories[name].f1 for name in CATEGORIES) / len(CATEGORIES)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs: mean_f1, categories, collects, images, total."""
+        """As a dictionary for JSON: mean_f1, categories, collects, images, total."""
         return {
             "mean_f1": self.mean_f1,
             "categories": {name: tally.as_dict() for name, tally in self.categories.items()},
@@ -188,7 +193,7 @@ class Score:
 
 
 def collect_of(image_id: str) -> tuple[str, Category] | None:
-    """Collect and category that an ImageId names; None when it names no look.
+    """Parse collect and off-nadir category from an ImageId; None if it holds no angle.
 
     Only the integer right after `nadir` counts, never a tile's coordinates.
 
@@ -202,10 +207,11 @@ def collect_of(image_id: str) -> tuple[str, Category] | None:
 
 
 def score(proposals: Buildings, truth: Buildings) -> Score:
-    """Match within each image and add up. Both in the same coordinates.
+    """Match proposals with truth within each image, and sum the counts.
 
     In pixels the challenge's area limits apply (truth >= 20 px2, proposals > 20 px2,
-    measured before any repair); in map units everything with an area takes part.
+    measured before any repair); in map units everything with an area counts. Raises
+    UsageError unless both are in pixels or both in map units.
     """
     if proposals.in_pixels != truth.in_pixels:
         raise UsageError("Proposals and truth must both be in pixels, or both in map units.")
@@ -261,11 +267,15 @@ def _match_image(
 def match(
     proposals_P: NDArray[np.object_], truths_T: NDArray[np.object_], *, min_area: float = 0.0
 ) -> Tally:
-    """Match the proposals of one image, given in the order in which they may choose.
+    """Match the proposals of one image greedily, in the order given.
 
-    Each takes the remaining truth of highest IoU (of equal ones the first) if that is
-    above 0.5. Invalid proposals are repaired by a zero buffer after their area was
-    looked at; an invalid truth matches nothing and is missed.
+    Each takes the remaining truth of highest IoU (of equal ones the first) if that is above
+    0.5. Invalid proposals are repaired by a zero buffer after their area was compared with
+    `min_area`; an invalid truth matches nothing and is missed.
+
+    >>> boxes = np.array([shapely.box(0, 0, 4, 4), shapely.box(6, 0, 9, 4)])
+    >>> match(boxes, np.array([shapely.box(0, 0, 4, 5)]))
+    Tally(tp=1, fp=1, fn=0)
     """
     truths_T = truths_T[_takes_part(shapely.area(truths_T), min_area, truth=True)]
     proposals_P = proposals_P[_takes_part(shapely.area(proposals_P), min_area, truth=False)]
@@ -301,7 +311,7 @@ def _candidates(
     ours_X, theirs_X = proposals_P[proposal_X], truths_T[truth_X]
     overlap_X = shapely.area(shapely.intersection(ours_X, theirs_X))
     union_X = shapely.area(ours_X) + shapely.area(theirs_X) - overlap_X
-    # Exactly half is no match, so near there the union is drawn, as the original does.
+    # Exactly half is no match, so near it compute the union itself, as the original does.
     close = np.abs(overlap_X - IOU_ABOVE * union_X) <= _NEAR * union_X
     union_X[close] = shapely.area(shapely.union(ours_X[close], theirs_X[close]))
     iou_X = np.divide(overlap_X, union_X, out=np.zeros_like(overlap_X), where=union_X > 0)

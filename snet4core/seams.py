@@ -1,16 +1,16 @@
-"""Seams that leave no trace: from maps in blocks to complete components.
+"""Labels connected components of maps that come in blocks, independently of the blocks.
 
-A footprint depends on its 4-connected component of foreground alone. So a block
-finishes what lies inside it, and only what touches its edges waits, as `Open`
-pieces, for the neighbours. The pieces are joined where they meet along a seam, and
+A footprint depends on its 4-connected component of foreground alone. So components
+inside a block are finished there, and only those that touch its edges wait, as `Open`
+pieces, for the neighbouring blocks. Pieces are joined where they meet along a seam, and
 a component is finished, once, when every edge it touches has been seen from both
-sides. The order and the size of the blocks play no part in what comes out.
+sides. The result does not depend on the order or the size of the blocks.
 
 A part computed on another machine leaves the same kind of `Open` value as a single
-block does: it is arrays only, can be stored, and is joined in the same way.
+block does: it consists of arrays only, can be stored, and is joined in the same way.
 
-Cost: linear in pixels and runs, n log n in the pieces that one component has. Memory:
-one block, plus 12 bytes a run and 2 bytes a pixel of what is open, plus the box of a
+Cost: linear in pixels and runs, n log n in the pieces of one component. Memory: one
+block, plus 12 bytes per run and 2 bytes per pixel of open components, plus the box of a
 component when it is finished. Nothing is copied when pieces join.
 
 Axes: H rows, W columns, R runs, P pixels, N components, E edges, X pixels along edges.
@@ -38,12 +38,12 @@ Edge = tuple[tuple[int, int, int, int, int], NDArray[np.int32]]
 def joined(
     maps: Iterable[Maps], shape: tuple[int, int], threshold: float, min_area_px: float = 0
 ) -> Iterator[Labels]:
-    """Complete 4-connected components of footprint >= `threshold` (0..1) on valid pixels.
+    """Yield the 4-connected components of footprint >= `threshold` (0..1) on valid pixels.
 
     `maps` cover the raster of `shape` (rows, columns) exactly once, in blocks of any size
-    and in any order, else UsageError. Each component comes once: those inside a block
-    soon after it, the others soon after their last block. Components below
-    `min_area_px` pixels are left out. The maps are 0 outside the components.
+    and in any order, else UsageError. Each component is yielded once: those inside a block
+    soon after it, the others soon after their last block. Components below `min_area_px`
+    pixels are left out. The maps of the result are 0 outside the components.
     """
     seams = Joiner(shape, min_area_px)
     for block in maps:
@@ -58,9 +58,10 @@ def joined(
 def cut(
     maps: Maps, shape: tuple[int, int], threshold: float, min_area_px: float = 0
 ) -> tuple[Iterator[Labels], Open]:
-    """Split a block's components into those finished inside it and those still open.
+    """Label one block; returns its complete components, sheet by sheet, and the open ones.
 
-    A pure function of the block, so workers may do it. What is finished comes sheet by sheet.
+    A pure function of the block, so that workers may run it. Raises UsageError where arrays
+    do not fit the block's window, or the window the raster.
     """
     window = maps.window
     _check_block(maps, shape)
@@ -77,7 +78,7 @@ def cut(
 
 
 def _finished(found: runs.Runs, keep_N: NDArray[np.bool_], maps: Maps) -> Iterator[Labels]:
-    """The chosen components, complete, sheet by sheet."""
+    """Yield the chosen, complete components, sheet by sheet."""
     window, done = maps.window, found.some(keep_N)
     box_N4 = boxes_of(done, int(keep_N.sum()))
     for load in loads(box_N4):
@@ -93,7 +94,7 @@ def _open(
     maps: Maps,
     edges: list[Edge],
 ) -> Open:
-    """The chosen components, which go on beyond the block, and where they do."""
+    """Collect the chosen components, which reach the block's edges, and those edges."""
     window, rest = maps.window, found.some(is_open_N).by_label()
     number_N = np.cumsum(is_open_N, dtype=np.int32) * is_open_N
     return Open(
@@ -109,7 +110,7 @@ def _open(
 
 
 def _values(found: runs.Runs, maps: Maps) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Both maps on the pixels of the runs, run after run."""
+    """Both maps at the pixels of the runs, run after run."""
     flat = found.flat(maps.window.width)
     return maps.footprint_HW.ravel()[flat], maps.border_HW.ravel()[flat]
 

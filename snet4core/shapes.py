@@ -1,7 +1,7 @@
-"""Polygons as they travel, wait and are written: WKB and boxes, taken apart only when asked.
+"""Polygons as WKB with bounding boxes, decoded to shapely only on demand.
 
-Most footprints go from a part into the layer without anybody computing with them. As WKB
-they are sorted, stored and written without a detour through GEOS.
+Most footprints go from a part into the layer without any computation on their geometry. As
+WKB they are sorted, stored and written without passing through GEOS.
 
 Axis letters: N polygons, K some of them, B bytes.
 """
@@ -24,7 +24,7 @@ Polygons = NDArray[np.object_]
 
 @dataclass(frozen=True, eq=False)
 class Shapes:
-    """Some polygons.
+    """Immutable array of polygons: WKB and boxes, decoded lazily.
 
     >>> shapes = Shapes.of(np.array([shapely.box(0, 0, 4, 2), shapely.box(1, 1, 3, 3)]))
     >>> shapes[1:].boxes_N4.tolist(), shapes[:1].polygons_N.tolist()
@@ -38,13 +38,13 @@ class Shapes:
 
     @staticmethod
     def of(polygons_N: Polygons) -> Shapes:
-        """From polygons, none of them empty."""
+        """Encode shapely polygons, none of them empty."""
         wkb_N = shapely.to_wkb(polygons_N, byte_order=1, flavor="iso")
         return Shapes(np.asarray(wkb_N, object), shapely.bounds(polygons_N).reshape(-1, 4))
 
     @staticmethod
     def joined(several: Sequence[Shapes]) -> Shapes:
-        """One after another, in the order given; at least one."""
+        """Concatenate at least one array of polygons, in the order given."""
         return Shapes(
             np.concatenate([each.wkb_N for each in several]),
             np.concatenate([each.boxes_N4 for each in several]),
@@ -54,31 +54,31 @@ class Shapes:
     def from_flat(
         bytes_B: NDArray[np.uint8], lengths_N: NDArray[np.int32], boxes_N4: NDArray[np.float64]
     ) -> Shapes:
-        """The reverse of `flat`."""
+        """Inverse of `flat`."""
         stored, ends = bytes_B.tobytes(), np.cumsum(lengths_N, dtype=np.int64).tolist()
         wkb = [stored[start:stop] for start, stop in pairwise([0, *ends])]
         return Shapes(np.array(wkb, object), boxes_N4)
 
     def flat(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """All WKB in one row (B,), and the length of each (N,): plain arrays that can be kept."""
+        """Concatenated WKB (B,) and the length of each (N,), as plain arrays to store."""
         wkb = self.wkb_N.tolist()
         lengths_N = np.fromiter(map(len, wkb), np.int32, len(wkb))
         return np.frombuffer(b"".join(wkb), np.uint8), lengths_N
 
     def replaced(self, index_K: NDArray[np.intp], polygons_K: Polygons) -> Shapes:
-        """The same with other polygons at some places."""
+        """Return a copy with the polygons at some indices replaced."""
         wkb_N, boxes_N4, new = self.wkb_N.copy(), self.boxes_N4.copy(), Shapes.of(polygons_K)
         wkb_N[index_K], boxes_N4[index_K] = new.wkb_N, new.boxes_N4
         return Shapes(wkb_N, boxes_N4)
 
     @cached_property
     def polygons_N(self) -> Polygons:
-        """(N,) the polygons, to compute with."""
+        """(N,) shapely polygons, decoded on first access."""
         return np.asarray(shapely.from_wkb(self.wkb_N), object)
 
     def __len__(self) -> int:
         return len(self.wkb_N)
 
     def __getitem__(self, which: slice | NDArray[Any]) -> Shapes:
-        """Some of them: a slice, a mask or indices."""
+        """Select polygons by slice, mask or indices."""
         return Shapes(self.wkb_N[which], self.boxes_N4[which])

@@ -1,9 +1,9 @@
-"""Components laid close together on small sheets.
+"""Packs components close together onto small images (sheets).
 
-Components lie scattered in a raster, and of a block of many pixels few are theirs. On a sheet
-they are dense, so whole-image tools cost what the components cost. Each lies in its own box
-with a pixel of background around it and nothing of its former neighbours, so what is
-computed for it hangs on its own pixels alone.
+Components are scattered in a raster and cover few pixels of a block. On a sheet they are
+dense, so whole-image operations cost only what the components cost. Each has its own box
+with one pixel of background around it and no pixels of its former neighbours, so what is
+computed for it depends on its own pixels alone.
 
 Axes: H rows, W columns, P pixels of the components, R their runs, N components (row 0 of
 boxes and shifts is component 1).
@@ -25,13 +25,13 @@ from snet4core import runs
 Ints = NDArray[np.int64]
 
 SHEET_PX = 1 << 20
-"""Boxes that come to so many pixels share a sheet, so that its images stay near the processor;
-fewer would cost more calls."""
+"""Pixels of boxes that share a sheet: small enough for its images to stay in the cache, large
+enough to keep calls few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Where every pixel of the chosen components was and is."""
+    """Maps the pixels of chosen components from a block to a sheet."""
 
     shape: tuple[int, int]
     """Rows and columns of the sheet."""
@@ -40,19 +40,19 @@ class Sheet:
     place_P: Ints
     """Flat index of the same pixel on the sheet."""
     label_P: NDArray[np.int32]
-    """Its component's label in the block."""
+    """Label of each pixel's component in the block."""
     corner_N2: Ints
-    """Row and column of the sheet where the box of each label begins; 0 for those not chosen."""
+    """First row and column on the sheet of each label's box; 0 for labels not chosen."""
 
     def laid(self, block_HW: NDArray[Any]) -> NDArray[Any]:
-        """An image of the block on the sheet, 0 outside the components."""
+        """Copy an image of the block (H, W) onto the sheet; 0 outside the components."""
         sheet_HW = np.zeros(self.shape, block_HW.dtype)
         sheet_HW.ravel()[self.place_P] = block_HW.ravel()[self.source_P]
         return sheet_HW
 
 
 def sheet_of(found: runs.Runs, width: int, chosen_N: NDArray[np.bool_]) -> Sheet:
-    """The sheet of the labels whose entry (index = label, 0 unused) is true.
+    """Pack the labels whose entry (index = label, 0 unused) is true onto one sheet.
 
     `found` are the runs of the block's labels (`runs.of_labels`), `width` its columns.
     """
@@ -72,7 +72,11 @@ def sheet_of(found: runs.Runs, width: int, chosen_N: NDArray[np.bool_]) -> Sheet
 
 
 def boxes_of(found: runs.Runs, count: int) -> Ints:
-    """(count, 4) row, column, and the row and column after the last, of labels 1..count."""
+    """Bounding boxes of labels 1..count: (count, 4) row, column, row stop, column stop.
+
+    >>> boxes_of(runs.of_labels(np.array([[0, 1, 1], [2, 0, 1]], np.int32)), 2).tolist()
+    [[0, 1, 2, 3], [1, 0, 2, 1]]
+    """
     box_N4 = np.zeros((count, 4), np.int64)
     index_R = found.label_R - 1
     # Runs come in raster order, and of repeated indices the last assignment stays.
@@ -86,7 +90,7 @@ def boxes_of(found: runs.Runs, count: int) -> Ints:
 
 
 def loads(box_N4: Ints) -> Iterator[slice]:
-    """Neighbours in the list that come on one sheet together: at least one, few pixels."""
+    """Slice boxes into consecutive groups of about SHEET_PX pixels, at least one box each."""
     area_N = _sides(box_N4).prod(axis=1)
     sheet_N = (np.cumsum(area_N) - area_N) // SHEET_PX
     first = np.flatnonzero(np.diff(sheet_N, prepend=-1)).tolist()
@@ -94,8 +98,11 @@ def loads(box_N4: Ints) -> Iterator[slice]:
 
 
 def shelved(box_N4: Ints) -> tuple[tuple[int, int], Ints]:
-    """Boxes on shelves, the tallest first, at least one: the sheet's shape, and (N, 2) what a
-    pixel's row and column grow by on its way from the box to the sheet."""
+    """Shelf packing of at least one box, the tallest first.
+
+    Returns the sheet's shape (rows, columns), and the (row, column) shift of each box from
+    its place to the sheet, shape (N, 2).
+    """
     side_N2 = _sides(box_N4)
     width_most = max(int(side_N2[:, 1].max()), math.isqrt(int(side_N2.prod(axis=1).sum())))
     place_N2 = np.zeros_like(side_N2)
@@ -112,5 +119,5 @@ def shelved(box_N4: Ints) -> tuple[tuple[int, int], Ints]:
 
 
 def _sides(box_N4: Ints) -> Ints:
-    """Height and width of each box with the rim that it has in common with its neighbours."""
+    """Height and width of each box with the rim that it shares with its neighbours."""
     return box_N4[:, 2:] - box_N4[:, :2] + 1

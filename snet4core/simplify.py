@@ -1,16 +1,15 @@
-"""Which corners of the exact outline stay when pixel stairs become straight walls.
+"""Simplifies exact outlines: Douglas-Peucker, then merging of nearly collinear sides.
 
-First Douglas-Peucker, which keeps corners until none that went lies beyond the tolerance
-(`corners`); then sides that continue each other are joined again, because a chord between
-two corners of the stairs bends where a line through their middle would not (`straightened`).
+Douglas-Peucker (`corners`) keeps corners until none of those removed is beyond the
+tolerance. Then sides that continue each other are merged (`straightened`), because chords
+between corners of the pixel stairs bend where a line fitted to the stairs would not.
 
-Both work on all rings at once and without a beginning: they look at the shape alone and
-treat ties alike, so that a ring gives the same corners from every start, in both walking
-directions (two neighbours walk their common wall in opposite ones), and turned with the
-picture.
+Both work on all rings at once and depend on the shape alone, with symmetric ties: a ring
+gives the same corners from every start, in both directions (two neighbours traverse their
+common wall in opposite ones), and under rotation by 90 degrees.
 
-Axis letters: E walls of the exact rings, R rings, P points of rings laid out as paths,
-T stretches of a path between two points that stay.
+Axis letters: E walls of the exact rings, R rings, P points of rings as open paths,
+T stretches of a path between two kept points.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ Flags = NDArray[np.bool_]
 
 
 def corners(rings: Rings, tolerance_E: Floats) -> Flags:
-    """True for the walls whose corner stays, so that none that goes lies beyond the tolerance.
+    """Select corners by Douglas-Peucker; True for the walls whose corner stays, shape (E,).
 
-    The farthest corner from the chord stays, then the same between it and the ends. Of
-    several that are equally far the first and the last stay, which is the same pair from
-    either end. A ring without joints begins at its corners farthest from its centre.
+    The corner farthest from the chord stays if it is beyond the tolerance, and so on between
+    it and both ends. Of several that are equally far the first and the last stay, the same
+    pair from either end. A ring without joints begins at its corners farthest from its centre.
     """
     x, y = rings.x_E.astype(np.float64), rings.y_E.astype(np.float64)
     kept_E = rings.joint_E | _beginnings(rings, x, y)
@@ -55,7 +54,7 @@ def corners(rings: Rings, tolerance_E: Floats) -> Flags:
 
 
 def _paths(rings: Rings, kept_E: Flags) -> Ints:
-    """The walls of each ring from its first kept one round to the same again, ring after ring."""
+    """Walls of each ring, from its first kept corner around to the same one, ring after ring."""
     begin_R, size_R = rings.first_R[:-1], rings.size_R
     lead_R = np.minimum.reduceat(np.where(kept_E, np.arange(kept_E.size), kept_E.size), begin_R)
     wall_P = positions(lead_R, size_R + 1)
@@ -64,7 +63,7 @@ def _paths(rings: Rings, kept_E: Flags) -> Ints:
 
 
 def _open(low_T: Ints, high_T: Ints, square_T: Floats) -> tuple[Ints, Ints, Floats]:
-    """The stretches that have points between their ends."""
+    """Select the stretches that have points between their ends."""
     open_T = np.flatnonzero(high_T - low_T > 1)
     return low_T[open_T], high_T[open_T], square_T[open_T]
 
@@ -72,12 +71,11 @@ def _open(low_T: Ints, high_T: Ints, square_T: Floats) -> tuple[Ints, Ints, Floa
 def _farthest(
     x_P: Floats, y_P: Floats, low_T: Ints, high_T: Ints, square_T: Floats
 ) -> tuple[Ints, Ints, Ints]:
-    """Which stretches have points farther from their chord than the root of `square_T`, and of
-    those the first and the last of the farthest points.
+    """Find stretches with points farther from their chord than the root of `square_T`.
 
-    A chord goes from point `low` to point `high` of a path, which has others between them;
-    it is a segment, perhaps of no length. Coordinates are whole numbers, so all is exact but
-    the one division.
+    Returns their indices, and the first and the last of each one's farthest points. A chord
+    is the segment, perhaps of no length, from point `low` to point `high` of a path, with
+    others between them. Coordinates are integers, so all is exact but the one division.
     """
     many_T = high_T - low_T - 1
     begin_T = np.cumsum(many_T) - many_T
@@ -104,10 +102,10 @@ def _farthest(
 
 
 def _beginnings(rings: Rings, x: Floats, y: Floats) -> Flags:
-    """Corners farthest from the mean corner, all of them, in rings without joints."""
+    """True for all corners farthest from the mean corner, in rings without joints."""
     begin, size = rings.first_R[:-1], rings.size_R
     ring = rings.ring_E
-    # Times the number of corners, so that all numbers are whole and sums exact.
+    # Times the number of corners, so that all numbers are integers and sums exact.
     dx = x * size[ring] - np.add.reduceat(x, begin)[ring]
     dy = y * size[ring] - np.add.reduceat(y, begin)[ring]
     far = dx * dx + dy * dy
@@ -117,22 +115,22 @@ def _beginnings(rings: Rings, x: Floats, y: Floats) -> Flags:
 
 
 STRAIGHT = 0.85
-"""Sides are joined if one line passes all their corners within this share of the tolerance."""
+"""Sides are merged if one line passes all their corners within this share of the tolerance."""
 
 MOST_ROUNDS = 8
 
 
 def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Flags) -> Sides:
-    """Sides that continue each other joined; corners of locked steps stay.
+    """Merge nearly collinear sides; corners of locked steps stay.
 
-    In every round those corners go that are missed least and less than both neighbouring
-    ones, so that the order of the corners plays no part.
+    Every round removes the corners whose error is a local minimum, below that of both
+    neighbouring corners, so that the order of the corners does not matter.
     """
     cost_S = np.full(sides.begin_S.size, np.inf)
     grown_S = np.ones(sides.begin_S.size, np.bool_)
     for _ in range(MOST_ROUNDS):
         before, after = sides.before(), successor(sides.first_R)
-        # About a corner whose two sides are those of the last round nothing is new.
+        # The error changes only at corners with a side that grew in the last round.
         fresh = np.flatnonzero(grown_S | grown_S[before])
         begin = sides.begin_S[fresh]
         limit = STRAIGHT * tolerance_E[begin]
@@ -152,10 +150,10 @@ def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Fl
 
 
 def _heights(sides: Sides, corner: Ints, before: Ints, after: Ints) -> Floats:
-    """Distance of some corners from the chord between their neighbours.
+    """Distance of some corners from the chord between their neighbours, in pixels.
 
-    A line that misses three corners by at most d leaves at most 2 d of it, which tells
-    most corners of a house at a glance.
+    If a line passes three corners within d, this is at most 2 d: a cheap test that rules out
+    most corners of a house.
     """
     x_S, y_S = sides.x_S, sides.y_S
     x, y, last = x_S[before[corner]], y_S[before[corner]], after[corner]
@@ -165,7 +163,7 @@ def _heights(sides: Sides, corner: Ints, before: Ints, after: Ints) -> Floats:
 
 
 def _missed(stairs: Stairs, sides: Sides, corner: Ints, before: Ints) -> Floats:
-    """How far the line through both sides at a corner misses one of their corners at most."""
+    """Greatest distance of the exact corners of both sides at a corner from their common line."""
     if corner.size == 0:
         return np.zeros(0)
     rings, ring = stairs.rings, sides.ring_S[corner]
@@ -179,6 +177,6 @@ def _missed(stairs: Stairs, sides: Sides, corner: Ints, before: Ints) -> Floats:
     dx = rings.x_E[step] - np.repeat(line.x_S, many)
     dy = rings.y_E[step] - np.repeat(line.y_S, many)
     off = np.abs(np.repeat(line.tx_S, many) * dy - np.repeat(line.ty_S, many) * dx)
-    # What is equal must stay equal wherever the picture lies: drop the last bits.
+    # Round off the last bits, so that ties are ties wherever the picture lies.
     most = np.maximum.reduceat(off, first)
     return np.asarray(np.rint(most * 2**20) / 2**20, np.float64)

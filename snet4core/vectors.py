@@ -1,4 +1,4 @@
-"""Buildings from files, as proposals or truth: SpaceNet tables and any vector layer."""
+"""Reads buildings, proposals or truth, from SpaceNet tables and vector layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from snet4core.score import Buildings, on_a_map
 from snet4core.text import printable
 
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
-"""Formats that hold their features themselves; formats that point elsewhere are not read."""
+"""Formats that hold their features themselves; formats that refer to other files are excluded."""
 
 _CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
@@ -36,14 +36,14 @@ _IMAGE = "ImageId"
 
 
 def read(path: Path, *, confidence: bool = True) -> Buildings:
-    """Read a SpaceNet table (.csv) or a layer's polygons. Raises `InputError`."""
+    """Read buildings from a SpaceNet table (.csv) or a vector layer. Raises `InputError`."""
     if _readable(path).suffix.lower() in (".csv", ".txt"):
         return csvread.read(path, confidence=confidence)
     return _read_layer(path, confidence)
 
 
 def _readable(path: Path) -> Path:
-    """The path, if an ordinary file is there that may be read; a pipe would wait forever."""
+    """Check that the path is a readable regular file: reading a pipe would block forever."""
     try:
         is_file = path.is_file()
         with path.open("rb") if is_file else nullcontext():
@@ -62,7 +62,7 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
     options = {}
     if path.suffix.lower() == ".gpkg":
         _check_database(path, name)
-        # Also a database in WAL mode is read without leaving files beside it.
+        # Reads even a database in WAL mode without leaving files beside it.
         options["IMMUTABLE"] = "YES"
     elif path.suffix.lower() == ".shp":
         _check_shapefile(path, name)
@@ -80,7 +80,7 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
             expected = _stated_count(layer, len(features))
     except InputError:
         raise
-    except Exception as error:  # the bindings' errors have no common root
+    except Exception as error:  # fiona's errors have no common base class
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
             "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb or .shp."
@@ -94,7 +94,7 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
 
 
 def _stated_count(layer: fiona.Collection, read: int) -> int:
-    """How many features the file says it has; `read` where it does not say."""
+    """Number of features that the file states, or `read` if it states none."""
     try:
         return len(layer)
     except TypeError:
@@ -103,10 +103,10 @@ def _stated_count(layer: fiona.Collection, read: int) -> int:
 
 @contextmanager
 def _quiet_bindings() -> Iterator[None]:
-    """Our error says it in one sentence; what the bindings say beside it is kept back.
+    """Silence fiona, as InputError gives the reason in one sentence.
 
-    They log each of GDAL's messages; and one that is no UTF-8 they cannot even log, so that
-    the interpreter would dump a traceback on stderr.
+    fiona logs each of GDAL's messages; logging one that is not UTF-8 fails, and the
+    interpreter would print a traceback on stderr.
     """
     logger, hook = logging.getLogger("fiona"), sys.unraisablehook
     level = logger.level
@@ -120,7 +120,7 @@ def _quiet_bindings() -> Iterator[None]:
 
 
 def _layer_of(path: Path, name: str) -> str:
-    """The layer to read: `footprints` if there is one, or else the only one."""
+    """Name of the layer to read: the only one, or else `footprints`."""
     layers = [layer for layer in fiona.listlayers(path) if layer != "layer_styles"]
     if len(layers) == 1:
         return str(layers[0])
@@ -133,7 +133,7 @@ def _layer_of(path: Path, name: str) -> str:
 
 
 def _check_utf8(path: Path, name: str) -> None:
-    """GeoJSON is UTF-8 by definition; GDAL would take other bytes for characters."""
+    """Refuse GeoJSON that is not UTF-8, which GDAL would misread without an error."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -145,7 +145,7 @@ def _check_utf8(path: Path, name: str) -> None:
 
 
 def _check_shapefile(path: Path, name: str) -> None:
-    """The header says how long the file is; GDAL gives NULL for geometries beyond its end."""
+    """Refuse a file shorter than its header states: GDAL returns NULL for what is missing."""
     with path.open("rb") as file:
         header = file.read(28)
     stated_bytes = 2 * int.from_bytes(header[24:28], "big")
@@ -154,7 +154,7 @@ def _check_shapefile(path: Path, name: str) -> None:
 
 
 def _check_database(path: Path, name: str) -> None:
-    """A GeoPackage that was cut, damaged, or left in the middle of a change is refused."""
+    """Refuse a GeoPackage that is truncated, damaged, or has an unfinished transaction."""
     for ending in ("-journal", "-wal"):
         journal = path.with_name(path.name + ending)
         if journal.exists() and journal.stat().st_size:
@@ -166,7 +166,7 @@ def _check_database(path: Path, name: str) -> None:
         address = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
         with closing(sqlite3.connect(address, uri=True)) as database:
             [(answer,), *_] = database.execute("PRAGMA quick_check(1)")
-            for table in _CATALOGUE:  # whatever is no UTF-8 there is refused here
+            for table in _CATALOGUE:  # refuses names that are not UTF-8
                 database.execute(f"SELECT * FROM {table}").fetchall()
     except (sqlite3.Error, UnicodeError) as error:
         answer = str(error)
@@ -234,7 +234,7 @@ def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
 
 
 def area_in(path: Path, crs: CRS) -> BaseGeometry:
-    """The union of a layer's polygons, in `crs`: an area of interest. Raises `InputError`."""
+    """Read an area of interest: the union of a layer's polygons, in `crs`. Raises `InputError`."""
     layer = _read_layer(_readable(path), confidence=False)
     if layer.crs is None:
         raise InputError(f"{layer.name} names no CRS; assign it, or give --bounds.")
