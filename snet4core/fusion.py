@@ -1,13 +1,13 @@
-"""Several looks at the same ground become one pair of maps.
+"""Fuses the maps of several looks at the same ground into one pair of maps.
 
-A network that looks straight down errs where trees hide walls; one that looks from the side
-errs behind towers. Where their errors are independent, a weighted mean of their maps errs
-less than any; `docs/scale.md` has what was measured. The looks are laid on the grid of the
-best one, shifted by whole pixels so that the buildings they see fall together
-(orthorectified pictures are off by some pixels, differently in each), and weighted by how
-much more than the best one they are tilted. What a tilted look does not see may hide behind
-something, so its doubts count less, down to a third. Borders are thin, and a mean of several smears
-them: they are those of the best look that has data there.
+Maps from a vertical view err where trees hide walls; those from an oblique view err behind
+towers. Where their errors are independent, a weighted mean of the maps errs less than each;
+`docs/scale.md` gives the measurements. The looks are warped to the grid of the best one,
+shifted by whole pixels to register the buildings (orthorectified pictures are off by some
+pixels, differently in each), and weighted by how much more they are tilted than the best.
+What is missing in a tilted look may be occluded, so its "no building" counts less, down to a
+third. A mean would blur borders, which are thin, so each border pixel comes from the best
+look with data there.
 
 Array axes: H rows, W columns, L looks.
 """
@@ -39,46 +39,46 @@ from snet4core.windows import Window, blocks
 BLOCK_PX = 1024
 
 REACH_PX = 8
-"""How far a look may lie off another; SpaceNet 4's looks differ by up to some 5 pixels."""
+"""Largest shift between two looks; SpaceNet 4's looks differ by up to about 5 pixels."""
 
 SAMPLE_PX = 512
-"""Side of a piece of ground on which two looks are compared."""
+"""Side of the windows in which two looks are correlated."""
 
 SAMPLES = 9
-"""So many pieces, those with most buildings, decide a shift."""
+"""Number of windows, those with most buildings, that determine a shift."""
 
 _FALL_DEG = 10.0
-"""So much more tilt than the best look's divides a weight by e (chosen in docs/scale.md)."""
+"""Additional tilt over the best look that divides a weight by e (see docs/scale.md)."""
 
 _DOUBT = 0.3
-"""How much a far more tilted look's "no building" counts, against its "building"."""
+"""Weight of a far more tilted look's "no building", relative to its "building"."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookMaps:
-    """The maps of one look, in a file as `mapsfile` writes it."""
+    """Maps of one look, in a file written by `mapsfile`."""
 
     path: Path
     grid: Grid
     """The file's own grid."""
     look: Look
     scene: str
-    """For messages."""
+    """Name of the scene, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """One look as it is laid on the common grid."""
+    """One look registered to the common grid."""
 
     maps: LookMaps
     weight: float
-    """Relative to the others."""
+    """Weight relative to the other looks."""
     shift_px: tuple[int, int]
-    """Rows down and columns right by which it is moved to fit."""
+    """Shift (rows down, columns right) that registers it with the best look."""
 
 
 def weight_of(look: Look, best: Look) -> float:
-    """How much a look counts: 1 for the best, less with what it is tilted more.
+    """Weight of a look: 1 for the best, less the more it is tilted.
 
     >>> best = Look(10.0, None, "option")
     >>> [round(weight_of(Look(angle, None, "option"), best), 2) for angle in (10, 16, 28)]
@@ -88,14 +88,14 @@ def weight_of(look: Look, best: Look) -> float:
 
 
 def best_first(looks: Sequence[LookMaps]) -> list[LookMaps]:
-    """The looks by quality: the least tilted first, by name where they are equal."""
+    """Sort looks by off-nadir angle, the least tilted first; equal ones by name."""
     return sorted(looks, key=lambda each: (each.look.off_nadir_deg, each.scene))
 
 
 def laid_together(looks: Sequence[LookMaps]) -> list[Laid]:
-    """The looks, the best first, each with its weight and its shift against the best.
+    """Order looks, the best first, and compute weight and shift of each relative to the best.
 
-    InputError when they are not in one CRS.
+    Raises InputError if they are not in one CRS.
     """
     ordered = best_first(looks)
     best = ordered[0]
@@ -117,7 +117,7 @@ def laid_together(looks: Sequence[LookMaps]) -> list[Laid]:
 
 
 def common_grid(looks: Sequence[LookMaps]) -> Grid:
-    """The pixels of the best look, continued so far that all looks lie inside."""
+    """Extend the grid of the best look to cover all looks."""
     best = best_first(looks)[0].grid
     corners = np.concatenate(
         [best.to_pixels(each.grid.to_map(_corners(each.grid))) for each in looks]
@@ -130,10 +130,10 @@ def common_grid(looks: Sequence[LookMaps]) -> Grid:
 
 
 def fused(laid: Sequence[Laid], frame: Grid) -> Iterator[Maps]:
-    """One pair of maps, in blocks that cover `frame` once; valid where any look is.
+    """Yield fused maps in blocks that cover `frame` once; valid where any look is.
 
-    `laid` holds the best look first. The footprint map is the weighted mean of the log odds:
-    one look that is sure outweighs one that is not.
+    `laid` holds the best look first. The footprint map is the weighted mean of the log-odds,
+    so that a certain look outweighs an uncertain one.
     """
     with ExitStack() as stack:
         stack.enter_context(gdal_settings())
@@ -154,10 +154,10 @@ def fused(laid: Sequence[Laid], frame: Grid) -> Iterator[Maps]:
 
 
 def shift_px(best: LookMaps, other: LookMaps, frame: Grid) -> tuple[int, int]:
-    """Rows and columns by which `other` is to be moved so that its buildings meet `best`'s.
+    """Shift (rows, columns) of `other` that registers its buildings with those of `best`.
 
-    The peak of the cross-correlation of the two footprint maps, summed over pieces of ground;
-    (0, 0) where they have too little in common to say.
+    The peak of the cross-correlation of both footprint maps, summed over windows; (0, 0) where
+    the maps have too little in common.
     """
     total = np.zeros((2 * REACH_PX + 1, 2 * REACH_PX + 1))
     with (
@@ -180,11 +180,11 @@ def shift_px(best: LookMaps, other: LookMaps, frame: Grid) -> tuple[int, int]:
 def _correlation(
     here_HW: NDArray[np.uint8], there_HW: NDArray[np.uint8], valid_HW: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Sum of products of the two maps, each less its mean, for every shift within reach.
+    """Cross-correlation of the two maps, each minus its mean, for shifts up to REACH_PX.
 
-    Entry (REACH + r, REACH + c) is for moving `there` by r rows and c columns.
+    Entry (REACH_PX + r, REACH_PX + c) is for moving `there` by r rows and c columns.
     """
-    size = [n + REACH_PX for n in here_HW.shape]  # room, so that edges do not wrap around
+    size = [n + REACH_PX for n in here_HW.shape]  # zero-padded, so that edges do not wrap around
     spectra = []
     for map_HW in (here_HW, there_HW):
         value_HW = np.where(valid_HW, map_HW - map_HW[valid_HW].mean(), 0.0) / 255
@@ -195,18 +195,18 @@ def _correlation(
 
 
 def _densest(look: _Warped, frame: Grid) -> list[Window]:
-    """The pieces of ground with most buildings; all of a small frame."""
+    """The SAMPLES windows with most buildings; all windows of a small frame."""
     pieces = list(blocks(frame.shape, SAMPLE_PX))
     if len(pieces) <= SAMPLES:
         return pieces
-    # Looked at through overviews of a sort: every piece at an eighth of its size.
+    # Decimated reads: every window at an eighth of its size.
     amount = [float(look.coarse(piece, 8).sum()) for piece in pieces]
     order = np.argsort(amount, kind="stable")[::-1]
     return [pieces[index] for index in sorted(order[:SAMPLES].tolist())]
 
 
 class _Warped:
-    """A maps file read in the pixels of another grid, moved by whole pixels."""
+    """Reader of a maps file, warped to another grid and shifted by whole pixels."""
 
     def __init__(self, maps: LookMaps, frame: Grid, shift_px: tuple[int, int]) -> None:
         self._maps, self._frame = maps, frame
@@ -235,12 +235,12 @@ class _Warped:
         self._stack.close()
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Both maps (2, H, W) and validity (H, W)."""
+        """Read both maps (2, H, W) and validity (H, W)."""
         bands = self._vrt.read(window=_rasterio(window))
         return bands[:2], bands[-1] > 127
 
     def coarse(self, window: Window, factor: int) -> NDArray[np.uint8]:
-        """The footprint map, a pixel of every `factor` x `factor`."""
+        """Read the footprint map, decimated by `factor`."""
         shape = (max(1, window.height // factor), max(1, window.width // factor))
         found: NDArray[np.uint8] = self._vrt.read(1, window=_rasterio(window), out_shape=shape)
         return found
@@ -256,7 +256,7 @@ def _corners(grid: Grid) -> NDArray[np.float64]:
 
 
 def _log_odds() -> NDArray[np.float32]:
-    """Log odds of each of the 256 stored probabilities; certainty is bounded."""
+    """Log-odds of each of the 256 stored probabilities, clipped to 0.01..0.99."""
     probability = np.clip(np.arange(256) / 255, 0.01, 0.99)
     return np.log(probability / (1 - probability)).astype(np.float32)
 
@@ -265,6 +265,6 @@ _LOG_ODDS = _log_odds()
 
 
 def _odds_of(weight: float) -> NDArray[np.float32]:
-    """The table for a look: the less it counts, the less its doubts do."""
+    """Log-odds table of a look; the lower its weight, the less its negative log-odds count."""
     doubt = np.float32(_DOUBT + (1 - _DOUBT) * min(1.0, weight))
     return np.where(_LOG_ODDS < 0, _LOG_ODDS * doubt, _LOG_ODDS)

@@ -1,8 +1,9 @@
-"""Maps on disk: `--save-maps maps.tif`, read back by `snet4 polygonize`.
+"""Writes and reads maps as GeoTIFF: `--save-maps maps.tif`, read by `snet4 polygonize`.
 
-A tiled GeoTIFF on the working grid: band 1 `footprint`, band 2 `border`, an internal mask
-for no data, and where the maps come from as tags. Maps from elsewhere are read too: one
-band, uint8 0..255 or floating-point 0..1 (a second band is the border); their origin is unknown.
+The file is a tiled GeoTIFF on the working grid: band 1 `footprint`, band 2 `border`, an
+internal mask for no data, and the origin of the maps as tags. Maps of other programs are read
+too: one band, uint8 0..255 or floating-point 0..1 (a second band is the border); their
+origin is unknown.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ from snet4core.settings import ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 
 FORMAT = "1"
-"""Raised when an older snet4 could misread the file."""
+"""Version of the format; increased when an older snet4 could misread the file."""
 
 BLOCK_PX = 512
 
 _Holder = TypeVar("_Holder")
-"""Anything that holds maps."""
+"""Type of the stream's values, which hold maps."""
 
 
 @dataclass(frozen=True, slots=True)
 class MapsOrigin:
-    """Where maps come from, as far as it is known; all that footprints need to say so."""
+    """Origin of maps, as far as it is known: what footprints record about scene and model."""
 
     scene: str = ""
     """The scene's name."""
     look: Look | None = None
-    """How tilted the scene was."""
+    """Viewing geometry of the scene."""
     model: str | None = None
     """The model's name."""
     model_digest: str | None = None
@@ -57,19 +58,19 @@ class MapsOrigin:
     confidence_knots: tuple[tuple[float, float], ...] | None = None
     """The model's calibration of confidence."""
     image_id: str | None = None
-    """ImageId in the SpaceNet form."""
+    """ImageId in SpaceNet tables."""
     native_shape: tuple[int, int] | None = None
-    """(rows, columns) of the scene as it was delivered."""
+    """(rows, columns) of the delivered scene."""
     native_transform: tuple[float, ...] | None = None
-    """Its transform (a, b, c, d, e, f), in the CRS of the maps."""
+    """Affine transform (a, b, c, d, e, f) of the delivered scene, in the CRS of the maps."""
 
     def to_tags(self) -> dict[str, str]:
-        """As tags of a GeoTIFF: JSON with sorted keys."""
+        """Encode as GeoTIFF tags: JSON with sorted keys."""
         return {"SNET4_MAPS": FORMAT, "SNET4_ORIGIN": json.dumps(asdict(self), sort_keys=True)}
 
     @staticmethod
     def from_tags(tags: dict[str, str]) -> MapsOrigin:
-        """The reverse; tags that are absent give an unknown origin. ValueError if damaged."""
+        """Inverse of `to_tags`; without tags the origin is unknown. ValueError if damaged."""
         if "SNET4_ORIGIN" not in tags:
             return MapsOrigin()
         raw = json.loads(tags["SNET4_ORIGIN"])
@@ -101,11 +102,11 @@ def saved(
     *,
     overwrite: bool = False,
 ) -> Iterator[_Holder]:
-    """Pass the stream on as it comes, in any order, and keep the maps of each in `path`.
+    """Pass the stream through, in any order, and write the maps of each value to `path`.
 
-    The file has its name once the last value was taken; a stream that is not read to
-    its end leaves nothing. Windows that never came are no data in it. Where maps are not
-    valid, 0 is stored. OutputError if the place or the disk does not take it.
+    The file appears under its name once the stream is exhausted; one that is not read to its
+    end leaves no file. Windows that never came are no data. Where maps are not valid, 0 is
+    stored. Raises OutputError if the file cannot be written.
     """
     with (
         replacing(path, overwrite=overwrite) as (unfinished,),
@@ -119,7 +120,7 @@ def saved(
 
 @contextmanager
 def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Maps], None]]:
-    """The function that stores one window in a new GeoTIFF at `path`."""
+    """Create a GeoTIFF at `path`; the context's value is a function that writes one window."""
     rows, cols = grid.shape
     with driver_errors("maps file"), _settings():
         dataset = rasterio.open(
@@ -158,7 +159,7 @@ def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Ma
         yield write
     finally:
         with driver_errors("maps file"), _settings():
-            dataset.close()  # GDAL writes what it still holds.
+            dataset.close()  # GDAL flushes what it has cached.
 
 
 def _settings() -> AbstractContextManager[None]:
@@ -167,12 +168,12 @@ def _settings() -> AbstractContextManager[None]:
 
 @dataclass(frozen=True)
 class MapsFile:
-    """A file of maps, described; `blocks` reads it."""
+    """Description of a file of maps; `blocks` reads it."""
 
     scene: Scene
-    """The file as a raster whose bands are `footprint` and `border`."""
+    """The file as a raster with the bands `footprint` and `border`."""
     origin: MapsOrigin
-    """What its tags say; empty for maps from elsewhere."""
+    """Origin from the file's tags; unknown for maps of other programs."""
     full_scale: float
     """The stored value that means probability 1: 255, or 1."""
 
@@ -183,20 +184,20 @@ class MapsFile:
 
     @property
     def native(self) -> Grid | None:
-        """The grid of the scene as it was delivered, if the tags tell."""
+        """Grid of the delivered scene; None if the tags do not state it."""
         origin = self.origin
         if origin.native_shape is None or origin.native_transform is None:
             return None
         return Grid(origin.native_shape, Affine(*origin.native_transform), self.grid.crs)
 
     def blocks(self, block_px: int) -> Iterator[Maps]:
-        """The maps in square blocks, row by row. InputError if pixels cannot be decoded."""
+        """Read the maps in square blocks, row by row. InputError if pixels cannot be decoded."""
         with SceneReader(self.scene) as reader:
             for window in blocks(self.grid.shape, block_px):
                 yield self.read(reader, window)
 
     def read(self, reader: SceneReader, window: Window) -> Maps:
-        """One window, of which every pixel lies in the raster."""
+        """Read one window, which must lie within the raster."""
         counts_BHW, valid_HW = reader.read(window)
         footprint_HW, border_HW = (self._quantised(map_HW) for map_HW in counts_BHW)
         return Maps(window, footprint_HW, border_HW, valid_HW)
@@ -213,12 +214,12 @@ class MapsFile:
 
 
 def open_maps(path: str | Path) -> MapsFile:
-    """Describe a file of maps; InputError with the remedy if it is not one."""
+    """Open and check a file of maps. Raises InputError if it is not one."""
     scene = describe(path, _maps_bands, set_upright=False)
     if "SNET4_MAPS" in scene.metadata:
         return _own(scene)
     if scene.nodata.assumed:
-        # In a picture all-zero means no data; in a map it means "certainly no building".
+        # All-zero pixels are no data in a picture, but "certainly no building" in a map.
         scene = replace(scene, nodata=replace(scene.nodata, values=(None, None)))
     kind = np.dtype(scene.dtype)
     if kind.kind != "f" and kind != np.uint8:
@@ -229,7 +230,7 @@ def open_maps(path: str | Path) -> MapsFile:
 
 
 def _maps_bands(file: FileBands) -> BandMap:
-    """One band is the footprint map; of two, the second is the border."""
+    """Band map of a file: footprint, and border if there is a second band."""
     model = ("footprint", "border")
     if file.count > 2:
         raise InputError(
@@ -255,7 +256,7 @@ def _own(scene: Scene) -> MapsFile:
 
 
 def _peak(scene: Scene) -> float:
-    """1 for a mask of 0 and 1, else 255. The whole file decides, so every block is read."""
+    """Full scale of a uint8 file: 1 for a mask of 0 and 1, else 255; reads the whole file."""
     with SceneReader(scene) as reader:
         for window in blocks(scene.grid.shape, 2048):
             if reader.read(window)[0].max(initial=0) > 1:

@@ -1,4 +1,4 @@
-"""Pictures for people: a scene as the eye expects it, with outlines drawn on it."""
+"""Renders scenes in natural colours with outlines drawn on them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ FOUND_COLOUR = "#ffd400"
 TRUTH_COLOUR = "#00e5ff"
 
 _TITLE_PX = 34
-"""Height of the strip with a panel's title."""
+"""Height of the strip that holds a panel's title."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One picture of a sheet."""
+    """One picture of a sheet, with outlines."""
 
     title: str
-    """One line above it."""
+    """One line of text above the picture."""
     colours: NDArray[np.uint8]
-    """(H, W, 3), see `natural_colours`."""
+    """(H, W, 3) RGB, see `natural_colours`."""
     polygons: NDArray[np.object_]
     """(N,) outlines in pixels of the picture, x = column, y = row."""
     colour: str
-    """Of the outlines, as `#rrggbb`."""
+    """Colour of the outlines, as `#rrggbb`."""
 
 
 def natural_colours(
     counts_BHW: NDArray[np.generic], valid_HW: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Blue, green, red counts (first three bands) to 8-bit RGB (H, W, 3), robustly stretched.
+    """Convert blue, green, red counts (the first three bands) to stretched 8-bit RGB (H, W, 3).
 
     Pixels outside `valid_HW` are black. All three bands share one stretch, so that a grey
     road stays grey and haze stays blue.
@@ -48,7 +48,7 @@ def natural_colours(
 
 
 def sheet(rows: Sequence[Sequence[Panel]], panel_px: int = 700) -> Image.Image:
-    """Panels in rows, each `panel_px` wide, with their titles."""
+    """Draw panels in rows, each `panel_px` wide, with their titles."""
     drawn = [[_drawn(panel, panel_px) for panel in row] for row in rows]
     width = max(sum(each.width for each in row) for row in drawn)
     height = sum(max(each.height for each in row) for row in drawn)

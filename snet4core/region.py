@@ -1,7 +1,7 @@
-"""Which part of a scene is asked for: a box, an area of interest, or all of it.
+"""The part of a scene to process: a box, an area of interest, or all of it.
 
-Outside the region nothing is a building; the network still sees what lies around it, so
-that a map inside is the same as that of the whole scene.
+Pixels outside the region are never buildings, but the network still reads them as context,
+so that maps inside are the same as for the whole scene.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Region:
 
     @staticmethod
     def of(grid: Grid, areas: list[BaseGeometry]) -> Region:
-        """What all `areas` (map units of the grid's CRS) have in common.
+        """Intersect all `areas`, which are in map units of the grid's CRS.
 
-        Raises InputError when that does not reach into the raster.
+        Raises InputError if the intersection does not overlap the raster.
         """
         if not areas:
             return Region()
@@ -48,7 +48,7 @@ class Region:
         return Region(area_px)
 
     def touches(self, window: Window) -> bool:
-        """Whether any part of the window may be inside."""
+        """True if any part of the window may be inside."""
         if self.area_px is None:
             return True
         box = shapely.box(window.col, window.row, window.col_stop, window.row_stop)

@@ -1,9 +1,9 @@
-"""Lines fitted to pixel stairs, and the corners where they meet.
+"""Fits lines to pixel stairs, moves corners to their intersections, and restores areas.
 
-Between two kept corners the mask's edge is a staircase that swings about the true wall.
-The line that lies closest to it, in the sense of least squares over the stairs' length,
-is found from sums over its steps (length, first and second moments), which are whole
-numbers and additive: the line of any stretch of a ring comes from two prefix sums.
+Between two kept corners the mask's edge is a staircase that oscillates about the true wall.
+Its total least squares line, weighted by length, follows from sums over its steps (length,
+first and second moments), which are integers and additive: the line of any stretch of a
+ring comes from two prefix sums.
 
 Axis letters: E walls (steps) of the exact rings, S sides of simplified rings, R rings.
 """
@@ -21,34 +21,38 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 STAY = 0.02
-"""Weight of a corner's old place against its distance from the two lines (weight 1 each)."""
+"""Weight of a corner's old position, against 1 for its distance from each of its lines."""
 
 REACH_PX = 1.5
-"""How far a corner may move to where its lines meet."""
+"""Farthest that a corner may move towards the intersection of its lines."""
 
 MOST_SHIFT_PX = 0.5
-"""How far walls may move to restore an area."""
+"""Farthest that walls may move to restore an area."""
 
 
 def summed(index: NDArray[np.integer], values: Floats, count: int) -> Floats:
-    """Sum of the values at each index 0..count - 1."""
+    """Sum of the values by index, shape (count,).
+
+    >>> summed(np.array([0, 2, 2]), np.array([1.0, 2.0, 3.0]), 3).tolist()
+    [1.0, 0.0, 5.0]
+    """
     return np.asarray(np.bincount(index, values, count), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Simplified rings. Side s begins at corner s and ends at that of its successor."""
+    """Simplified rings; side s runs from corner s to the corner of its successor."""
 
     begin_S: Ints
-    """First step of the stairs that the side stands for."""
+    """First step of the stairs that the side replaces."""
     stop_S: Ints
-    """Step behind its last one; at most `begin` where the stretch passes the ring's end."""
+    """Step after its last one; <= `begin` where the stretch passes the ring's end."""
     x_S: Floats
-    """Corner where the side begins, pixels."""
+    """Column of the corner where the side begins, in pixels."""
     y_S: Floats
-    """Corner where the side begins, pixels."""
+    """Row of the corner where the side begins, in pixels."""
     first_R: Ints
-    """Where each ring begins, and behind the last; the rings are those of the exact ones."""
+    """Index of the first side of each ring, then the number of sides; rings as in `Rings`."""
 
     @property
     def ring_S(self) -> Ints:
@@ -56,17 +60,17 @@ class Sides:
         return np.repeat(np.arange(self.first_R.size - 1), np.diff(self.first_R))
 
     def before(self) -> Ints:
-        """The side that ends where each side begins."""
+        """Index of the side before each side in its ring."""
         after = successor(self.first_R)
         before = np.empty_like(after)
         before[after] = np.arange(after.size)
         return before
 
     def without(self, absorbed_S: Flags, dropped_S: Flags | None = None) -> Sides:
-        """The rings without some sides.
+        """Remove sides from the rings.
 
-        Absorbed sides give their stairs to the side before them. Of dropped ones nothing
-        is left: their neighbours meet, for now in the middle of the dropped side.
+        The side before takes over the stairs of an absorbed side. The stairs of a dropped
+        side are discarded, and its neighbours meet in its middle, until corners are fitted.
         """
         before, after = self.before(), successor(self.first_R)
         stop, x, y, gone = self.stop_S.copy(), self.x_S, self.y_S, absorbed_S
@@ -84,16 +88,16 @@ class Sides:
         return Sides(self.begin_S[stay], stop[stay], x[stay], y[stay], first)
 
     def sparing(self, gone_S: Flags, twice_S: Flags | None = None) -> Flags:
-        """`gone_S`, but for rings that would be left with fewer than four sides.
+        """Clear `gone_S` in rings that would be left with fewer than four sides.
 
-        Sides in `twice_S` take another one with them.
+        A side in `twice_S` counts as two.
         """
         count = gone_S.astype(np.float64) + (0.0 if twice_S is None else gone_S & twice_S)
         left = np.diff(self.first_R) - summed(self.ring_S, count, self.first_R.size - 1)
         return np.asarray(gone_S & (left >= 4)[self.ring_S], bool)
 
     def of_steps(self, rings: Rings, step: Ints) -> Ints:
-        """The side that stands for each of some steps of the exact rings."""
+        """Index of the side that replaces each of the given steps of the exact rings."""
         begun_E = np.cumsum(np.bincount(self.begin_S, minlength=rings.x_E.size))
         side, ring = begun_E[step] - 1, rings.ring_E[step]
         # Steps before a ring's first kept corner belong to its last side.
@@ -101,7 +105,7 @@ class Sides:
 
 
 def sides_between(rings: Rings, kept_E: Flags) -> Sides:
-    """The sides whose corners are the kept ones, where they are in the exact outline."""
+    """Build sides from the kept corners, at their positions in the exact outline."""
     keep = np.flatnonzero(kept_E)
     first = np.searchsorted(keep, rings.first_R)
     stop = keep[successor(first)]
@@ -111,15 +115,15 @@ def sides_between(rings: Rings, kept_E: Flags) -> Sides:
 
 @dataclass(frozen=True, slots=True)
 class Stairs:
-    """Prefix sums along the rings, from which any stretch's line follows."""
+    """Prefix sums along the rings, which give the fitted line of any stretch."""
 
     rings: Rings
     sums: NDArray[np.int64]
-    """(6, E + 1): length, doubled first and twelvefold second moments about the ring's start."""
+    """(6, E + 1): length, 2 x first and 12 x second moments about the ring's start."""
 
     @classmethod
     def of(cls, rings: Rings) -> Stairs:
-        """All sums are whole numbers, so no order of summing makes a difference."""
+        """Compute the sums; they are integers, so the order of summation does not matter."""
         x, y = rings.x_E, rings.y_E
         after, start = successor(rings.first_R), rings.first_R[:-1][rings.ring_E]
         ux, uy = x + x[after] - 2 * x[start], y + y[after] - 2 * y[start]
@@ -134,11 +138,11 @@ class Stairs:
         return cls(rings, sums)
 
     def lines_of(self, sides: Sides) -> Lines:
-        """The line closest to each side's stairs."""
+        """Fit a line to each side's stairs."""
         return self.lines(sides.begin_S, sides.stop_S, sides.ring_S)
 
     def lines(self, begin: Ints, stop: Ints, ring: Ints) -> Lines:
-        """The line closest to the stairs from step `begin` to before `stop`, within `ring`."""
+        """Fit a line to the stairs from step `begin` to before `stop`, within `ring`."""
         rings = self.rings
         ring_begin, ring_stop = rings.first_R[ring], rings.first_R[ring + 1]
         total = self.sums[:, stop] - self.sums[:, begin]
@@ -148,7 +152,7 @@ class Stairs:
         last = np.where(stop == ring_stop, ring_begin, stop)
         x0, y0, x1, y1 = x[begin], y[begin], x[last], y[last]
         # From moments about the ring's start to those about the middle of the chord; both
-        # doubled, so still whole numbers.
+        # doubled, so still integers.
         bx, by = x0 + x1 - 2 * x[ring_begin], y0 + y1 - 2 * y[ring_begin]
         s, sx, sy, sxx, syy, sxy = total
         sxx = sxx - 6 * bx * sx + 3 * bx * bx * s
@@ -173,21 +177,21 @@ class Stairs:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """One line per side: through (x, y) along (tx, ty), which has length 1 and no sign."""
+    """One line per side, through (x, y) along (tx, ty), a unit vector of either sign."""
 
     tx_S: Floats
     ty_S: Floats
     x_S: Floats
-    """Centre of the stairs."""
+    """Column of the stairs' centre."""
     y_S: Floats
-    """Centre of the stairs."""
+    """Row of the stairs' centre."""
     length_S: Floats
     """Length of the stairs in pixels."""
     weight_S: Floats
     """1, or 0 where the stairs have no direction."""
 
     def chosen(self, here_S: Flags, other: Lines) -> Lines:
-        """These lines where True, the others elsewhere."""
+        """Choose these lines where `here_S` is True, the others elsewhere."""
         return Lines(
             *(
                 np.where(here_S, getattr(self, field.name), getattr(other, field.name))
@@ -197,15 +201,14 @@ class Lines:
 
 
 def meeting(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:
-    """Each corner moved to where its lines meet.
+    """Move each corner to the intersection of its lines.
 
-    Corner v makes the sum of (n.(v - c))^2 over its lines (normal n, centre c), and of
-    STAY |v - p|^2, least; p is where it was, which decides along lines that are nearly
-    parallel. Corners with the same number >= 0 in `joint_S` are one point, in which the
-    lines of all of them meet. Corners that are `still_S` stay, and so do those of a side
-    that would turn round.
+    Corner v minimises the sum of (n.(v - c))^2 over its lines (normal n, centre c) plus
+    STAY |v - p|^2; p is its old position, which decides along lines that are nearly parallel.
+    Corners with the same number >= 0 in `joint_S` are one point, fitted to the lines of all
+    of them. Corners that are `still_S` stay, and so do those of a side that would reverse.
     """
-    # Without a joint a corner is a point of its own.
+    # A corner without a joint is a point of its own.
     alone = joint_S < 0
     point = np.where(alone, np.cumsum(alone) - 1 + joint_S.max(initial=-1) + 1, joint_S)
     count = int(point.max(initial=-1)) + 1
@@ -234,7 +237,7 @@ def meeting(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:
     while True:
         dx, dy = np.where(still, 0.0, dx), np.where(still, 0.0, dy)
         along = ex * (ex + dx[after] - dx) + ey * (ey + dy[after] - dy)
-        # A side that turns round, or nearly vanishes, makes a ring that crosses itself.
+        # A side that reverses, or nearly vanishes, makes its ring cross itself.
         turned = along <= SHRUNK * (ex * ex + ey * ey)
         turned &= ~(still & still[after])
         if not turned.any():
@@ -244,15 +247,15 @@ def meeting(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:
 
 
 SHRUNK = 0.1
-"""A side whose corners come closer than this share of its length is left as it was."""
+"""A side that would shrink to less than this share of its length keeps its corners."""
 
 
 def area_kept(sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L: Floats) -> Sides:
-    """Move the free walls of each building until its area is `area_px_L`, by label.
+    """Offset the free walls of each building so that its area is `area_px_L`, by label.
 
-    All of them by one distance, outwards or inwards, which is the root of a quadratic; so
-    the area is exact unless that takes more than MOST_SHIFT_PX. A corner moves if both
-    its sides are free.
+    All of them move by one distance, outwards or inwards, which is the root of a quadratic;
+    so the area is exact unless that takes more than MOST_SHIFT_PX. A corner moves only
+    if both its sides are free.
     """
     x, y = sides.x_S, sides.y_S
     after, before = successor(sides.first_R), sides.before()
@@ -283,7 +286,7 @@ def area_kept(sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L
 def areas(sides: Sides, label_S: NDArray[np.int32], count: int) -> tuple[Floats, Floats]:
     """Area and perimeter of each label's rings, by label; holes count against the area."""
     after = successor(sides.first_R)
-    # Relative to each ring's first corner, so that the place of the window costs no digits.
+    # Relative to each ring's first corner, so that the window's offset costs no precision.
     start = sides.first_R[:-1][sides.ring_S]
     x, y = sides.x_S - sides.x_S[start], sides.y_S - sides.y_S[start]
     length = np.hypot(x[after] - x, y[after] - y)
@@ -293,10 +296,10 @@ def areas(sides: Sides, label_S: NDArray[np.int32], count: int) -> tuple[Floats,
 
 
 def strays(rings: Rings, sides: Sides, limit_E: Floats) -> Flags:
-    """True for the steps whose corner lies farther than `limit_E` from the simplified ring.
+    """True for the steps whose corner is farther than `limit_E` from the simplified ring.
 
-    A corner is compared with the side that stands for its step and, where it was kept,
-    with the side before.
+    A corner is compared with the side that replaces its step and, where it was kept, with
+    the side before.
     """
     after = successor(sides.first_R)
     every = np.arange(rings.x_E.size)

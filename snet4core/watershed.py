@@ -1,27 +1,27 @@
-"""Attached buildings come apart where the maps say so, and nowhere else.
+"""Splits attached buildings: seeded watershed, then merging of regions that are one building.
 
-1. `hearts` finds the places that surely belong to one building each. Components with one
-   heart or none are done.
-2. The others are flooded from their hearts, inside themselves: every pixel goes to a heart.
-3. `cuts` measures every cut between two regions: how much border one crosses on the way
-   from heart to heart, where the border is open, how long the cut is, how large and how
-   rectangular the parts are, and how well the border map sees their outlines.
-4. `judge` says how likely the cut is worth it, because a wall between two buildings runs
-   there. Cuts that are unlikelier than `cut_probability` are taken back, the unlikeliest
-   first; all is measured again, until every cut that is left stands.
+1. `hearts` finds seeds: pieces of strong pixels that belong to one building each. Components
+   with one seed or none stay whole.
+2. The others are flooded from their seeds, so that every pixel belongs to one seed's region.
+3. `cuts` measures every cut between two regions: how much border is crossed from seed to
+   seed, where the border is open, how long the cut is, how large and how rectangular the
+   parts are, and how well the border map shows their outlines.
+4. `judge` gives the log-odds that a wall between two buildings runs along the cut. Regions
+   whose cut is less likely than `cut_probability` are merged, the least likely first, and
+   the rest is measured again, until all remaining cuts are likely enough.
 
-Example, pixels of 0.5 m. Two houses of 15 m x 11 m share a wall. The border map draws it
-4 px wide, but for a sixth of its length it broke. Walking across one meets 2.0 px of border
-on average; 28 % of the cut is open; it is 15 m long (2^3.9) and leaves two full rectangles
-of 165 m2 (2^7.4); two thirds of the outlines are seen by the border map. The networks say
-log-odds +2.6, the prices are 0, asked for is 0 (a probability of 0.5): the cut stands, two
-footprints.
+Example, with pixels of 0.5 m. Two houses of 15 m x 11 m share a wall. The border map shows it
+4 px wide, with a gap of a sixth of its length. Profiles across it cross 2.0 px of border on
+average; 28 % of the cut is open; it is 15 m long (2^3.9) and separates two full rectangles
+of 165 m2 (2^7.4); the border map shows two thirds of their outlines. The networks' log-odds
+are +2.6, the costs 0, and 0 is required (a probability of 0.5): the cut is kept, which gives
+two footprints.
 Across the middle of a hall of 70 m x 50 m runs a ridge that the border map takes for a wall,
 3 px wide from end to end: 1.9 px of border, nowhere open, both parts full. But the cut is
-50 m long and the parts have 1,740 m2: the networks say +1.6, the price of cutting something
-that large is 4 x log2(1,740 / 280) = 10.6, together -9.0: the hall stays whole.
+50 m long and the parts have 1,740 m2: the networks' log-odds are +1.6, the cost of a cut
+between parts that large is 4 x log2(1,740 / 280) = 10.6, in total -9.0: the hall stays whole.
 
-A component's partition depends on its own pixels alone.
+The partition of a component depends on its own pixels alone.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Flooded:
-    """Components with several hearts, flooded from them."""
+    """Components with several seeds, partitioned into regions by flooding."""
 
     sheet: Sheet
-    """Where the components lie."""
+    """Positions of the components on the sheet and in the block."""
     regions_HW: NDArray[np.int32]
     """Region of each pixel on the sheet, 0 outside."""
     graph: cuts.Graph
-    """The regions, and the cuts between them."""
+    """Region adjacency graph."""
 
 
 def split(labels: Labels, settings: SplitSettings, gsd_m: float) -> Labels:
-    """The same foreground, with attached buildings under labels of their own, 1..count.
+    """Split attached buildings into labels of their own; the foreground stays the same.
 
-    `gsd_m` is the maps' ground sample distance in metres.
+    `gsd_m` is the maps' ground sample distance in metres. Labels are 1..count.
     """
     found = flooded(labels, settings)
     if found is None:
@@ -69,7 +69,7 @@ def split(labels: Labels, settings: SplitSettings, gsd_m: float) -> Labels:
 
 
 def flooded(labels: Labels, settings: SplitSettings) -> Flooded | None:
-    """The components that might be several buildings; None where there is none."""
+    """Flood the components that have several seeds; None if there are none."""
     if labels.count == 0:
         return None
     heart_level = max(1, quantised_threshold(settings.seed_threshold))
@@ -99,15 +99,15 @@ def _strength(footprint_HW: Image, border_HW: Image) -> Image:
 
 
 AROUND = 7
-"""Steps around the bodies by which water spreads evenly; what lies farther comes last."""
+"""Dilations of the bodies that are flooded level by level; what lies farther comes last."""
 
 
 def _regions(
     hearts_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], sheet: Sheet
 ) -> NDArray[np.int32]:
-    """Every pixel of the sheet's components goes to one of the hearts.
+    """Assign every pixel of the sheet's components to a seed; returns region numbers (H, W).
 
-    First the bodies fill up, from their depths to their rims, then what lies around them.
+    The bodies are flooded first, from their cores to their rims, then what lies around them.
     """
     inside_HW = np.zeros(sheet.shape, np.bool_)
     inside_HW.ravel()[sheet.place_P] = True
@@ -122,10 +122,11 @@ def _regions(
 
 
 def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
-    """Which building each region is part of, shape (R,): a region's number, index 0 unused.
+    """Merge regions into buildings; returns the building of each region, shape (R,).
 
-    In every round those cuts are taken back that are too unlikely and unlikelier than every
-    other cut of their two regions; so the order plays no part.
+    A building's number is that of one of its regions; index 0 is unused. Every round removes
+    the cuts that are too unlikely and less likely than every other cut of their two regions,
+    so that the order of the cuts does not matter.
     """
     building_R = np.arange(len(graph.moments_R6))
     asked = _log_odds(settings.cut_probability)
@@ -135,20 +136,20 @@ def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
         if not back_C.any():
             return building_R
         component_C = graph.component_R[graph.one_C]
-        # Where no cut was taken back, those that are left stand.
+        # In components without a removed cut nothing changes any more.
         goes_on_C = np.isin(component_C, component_C[back_C])
         graph, into_R = graph.merged(back_C, goes_on_C)
         building_R = into_R[building_R]
 
 
 def _log_odds(probability: float) -> float:
-    """Natural log-odds; 0 and 1 become very unlikely and very likely."""
+    """Natural log-odds of a probability, which is clipped to 1e-6..1 - 1e-6."""
     inside = min(max(probability, 1e-6), 1 - 1e-6)
     return math.log(inside / (1 - inside))
 
 
 def weakest_here(graph: cuts.Graph, surplus_C: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether each cut comes first, by surplus, then number, among all of both its regions."""
+    """True for cuts with the lowest surplus (on ties, number) of all cuts of both regions; (C,)."""
     rank_C = np.empty(surplus_C.size, np.int64)
     rank_C[np.argsort(surplus_C, kind="stable")] = np.arange(surplus_C.size)
     best_R = np.full(len(graph.moments_R6), surplus_C.size)
@@ -160,7 +161,7 @@ def weakest_here(graph: cuts.Graph, surplus_C: NDArray[np.float64]) -> NDArray[n
 def _relabelled(
     labels: Labels, sheet: Sheet, regions_HW: NDArray[np.int32], building_R: Ints
 ) -> Labels:
-    """The block with its buildings: a component's first keeps its label, others count on."""
+    """Write buildings into the labels: a component's first keeps its label, others get new ones."""
     region_P = regions_HW.ravel()[sheet.place_P]
     label_R = np.zeros(building_R.size, np.int32)
     label_R[region_P] = sheet.label_P
