@@ -101,7 +101,7 @@ class Footprint:
     confidence: float
     """0..1."""
     area_m2: float
-    """True ground area."""
+    """True ground area in square metres."""
     source: Source
     """Scene, CRS, look and model."""
 

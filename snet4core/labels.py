@@ -37,7 +37,7 @@ class Labels:
     border_HW: NDArray[np.uint8]
     """Probability of a border, 0..255 = 0..1; 0 where the label is 0."""
     origin_N2: NDArray[np.int64]
-    """(count + 1, 2) per label, the raster's row and column minus those of this image; row 0 is
+    """(count + 1, 2) offset (row, column) of each label from this image to the raster; row 0 is
     unused."""
 
     @staticmethod

@@ -66,8 +66,8 @@ def regular(
     """Turn and tidy the wanted sides.
 
     Returns sides, lines, and flags, shape (count,), True for labels without a direction. A
-    common wall comes out the same for both of
-    its buildings, unless one of their rings would lose its area.
+    common wall comes out the same for both of its buildings, unless one of their rings would
+    lose its area.
     """
     label_S, other_S = rings.label_E[sides.begin_S], rings.other_E[sides.begin_S]
     direction_LD = directions(lines, label_S, count)

@@ -18,6 +18,11 @@ def reprojected(
 
     Geographic coordinates are longitude (x), latitude (y) in degrees. Raises `InputError`,
     which names the file `name`, where a point does not exist in the other CRS.
+
+    >>> square = np.array([shapely.box(0, 0, 1, 1)])
+    >>> moved = reprojected(square, CRS.from_epsg(4326), CRS.from_epsg(3857), "square")
+    >>> round(shapely.bounds(moved)[0, 2])
+    111319
     """
 
     def move(points_M2: NDArray[np.float64]) -> NDArray[np.float64]:
