@@ -1,8 +1,8 @@
-"""Several looks at one window as one network: the maps of models and scales, averaged.
+"""Averages the maps of several models and scales, behind the interface of one network.
 
-Each model sees the window at each scale, its probabilities are brought back to the window's
-own size, and their mean is quantised, once. Only scales: a mirrored or turned picture has
-walls and shadows where a tilted one never has them. What comes out depends on the window
+Each model runs on the window resized to each scale, its probabilities are resized back, and
+their mean is quantised once. There are scales only, no flips or rotations: they would put
+walls and shadows where a tilted picture never has them. The result depends on the window
 alone, as with one network.
 
 Array names end in their axes: B batch, C channel or band, H row, W column.
@@ -22,20 +22,20 @@ from snet4core.runtime import MapNetwork, Network
 
 
 class Averaged:
-    """A `runtime.MapNetwork` made of others."""
+    """A `runtime.MapNetwork` that averages other networks over one or several scales."""
 
     def __init__(self, networks: Sequence[Network], header: Header) -> None:
-        """`networks` are those of `header.members`, in their order."""
+        """`networks` are those of `header.members`, in the same order."""
         architectures = [each.card.architecture for each in header.members]
         self._members = list(zip(networks, architectures, strict=True))
         self._scales = header.scales or (1.0,)
         self._stride_px = architectures[0].stride_px
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
-        """See `runtime.MapNetwork`: beside so many forward passes that would not be noticed."""
+        """Does nothing: the time saved is small beside that of so many forward passes."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
-        """See `runtime.MapNetwork`; each model answers with its own head for the look."""
+        """See `runtime.MapNetwork`; each model uses its own head for the look."""
         shape = images_BCHW.shape[2], images_BCHW.shape[3]
         total_B2HW = np.zeros((len(images_BCHW), 2, *shape), dtype=np.float32)
         for scale in self._scales:
@@ -48,14 +48,14 @@ class Averaged:
 
 
 def averaged(networks: Sequence[Network], header: Header) -> MapNetwork:
-    """One network as it is; several, or one at several scales, as their average."""
+    """Return one network unchanged; combine several, or several scales, in `Averaged`."""
     if len(networks) == 1 and not header.scales:
         return networks[0]
     return Averaged(networks, header)
 
 
 def scaled(shape: tuple[int, int], scale: float, stride_px: int) -> tuple[int, int]:
-    """A window of (rows, columns) at a scale, to the nearest multiple of the stride.
+    """Multiply (rows, columns) by `scale`, rounded to multiples of the stride, at least one.
 
     >>> scaled((1152, 928), 0.8, 32), scaled((32, 64), 0.3, 32)
     ((928, 736), (32, 32))

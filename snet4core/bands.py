@@ -1,8 +1,8 @@
-"""Which band of a file is which band of the model: a value that says so in words.
+"""Maps the bands of a file to the input bands of a model.
 
-The rule, in this order: the `--bands` option; band descriptions and colour tags in the
-file; the number of bands, where that number has one customary meaning. Anything else is
-refused: the first N bands are never taken in silence.
+The mapping comes from, in this order: the `--bands` option; band descriptions and colour
+interpretation in the file; the number of bands, where that number has one customary order.
+Anything else is refused: the first N bands are never used silently.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from snet4core.errors import InputError, UsageError
 
 MODEL_BANDS = ("blue", "green", "red", "nir")
-"""What the models shipped with snet4 read, in SpaceNet 4's order."""
+"""Input bands of the models shipped with snet4, in SpaceNet 4's order."""
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "coastal": ("coastal", "coastal blue", "coastal aerosol"),
@@ -31,12 +31,12 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 _NAME_OF = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 
 _WORLDVIEW = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir", "nir2")
-"""The eight bands of WorldView-2 and -3 in their order of delivery."""
+"""The eight bands of WorldView-2 and -3, in the order in which they are delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileBands:
-    """What a file says of its bands; both sequences have one entry per band."""
+    """Band metadata of a file; both sequences have one entry per band."""
 
     descriptions: tuple[str | None, ...]
     """Free text, often absent."""
@@ -49,7 +49,7 @@ class FileBands:
         return len(self.interpretations)
 
     def named(self) -> tuple[str | None, ...]:
-        """Our name for each band, from its description, else from its colour tag."""
+        """snet4's name of each band, from its description, else its colour interpretation."""
         return tuple(
             _name_in(description) or (tag if tag in _ALIASES else None)
             for description, tag in zip(self.descriptions, self.interpretations, strict=True)
@@ -58,20 +58,20 @@ class FileBands:
 
 @dataclass(frozen=True, slots=True)
 class BandMap:
-    """For each model band the file's band, or none where the file has no such band."""
+    """The file's band for each model band; None where the file has no such band."""
 
     model_bands: tuple[str, ...]
     """Names, in the model's order."""
     file_bands: tuple[int | None, ...]
     """1-based band of the file for each model band."""
     alpha_band: int | None
-    """1-based band that masks the others, if there is one."""
+    """1-based band that masks the others; None without one."""
     says: str
-    """One sentence for the log and the layer: where the map comes from."""
+    """One sentence for the log and the layer: the mapping and its source."""
 
     @property
     def read_bands(self) -> tuple[int, ...]:
-        """The different file bands that have to be read, ascending."""
+        """The distinct file bands to read, ascending."""
         return tuple(sorted({band for band in self.file_bands if band is not None}))
 
     @property
@@ -88,11 +88,12 @@ def band_map(
 ) -> BandMap:
     """Decide which file band feeds which model band.
 
-    `option` is what `--bands` said: one entry per model band (`3,2,1,4`, `-` for a band
+    `option` is the value of `--bands`: one entry per model band (`3,2,1,4`, `-` for a band
     that the file lacks) or names (`red=1,green=2,blue=3`).
 
-    UsageError: the option makes no sense for this file. InputError: no option, and the
-    file does not tell; the message (without the file's name) shows the option that helps.
+    Raises UsageError for an option that does not fit the file; InputError when there is no
+    option and the file does not identify its bands, or holds palette indices. The message
+    (without the file's name) shows the option to use.
 
     >>> band_map(FileBands((None,) * 3, ("red", "green", "blue"))).file_bands
     (3, 2, 1, None)
@@ -109,7 +110,7 @@ def band_map(
 
 
 def _name_in(description: str | None) -> str | None:
-    """Our name for a band description, if it is nothing but such a name.
+    """snet4's name for a band description; None if it holds anything but a band name.
 
     >>> _name_in("Band 3 (Red)"), _name_in("Red Edge"), _name_in("redwood"), _name_in("NIR-1")
     ('red', 'rededge', None, 'nir')
@@ -130,7 +131,7 @@ def _built(model: tuple[str, ...], chosen: dict[str, int], alpha: int | None, wh
 
 
 def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMap:
-    """The user's word; a band named in it is never taken for a mask."""
+    """The mapping that `--bands` gives; a band named in it is never used as the mask."""
     entries = [entry.strip() for entry in option.split(",")]
     by_name = any("=" in entry for entry in entries)
     if not by_name and len(entries) != len(model):
@@ -164,13 +165,13 @@ def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMa
 
 
 def _alpha(file: FileBands, taken: set[int]) -> int | None:
-    """The last band tagged alpha that nobody uses as a picture band."""
+    """The last band tagged alpha that is not in `taken`, the bands used as picture bands."""
     tagged = [n for n, tag in enumerate(file.interpretations, 1) if tag == "alpha"]
     return next((band for band in reversed(tagged) if band not in taken), None)
 
 
 def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
-    """Descriptions and colour tags, when they name every visible band of the model once."""
+    """The mapping by name, if every visible band of the model is named exactly once."""
     named = file.named()
     chosen = {name: named.index(name) + 1 for name in model if named.count(name) == 1}
     wanted = {name for name in model if name != "nir"}
@@ -186,7 +187,7 @@ def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
 
 
 def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
-    """Untagged files of 3, 4 or 8 bands, each with one customary order."""
+    """The mapping for untagged files of 3, 4 or 8 bands, which have one customary order."""
     alpha = _alpha(file, set())
     count = file.count - (alpha is not None)
     if any(name is not None and name != "alpha" for name in file.named()):

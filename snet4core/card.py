@@ -1,7 +1,7 @@
-"""What a model says of itself: its architecture and its card, as plain JSON.
+"""The model card: architecture, training, scores and settings of a model, as plain JSON.
 
-Both are readable without torch, so that `snet4 models list` stays quick. Stored in
-the header of the model's `.safetensors` file under the key `snet4`.
+It is readable without torch, so that `snet4 models list` stays quick, and stored in the
+header of the model's `.safetensors` file under the key `snet4`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from snet4core.look import CATEGORIES, Category, Look
 from snet4core.settings import ShapeSettings, SplitSettings
 
 FORMAT_VERSION = 1
-"""Raised when an older snet4 could misread the file."""
+"""Incremented when an older snet4 could misread the file."""
 
 ONE_HEAD = ("any",)
 THREE_HEADS: tuple[str, ...] = CATEGORIES
@@ -31,34 +31,34 @@ FIVE_HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Everything needed to build the network before its weights are put in."""
+    """Everything needed to build the network before its weights are loaded."""
 
     encoder: str = "tu-regnetx_004"
     """Any encoder name of segmentation-models-pytorch; `tu-` for timm's own."""
     bands: tuple[str, ...] = ("blue", "green", "red", "nir")
-    """What the input channels mean, in order."""
+    """Names of the input channels, in order."""
     heads: tuple[str, ...] = THREE_HEADS
     """`any`, one per look category, or five split by looking side."""
     decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
-    """Width of the decoder from coarse to fine; the encoder has as many levels, and one more
-    where maps have a stride of 2."""
+    """Channels of each decoder level, coarse to fine; the encoder has as many levels, and one
+    more where maps have a stride of 2."""
     maps_stride_px: int = 1
     """2: maps are computed at every second pixel and interpolated, in half the time."""
     subpixel_maps: bool = False
-    """With a stride of 2: what interpolation loses is computed beside it, for every pixel."""
+    """With a stride of 2: also predict, for every pixel, the detail that interpolation loses."""
     attention: str | None = None
-    """`scse` for squeeze-and-excite in the decoder: it pools over the window, so maps
+    """`scse` for squeeze-and-excitation in the decoder: it pools over the window, so maps
     then depend a little on where the window lies."""
     shared_decoder: bool = False
-    """One decoder for all heads, which then differ in their last convolution alone."""
+    """One decoder for all heads, which then differ only in their last convolution."""
     hears_look: bool = True
-    """Whether the decoders hear off-nadir angle and azimuth."""
+    """Whether the decoders are conditioned on off-nadir angle and azimuth."""
     sweeps_lean: bool = False
-    """Whether the decoders look for each place's roof where the look displaces it to."""
+    """Whether the decoders sample features where the look displaces roofs; see `LeanSweep`."""
     swept_stride_px: int = 4
-    """Stride of the finest features that are swept; at 2 low roofs alone are looked for."""
+    """Stride of the finest features that are swept; at 2, for low roofs only."""
     estimates_look: bool = False
-    """Whether the network also guesses the look, for pictures that come without one."""
+    """Whether the network also guesses the look, for pictures without metadata."""
 
     def __post_init__(self) -> None:
         if self.heads not in (ONE_HEAD, THREE_HEADS, FIVE_HEADS):
@@ -86,14 +86,14 @@ class Architecture:
 
     @property
     def depth(self) -> int:
-        """How many times the encoder halves the picture."""
+        """Number of times that the encoder halves the resolution."""
         return len(self.decoder_channels) + self.maps_stride_px - 1
 
     def head_for(self, look: Look) -> str:
-        """The one head that answers for this look.
+        """The head to use for this look.
 
-        Five heads need to know the side; with an unknown azimuth the northern one
-        answers, from which every very-off-nadir collect of SpaceNet 4 was taken.
+        Five heads need the side; with an unknown azimuth the northern one is used, because
+        every very-off-nadir collect of SpaceNet 4 was taken on that side.
         """
         if self.heads == ONE_HEAD:
             return ONE_HEAD[0]
@@ -105,45 +105,46 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True)
 class WindowSettings:
-    """The fixed grid the network is run on; changing it changes the maps a little."""
+    """The fixed grid of windows the network runs on; changing it changes the maps a little."""
 
     core_px: int = 1024
-    """Side of the part that each window answers for."""
+    """Side of the part of each window that is kept."""
     halo_px: int = 64
-    """Seen around it and cropped; both are multiples of the encoder's stride."""
+    """Margin around it, computed and cropped; both are multiples of the encoder's stride."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What was trained, on what, how well, and how its maps are best cut."""
+    """Description of a trained model: architecture, data, scores, settings for its maps."""
 
     name: str
     """Short name, as in `--model NAME`."""
     architecture: Architecture
     windows: WindowSettings = field(default_factory=WindowSettings)
     gsd_m: float = 0.5
-    """Ground sample distance it was made for, metres."""
+    """Ground sample distance that the model is made for, metres."""
     gsd_range_m: tuple[float, float] = (0.3, 1.0)
-    """Pixel sizes seen in training."""
+    """Smallest and largest pixel size in training, metres."""
     off_nadir_range_deg: tuple[float, float] = (0.0, 55.0)
-    """Look angles seen in training."""
+    """Smallest and largest off-nadir angle in training, degrees."""
     shapes: Mapping[Category, ShapeSettings] = field(
         default_factory=lambda: {category: ShapeSettings() for category in CATEGORIES}
     )
     """Thresholds and polygon settings per look category."""
     confidence_knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
-    """Monotone (mean probability, share that matched truth) pairs; linear between."""
+    """Calibration of confidence: monotone (mean probability, share that matched truth) pairs,
+    linear between."""
     training_data: str = ""
-    """What it was trained on, in words."""
+    """Description of the training data."""
     licence: str = ""
-    """Licence of the weights and the attribution that the data asks for."""
+    """Licence of the weights, and the attribution that the data requires."""
     scores: Mapping[str, Any] = field(default_factory=dict)
     """Scores on named data: {data set: {category or 'total': F1}}."""
     look_error_deg: tuple[float, float | None] | None = None
     """Median error of the guessed off-nadir angle and azimuth on unseen places; None where
     it was not measured."""
     code_version: str = ""
-    """The snet4 that trained it."""
+    """Version of snet4 that trained the model."""
 
     def __post_init__(self) -> None:
         if set(self.shapes) != set(CATEGORIES):
@@ -161,7 +162,7 @@ class Card:
 
     @staticmethod
     def from_json(text: str) -> Card:
-        """Read a card; anything missing, misspelt or of a newer format is refused."""
+        """Read a card; ModelError for anything missing, misspelt or of a newer format."""
         try:
             raw = json.loads(text)
         except ValueError as problem:
@@ -193,7 +194,7 @@ _Value = TypeVar("_Value")
 
 
 def _build(kind: type[_Value], raw: dict[str, Any]) -> _Value:
-    """A frozen value from JSON: exactly its fields, lists as (nested) tuples."""
+    """Build a frozen dataclass from JSON: no unknown fields, lists as (nested) tuples."""
     names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass type
     if unknown := set(raw) - names:
         raise TypeError(f"unknown {', '.join(sorted(unknown))}")

@@ -1,7 +1,7 @@
-"""Several models, or one at several scales, under one header: what the rest of a run knows.
+"""Combines the headers of several models, or of one model at several scales, into one.
 
-The first model's card speaks for all: windows, thresholds, shapes. Names and digests are
-those of all, and so they stand on every feature, in maps files and in the keys of parts.
+Windows, thresholds and shape settings are those of the first model's card. Names and digests
+are those of all models, as written to every feature, to maps files and to the keys of parts.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from snet4core.errors import UsageError
 from snet4core.modelfile import Header
 
 SMALLEST, LARGEST = 0.25, 4.0
-"""Scales beyond this show the network nothing that it knows, and fill the memory."""
+"""Limits of scales: beyond them no object has a size seen in training, and memory fills up."""
 
 
 def together(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
     """The header of models whose maps are averaged, each at each of `scales`.
 
-    One model at its own scale is itself. UsageError for models that do not see the same
-    bands, strides and pixel sizes, and for scales that make no sense.
+    One model without other scales keeps its own header. UsageError for models that differ in
+    bands, stride or pixel size, for a model given twice, and for scales out of range.
     """
     chosen = _checked(scales)
     if len(models) == 1 and not chosen:
@@ -45,7 +45,7 @@ def together(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
 
 
 def _checked(scales: Sequence[float]) -> tuple[float, ...]:
-    """Scales in order; () for the window as it is, alone."""
+    """Scales sorted, without duplicates; () if 1 is the only one."""
     for scale in scales:
         if not (math.isfinite(scale) and SMALLEST <= scale <= LARGEST):
             raise UsageError(
@@ -57,7 +57,7 @@ def _checked(scales: Sequence[float]) -> tuple[float, ...]:
 
 
 def _refuse_unlike(first: Header, other: Header) -> None:
-    """UsageError with the first thing in which two models cannot see the same windows."""
+    """Raise UsageError if two models differ in bands, stride or pixel size."""
     one, two = first.card, other.card
     bands = [", ".join(card.architecture.bands) for card in (one, two)]
     strides_px = [card.architecture.stride_px for card in (one, two)]

@@ -1,38 +1,38 @@
-"""Everything that snet4 refuses, as one small family.
+"""The exceptions of snet4, all derived from `Snet4Error`.
 
-Each error is one sentence: the file, what is wrong with it, what to do. Its class
-says the exit code, and also inherits from the builtin that a caller would catch.
+Each message is one sentence: the file, what is wrong with it, what to do. The class
+sets the exit code, and also inherits from the builtin that a caller would catch.
 """
 
 from __future__ import annotations
 
 
 class Snet4Error(Exception):
-    """The root: whatever snet4 raises on purpose can be caught by this name."""
+    """Base class of all errors that snet4 raises on purpose."""
 
     exit_code = 1
 
 
 class UsageError(Snet4Error, ValueError):
-    """Options or arguments that make no sense together."""
+    """Options or arguments are invalid, or contradict each other."""
 
     exit_code = 2
 
 
 class SomeScenesFailed(Snet4Error):
-    """Several scenes were asked for; some failed, the rest is written."""
+    """Some of several scenes failed; the others are written."""
 
     exit_code = 3
 
 
 class EngineError(Snet4Error, RuntimeError):
-    """A model, dependency or device is missing or cannot be used."""
+    """A model, dependency or device is missing or unusable."""
 
     exit_code = 4
 
 
 class ModelError(EngineError, ValueError):
-    """A model file that is missing, damaged, or not ours."""
+    """A model file is missing, damaged, or not a model of snet4."""
 
 
 class DependencyError(EngineError, ImportError):
@@ -40,17 +40,17 @@ class DependencyError(EngineError, ImportError):
 
 
 class InputError(Snet4Error, ValueError):
-    """A raster, table or vector file that cannot be used as it is."""
+    """A raster, table or vector file cannot be used as it is."""
 
     exit_code = 5
 
 
 class LookError(InputError):
-    """The look angle is absent, contradictory or impossible."""
+    """The look angle is missing, contradictory or impossible."""
 
 
 class OutputError(Snet4Error, OSError):
-    """The place where the result should go cannot take it."""
+    """The result cannot be written where it should go."""
 
     exit_code = 6
 

@@ -1,8 +1,8 @@
-"""From weights to a graph for OpenVINO, once per model; needs both torch and OpenVINO.
+"""Exports the weights of a model as an OpenVINO graph; needs both torch and OpenVINO.
 
-The graph takes a picture and its look, so that one graph serves every angle, and gives the
-maps of every head as uint8: the sigmoid and the quantising are part of it. Of a model that
-guesses looks, the guess is one more output.
+The graph takes a picture and its look, so that one graph serves every angle, and returns the
+maps of every head as uint8: sigmoid and quantisation are part of it. If the model guesses
+looks, the guess is one more output.
 
 Array names end in their axes: B batch, C channel, H row, W column, L look.
 """
@@ -29,9 +29,9 @@ from snet4core.runtime_torch import quantised
 
 
 class AllOutputs(nn.Module):
-    """Pictures and looks in, the quantised maps of every head out, and the guess of the look.
+    """Wraps a network to return the quantised maps of every head, and the guess of the look.
 
-    The network given is changed: it is `folded`, and samples for one look at a time.
+    Modifies the given network: it is `folded`, and its sweeps sample for one look at a time.
     """
 
     def __init__(self, net: OffNadirNet) -> None:
@@ -64,18 +64,18 @@ def export(model: Path, target: Path, *, overwrite: bool = False) -> str:
     net, card = weights.load(model)
     graph = graph_of(net)
     graphfile.write(target, graph, card, read_header(model).digest, overwrite)
-    graphfile.read(read_header(target))  # what was written must be let in again
+    graphfile.read(read_header(target))  # what was written must pass the checks of reading
     return graph.digest
 
 
 def graph_of(net: OffNadirNet) -> graphfile.Graph:
-    """Follow the network through one small picture and store what OpenVINO makes of it."""
+    """Trace the network on a small picture and convert it to an OpenVINO graph."""
     architecture = net.architecture
     side_px = 2 * architecture.stride_px
     example = (torch.zeros(1, len(architecture.bands), side_px, side_px),
                torch.zeros(1, LOOK_FEATURES))  # fmt: skip
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing, which serves here as well as ever
+        warnings.simplefilter("ignore")  # torch's warnings about tracing do not apply here
         try:
             model = _converted(AllOutputs(net).eval(), example)
         except RuntimeError as problem:
@@ -97,9 +97,9 @@ def _converted(module: nn.Module, example: tuple[Tensor, Tensor]) -> Any:
 
 
 def _rename(model: Any, outputs: tuple[str, ...]) -> None:
-    """Our names for inputs and outputs, plain numbers for the rest.
+    """Name inputs and outputs as snet4 does, and number all layers.
 
-    OpenVINO's own names count everything that the process has made before.
+    OpenVINO's own names depend on everything that the process has converted before.
     """
     model.set_friendly_name("snet4")
     for number, layer in enumerate(model.get_ordered_ops()):

@@ -1,10 +1,10 @@
-"""The network for whoever asks it and does not train it: what depends on weights alone is done.
+"""Inference-only network: batch norms folded, kernels precomputed.
 
-- A batch normalisation is by then a multiplication and an addition, which the convolution
-  before it can do on the way: a pass over memory less for each of them.
-- The kernels that double maps are made once. A graph must hold them as constants: OpenVINO
-  2026.4 makes them anew for each window if it has to, and two threads that do so at once
-  spoil each other's maps.
+- At inference a batch normalisation is a multiplication and an addition, which are folded
+  into the convolution before it: one pass over memory less for each.
+- The kernels that upsample maps are computed once. A graph must hold them as constants:
+  otherwise OpenVINO 2026.4 computes them again for each window, and two threads that do so
+  at once corrupt each other's maps.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from snet4core.model import Branch, DoublingBlock, OffNadirNet
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:
-    """The network itself, changed for good: it gives the same maps, but for rounding, faster.
+    """Fold a network in place and return it: the same maps up to rounding, computed faster.
 
-    It is in evaluation mode from now on, and can neither be saved nor trained.
+    It is left in evaluation mode, and can no longer be saved or trained.
     """
     net.eval()
     fold_norms(net.encoder)
@@ -36,7 +36,7 @@ def folded(net: OffNadirNet) -> OffNadirNet:
 
 
 class FoldedBlock(DoublingBlock):
-    """A `DoublingBlock` whose kernels are made once."""
+    """A `DoublingBlock` with precomputed kernels."""
 
     def __init__(self, block: DoublingBlock) -> None:
         super().__init__(block, block.coarse)
@@ -45,12 +45,12 @@ class FoldedBlock(DoublingBlock):
         self.fine_ED33 = nn.Parameter(fine_ED33.detach().contiguous())
 
     def kernels(self) -> tuple[Tensor, Tensor]:
-        """As they were made."""
+        """See `DoublingBlock.kernels`; precomputed."""
         return self.coarse_CE44, self.fine_ED33
 
 
 def fold_norms(module: nn.Module) -> None:
-    """Give each convolution the batch normalisation that alone follows it."""
+    """Fold each batch norm into the convolution before it, where nothing else uses its output."""
     for conv_name, norm_name in list(_followed(module)):
         conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
         assert isinstance(conv, nn.Conv2d)
@@ -63,11 +63,11 @@ def fold_norms(module: nn.Module) -> None:
 
 
 def _followed(module: nn.Module) -> Iterator[tuple[str, str]]:
-    """Names of convolutions, and of the normalisations that alone hear them."""
+    """Names of convolutions, and of the batch norms that alone use their outputs."""
     try:
         nodes = list(_Follower().trace(module).nodes)
-    except Exception:  # an encoder may do anything that cannot be followed
-        return  # it runs as it is
+    except Exception:  # an encoder may contain anything that cannot be traced
+        return  # it runs unfolded
     parts = dict(module.named_modules())
     called = [node.target for node in nodes if node.op == "call_module"]
     for node in nodes:
@@ -76,7 +76,7 @@ def _followed(module: nn.Module) -> Iterator[tuple[str, str]]:
         (before,) = node.args
         if (
             before.op == "call_module"
-            and type(parts[before.target]) is nn.Conv2d  # others do more than convolve
+            and type(parts[before.target]) is nn.Conv2d  # a subclass may do more than convolve
             and len(before.users) == called.count(node.target) == called.count(before.target) == 1
         ):
             yield before.target, node.target
@@ -86,7 +86,7 @@ _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
 class _Follower(fx.Tracer):
-    """Follows what is done to a picture, and does not look into the parts that are folded."""
+    """Traces a module with the batch norms to be folded as leaves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, _NORMS) or super().is_leaf_module(m, module_qualified_name)

@@ -1,7 +1,7 @@
-"""Weights from elsewhere: a state dict of torch becomes a model file of snet4.
+"""Imports weights from other projects: converts a torch state dict to a model file of snet4.
 
-The file is opened with `weights_only`, which builds tensors and runs nothing. Its names are
-brought to ours, and then it has to fit the architecture that was named, to the last shape.
+The file is opened with `weights_only`, which builds tensors and executes nothing. Parameter
+names are translated to snet4's; then every name and shape must match the architecture given.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from snet4core.errors import ModelError, UsageError
 from snet4core.model import MAPS_PER_HEAD, OffNadirNet
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")
-"""Keys under which training loops keep the state dict."""
+"""Keys under which training loops store the state dict."""
 
 _PREFIXES = ("module.", "model.", "net.", "_orig_mod.")
-"""What wrappers put before every name."""
+"""Prefixes that wrappers put before every parameter name."""
 
 _NO_BORDER = -30.0
-"""A bias so low that a border map which was never learned is 0 everywhere."""
+"""A bias so low that an untrained border map is 0 everywhere."""
 
 
 def architecture_of(
@@ -39,7 +39,7 @@ def architecture_of(
     decoder_channels: Sequence[str],
     attention: str | None,
 ) -> Architecture:
-    """An architecture from what a user typed; UsageError for what makes no sense."""
+    """Build an architecture from command-line values; UsageError for invalid ones."""
     sets = {1: ONE_HEAD, 3: THREE_HEADS, 5: FIVE_HEADS}
     names = tuple(band.strip() for band in bands)
     if not all(names) or len(set(names)) < len(names):
@@ -74,8 +74,8 @@ def import_state(
 ) -> str:
     """Write the weights in `file` as a model to `target`; returns their digest.
 
-    A U-Net of segmentation-models-pytorch has one decoder and hears no look, whatever
-    `architecture` says of it. Raises ModelError when the file cannot be read or does not fit.
+    A U-Net of segmentation-models-pytorch has one decoder and no look input, whatever
+    `architecture` says. Raises ModelError when the file cannot be read or does not fit.
     """
     outputs.check(target, overwrite=overwrite, inputs=[file])
     state = _stripped(read_state(file))
@@ -107,7 +107,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
     """The tensors of a state dict by name; ModelError for anything else."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old formats, which are still weights only
+            warnings.simplefilter("ignore")  # about old formats, which `weights_only` covers too
             found = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError as problem:
         raise ModelError(f"{file}: no such file.") from problem
@@ -128,7 +128,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
 
 def _stripped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Names without what wrappers put before them all."""
+    """The state dict without the prefixes that wrappers put before every name."""
     for prefix in _PREFIXES * 2:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
@@ -138,7 +138,7 @@ def _stripped(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _renamed(
     file: Path, state: dict[str, Tensor], wanted: Architecture
 ) -> tuple[dict[str, Tensor], Architecture]:
-    """The names of segmentation-models-pytorch's U-Net as ours, and what that network is."""
+    """Translate the names of segmentation-models-pytorch's U-Net; also returns its architecture."""
     architecture = replace(wanted, shared_decoder=True, hears_look=False)
     last: dict[str, Any] = {}
     ours: dict[str, Tensor] = {}
@@ -160,7 +160,7 @@ def _renamed(
             "check --heads."
         )
     for index, head in enumerate(heads):
-        if len(weight) == len(heads):  # a footprint alone
+        if len(weight) == len(heads):  # footprint only, no border
             part = slice(index, index + 1)
             ours[f"heads.{head}.weight"] = torch.cat([weight[part], torch.zeros_like(weight[part])])
             ours[f"heads.{head}.bias"] = torch.cat(

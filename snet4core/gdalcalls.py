@@ -1,7 +1,7 @@
-"""How GDAL is called: narrow settings, one set of errors, and no noise.
+"""GDAL settings for every open and read, the errors that may come, and hooks against noise.
 
-Settings are put around each opening and each read: they belong to a thread and end in
-reverse order, so they must not stay open across generators.
+Settings are applied around each open and each read: they belong to a thread and must end in
+reverse order, so none may stay active across a generator's yield.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rasterio.errors import RasterioError
 CACHE_BYTES = 64 * 2**20
 """GDAL's block cache must hold the blocks that neighbouring windows share; small caches
 decode everything twice. Measured on 16384 x 16384 x 4 uint16, read part by part: 32, 64 and
-128 MiB cost 5.9, 3.6 and 3.9 s. In bytes, as a whole number is, and not in MB."""
+128 MiB took 5.9, 3.6 and 3.9 s. In bytes: a whole number is not taken as MB."""
 
 _SETTINGS: dict[str, Any] = {
     "GDAL_CACHEMAX": CACHE_BYTES,
@@ -33,20 +33,20 @@ _SETTINGS: dict[str, Any] = {
 }
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError)
-"""All that rasterio lets through; its errors have no common root (CRSError is a ValueError)."""
+"""All errors that rasterio raises; they have no common base class (CRSError is a ValueError)."""
 
 
 @contextlib.contextmanager
 def gdal_settings(**more: str) -> Iterator[None]:
-    """GDAL kept from looking left and right; around every opening and every read."""
+    """Keep GDAL from opening other files and connections; use around every open and read."""
     with rasterio.Env(**{**_SETTINGS, **more}):
         yield
 
 
 # GDAL quotes bytes of a damaged file in its messages. rasterio's logger decodes them as
 # UTF-8, fails, and Python prints a traceback of that failure, although the error about the
-# file itself is raised as well and told in one sentence. The two hooks through which Python
-# prints it pass over exactly that; everything else goes on as before.
+# file itself is raised as well and reported in one sentence. The two hooks through which
+# Python prints it drop exactly that traceback; everything else is passed on.
 
 _printed = sys.excepthook
 _unraised = sys.unraisablehook
@@ -57,7 +57,7 @@ _LOGGER = "rasterio._env.log_error"
 def _print_hook(
     kind: type[BaseException], problem: BaseException, trace: TracebackType | None
 ) -> None:
-    # What ends a Python program has a traceback; what compiled code reports has none.
+    # An exception that ends a program has a traceback; one that compiled code reports has none.
     if not (isinstance(problem, UnicodeDecodeError) and trace is None):
         _printed(kind, problem, trace)
 

@@ -1,7 +1,7 @@
-"""Where a raster lies: from the file itself, else from honest sidecars, never invented.
+"""Reads a raster's transform and CRS from the file itself, else from its sidecars.
 
-What is inside the file wins. A world file, a `.prj` or the `.aux.xml` of GDAL and ArcGIS
-fill in what is missing; where they contradict the file, a warning says so.
+The file itself takes precedence. A world file, a `.prj` or the `.aux.xml` of GDAL and ArcGIS
+supply what is missing; where they contradict the file, a warning says so. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from snet4core.sidecars import beside, read_text, xml_values
 
 @dataclass(frozen=True, slots=True)
 class Georeference:
-    """A raster's grid and what the user should know about its origin."""
+    """A raster's grid, and warnings about where it was read from."""
 
     grid: Grid
     warnings: tuple[str, ...]
@@ -32,7 +32,7 @@ class Georeference:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """One statement about transform or CRS, and the file that made it."""
+    """A transform, a CRS or both, and the file that they were read from."""
 
     transform: Affine | None
     crs: CRS | None
@@ -40,7 +40,7 @@ class _Found:
 
 
 def georeference(location: str, dataset: rasterio.DatasetReader, path: Path | None) -> Georeference:
-    """The grid of an open dataset; InputError where transform or CRS cannot be known.
+    """The grid of an open dataset; InputError if transform or CRS is missing or unusable.
 
     `path` is the local file whose sidecars may be read, None for a remote one.
     """
@@ -61,7 +61,7 @@ def georeference(location: str, dataset: rasterio.DatasetReader, path: Path | No
 
 
 def _grid(location: str, shape: tuple[int, int], transform: Affine, crs: CRS) -> Grid:
-    """The grid, if its pixels have a place and a size on Earth."""
+    """The grid; InputError if its pixels have no place or no size on Earth."""
     try:
         grid = Grid(shape, transform, crs)
         gsd_m = grid.gsd_m
@@ -79,7 +79,7 @@ def _grid(location: str, shape: tuple[int, int], transform: Affine, crs: CRS) ->
 
 
 def _inside(dataset: rasterio.DatasetReader) -> _Found:
-    """What the file says. GDAL's identity stands for "no transform"."""
+    """Transform and CRS in the file itself. GDAL returns the identity for "no transform"."""
     transform = dataset.transform
     known = transform not in (Affine.identity(), Affine.scale(1, -1))
     try:
@@ -92,7 +92,7 @@ def _inside(dataset: rasterio.DatasetReader) -> _Found:
 def _missing(
     location: str, dataset: rasterio.DatasetReader, transform: Affine | None, crs: CRS | None
 ) -> InputError:
-    """Why there is no place on Earth, and the tool that gives one."""
+    """The error for a missing transform or CRS, with the tool that adds it."""
     points, _ = dataset.gcps
     if transform is None and points:
         return InputError(
@@ -116,7 +116,7 @@ def _missing(
 
 
 def _sidecars(path: Path) -> list[_Found]:
-    """What the files beside the raster say, GDAL's own first; unreadable ones say nothing."""
+    """Transforms and CRSs in sidecar files, GDAL's own first; unreadable files are skipped."""
     found: list[_Found] = []
     auxiliary = beside(path, f"{path.name}.aux.xml")
     if auxiliary is not None:
@@ -148,7 +148,7 @@ def _auxiliary(path: Path) -> _Found:
 
 
 def _world_file(path: Path) -> Affine | None:
-    """A world file names the centre of the first pixel, by columns: A D B E C F."""
+    """The transform of a world file, which gives the first pixel's centre: A D B E C F."""
     numbers = _six_numbers(read_text(path, 4096))
     if numbers is None:
         return None
@@ -157,7 +157,7 @@ def _world_file(path: Path) -> Affine | None:
 
 
 def _six_numbers(text: str) -> tuple[float, ...] | None:
-    """Six finite numbers that make an invertible transform, or nothing."""
+    """The six finite numbers of a transform, separated by blanks; None for anything else."""
     words = text.split()
     try:
         numbers = tuple(map(float, words))
@@ -167,14 +167,14 @@ def _six_numbers(text: str) -> tuple[float, ...] | None:
 
 
 def _crs_of(text: str) -> CRS | None:
-    """A CRS from WKT alone: other spellings could name files or addresses."""
+    """A CRS from WKT only: other spellings could name files or URLs."""
     with contextlib.suppress(*GDAL_ERRORS):
         return CRS.from_wkt(text.strip()) or None
     return None
 
 
 def _conflicts(location: str, shape: tuple[int, int], inside: _Found, outside: _Found) -> list[str]:
-    """Warnings where a sidecar contradicts the file by more than half a pixel."""
+    """Warnings where a sidecar's CRS differs, or its position by more than half a pixel."""
     warnings: list[str] = []
     if inside.transform is None:
         return warnings
@@ -202,7 +202,7 @@ def _conflicts(location: str, shape: tuple[int, int], inside: _Found, outside: _
 
 
 def _same_place(one: CRS, other: CRS, x: float, y: float) -> bool:
-    """Whether two spellings of a CRS put a point at the same place, to a hundred metres."""
+    """Whether two CRSs put a point at the same place, to a hundred metres."""
     degrees = CRS.from_epsg(4326)
     with contextlib.suppress(*GDAL_ERRORS):
         lon1, lat1 = warp_points(one, degrees, [x], [y])

@@ -1,13 +1,13 @@
-"""A model as a graph that needs no torch: one `.safetensors` file for OpenVINO.
+"""Reads and writes a model as an OpenVINO graph in one `.safetensors` file, without torch.
 
 The header holds the card, as in every model of snet4, and the sha256 of the weights that
 it was exported from. Two tensors of bytes hold the graph in OpenVINO's XML and its
-constants in half precision. One graph computes every head; whoever loads it cuts out the
-one that is needed.
+constants in half precision. One graph holds every head; the loader extracts the one that
+it needs.
 
-What is loaded is checked before OpenVINO sees it: the hash, that the XML declares no
-entities, that only plain layers of the public sets are in it, that each constant lies
-inside the file and is finite.
+A graph is checked before OpenVINO sees it: the hash, that the XML declares no entities,
+that it has only plain layers of the public opsets, that each constant lies inside the file
+and is finite.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from snet4core.errors import ModelError
 from snet4core.modelfile import METADATA_KEY, Header
 
 MOST_XML_BYTES = 2**24
-"""A network of a thousand layers has a megabyte of XML; ten times that is no network."""
+"""Largest XML accepted; a network of a thousand layers has a megabyte."""
 
 LAYERS = frozenset(
     {
@@ -43,7 +43,7 @@ LAYERS = frozenset(
         "Transpose", "Unsqueeze", "VariadicSplit",
     }
 )  # fmt: skip
-"""Layers that a picture network is made of. None loops, keeps a state or reads a file."""
+"""Layer types that are accepted. None loops, keeps state or reads a file."""
 
 _FLOATS = {"f16": np.float16, "f32": np.float32, "f64": np.float64}
 _WIDTHS = {
@@ -54,12 +54,12 @@ _WIDTHS = {
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What OpenVINO computes."""
+    """An OpenVINO graph: its XML and its constants."""
 
     xml: bytes
-    """Layers and how they hang together."""
+    """Layers and their connections."""
     constants: NDArray[np.uint8]
-    """The bytes that the layers' weights are cut from."""
+    """Bytes of all constants; the XML has the offset and size of each."""
 
     @property
     def digest(self) -> str:
@@ -84,7 +84,7 @@ def write(path: Path, graph: Graph, card: Card, exported_from: str, overwrite: b
 
 
 def read(header: Header) -> Graph:
-    """The graph of a model file; ModelError when it is damaged or holds what it should not."""
+    """Read the graph of a model file; ModelError if it is damaged or holds anything not allowed."""
     path = header.path
     try:
         with safe_open(path, framework="numpy") as file:
@@ -108,7 +108,7 @@ def read(header: Header) -> Graph:
 
 
 def _problem(graph: Graph) -> str:
-    """What is wrong with a graph, in words; nothing for a good one."""
+    """What is wrong with a graph, in words; empty for a valid one."""
     if len(graph.xml) > MOST_XML_BYTES:
         return f"its graph has {len(graph.xml) / 1e6:.0f} MB of XML, which no network has"
     if b"<!" in graph.xml:

@@ -1,7 +1,7 @@
-"""Where pixels lie on the ground: shape, affine transform and CRS.
+"""The grid of a raster: shape, affine transform and CRS.
 
-Pixel <-> map happens here and only here. Pixel coordinates are (col, row) = (x right,
-y down) with pixel edges at whole numbers, so the first pixel's centre is (0.5, 0.5).
+Only this module converts between pixel and map coordinates. Pixel coordinates are (col, row)
+= (x right, y down) with pixel edges at whole numbers: the first pixel's centre is (0.5, 0.5).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _NOWHERE = "The raster has no place on Earth in its CRS; check the CRS and the t
 
 @dataclass(frozen=True)
 class Grid:
-    """The raster's frame. The transform may be any invertible affine: south-up, turned."""
+    """Shape, transform and CRS of a raster. The transform may be any invertible affine."""
 
     shape: tuple[int, int]
     """(rows, columns)."""
     transform: Affine
-    """(column, row) of a pixel edge -> (x, y) in the CRS."""
+    """(column, row) of a pixel edge -> (x, y) in the CRS; it may be south-up or rotated."""
     crs: CRS
-    """Never absent: without a CRS there is no layer."""
+    """Required: no layer can be written without one."""
 
     def __post_init__(self) -> None:
         coefficients = self.transform[:6]
@@ -48,7 +48,7 @@ class Grid:
         """(N, 2) column, row -> (N, 2) x, y in the CRS."""
         a, b, c, d, e, f = self.transform[:6]
         col, row = pixels[:, 0], pixels[:, 1]
-        with np.errstate(over="ignore", invalid="ignore"):  # Nowhere is found out later.
+        with np.errstate(over="ignore", invalid="ignore"):  # Refused later.
             return np.column_stack([a * col + b * row + c, d * col + e * row + f])
 
     def to_pixels(self, points: Points) -> Points:
@@ -71,7 +71,7 @@ class Grid:
 
     @cached_property
     def _equal_area(self) -> CRS:
-        """An equal-area projection in metres, centred on the raster: areas are true in it."""
+        """An equal-area projection in metres, centred on the raster, to measure true areas."""
         rows, cols = self.shape
         centre = self.to_map(np.array([[cols / 2, rows / 2]]))
         ((lon, lat),) = _moved(centre, self.crs, CRS.from_epsg(4326))
@@ -80,8 +80,8 @@ class Grid:
     def pixel_area_m2(self, pixels: Points) -> NDArray[np.float64]:
         """True ground area in square metres of one pixel, at (N, 2) column, row.
 
-        Whatever the CRS's unit: metres, feet, degrees, or a projection that stretches.
-        A local CRS that has no place on Earth counts in its own linear unit.
+        It is right whatever the CRS: metres, feet, degrees, or a projection that stretches.
+        In a local CRS, without a place on Earth, areas come from its own linear unit.
         """
         if not (self.crs.is_projected or self.crs.is_geographic):
             return np.full(
@@ -106,10 +106,10 @@ class Grid:
 
     @cached_property
     def up_deg(self) -> float:
-        """True direction in which the picture's upper edge lies, clockwise from north, [0, 360).
+        """True azimuth of the picture's "up", degrees clockwise from north, [0, 360).
 
-        Seen from the raster's centre. An azimuth minus this is an azimuth within the
-        picture. In a local CRS, the y axis is all the north there is.
+        Measured at the raster's centre. An azimuth minus this is an azimuth within the
+        picture. In a local CRS the y axis is taken as north.
         """
         rows, cols = self.shape
         ends = self.to_map(np.array([[cols / 2, rows / 2], [cols / 2, rows / 2 - 1]]))
@@ -121,7 +121,7 @@ class Grid:
 
 
 def _moved(points: Points, source: CRS, target: CRS) -> Points:
-    """(N, 2) x, y of one CRS in another; InputError where a point has no place on Earth."""
+    """Transform (N, 2) x, y between CRSs; InputError where a point has no place on Earth."""
     try:
         moved = np.column_stack(warp_points(source, target, points[:, 0], points[:, 1]))
     except Exception as problem:  # the bindings' errors for such points have no public name
@@ -132,7 +132,7 @@ def _moved(points: Points, source: CRS, target: CRS) -> Points:
 
 
 def _local_unit_m(crs: CRS) -> float:
-    """Metres in one unit of a local (engineering) CRS, whose unit only its WKT tells."""
+    """Metres per unit of a local (engineering) CRS, which only its WKT gives."""
     wkt = crs.to_wkt()
     units = re.findall(r'UNIT\["[^"]*",\s*([0-9.eE+-]+)', wkt)
     if not wkt.startswith(("LOCAL_CS", "ENGCRS")) or not units or float(units[-1]) <= 0:

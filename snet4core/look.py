@@ -1,8 +1,8 @@
-"""Look: how tilted the picture is, and which part of the network answers for it.
+"""The look of a picture: off-nadir angle and azimuth, and the category that selects the head.
 
 Off-nadir is the angle at the satellite between straight down and the line of sight,
 in degrees. Azimuth is the direction from satellite to ground, clockwise from north:
-roofs lean towards it. Where a look comes from is the matter of `look_sources`.
+roofs lean towards it. `look_sources` finds the look of a scene.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STEEPEST_DEG = 80.0
 
 
 def category_of(off_nadir_deg: float) -> Category:
-    """The challenge's category: by the TRUNCATED absolute angle, <= 25, 26-40, > 40.
+    """SpaceNet 4's category, by the TRUNCATED absolute angle: <= 25, 26-40, > 40.
 
     >>> category_of(25.9), category_of(26.0), category_of(-40.9), category_of(41.0)
     ('nadir', 'off-nadir', 'off-nadir', 'very-off-nadir')
@@ -34,14 +34,14 @@ def category_of(off_nadir_deg: float) -> Category:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One direction of view, with the place where it was read."""
+    """Viewing direction of a picture, and where it was read."""
 
     off_nadir_deg: float
     """0 (straight down) to 80 degrees."""
     azimuth_deg: float | None
     """[0, 360), from satellite to ground, clockwise from north; None when unknown."""
     source: str
-    """Where the angle stood: `option`, `table`, `stac`, `metadata`, `name`, `estimated`."""
+    """Where the angle was read: `option`, `table`, `stac`, `metadata`, `name`, `estimated`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.off_nadir_deg <= STEEPEST_DEG:
@@ -62,15 +62,15 @@ class Look:
 
     @property
     def side(self) -> Literal["north", "south"] | None:
-        """Which way the satellite looks, as the five-headed model splits it."""
+        """Side to which the satellite looks, as five-headed models split it; None if unknown."""
         if self.azimuth_deg is None:
             return None
         return "north" if math.cos(math.radians(self.azimuth_deg)) >= 0 else "south"
 
     def features(self) -> tuple[float, float, float, float, float]:
-        """What the network hears: sin and cos of off-nadir, sin and cos of azimuth, known.
+        """The network's input: sin and cos of off-nadir, sin and cos of azimuth, known.
 
-        An unknown azimuth is (0, 0) with known = 0, a state the network is trained on.
+        An unknown azimuth is (0, 0) with known = 0, as it also occurs in training.
         """
         tilt = math.radians(self.off_nadir_deg)
         if self.azimuth_deg is None:

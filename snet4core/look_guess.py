@@ -1,9 +1,9 @@
-"""How tilted a picture is, guessed by the network: the last resort without any metadata.
+"""Guesses the look of a scene with the network, where no metadata gives it.
 
-The network looks at a few windows spread over the scene, and the median of what it says of
-each is taken: one window of water or forest tells little. The guess is computed on the CPU
-in full precision and given in whole degrees, so it is a function of the picture and the
-model alone, whoever computes the maps later and wherever.
+The network runs on a few windows spread over the scene, and the median of its estimates is
+taken: one window of water or forest tells little. The guess is computed on the CPU in fp32
+and rounded to whole degrees, so it depends on the picture and the model alone, and not on
+the engine or machine that computes the maps later.
 
 Array names end in their axes: B windows, C bands, H rows, W columns.
 """
@@ -29,40 +29,40 @@ from snet4core.windows import Window
 from snet4core.working import WorkingScale, working_scale
 
 SOURCE = "estimated"
-"""How a guessed look names its source."""
+"""`Look.source` of a guessed look."""
 
 WINDOW_PX = 512
-"""Side of a window on the working grid: some streets with their shadows and walls."""
+"""Side of a window on the working grid: holds some streets with their shadows and walls."""
 
 ENOUGH = 9
-"""Windows after which the median hardly moves."""
+"""Number of windows; with more the median hardly moves."""
 
 MOST_READ = 64
-"""Windows read in search of ground, for scenes that are mostly empty."""
+"""Most windows read in search of valid pixels, for scenes that are mostly empty."""
 
 CLEAR_SHARE = 0.5
-"""The azimuth is unclear when its vector is shorter than this share of the sine it should
-have: the windows, or the network's own doubts, have cancelled each other out."""
+"""The azimuth is unknown when its vector is shorter than this share of the sine of the
+angle: the estimates of the windows disagree, or the network is unsure of each."""
 
 TILTED_FROM_DEG = 10.0
-"""Below this, roofs lean too little to tell where to."""
+"""Below this angle roofs lean too little to show the azimuth."""
 
 
 class LookGuesser:
-    """Guesses looks with one model, whose network is loaded when the first is asked for."""
+    """Guesses looks with one model, whose network is loaded at the first guess."""
 
     def __init__(self, header: Header, engine: AnyEngine = "auto") -> None:
-        """Of models that are averaged, the first that guesses does it for all."""
+        """Of averaged models, the first that guesses looks is used."""
         able = (each for each in header.members if each.card.architecture.estimates_look)
         self._header, self._engine = next(able, header), engine
         self._network: Network | None = None
         self._known: dict[tuple[str, object, object], Sighting | None] = {}
 
     def sighting(self, scene: Scene) -> Sighting | None:
-        """The guess for a scene, made once: nothing from models that do not guess, nor where
-        the picture holds no data.
+        """The guess for a scene, cached; None if the model does not guess looks, or the picture
+        holds no data.
 
-        It sees the whole scene, whatever part of it is searched. Raises EngineError when the
+        It uses the whole scene, whatever part of it is searched. Raises EngineError when the
         network cannot be computed here, InputError for pixels that cannot be read.
         """
         card = self._header.card
@@ -89,11 +89,11 @@ class LookGuesser:
 
 
 def sighted(estimates_B3: NDArray[np.float32], up_deg: float, card: Card) -> Sighting:
-    """What the guesses of all windows come to, in whole degrees.
+    """Combine the estimates of all windows into one look, in whole degrees.
 
     `estimates_B3` are the sine of the off-nadir angle, and that sine times sine and cosine
-    of the azimuth within the picture; `up_deg` is where the picture's upper edge lies. The
-    angle stays in the range that the model was trained on. ModelError for no numbers.
+    of the azimuth within the picture; `up_deg` is `Grid.up_deg`. The angle is clipped to the
+    range that the model was trained on. ModelError for NaN or infinity.
 
     >>> from snet4core.card import Architecture
     >>> card = Card("any", Architecture(estimates_look=True))
@@ -115,7 +115,7 @@ def sighted(estimates_B3: NDArray[np.float32], up_deg: float, card: Card) -> Sig
 
 
 def _name(card: Card) -> str:
-    """The model with its error, as far as it was measured."""
+    """The model's name, with its median errors if they were measured."""
     if card.look_error_deg is None:
         return card.name
     angle_deg, azimuth_deg = card.look_error_deg
@@ -124,8 +124,8 @@ def _name(card: Card) -> str:
 
 
 def sample(scene: Scene, scale: WorkingScale, stride_px: int) -> NDArray[np.float32] | None:
-    """Up to `ENOUGH` windows of a scene (B, C, H, W) as the network sees them, at least half
-    of each with data; else the fullest one, and None where there is no data at all."""
+    """Up to `ENOUGH` normalised windows of a scene (B, C, H, W), each at least half valid; else
+    the one with most valid pixels, and None where there is no data at all."""
     ranges = scene_ranges(scene)
     shape = scale.grid(scene.grid).shape
     full: list[NDArray[np.float32]] = []
@@ -146,7 +146,7 @@ def sample(scene: Scene, scale: WorkingScale, stride_px: int) -> NDArray[np.floa
 
 
 def windows(shape: tuple[int, int], stride_px: int) -> Iterator[Window]:
-    """Windows over a raster of `shape` (rows, columns), evenly spaced, far ones first.
+    """Evenly spaced windows over a raster of `shape` (rows, columns), each far from the last.
 
     They lie inside it, unless it is smaller than one; sides are multiples of the stride.
 
@@ -159,7 +159,7 @@ def windows(shape: tuple[int, int], stride_px: int) -> Iterator[Window]:
 
 
 def _along(length: int, stride_px: int) -> tuple[int, list[int]]:
-    """The side of windows along one axis, and where they begin."""
+    """Side of the windows along one axis, and their first pixels."""
     side = min(WINDOW_PX, -(-length // stride_px) * stride_px)
     count = -(-length // side)
     return side, [index * (length - side) // max(1, count - 1) for index in range(count)]

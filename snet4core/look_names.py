@@ -1,7 +1,7 @@
-"""The look in a file's name: `nadir29`, and the catalogue ids of SpaceNet 4.
+"""Reads the look from a file's name: `nadir29`, and the catalogue ids of SpaceNet 4.
 
-The trap: SpaceNet 4 names end in tile coordinates, and digits there are no angle. Only a
-number that follows the word itself counts.
+Only a number directly after the word `nadir` counts: SpaceNet 4 names end in tile
+coordinates, whose digits are no angle.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ SPACENET4 = {
 """Catalogue id -> (angle in the folder's name, off-nadir, target azimuth), in degrees.
 
 The 27 collects of one WorldView-2 pass over Atlanta, 22 December 2009, from the
-challenge's public pages. For three of them the metadata say 31, 37 and 54 where the names
-say 30, 36 and 53; the category is the same.
+challenge's public pages. For three of them the metadata have 31, 37 and 54 where the names
+have 30, 36 and 53; the category is the same.
 """
 
 
 def sighting_in_name(location: str) -> Sighting | None:
-    """What a path's own names say: the file's first, then those of its nearest folders.
+    """The look in the names of a path: the file's first, then those of its nearest folders.
 
-    A known catalogue id gives the true angle and the azimuth, unless the number beside it
-    contradicts it; that number alone is the truncated angle, without azimuth.
+    A known catalogue id gives the true angle and the azimuth, unless the angle in the name
+    contradicts it; an angle in the name alone is truncated, and has no azimuth.
     LookError when one name holds two different angles.
     """
     path = PurePath(location)

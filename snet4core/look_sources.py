@@ -1,9 +1,9 @@
-"""Where a look angle stands: options, table, STAC, vendor metadata, file name; or a guess.
+"""Finds the look of a scene: options, table, STAC, vendor metadata, file name; else a guess.
 
-Each source gives a `Sighting`; the first that knows the off-nadir angle decides, the
-others are compared with it, and more than 2 degrees apart is worth a warning. Azimuth
-here always runs from the satellite to the ground, clockwise from north. Only where no source
-knows the angle may somebody be asked who guesses.
+Each source gives a `Sighting`. The first with an off-nadir angle decides; the others are
+compared with it, and a difference of more than 2 degrees gives a warning. Azimuth always
+runs from the satellite to the ground, clockwise from north. The look is guessed only where
+no source gives the angle.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from snet4core.sighting import Sighting
 from snet4core.text import printable
 
 AGREE_DEG = 2.0
-"""Vendors round, and angles vary along a strip; beyond this, one source is wrong."""
+"""Tolerance, as vendors round and angles vary along a strip; beyond it one source is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookFound:
-    """A scene's look and what the user should know about it."""
+    """A scene's look, and warnings for the user."""
 
     look: Look
-    """The first source's off-nadir angle, with the first fitting azimuth."""
+    """Off-nadir angle of the first source that has one, and the first azimuth of those that
+    do not contradict it."""
     warnings: tuple[str, ...] = ()
-    """Sources that disagree, sources that could not be read, and a guess that was used."""
+    """About sources that disagree, sources that could not be read, and a guess that was used."""
 
 
 Guess = Callable[[], Sighting | None]
-"""Guesses a look, with the source `estimated`; None where it cannot."""
+"""Guesses a look, with the source `estimated`; returns None where it cannot."""
 
 
 def find_look(
@@ -48,11 +49,11 @@ def find_look(
     table: Path | None = None,
     guess: Guess | None = None,
 ) -> LookFound:
-    """The look of a scene, from the best source that knows it.
+    """The look of a scene, from the first source that gives it.
 
-    `guess` is asked when none does. LookError if it does not know the off-nadir angle either
-    (its message asks for `--off-nadir`), or if the deciding one is impossible. InputError for
-    a table that cannot be read.
+    `guess` is called if none does. LookError if that gives no off-nadir angle either (the
+    message asks for `--off-nadir`), or if the deciding angle is impossible. InputError for a
+    table that cannot be read.
     """
     option = Sighting(off_nadir_deg, azimuth_deg, "option", "--off-nadir and --azimuth")
     warnings: list[str] = []
@@ -71,7 +72,7 @@ def find_look(
 
 
 def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
-    """STAC, then vendor metadata, then the name. One that cannot be read is only warned of."""
+    """Sightings in STAC, vendor metadata and the name; an unreadable source gives a warning."""
     path = scene.path
     stac = scene.stac_item
     if stac is None and path is not None:
@@ -98,7 +99,7 @@ def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
 def _guessed(
     scene: Scene, guess: Sighting | None, sightings: list[Sighting], warnings: list[str]
 ) -> Iterator[Sighting]:
-    """The guess, with a warning that names it; an azimuth that was read stays the read one."""
+    """The guess, with a warning that names it; an azimuth that was read is kept."""
     if guess is None:
         return
     if any(s.azimuth_deg is not None for s in sightings):
@@ -140,7 +141,7 @@ def _agree(one_deg: float | None, other_deg: float) -> bool:
 
 
 def apart_deg(one_deg: float, other_deg: float) -> float:
-    """Between two directions, the short way round: 0 to 180.
+    """Angle between two directions, 0 to 180 degrees.
 
     >>> apart_deg(350.0, 5.0)
     15.0
@@ -149,7 +150,7 @@ def apart_deg(one_deg: float, other_deg: float) -> float:
 
 
 def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting]) -> Iterator[str]:
-    """One sentence for each source that says something else than what was taken."""
+    """One warning for each source that contradicts the look that was taken."""
     for other in sightings:
         if other.off_nadir_deg is not None and not _agree(other.off_nadir_deg, look.off_nadir_deg):
             yield (

@@ -1,10 +1,10 @@
-"""`--looks TABLE.csv`: a look for each scene, by file name, scene name or catalogue id.
+"""Reads `--looks TABLE.csv`: a look per scene, by file name, scene name or catalogue id.
 
     scene,off_nadir_deg,azimuth_deg
     tile_17.tif,31.5,24
 
 The first column may be called `scene`, `name`, `file`, `image`, `catid` or `catalogue_id`;
-`azimuth_deg` may be absent or empty (unknown); other columns are not looked at.
+`azimuth_deg` may be absent or empty (unknown); other columns are ignored.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class _Row:
 
 
 def sighting_in_table(table: Path, location: str) -> Sighting | None:
-    """What the table says of the scene at `location`; None if it does not mention it.
+    """The look that the table gives for the scene at `location`; None if it is not listed.
 
-    InputError, by line number, for a table with bad numbers, missing columns, or two
-    different looks for this scene. Every row is checked, not only the one that fits.
+    InputError, with the line number, for a table with bad numbers, missing columns, or two
+    different looks for this scene. Every row is checked, not only the one that matches.
     """
     status = _status(table)
     by_key = _parsed(table, status.st_size, status.st_mtime_ns)
@@ -64,7 +64,7 @@ def sighting_in_table(table: Path, location: str) -> Sighting | None:
 
 
 def _keys_of(location: str) -> set[str]:
-    """All names under which a table may list a scene, in capitals."""
+    """All names under which a table may list a scene, in upper case."""
     path = PurePath(location)
     names = {location, path.name, path.stem, path.stem.removeprefix("Pan-Sharpen_")}
     for part in path.parts:
@@ -83,7 +83,7 @@ def _status(table: Path) -> os.stat_result:
 
 @lru_cache(maxsize=4)
 def _parsed(table: Path, size_bytes: int, modified_ns: int) -> dict[str, list[_Row]]:
-    """Rows by name in capitals. Read once for thousands of scenes; size and time tell changes."""
+    """Rows by name in upper case; cached for many scenes, with size and time as part of the key."""
     found: dict[str, list[_Row]] = {}
     for row in _rows(table):
         found.setdefault(row.key.upper(), []).append(row)

@@ -1,8 +1,8 @@
-"""Look angles in STAC items, in tags of the raster, and in the files that vendors add.
+"""Reads look angles from STAC items, from tags of the raster, and from vendor files.
 
 Maxar (`.IMD`, `.XML`): `meanOffNadirViewAngle`; `meanSatAz` points from the ground to the
-satellite and is turned here. Airbus (`DIM_*.XML`): the viewing angle, or the incidence
-angle turned into off-nadir with the orbit's height. Airbus's `AZIMUTH_ANGLE` is the
+satellite and is reversed here. Airbus (`DIM_*.XML`): the viewing angle, or the incidence
+angle converted to off-nadir with the orbit's height. Airbus's `AZIMUTH_ANGLE` is the
 direction of the scan, not of the view, so the azimuth stays unknown there.
 """
 
@@ -22,13 +22,13 @@ from snet4core.text import printable
 _EARTH_KM = 6371.0
 
 _ORBIT_KM = {"PHR": 694.0, "PNEO": 620.0, "SPOT6": 694.0, "SPOT7": 694.0, "SPOT": 822.0}
-"""Mean heights by the mission's name in DIMAP; 694 for the others, which fly alike."""
+"""Mean orbit height by the mission's name in DIMAP; 694 for the others, which is about theirs."""
 
 
 def sighting_in_stac(path: Path) -> Sighting:
     """`view:off_nadir` and `view:azimuth` of a STAC item. InputError if it is not one.
 
-    STAC measures the azimuth at the point below the satellite, towards the scene: as we do.
+    STAC's azimuth runs from the sub-satellite point to the scene, as snet4's does.
     """
     properties = read_stac(path).get("properties")
     values = properties if isinstance(properties, dict) else {}
@@ -39,7 +39,7 @@ def sighting_in_stac(path: Path) -> Sighting:
 
 
 def sighting_in_tags(tags: Mapping[str, str]) -> Sighting:
-    """Vendor angles that were copied into the raster itself; names are in capitals.
+    """Vendor angles in the raster's own tags, whose names are in upper case.
 
     >>> found = sighting_in_tags({"IMAGE_1.MEANOFFNADIRVIEWANGLE": "29.1", "MEANSATAZ": "1.0"})
     >>> found.off_nadir_deg, found.azimuth_deg
@@ -50,7 +50,7 @@ def sighting_in_tags(tags: Mapping[str, str]) -> Sighting:
 
 
 def vendor_sightings(path: Path, warnings: list[str]) -> Iterator[Sighting]:
-    """What vendor files beside a raster say. An unreadable one adds a warning instead."""
+    """Sightings in vendor files beside a raster; an unreadable file adds a warning instead."""
     stem = re.sub(r"_R\d+C\d+$", "", path.stem, flags=re.I)  # One file for all tiles of a product.
     names = [path.stem, stem]
     imd = beside(path, *[f"{name}.IMD" for name in names])
@@ -68,12 +68,12 @@ def vendor_sightings(path: Path, warnings: list[str]) -> Iterator[Sighting]:
 def _maxar(values: Mapping[str, str], where: str) -> Sighting:
     off_nadir = number(values.get("MEANOFFNADIRVIEWANGLE", values.get("OFFNADIRVIEWANGLE")))
     azimuth = turned(number(values.get("MEANSATAZ", values.get("SATAZ"))))
-    # A minus sign tells the side in some deliveries; the angle itself has none.
+    # In some deliveries a minus sign gives the side; the angle itself has no sign.
     return Sighting(None if off_nadir is None else abs(off_nadir), azimuth, "metadata", where)
 
 
 def _from_imd(path: Path) -> Sighting:
-    """Maxar's text form, lines of `name = value;`. The first image of the product counts."""
+    """Maxar's text format, lines of `name = value;`. The first image of the product counts."""
     values: dict[str, str] = {}
     for name, value in re.findall(r"^\s*(\w+)\s*=\s*([^;\n]*);", read_text(path), re.M):
         values.setdefault(name.upper(), value.strip().strip('"'))
@@ -81,7 +81,7 @@ def _from_imd(path: Path) -> Sighting:
 
 
 def _from_xml(path: Path) -> Sighting:
-    """Maxar's or Airbus's XML; anything else says nothing."""
+    """Maxar's or Airbus's XML; any other XML gives no angle."""
     values: dict[str, str] = {}
     place = ""
     centre: dict[str, str] = {}
@@ -112,10 +112,10 @@ def _orbit_km(mission: str) -> float:
 
 
 def off_nadir_of_incidence(incidence_deg: float, height_km: float) -> float:
-    """The angle at the satellite for an incidence angle on the ground of a round Earth.
+    """The off-nadir angle for an incidence angle, on a spherical Earth.
 
     The law of sines in the triangle of satellite, ground and Earth's centre: the incidence
-    is always the larger of the two.
+    angle is always the larger of the two.
 
     >>> round(off_nadir_of_incidence(30.0, 694.0), 2)
     26.8

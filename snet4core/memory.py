@@ -1,7 +1,7 @@
-"""How many windows may be under way at once, for a given amount of memory.
+"""Limits the number of windows in flight to a given amount of memory.
 
-Only how much is in flight follows from the memory: never the grid of windows, on which
-the maps depend.
+Memory decides only how many are in flight, never the grid of windows, on which the maps
+depend.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 RESERVE_BYTES = 500 * 2**20
 """For programs and constants, reading, shaping and writing: what a run over 4096 to 16384 pixels a
-side of dense suburbs takes beside what the network works in (benchmarks/memory.py)."""
+side of dense suburbs takes besides the network's working memory (benchmarks/memory.py)."""
 
 WORK_BYTES_PER_PX = {"torch": 350, "openvino": 280}
-"""What one lane works in, per pixel of its window; measured with the default model."""
+"""Working memory of one lane, per pixel of its window; measured with the default model."""
 
 MAPS_BYTES_PER_PX = 3
-"""Footprint, border and validity."""
+"""Footprint, border and validity, one byte each."""
 
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """What may be under way at once."""
+    """How much may be in flight at once."""
 
     lanes: int
     """Batches being computed."""
     ahead: int
-    """Batches read, computed or waiting to be taken."""
+    """Batches being read, being computed or waiting to be consumed."""
     batch: int
     """Windows in a batch."""
     needed_bytes: int
-    """What all that comes to, with what the process holds already."""
+    """Memory needed for all that, including what the process holds already."""
 
 
 def parsed_bytes(text: str) -> int:
-    """`2G`, `1500M` or a plain number of bytes; UsageError for anything else.
+    """Parse `2G`, `1500M` or a plain number of bytes; UsageError for anything else.
 
     >>> parsed_bytes("2G"), parsed_bytes("1.5k"), parsed_bytes("700")
     (2147483648, 1536, 700)
@@ -62,7 +62,7 @@ def in_flight(
     bands: int,
     work_bytes_per_px: int,
 ) -> InFlight:
-    """As much as fits below `limit_bytes`, at least one window; everything without a limit.
+    """The most in flight that fits in `limit_bytes`, at least one window; all without a limit.
 
     >>> in_flight(None, 0, 2, 1, 10**6, 4, 350).ahead
     4
@@ -73,7 +73,7 @@ def in_flight(
     picture_bytes = window_px * (4 * bands + MAPS_BYTES_PER_PX)
 
     def needing(lanes: int, ahead: int, batch: int) -> InFlight:
-        # A lane stacks its pictures before it computes them: once more the same.
+        # A lane stacks its pictures into one array, so they take their memory twice.
         work = lanes * batch * (window_px * work_bytes_per_px + picture_bytes)
         waiting = ahead * batch * picture_bytes
         return InFlight(lanes, ahead, batch, held_bytes + RESERVE_BYTES + work + waiting)
@@ -92,7 +92,7 @@ def in_flight(
 
 
 def held_bytes() -> int:
-    """What this process holds in memory now; 0 where the system does not tell."""
+    """Resident memory of this process; 0 where the system does not give it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,9 +1,9 @@
 """The network: one encoder, and a decoder with a head per look category.
 
 Each head gives two maps, footprint and border. Only the head that a scene needs is
-computed. Every decoder hears the continuous look as well: the angle itself carries
-over to collects that were never seen, where a collect's name would not (SpaceNet 4,
-first and fifth place).
+computed. Every decoder is also conditioned on the continuous look: the angle itself
+generalises to unseen collects, where a collect's identity would not (SpaceNet 4, first
+and fifth place).
 
 Array names end in their axes: B batch, C channel, H row, W column, L look features.
 """
@@ -25,34 +25,34 @@ LOOK_FEATURES = 5
 """Length of `Look.features()`."""
 
 LOOK_ESTIMATES = 3
-"""What the network guesses of a look: see `LookEstimate`."""
+"""Number of values that the network estimates of a look: see `LookEstimate`."""
 
 MAPS_PER_HEAD = 2
 """Footprint and border."""
 
 SWEPT_HEIGHTS_PX = (5.0, 10.0, 18.0, 32.0)
-"""Heights of roofs in pixels: 2.5, 5, 9 and 16 m at half a metre. Higher roofs would be
-sought beyond the halo of a window."""
+"""Roof heights in pixels: 2.5, 5, 9 and 16 m at half a metre. Higher roofs would be sampled
+beyond the halo of a window."""
 
 SWEPT_FROM = 2
 """The finest level that is swept for all heights, of stride 4."""
 
 SWEPT_CHANNELS = 16
-"""How much of each level is sampled: enough to tell roof, wall and ground."""
+"""Channels sampled from each level: enough to tell roof, wall and ground."""
 
 FINE_LEVEL = 1
-"""The level of stride 2. It is swept for low roofs alone, and less of it is sampled: only a
-small house needs its edges to the pixel, and a whole sweep would cost a third more time."""
+"""The level of stride 2. It is swept for low roofs only, with fewer channels: only a small
+house needs its edges to the pixel, and a full sweep would take a third more time."""
 
 FINE_HEIGHTS_PX = SWEPT_HEIGHTS_PX[:2]
 FINE_CHANNELS = 8
 
 
 class LookGate(nn.Module):
-    """Lets a look turn feature channels up and down: x -> x * (1 + scale) + shift.
+    """Scales and shifts feature channels by the look: x -> x * (1 + scale) + shift.
 
-    Feature-wise linear modulation (Perez et al. 2018, arXiv:1709.07871). Starts as the
-    identity, so that a network that has not learned to listen yet is not disturbed.
+    Feature-wise linear modulation (Perez et al. 2018, arXiv:1709.07871). Initialised to the
+    identity, so that training starts undisturbed.
     """
 
     def __init__(self, channels: Sequence[int], hidden: int = 32) -> None:
@@ -64,7 +64,7 @@ class LookGate(nn.Module):
         nn.init.zeros_(self.outer.bias)
 
     def forward(self, features: list[Tensor], looks_BL: Tensor) -> list[Tensor]:
-        """Features (B, C, H, W) of each level, and the looks, to features gated alike."""
+        """Features (B, C, H, W) of each level, and the looks, to features of equal shapes."""
         gates_BC = self.outer(nn.functional.silu(self.inner(looks_BL)))
         scales = gates_BC[:, : sum(self.channels)].split(self.channels, dim=1)
         shifts = gates_BC[:, sum(self.channels) :].split(self.channels, dim=1)
@@ -75,13 +75,13 @@ class LookGate(nn.Module):
 
 
 class LeanSweep(nn.Module):
-    """Lets every place on the ground see where its roof would be, for a sweep of heights.
+    """Samples, for every place on the ground, where its roof would be, at several heights.
 
     A roof of height h appears h x tan(off-nadir) away from its footprint, towards the
-    azimuth. So the features are sampled there, for each of some heights, and a 1 x 1
-    convolution tells which height fits: the geometry of a look that was never trained on
-    need not be learned (a plane sweep, Collins 1996, with one picture). Starts as the
-    identity, like the gate. With an unknown azimuth all samples are the place itself.
+    azimuth. So the features are sampled there, for each of several heights, and a 1 x 1
+    convolution learns which height fits: the geometry of unseen looks need not be learned
+    (a plane sweep, Collins 1996, with one picture). Initialised to the identity, like
+    `LookGate`. With an unknown azimuth all samples are taken at the place itself.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class LeanSweep(nn.Module):
         heights_px: Sequence[float] = SWEPT_HEIGHTS_PX,
         sampled: int = SWEPT_CHANNELS,
     ) -> None:
-        """`channels` of each level, finest first; `sampled` of them are looked for, at each of
-        `heights_px` (pixels of the picture)."""
+        """`channels` are those of each level, finest first; they are reduced to `sampled`, which
+        are sampled at each of `heights_px` (pixels of the picture)."""
         super().__init__()
         self.first_level, self.heights_px = first_level, tuple(heights_px)
         self.samples: Callable[[Tensor, Tensor, Sequence[float]], Tensor] = swept_samples
@@ -118,7 +118,7 @@ class LeanSweep(nn.Module):
 
 
 def lean_of(looks_BL: Tensor) -> Tensor:
-    """Pixels right and down, (B, 2), by which a roof of one pixel's height is displaced.
+    """Displacement of a roof per pixel of its height, in pixels right and down, (B, 2).
 
     `looks_BL` are `Look.features()`; (0, 0) where the azimuth is unknown.
     """
@@ -129,9 +129,9 @@ def lean_of(looks_BL: Tensor) -> Tensor:
 def swept_samples(
     level_BCHW: Tensor, lean_B2: Tensor, heights_px: Sequence[float] = SWEPT_HEIGHTS_PX
 ) -> Tensor:
-    """What is seen `height x lean` away from each place: (B, C x heights, H, W).
+    """Sample the features `height x lean` away from each place: (B, C x heights, H, W).
 
-    `lean_B2` is in pixels of the level, right and down; beyond the edge there is 0.
+    `lean_B2` is in pixels of the level, right and down; samples beyond the edge are 0.
     """
     batch, channels, height, width = level_BCHW.shape
     kind, device = torch.float32, level_BCHW.device
@@ -162,11 +162,10 @@ def swept_samples(
 def shifted_samples(
     level_BCHW: Tensor, lean_B2: Tensor, heights_px: Sequence[float] = SWEPT_HEIGHTS_PX
 ) -> Tensor:
-    """`swept_samples` for one look, all of `lean_B2` being equal: rows and columns moved by whole
-    numbers, and mixed.
+    """`swept_samples` for one look (all of `lean_B2` equal), by integer shifts that are blended.
 
-    For graphs: an engine that computes in bf16 rounds the coordinates of `grid_sample` to a
-    pixel or two, but not whole numbers; 0.17 % of the maps' pixels flipped, and 0.05 % do so.
+    For exported graphs: an engine that computes in bf16 rounds the coordinates of `grid_sample`
+    to a pixel or two, but not integers. 0.17 % of the maps' pixels flipped before, 0.05 % now.
     """
     height, width = level_BCHW.shape[2:]
     ringed = nn.functional.pad(level_BCHW, (1, 1, 1, 1))
@@ -174,7 +173,7 @@ def shifted_samples(
     def moved(image: Tensor, axis: int, size: int, away: Tensor) -> Tensor:
         whole = torch.floor(away)
         share, first = away - whole, torch.arange(size, device=away.device) + whole.to(torch.int64)
-        # What lies beyond the edge is the ring of zeros.
+        # Indices beyond the edge are clamped to the padding of zeros.
         near = image.index_select(axis, first.clamp(-1, size) + 1)
         far = image.index_select(axis, (first + 1).clamp(-1, size) + 1)
         return near * (1 - share) + far * share
@@ -187,22 +186,22 @@ def shifted_samples(
 
 
 class DoublingBlock(nn.Module):
-    """What smp's `UnetDecoderBlock` without attention computes, in fewer multiplications.
+    """smp's `UnetDecoderBlock` without attention, in fewer multiplications.
 
-    The block doubles a map, each pixel to four equal ones, and convolves it together with the
-    encoder's finer one. In a doubled map a kernel of 3 x 3 meets 2 x 2 different pixels at most:
-    transposed convolution gives the same with four ninths of the multiplications (Shi et al.
-    2016, arXiv:1609.07009), and neither the doubled map nor the two together need be made.
+    The block upsamples a map, each pixel to 2 x 2 equal ones, concatenates the encoder's finer
+    map and convolves both. In the upsampled map a 3 x 3 kernel covers 2 x 2 different pixels at
+    most: transposed convolution gives the same with four ninths of the multiplications (Shi et
+    al. 2016, arXiv:1609.07009), without storing the upsampled map or the concatenation.
     """
 
     def __init__(self, block: UnetDecoderBlock, coarse: int) -> None:
-        """The layers are those of `block`; `coarse` of its channels come from the level below."""
+        """Take the layers of `block`; `coarse` of its input channels come from the level below."""
         super().__init__()
         self.coarse = coarse
         self.conv1, self.conv2 = block.conv1, block.conv2
 
     def kernels(self) -> tuple[Tensor, Tensor]:
-        """What the coarse map is transposed with, and what the finer one is convolved with."""
+        """Kernels of the transposed convolution (coarse map) and the convolution (finer map)."""
         coarse_EC33, fine_ED33 = self.conv1[0].weight.tensor_split([self.coarse], dim=1)
         return doubling(coarse_EC33), fine_ED33
 
@@ -232,15 +231,15 @@ class DoublingBlock(nn.Module):
 
 
 def doubling(kernel_EC33: Tensor) -> Tensor:
-    """The kernel (C, E, 4, 4) that does, transposed and with a stride of 2, what doubling a
-    map and convolving it with `kernel_EC33` (padded by 1) does."""
-    # Each coarse pixel stands at two places a side: the sum of two weights each way.
+    """The kernel (C, E, 4, 4) of a transposed convolution with stride 2 that equals upsampling a
+    map by 2 and convolving it with `kernel_EC33` (padded by 1)."""
+    # Each coarse pixel is repeated twice along each axis, so two weights are summed each way.
     mean_EC44 = nn.functional.avg_pool2d(kernel_EC33.flip(2, 3), 2, stride=1, padding=1)
     return 4 * mean_EC44.transpose(0, 1)
 
 
 class Branch(nn.Module):
-    """One decoder, with the doors through which it hears the look."""
+    """One decoder, with the layers that condition it on the look."""
 
     def __init__(self, encoder_channels: Sequence[int], architecture: Architecture) -> None:
         super().__init__()
@@ -258,7 +257,7 @@ class Branch(nn.Module):
             attention_type=architecture.attention,
         )
         initialize_decoder(self.decoder)
-        if architecture.attention is None:  # which would have to see all channels at once
+        if architecture.attention is None:  # it would need all channels at once
             coarse = [encoder_channels[-1], *architecture.decoder_channels]
             for index, block in enumerate(self.decoder.blocks):
                 self.decoder.blocks[index] = DoublingBlock(block, coarse[index])
@@ -278,11 +277,11 @@ class Branch(nn.Module):
 
 
 class LookEstimate(nn.Module):
-    """Guesses the look from the coarsest features of a whole picture.
+    """Estimates the look from the coarsest features of a whole picture.
 
-    SpaceNet 4's winner had it learned beside the maps, for the encoder's sake; here it also
-    answers for pictures that come without metadata. Three numbers: the sine of the
-    off-nadir angle, and that sine times sine and cosine of the azimuth.
+    SpaceNet 4's winner trained it as an auxiliary task, for the encoder's sake; here it also
+    serves pictures without metadata. Three numbers: the sine of the off-nadir angle, and that
+    sine times sine and cosine of the azimuth.
     """
 
     def __init__(self, channels: int, hidden: int = 64) -> None:
@@ -299,10 +298,10 @@ class LookEstimate(nn.Module):
 
 
 class OffNadirNet(nn.Module):
-    """Pictures and looks in, logits of footprint and border out."""
+    """The whole network: pictures and looks to logits of footprint and border."""
 
     def __init__(self, architecture: Architecture) -> None:
-        """Build the network, from random weights: nothing is fetched.
+        """Build the network with random weights; nothing is downloaded.
 
         Raises ModelError when the encoder is unknown or does not fit the decoder.
         """
@@ -336,18 +335,18 @@ class OffNadirNet(nn.Module):
         self.look = LookEstimate(channels[-1]) if architecture.estimates_look else None
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor, head: str) -> Tensor:
-        """Logits (B, 2, H, W) of `head` alone; H and W are multiples of the stride."""
+        """Logits (B, 2, H, W) of `head` only; H and W must be multiples of the stride."""
         return self.decoded(self.encoder(images_BCHW), looks_BL, head)
 
     def mixed(self, features: list[Tensor], looks_BL: Tensor, heads: Sequence[str]) -> Tensor:
         """Encoder features of mixed looks to logits (B, 2, H, W), each sample by its own head.
 
-        A decoder that all heads share runs once over the whole batch; each head runs over
-        its samples only.
+        A decoder that all heads share runs once on the whole batch; each head runs on its
+        samples only.
         """
         shared_BCHW: Tensor | None = None
         if self.architecture.shared_decoder:
-            # Batch normalisation, too, has to see all looks: at inference it serves them all.
+            # Batch norm statistics have to cover all looks: inference uses one set for all.
             shared_BCHW = self.branches["shared"](features, looks_BL)
         logits_B2HW: Tensor | None = None
         for head in dict.fromkeys(heads):
@@ -372,12 +371,12 @@ class OffNadirNet(nn.Module):
         return self._answered(branch(features, looks_BL), head)
 
     def _answered(self, decoded_BCHW: Tensor, head: str) -> Tensor:
-        """Decoded features to the head's logits, in the pixels of the picture."""
+        """Decoded features to the head's logits, at the resolution of the picture."""
         stride_px = self.architecture.maps_stride_px
         if not self.architecture.subpixel_maps:
             logits_B2HW: Tensor = self.heads[head](decoded_BCHW)
             return logits_B2HW if stride_px == 1 else _smooth(logits_B2HW, stride_px)
-        # Both read all of the same features: one convolution takes half the time of two.
+        # Both convolve the same features: one convolution takes half the time of two.
         parts = [each.get_parameter for each in (self.heads[head], self.details[head])]
         weight, bias = (torch.cat([part(name) for part in parts]) for name in ("weight", "bias"))
         both_BCHW = nn.functional.conv2d(decoded_BCHW, weight, bias, padding=1)
@@ -392,10 +391,10 @@ def _smooth(logits_B2HW: Tensor, stride_px: int) -> Tensor:
 
 
 def _details(architecture: Architecture) -> nn.Conv2d:
-    """What interpolation loses: logits of every pixel from features of every second one.
+    """Predicts what interpolation loses: logits of every pixel from features of every second one.
 
-    Sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158), beside the interpolated maps
-    and not in their place: it starts at nothing and learns the difference alone.
+    Sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158), added to the interpolated maps
+    instead of replacing them: initialised to zero, it learns the difference only.
     """
     logits = MAPS_PER_HEAD * architecture.maps_stride_px**2
     convolution = nn.Conv2d(architecture.decoder_channels[-1], logits, 3, padding=1)

@@ -1,8 +1,9 @@
-"""Which model file is meant, and what its header says, without loading torch.
+"""Finds model files and reads their headers, without loading torch.
 
-Two forms bear the same card: weights for torch (`weights`), and a graph for OpenVINO that
-was exported from them (`graphfile`). NAME.safetensors and NAME.openvino.safetensors beside
-each other are one model, as long as the second was exported from the first.
+A model has two forms with the same card: weights for torch (`weights`), and a graph for
+OpenVINO that was exported from them (`graphfile`). NAME.safetensors and
+NAME.openvino.safetensors in one folder are one model, if the second was exported from the
+first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from snet4core.card import Card
 from snet4core.errors import ModelError
 
 METADATA_KEY = "snet4"
-"""The one key in the file's metadata: safetensors writes several in random order."""
+"""The only key in the file's metadata: safetensors writes several in random order."""
 
 SHIPPED = Path(__file__).parent / "models"
 """Models that come with the package."""
@@ -25,14 +26,14 @@ SHIPPED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "default"
 
 GRAPH_ENDING = ".openvino.safetensors"
-"""How the file of a graph ends that lies beside the weights it was exported from."""
+"""Ending of a graph's file beside the weights it was exported from."""
 
 _PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a model file says before its weights are touched."""
+    """Card and digest of a model file, without its weights."""
 
     path: Path
     card: Card
@@ -43,11 +44,11 @@ class Header:
     averaged: tuple[Header, ...] = ()
     """The models whose maps are averaged under this header, see `ensemble`; () for a file's."""
     scales: tuple[float, ...] = ()
-    """At which they look at each window, 1 being its own size; () for that alone."""
+    """Scales at which each window is computed, 1 being its own size; () for 1 only."""
 
     @property
     def members(self) -> tuple[Header, ...]:
-        """The headers of files: this one, or those that it stands for."""
+        """Headers of the model files: this one, or those that are averaged under it."""
         return self.averaged or (self,)
 
     @property
@@ -56,18 +57,18 @@ class Header:
         return self.exported_from is not None
 
     def at_absolute_paths(self) -> Header:
-        """The same for a process that may stand in another folder."""
+        """The same header with absolute paths, for processes in another working directory."""
         averaged = tuple(each.at_absolute_paths() for each in self.averaged)
         return replace(self, path=self.path.resolve(), averaged=averaged)
 
     @property
     def network(self) -> str:
-        """The digest of the weights, in whichever form they are here."""
+        """Digest of the weights, also if the file holds a graph exported from them."""
         return self.exported_from or self.digest
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name -> file of every model that comes with the package."""
+    """Name -> file of each model that comes with the package."""
     return {
         path.stem: path
         for path in sorted(SHIPPED.glob("*.safetensors"))
@@ -76,7 +77,7 @@ def shipped_models() -> dict[str, Path]:
 
 
 def find_model(name_or_file: str) -> Path:
-    """The file meant by `--model`: a shipped name, or a path."""
+    """The file that `--model` names: a shipped model, or a path. ModelError if there is none."""
     shipped = shipped_models()
     if name_or_file in shipped:
         return shipped[name_or_file]
@@ -90,7 +91,7 @@ def find_model(name_or_file: str) -> Path:
 
 
 def read_header(path: Path) -> Header:
-    """Card and digest of a model file; refuses pickles and files that are not ours."""
+    """Read a model file's header; ModelError for pickles and files that are no model of snet4."""
     if path.suffix.lower() in _PICKLED:
         raise ModelError(
             f"{path}: a pickled checkpoint can run code when opened, so it never is; give a "
@@ -115,7 +116,7 @@ def read_header(path: Path) -> Header:
 
 
 def graph_beside(header: Header) -> Path | None:
-    """The graph that was exported from exactly these weights and lies beside them."""
+    """The graph in the same folder that was exported from exactly these weights, if any."""
     path = header.path.with_name(header.path.stem + GRAPH_ENDING)
     if header.is_graph or not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""A model file loaded into the engine that computes it."""
+"""Loads a model file into the engine that computes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from snet4core.runtime import Network, Runtime
 
 
 def network_for(runtime: Runtime) -> Network:
-    """The model loaded into its engine; the other engine is not imported."""
+    """Load the model into its engine; the other engine is not imported."""
     if runtime.engine == "torch":
         from snet4core.runtime_torch import TorchNetwork
 

@@ -1,4 +1,4 @@
-"""Which pixels of a picture are no ground, and why: a value that says so in words."""
+"""Decides which pixels of a scene are no data: by the option, the file, or zero in all bands."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from snet4core.rasterdoor import Admitted
 from snet4core.text import printable
 
 LARGEST_COUNT = 1e30
-"""No sensor counts further; such numbers are fill values that nobody declared."""
+"""No sensor counts that far; larger numbers are undeclared fill values."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodataRule:
-    """Which pixels are no ground. One that is NaN, inf or huge in any band never is."""
+    """Which pixels are no data. One that is NaN, infinite or huge in any band always is."""
 
     values: tuple[float | None, ...]
     """Per model band, the value that means "no data" if ALL present bands have theirs."""
     mask: bool
-    """Whether the file carries a mask or an alpha band; 0 there is no ground."""
+    """Whether the file has a mask or an alpha band; 0 there means no data."""
     says: str
     """One sentence for the log."""
     assumed: bool = False
-    """True when nobody said what "no data" is, and 0 in all bands was taken for it."""
+    """True when neither option nor file gives a no-data value, and 0 in all bands is assumed."""
 
     def ground(self, planes_BHW: NDArray[np.generic], chosen: BandMap) -> NDArray[np.bool_]:
-        """(H, W) where the counts themselves are data; the file's mask is another matter.
+        """Valid pixels (H, W) by their counts alone; the file's mask is applied elsewhere.
 
         `planes_BHW` are the bands that the file has, in the model's order.
         """
@@ -54,9 +54,9 @@ class NodataRule:
 def nodata_rule(
     admitted: Admitted, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
 ) -> tuple[NodataRule, list[str]]:
-    """The rule, and warnings: the option decides, else the file, else zero in all bands.
+    """The rule, and warnings: from the option, else the file, else zero in all bands.
 
-    UsageError for an option that no pixel can have.
+    UsageError for an option that the data type cannot hold.
     """
     dtype = dataset.dtypes[0]
     mask = chosen.alpha_band is not None or _has_mask(dataset, chosen)
@@ -87,19 +87,19 @@ def nodata_rule(
 
 
 def _declared(dataset: rasterio.DatasetReader, band: int | None) -> float | None:
-    """What a band declares, if its pixels can have that value."""
+    """The no-data value that a band declares, if its data type can hold it."""
     value = None if band is None else dataset.nodatavals[band - 1]
     return value if value is not None and holds(dataset.dtypes[0], value) else None
 
 
 def _has_mask(dataset: rasterio.DatasetReader, chosen: BandMap) -> bool:
-    """Whether a mask of the file's own covers the bands that are read; alpha is not meant."""
+    """Whether the file's own mask covers a band that is read; an alpha band is not counted."""
     flags = [dataset.mask_flag_enums[band - 1] for band in chosen.read_bands]
     return any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
 
 
 def _hidden(admitted: Admitted, dtype: str) -> list[str]:
-    """A warning for a declared value that no pixel can have. NaN among whole numbers is usual."""
+    """A warning for a declared value that the type cannot hold; NaN for integers is common."""
     if not admitted.nodata or admitted.nodata.lower() == "nan":
         return []
     return [
@@ -109,14 +109,14 @@ def _hidden(admitted: Admitted, dtype: str) -> list[str]:
 
 
 def holds(dtype: str, value: float) -> bool:
-    """Whether a pixel of this type can have this value.
+    """Whether a pixel of this data type can have this value.
 
     >>> holds("uint8", 255.0), holds("uint8", -1.0), holds("uint16", 0.5), holds("uint8", math.nan)
     (True, False, False, True)
     """
     kind = np.dtype(dtype)
     if not math.isfinite(value):
-        return True  # Nothing, or what is never ground anyway.
+        return True  # NaN means no value; infinity is no data anyway.
     if kind.kind == "f":
         return abs(value) <= float(np.finfo(kind).max)
     limits = np.iinfo(kind)

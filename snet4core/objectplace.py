@@ -1,9 +1,9 @@
-"""A prefix of an object store as a place for files, through fsspec: `s3://bucket/prefix`.
+"""Stores files under a prefix of an object store, through fsspec: `s3://bucket/prefix`.
 
-fsspec (https://filesystem-spec.readthedocs.io) knows some thirty kinds of stores, each by the
-package that it names when that is missing. An object appears whole or not at all there, so no
-temporary names are needed. Locks do not exist: two runs into one place both compute, and what
-both computed is kept once.
+fsspec (https://filesystem-spec.readthedocs.io) supports some thirty kinds of stores, each
+through a package that its error names when it is missing. An object appears complete or not
+at all, so no temporary names are needed. There are no locks: two runs into one place both
+compute, and each result is kept once.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _HERE = ("file", "local", "memory")
 
 
 def place_of(given: str, *, allow_remote: bool = False) -> Place:
-    """A folder by its path, or an object store by its URL.
+    """The place at a path (a folder) or a URL (an object store).
 
     InputError for a URL that needs connections unless `allow_remote`; DependencyError where
-    fsspec, or what it needs for that protocol, is missing.
+    fsspec, or its package for that protocol, is missing.
     """
     if not is_remote(given):
         return FolderPlace(Path(given))
@@ -96,7 +96,7 @@ class ObjectPlace:
             return bytes(store.cat_file(path))
 
     def create(self, name: str, content: bytes) -> bool:
-        """See `places.Place`; of two at the same moment one wins, where the store can tell."""
+        """See `places.Place`; of two at the same moment one wins, if the store supports it."""
         if self.has(name):
             return False
         with self._asked(name) as (store, path):
@@ -116,7 +116,7 @@ class ObjectPlace:
                 return
 
     def prune(self, folder: str = "") -> None:
-        """Object stores have no folders, and a bucket is not ours to remove."""
+        """Does nothing: object stores have no folders, and a bucket is not ours to remove."""
 
     def is_there(self) -> bool:
         """See `places.Place`."""
@@ -130,7 +130,7 @@ class ObjectPlace:
 
     @contextmanager
     def entered(self, mark: str, *, alone: bool) -> Iterator[None]:
-        """See `places.Place`; whether others work there cannot be told."""
+        """See `places.Place`; other runs in the same place cannot be detected."""
         if not self.has(mark) and self.is_there():
             raise OutputError(
                 f"{printable(self.url)} is where parts would be kept, but holds something else; "
@@ -140,9 +140,9 @@ class ObjectPlace:
 
     @contextmanager
     def _asked(self, name: str) -> Iterator[tuple[Any, str]]:
-        """The store and a path in it; whatever its library raises comes out as OSError.
+        """The store and the path of `name` in it; errors of its library are raised as OSError.
 
-        Their errors have no common root. FileNotFoundError stays what it is.
+        They have no common base class. An OSError, as FileNotFoundError, passes unchanged.
         """
         import fsspec.core
 

@@ -1,8 +1,8 @@
-"""Pictures stored on their head, mirrored or on their side, and how they are set upright.
+"""Turns rasters that are stored upside down, mirrored or sideways, so that north is up.
 
 Shadow and lean have a direction, so the network must see every picture with north up and
-east to the right, as it was trained. Flips and quarter turns do that without touching a
-pixel's value; what remains is a turn of at most 45 degrees, left to the affine transform.
+east to the right, as in training. Flips and quarter turns do that without changing pixel
+values; the rotation of at most 45 degrees that remains is left to the affine transform.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _Value = TypeVar("_Value", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """How stored pixels become upright ones: transposed first, then flipped."""
+    """How stored pixels are turned upright (north up): transposed first, then flipped."""
 
     transposed: bool = False
     """Stored rows are upright columns."""
     rows_flipped: bool = False
-    """The first upright row is the last one (after transposing)."""
+    """The rows are in reverse order (after transposing)."""
     cols_flipped: bool = False
-    """The first upright column is the last one (after transposing)."""
+    """The columns are in reverse order (after transposing)."""
 
     def shape(self, stored: tuple[int, int]) -> tuple[int, int]:
-        """(rows, columns) upright, of something of that stored shape; or the reverse."""
+        """Upright (rows, columns) of an array of that stored shape; or the reverse."""
         return stored[::-1] if self.transposed else stored
 
     def upright(self, stored: Grid) -> Grid:
-        """The same ground with upright pixels.
+        """The upright grid, which covers the same ground.
 
         >>> Orientation(rows_flipped=True).upright(Grid((4, 9), Affine(1, 0, 0, 0, 1, 0),
         ...     "EPSG:32616")).transform[:6]
@@ -55,7 +55,7 @@ class Orientation:
         return Grid((rows, cols), stored.transform @ back, stored.crs)
 
     def stored(self, window: Window, shape: tuple[int, int]) -> Window:
-        """Where an upright window lies in the file; `shape` is the upright raster's."""
+        """The window in the file for an upright window; `shape` is the upright raster's."""
         rows, cols = shape
         row = rows - window.row_stop if self.rows_flipped else window.row
         col = cols - window.col_stop if self.cols_flipped else window.col
@@ -64,19 +64,19 @@ class Orientation:
         return Window(row, col, window.height, window.width)
 
     def turn(self, stored: NDArray[_Value]) -> NDArray[_Value]:
-        """A stored array (..., H, W) set upright; its values are the same objects."""
+        """Turn a stored array (..., H, W) upright; returns a view."""
         turned = stored.swapaxes(-1, -2) if self.transposed else stored
         row_step, col_step = -1 if self.rows_flipped else 1, -1 if self.cols_flipped else 1
         return turned[..., ::row_step, ::col_step]
 
 
 def orientation_of(grid: Grid) -> Orientation:
-    """The flips and quarter turn after which columns run most nearly east and rows south."""
+    """The orientation with which columns run most nearly east, and rows south."""
 
     def uprightness(orientation: Orientation) -> float:
         a, b, _, d, e, _ = orientation.upright(grid).transform[:6]
         return float(a / math.hypot(a, d) - e / math.hypot(b, e))
 
     choices = (Orientation(*flags) for flags in product((False, True), repeat=3))
-    # Of equals the first, which moves least: the stored order if that will do.
+    # max takes the first of equals, which moves least: the stored order if it is upright.
     return max(choices, key=lambda orientation: round(uprightness(orientation), 9))

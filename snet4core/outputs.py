@@ -1,8 +1,8 @@
-"""Where results go: looked at before the work, and replaced in one step after it.
+"""Checks output paths before the work, and replaces the files atomically after it.
 
 A file is written under a temporary name in a folder of its own beside the target, so
 that nothing a driver leaves there (journals, temporary indexes) outlives it; then it is
-forced to disk and renamed. Whoever looks at the target sees the old file or the new.
+flushed to disk and renamed. Readers of the target see the old file or the new one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from snet4core.text import printable
 from snet4core.workfolder import PREFIX, work_folder
 
 _JOURNALS = ("-wal", "-journal")
-"""What SQLite keeps beside a database that is open or was left in the middle of a change."""
+"""Endings of the files that SQLite keeps beside a database that is open or was left unfinished."""
 
 
 def check(
@@ -32,10 +32,10 @@ def check(
     needed_bytes: int = 1 << 20,
     resumed: bool = False,
 ) -> None:
-    """Raise `OutputError` if a file could not be put at `path`; leaves nothing behind.
+    """Raise `OutputError` if a file could not be written to `path`; leaves nothing behind.
 
-    Call it before any work. `inputs` are files that must not be replaced. `resumed`: what is
-    there may be the result itself, if the run was killed in its last moment.
+    Call it before any work. `inputs` are files that must not be replaced. `resumed`: a file
+    at `path` may be the result itself, if the run was killed in its last moment.
     """
     _check_target(path, overwrite or resumed, inputs)
     _check_folder(path.parent, printable(path), needed_bytes)
@@ -53,8 +53,8 @@ def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> N
         _check_existing(path, name, found, overwrite, inputs)
     for ending in _JOURNALS:
         journal = path.with_name(path.name + ending)
-        # SQLite would play it back into the new file and destroy it. A write-ahead log goes
-        # when the last program closes the database; a journal may stay behind, emptied.
+        # SQLite would replay it into the new file and destroy it. A write-ahead log is removed
+        # when the last program closes the database; a journal may remain, emptied.
         if _size(journal) > (-1 if ending == "-wal" else 0):
             raise OutputError(
                 f"{name} is open in another program or was left unfinished by one (there is a "
@@ -90,7 +90,7 @@ def _check_folder(folder: Path, name: str, needed_bytes: int) -> None:
     if not folder.is_dir():
         raise OutputError(f"{name} cannot be written: there is no such folder; create it first.")
     try:
-        # The only honest question: permissions, read-only mounts and quotas all answer.
+        # Trying is the only reliable test of permissions, read-only mounts and quotas.
         probe = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
         with suppress(FileNotFoundError):  # another run may have swept it
             probe.rmdir()
@@ -114,13 +114,12 @@ def _reason(error: Exception) -> str:
 def replacing(
     *targets: Path, overwrite: bool = True, resumed: bool = False
 ) -> Iterator[tuple[Path, ...]]:
-    """Temporary paths to write; moved to `targets` when the block ends without an exception.
+    """Yield temporary paths to write; move them to `targets` if the block raises no exception.
 
     On any exception, Ctrl-C included, the targets stay as they were and nothing is left
-    beside them. The system's errors (a full disk) come out as `OutputError`; so does a
-    target that has come into the way meanwhile. The first target is moved last: where it
-    is new, the others are too. `resumed`: a target that already holds the very same bytes is
-    no obstacle.
+    beside them. The system's errors (a full disk) are raised as `OutputError`; so is a target
+    that has appeared meanwhile. The first target is moved last: if it is new, so are the
+    others. `resumed`: a target that already holds the very same bytes is accepted.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     target = Path(folder, "result.txt")
@@ -131,7 +130,7 @@ def replacing(
     """
     try:
         with ExitStack() as stack:
-            # The driver may look at the extension, so that stays.
+            # The driver may depend on the extension, so it is kept.
             temporary = tuple(
                 stack.enter_context(work_folder(target.parent)) / f"result{target.suffix}"
                 for target in targets
@@ -156,7 +155,7 @@ def replacing(
 
 @contextmanager
 def scratch(beside: Path) -> Iterator[Path]:
-    """A folder for large intermediate files beside `beside`, gone at the end."""
+    """A folder for large intermediate files in the folder of `beside`, removed at the end."""
     try:
         with work_folder(beside.parent) as folder:
             yield folder
@@ -170,7 +169,7 @@ def scratch(beside: Path) -> Iterator[Path]:
 
 
 def to_disk(path: Path) -> None:
-    """Force a file's bytes, or a folder's list of names, out of the system's memory."""
+    """Flush a file's content, or a folder's entries, to disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -180,9 +179,9 @@ def to_disk(path: Path) -> None:
 
 @contextmanager
 def driver_errors(what: str) -> Iterator[None]:
-    """Around calls of a format's library alone: whatever it raises becomes `OutputError`.
+    """Raise any error of a format's library as `OutputError`; use around its calls only.
 
-    GDAL's bindings have no common root for their errors.
+    The errors of GDAL's bindings have no common base class.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Where named files are kept: a folder here. What an object store does instead is in `objectplace`.
+"""Stores named files: the `Place` protocol, and folders; `objectplace` adds object stores.
 
-A file is there whole or not at all, and is never changed once it is there. Names may hold
-one slash: `3f0c.../scene.json`.
+A file is complete or absent, and never changes once it is written. Names may contain one
+slash: `3f0c.../scene.json`.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ from snet4core.text import printable
 from snet4core.workfolder import locked
 
 TEMPORARY = ".writing-"
-"""How files begin that are not complete yet, or never will be."""
+"""Prefix of files that are not complete yet, or never will be."""
 
 
 class Place(Protocol):
-    """Keeps files under names. Every method may raise OSError."""
+    """Stores files under names. Every method may raise OSError."""
 
     def __str__(self) -> str:
-        """As the user would name it."""
+        """The place as the user would name it."""
 
     def names(self, folder: str = "") -> list[str]:
-        """Names of what lies in a folder of it, or in itself; none where there is no folder."""
+        """Names of the entries of a folder (default: of the place); none if there is no folder."""
 
     def has(self, name: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file exists."""
 
     def read(self, name: str) -> bytes:
-        """A file's content. FileNotFoundError where there is none."""
+        """Content of a file; FileNotFoundError if it does not exist."""
 
     def create(self, name: str, content: bytes) -> bool:
-        """Keep a file, unless there is one of that name: then False, and it stays as it is."""
+        """Write a file; returns False, and leaves it unchanged, if one of that name exists."""
 
     def remove(self, name: str) -> None:
-        """Take a file away, if it is there."""
+        """Delete a file, if it exists."""
 
     def prune(self, folder: str = "") -> None:
-        """Take a folder away, if it is empty and folders exist at all."""
+        """Delete a folder, if it is empty and the place has folders at all."""
 
     def is_there(self) -> bool:
-        """Whether anything is left of it."""
+        """Whether the place exists."""
 
     def everywhere(self) -> Place:
-        """The same for a process that stands in another folder."""
+        """The same place with an absolute path, for processes in another working directory."""
 
     def entered(self, mark: str, *, alone: bool) -> AbstractContextManager[None]:
-        """Work in it; `alone`: nobody else may, where that can be told.
+        """Open the place for work; `alone`: exclusively, where that can be enforced.
 
-        OutputError for what cannot be used, holds something without the file `mark`, or is in use.
+        OutputError if it cannot be used, is in use, or holds other files but not the file `mark`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FolderPlace:
-    """A folder of a file system."""
+    """A folder of a file system as a `Place`."""
 
     folder: Path
 
@@ -111,7 +111,7 @@ class FolderPlace:
 
     def prune(self, folder: str = "") -> None:
         """See `Place`."""
-        with suppress(OSError):  # not empty: somebody else's files
+        with suppress(OSError):  # not empty: it holds other files
             (self.folder / folder).rmdir()
 
     def is_there(self) -> bool:
@@ -124,7 +124,7 @@ class FolderPlace:
 
     @contextmanager
     def entered(self, mark: str, *, alone: bool) -> Iterator[None]:
-        """See `Place`; makes the folder where there is none."""
+        """See `Place`; creates the folder if there is none."""
         name, folder = printable(self.folder), self.folder
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise OutputError(f"{name} must be a folder for parts; move what is there away.")

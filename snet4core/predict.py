@@ -1,9 +1,9 @@
-"""From pictures to maps: the network over one fixed grid of windows.
+"""Runs the network over a fixed grid of windows: pictures in, maps out.
 
-A map is a function of the raster, the model, the engine and the precision alone: windows
-start at multiples of the encoder's stride, the halo is cropped and not blended, and windows
-are never resized to fill a batch. Reading, the network and whoever takes the maps work at
-the same time, each a few windows ahead of the next.
+A map depends on the raster, the model, the engine and the precision alone: windows start at
+multiples of the encoder's stride, the halo is cropped and not blended, and windows are never
+resized to fill a batch. Reading, the network and the consumer of the maps run concurrently,
+each a few windows ahead of the next.
 
 Array names end in their axes: B batch, C channel or band, H row, W column.
 """
@@ -46,8 +46,8 @@ Picture = tuple[NDArray[np.float32], NDArray[np.bool_]]
 """Network input (C, H, W) and valid (H, W) of one window."""
 
 ReadPicture = Callable[[Tile], Picture]
-"""Reads a tile's `read` window; outside the raster nothing is valid, and where nothing at
-all is valid the network is not asked."""
+"""Reads a tile's `read` window. Outside the raster nothing is valid; the network does not run
+on windows without any valid pixel."""
 
 
 class Predictor:
@@ -64,11 +64,11 @@ class Predictor:
     ) -> None:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU).
 
-        A header may stand for several models, or for several scales, see `ensemble`.
-        `memory_bytes` limits how many windows are under way, as far as one at a time, and lets
-        the engine hold no more than the window at hand needs. With more than one of `shapers`
-        (`runtime.shapers_for`) so many processes shape the parts of large scenes; a script
-        that asks for them needs Python's `if __name__ == "__main__"`.
+        A header may combine several models, or several scales, see `ensemble`.
+        `memory_bytes` limits how many windows are in flight, down to one at a time, and makes
+        the engine free idle buffers. With `shapers` above 1 (`runtime.shapers_for`) that many
+        processes shape the parts of large scenes; a script that asks for them needs Python's
+        `if __name__ == "__main__"`.
         """
         self.header = model if isinstance(model, Header) else read_header(model)
         self.card = self.header.card
@@ -100,18 +100,18 @@ class Predictor:
         threads = self.runtime.lanes * self.runtime.threads
         self.readers = min(8, max(1, threads // 4), self.ahead)
         self.shapers = shapers
-        # A small scene has the network while the one before has Python; that takes memory.
+        # The network runs on a small scene while the one before is shaped; that takes memory.
         self.together = 2 if memory_bytes is None else 1
         self._lanes = ThreadPoolExecutor(flight.lanes, thread_name_prefix="snet4-network")
 
     @property
     def key(self) -> str:
-        """Besides the raster and its look, all that the maps depend on."""
+        """Identifies all that the maps depend on besides the raster and its look."""
         runtime = self.runtime
         return f"{self.header.network}-{runtime.engine}-{runtime.device}-{runtime.precision}"
 
     def tiles(self, shape: tuple[int, int]) -> list[Tile]:
-        """The fixed grid of this model over a raster of `shape` (rows, columns)."""
+        """The model's fixed grid of tiles over a raster of `shape` (rows, columns)."""
         settings = self.card.windows
         stride_px = self.card.architecture.stride_px
         return list(tiles(shape, settings.core_px, settings.halo_px, stride_px))
@@ -125,13 +125,13 @@ class Predictor:
         *,
         readers: int | None = None,
     ) -> Iterator[Maps]:
-        """The maps of every tile, row by row, for a raster of `shape` seen at `look`.
+        """Yield the maps of every tile, row by row, for a raster of `shape` seen at `look`.
 
         `wanted` are tiles of the same fixed grid, in another order or not all of them.
         `read` is called from `readers` other threads (default: `self.readers`, one where
         there are few processors), some windows ahead of the network, and the network
-        computes while the maps before are worked on. What goes wrong there is raised here,
-        in turn; whoever stops early stops the threads too.
+        computes while the caller works on earlier maps. Errors in those threads are raised
+        here, in the order of the tiles; closing the generator stops the threads.
         """
         head = self.card.architecture.head_for(look)
         in_turn = self.tiles(shape) if wanted is None else list(wanted)
@@ -153,7 +153,7 @@ class Predictor:
             wait(waiting)
 
     def _batches(self, in_turn: Iterable[Tile]) -> Iterator[list[Tile]]:
-        """Tiles in order, in runs of one window size and at most `batch` long."""
+        """Group the tiles, in order, into batches of one window size, at most `batch` long."""
         for _, same in groupby(in_turn, key=lambda tile: tile.read.shape):
             run = list(same)
             while run:
@@ -173,7 +173,7 @@ class Predictor:
         for index, (tile, (_, valid_HW)) in enumerate(zip(group, pictures, strict=True)):
             cut = tile.own.slices(tile.read)
             both_2HW = both_by_tile.get(index)
-            if both_2HW is None:  # nothing but nodata: the network is not asked
+            if both_2HW is None:  # no valid pixel: the network did not run
                 both_2HW = np.zeros((2, *tile.read.shape), dtype=np.uint8)
             found.append(Maps(tile.own, both_2HW[0][cut], both_2HW[1][cut], valid_HW[cut]))
         return found
@@ -181,11 +181,11 @@ class Predictor:
     def _quantised(
         self, images: list[NDArray[np.float32]], look: Look, head: str
     ) -> list[NDArray[np.uint8]]:
-        """Network inputs (C, H, W) to (2, H, W) uint8 each; halves the batch when memory ends."""
+        """Network inputs (C, H, W) to (2, H, W) uint8 each; halves the batch if memory runs out."""
         if not images:
             return []
         try:
-            # The CPU gains nothing from a batch, and one by one it cannot play a part.
+            # Run singly on a CPU, which gains nothing from a batch: results cannot depend on it.
             step = 1 if self.runtime.device == "cpu" else len(images)
             return [
                 both_2HW
@@ -209,5 +209,5 @@ class Predictor:
 
 
 def _stacked(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(C, H, W) each to (B, C, H, W); a single one is not copied."""
+    """Stack arrays (C, H, W) into (B, C, H, W); a single one is not copied."""
     return images[0][None] if len(images) == 1 else np.stack(images)

@@ -1,6 +1,6 @@
-"""How a long job tells how far it is, and asks whether it should go on.
+"""The protocol by which a long job reports progress and checks for cancellation.
 
-The command line's bar and QGIS's feedback are two small adapters of this protocol.
+The command line's bar and QGIS's feedback are two small adapters of it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from snet4core.errors import Cancelled
 
 
 class Progress(Protocol):
-    """Told after each piece of work; asked before the next one."""
+    """Receives a report after each piece of work, and is asked before the next one."""
 
     def step(self, done: float, total: float, what: str) -> None:
         """`done` of `total` units of `what` are finished; `done` never goes back."""
 
     def cancelled(self) -> bool:
-        """True when the user wants the job to stop."""
+        """Whether the user wants the job to stop."""
 
 
 class Silent:
-    """Nobody watches: the default for library use."""
+    """Ignores reports and never cancels: the default for library use."""
 
     def step(self, done: float, total: float, what: str) -> None:
         pass
@@ -31,8 +31,8 @@ class Silent:
 
 
 class Later:
-    """Another's progress for work that runs ahead of its turn: it may be cancelled at any time,
-    but says nothing before its turn has come."""
+    """Wraps a progress for work that runs ahead of its turn: reports are held back until its turn
+    comes, cancellation works at any time."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -49,13 +49,13 @@ class Later:
         return self._progress.cancelled()
 
     def begin(self) -> None:
-        """Its turn has come: say how far it is, and all that follows. Not while it is at work."""
+        """Forward the last report and all later ones; must not be called while the work runs."""
         self._is_its_turn = True
         if self._unsaid is not None:
             self._progress.step(*self._unsaid)
 
 
 def stop_if_cancelled(progress: Progress) -> None:
-    """Raise `Cancelled` when the user asked for it."""
+    """Raise `Cancelled` if the user wants the job to stop."""
     if progress.cancelled():
         raise Cancelled("Stopped on request; nothing was written.")

@@ -1,7 +1,7 @@
-"""From sensor counts to what the network sees: per band, robust, from the whole scene.
+"""Normalises sensor counts for the network, per band, by robust statistics of the scene.
 
 Statistics come from the whole scene and never from a window, so that a window's
-values do not depend on its neighbours. Training prepares its chips by this same code.
+values do not depend on its neighbours. Training prepares its chips with this same code.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.0
-"""Robust ends of a band's range: a bright collar or one hot pixel cannot move them."""
+"""Ends of a band's robust range: a bright collar or one hot pixel cannot move them."""
 
 _CENTRE, _GAIN = 0.4, 4.0
-"""Land rarely fills its range evenly; this puts it near zero mean and unit spread."""
+"""Land rarely fills its range evenly; this gives it about zero mean and unit spread."""
 
 _CLIP = (-0.25, 1.5)
-"""How far beyond the robust range a value may still tell something."""
+"""Limits in units of the robust range; values beyond carry no information."""
 
 _STRIP = 128
-"""Rows that are normalised at a time, so that they stay in the processor's own memory."""
+"""Rows that are normalised at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def normalise(
     valid_HW: NDArray[np.bool_],
     ranges: tuple[BandRange | None, ...],
 ) -> NDArray[np.float32]:
-    """Counts (bands, height, width) -> float32 near zero mean and unit spread.
+    """Normalise counts (bands, height, width) to float32 of about zero mean and unit spread.
 
     0 means "unknown": pixels outside `valid_HW`, and bands whose range is None because
     the scene does not have them (an RGB picture has no infrared).
@@ -62,7 +62,7 @@ def normalise(
         if limits is None:
             continue
         for top in range(0, len(out_BHW[band]), _STRIP):
-            # In place: every window goes through here, and memory is what it waits for.
+            # In place: every window passes through here, and memory bandwidth is the limit.
             rows = slice(top, top + _STRIP)
             strip_HW = out_BHW[band, rows]
             np.subtract(
