@@ -1,9 +1,9 @@
-"""Scenes: what a raster file holds, and its windows on the working grid.
+"""Opens raster files as scenes, and reads their windows on the working grid.
 
-`open_scene` turns a file into a frozen description, or refuses it in one sentence.
-`SceneReader` then reads windows: counts in the model's band order, and which pixels
-are ground. The working grid has pixels of about the size that the model knows: scene
-pixels averaged k by k, or interpolated k-fold finer; k is 1 for most scenes.
+`open_scene` describes a file in a frozen `Scene`, or raises InputError. `SceneReader` then
+reads windows: counts in the model's band order, and which pixels are valid. The working grid
+has pixels of about the size that the model was trained on: scene pixels averaged k by k, or
+interpolated k-fold finer; k is 1 for most scenes.
 
 Array axes: B model bands, H rows, W columns.
 """
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 MOST_TAG_CHARS = 65536
-"""What stands in a tag beyond this is no look angle."""
+"""Longer tags are cut: no look angle stands beyond this."""
 
 Counts = NDArray[np.generic]
 Valid = NDArray[np.bool_]
@@ -57,34 +57,34 @@ Valid = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything about a raster file except its pixels; can travel to other processes."""
+    """Description of a raster file, all but its pixels; can be sent to other processes."""
 
     admitted: rasterdoor.Admitted
-    """The file, as it was let in."""
+    """The file, as `rasterdoor.admit` accepted it."""
     stored_grid: Grid
-    """The pixels as they lie in the file."""
+    """Grid of the pixels as they are stored."""
     orientation: Orientation
-    """How they are set upright."""
+    """How they are turned upright."""
     grid: Grid
-    """The same pixels with north up, as they are read."""
+    """Grid of the same pixels with north up, as they are read."""
     dtype: str
     """numpy's name of the counts' type."""
     bands: BandMap
     """Which band feeds which input of the model."""
     nodata: NodataRule
-    """Which pixels are no ground."""
+    """Which pixels are no data."""
     block_shape: tuple[int, int]
-    """(rows, columns) of the blocks in which the file is stored, upright."""
+    """(rows, columns) of the file's blocks, upright."""
     size_bytes: int
-    """Of the file; 0 if remote."""
+    """Size of the file; 0 if remote."""
     modified_ns: int
-    """Time of the file's last change; 0 if remote."""
+    """Modification time of the file; 0 if remote."""
     stac_item: Path | None = None
-    """The STAC item that named it, if one did."""
+    """The STAC item that names the file, if any."""
     warnings: tuple[str, ...] = ()
-    """What the user should know."""
+    """Warnings for the user."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """Tags in the file that may tell a look angle; upper-case names."""
+    """Tags in the file that may hold a look angle; upper-case names."""
 
     @property
     def location(self) -> str:
@@ -113,7 +113,7 @@ def open_scene(
     """Describe a raster file. No pixels are read.
 
     `bands` is the `--bands` option (see `bands.band_map`). `nodata` replaces the value
-    that the file declares; NaN says that no value means "no data".
+    that the file declares; with NaN no value means "no data".
     InputError, naming the file and the remedy, for anything that cannot be used.
     """
     model = tuple(model_bands)
@@ -134,7 +134,7 @@ def describe(
     allow_remote: bool = False,
     set_upright: bool = True,
 ) -> Scene:
-    """`open_scene` for any kind of raster: `choose` says which of its bands are read.
+    """`open_scene` for any kind of raster: `choose` selects the bands to read.
 
     Without `set_upright` pixels are read in the order in which they are stored.
     """
@@ -166,7 +166,7 @@ def describe(
 
 
 def digest(scene: Scene) -> str:
-    """sha256 of the file's bytes and of how they are read: the same digest, the same pixels."""
+    """sha256 of the file's bytes and of how they are read: equal digests mean equal pixels."""
     told = (scene.bands.file_bands, scene.bands.alpha_band, scene.nodata.values, scene.nodata.mask)
     what = repr((scene.grid.shape, scene.grid.transform[:6], scene.grid.crs.to_wkt(), told))
     total = hashlib.sha256(what.encode())
@@ -181,7 +181,7 @@ def digest(scene: Scene) -> str:
 
 @contextlib.contextmanager
 def _disk_errors(location: str) -> Iterator[None]:
-    """A disk that fails under a file that was there a moment ago, as one of our errors."""
+    """Raise errors of the disk, under a file that was there a moment ago, as InputError."""
     try:
         yield
     except OSError as problem:
@@ -203,7 +203,7 @@ def _chosen_bands(
 
 
 def _interpretations(dataset: rasterio.DatasetReader) -> tuple[str, ...]:
-    """GDAL's colour tag per band; one that rasterio does not know yet counts as none."""
+    """GDAL's colour interpretation per band; `undefined` for all if rasterio knows not all."""
     try:
         return tuple(tag.name for tag in dataset.colorinterp)
     except ValueError:
@@ -211,7 +211,7 @@ def _interpretations(dataset: rasterio.DatasetReader) -> tuple[str, ...]:
 
 
 def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
-    """Tags of the file itself, of the domains where vendors' angles may stand."""
+    """The file's own tags, in the domains that may hold vendors' angles."""
     found: dict[str, str] = {}
     for domain in (None, "IMD", "IMAGERY"):
         tags = dataset.tags(ns=domain) if domain else dataset.tags()
@@ -226,7 +226,7 @@ def _page_warnings(admitted: rasterdoor.Admitted) -> list[str]:
 
 
 class SceneReader:
-    """An open scene that hands out windows on the working grid; one per thread.
+    """Reads windows of a scene on the working grid; use one per thread.
 
     >>> with SceneReader(scene) as reader:  # doctest: +SKIP
     ...     counts_BHW, valid_HW = reader.read(Window(0, 0, 512, 512))
@@ -236,7 +236,7 @@ class SceneReader:
         self.scene = scene
         self.scale = scale or WorkingScale()
         self.grid = self.scale.grid(scene.grid)
-        """The working grid, whose pixels `read` counts in."""
+        """The working grid; `read` takes windows in its pixels."""
         self._stack = contextlib.ExitStack()
         self._dataset: rasterio.DatasetReader | None = None
 
@@ -257,9 +257,9 @@ class SceneReader:
     def read(self, window: Window) -> tuple[Counts, Valid]:
         """Counts (B, H, W) and validity (H, W) of a window on the working grid.
 
-        The window may reach beyond the raster: invalid there. Counts are of the file's
-        type when the scale is 1, float32 otherwise; 0 where invalid and in bands that
-        the file does not have. The same pixel has the same value in every window.
+        The window may extend beyond the raster, where pixels are invalid. Counts have the
+        file's type when the scale is 1, float32 otherwise; 0 where invalid and in bands that
+        the file does not have. A pixel has the same value in every window.
         InputError if the pixels cannot be decoded.
         """
         k = self.scale.factor
@@ -278,7 +278,7 @@ class SceneReader:
         return counts_BHW[:, *part], valid_HW[part]
 
     def _native(self, window: Window) -> tuple[Counts, Valid]:
-        """The same on the file's own pixels."""
+        """As `read`, on the scene's own pixels."""
         bands = self.scene.bands.file_bands
         present = [n for n, band in enumerate(bands) if band is not None]
         inside = window.within(Window(0, 0, *self.scene.grid.shape))
@@ -298,7 +298,7 @@ class SceneReader:
         return counts_BHW, all_valid_HW
 
     def _decoded(self, inside: Window) -> tuple[Counts, Valid]:
-        """The bands that the file has, in the model's order, and which pixels are ground."""
+        """Counts of the bands that the file has, in the model's order, and validity."""
         if self._dataset is None:
             raise UsageError("A SceneReader reads only inside its 'with' block.")
         stored = self.scene.orientation.stored(inside, self.scene.grid.shape)
@@ -325,7 +325,7 @@ class SceneReader:
 
 
 def _refuse_changed(scene: Scene) -> None:
-    """The description must be that of the file as it is now."""
+    """Raise InputError if the file has changed since it was described."""
     if scene.path is None:
         return
     try:

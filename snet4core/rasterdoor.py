@@ -1,9 +1,9 @@
-"""The one door through which a raster file comes in.
+"""Checks and opens raster files; no other module opens them with GDAL.
 
-A file is looked at before GDAL sees it: it must be a plain file, and its first bytes must
-be those of an allowed format. GDAL then opens it with that one driver, blind to all
-other files (sidecars, external overviews and masks may open connections) and unable to
-write. URLs and GDAL's virtual paths pass only where the caller allows it.
+A file is checked before GDAL sees it: it must be a regular file, and its first bytes must
+be those of an allowed format. GDAL then opens it read-only with that one driver, without
+access to other files (sidecars, external overviews and masks may open connections). URLs and
+GDAL's virtual paths are accepted only where the caller allows it.
 
 Allowed: GeoTIFF (also BigTIFF and COG), JPEG 2000, PNG, JPEG, ERDAS Imagine, ENVI.
 """
@@ -32,7 +32,7 @@ from snet4core.sidecars import beside, read_text
 from snet4core.text import printable
 
 MOST_PIXELS = 2**40
-"""A million by a million; beyond it a header is taken for a lie."""
+"""A million by a million; a header that claims more is taken for damaged."""
 
 MOST_BLOCK_BYTES = 2**29
 """One decoded block must fit in memory several times over."""
@@ -78,30 +78,30 @@ _opening = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A file that may be opened, and how."""
+    """A file that passed the checks, and the driver to open it with."""
 
     location: str
     """Path or URL as given."""
     driver: str | None
-    """The one GDAL driver; None for a remote file, which nobody has looked at yet."""
+    """The one GDAL driver; None for a remote file, which has not been checked."""
     pages: int = 1
     """Pictures in the file; only the first is read."""
     nodata: str | None = None
-    """A TIFF's no-data tag as it was written."""
+    """A TIFF's no-data tag, verbatim."""
 
     @property
     def shown(self) -> str:
-        """The location as it may stand in a message, on one line."""
+        """The location for messages, on one line."""
         return printable(self.location)
 
     @property
     def path(self) -> Path | None:
-        """The local path, if it is one."""
+        """The local path; None for a remote file."""
         return None if self.driver is None else Path(self.location)
 
 
 def is_remote(location: str) -> bool:
-    """Whether this is a URL or one of GDAL's virtual paths rather than a file here.
+    """Whether this is a URL or one of GDAL's virtual paths, not a local file.
 
     >>> is_remote("https://host/a.tif"), is_remote("/vsicurl/x"), is_remote("C:\\\\a.tif")
     (True, True, False)
@@ -110,7 +110,7 @@ def is_remote(location: str) -> bool:
 
 
 def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Admitted:
-    """Look at a file before GDAL does. InputError, naming the file, if it may not come in."""
+    """Check a file before GDAL opens it; InputError, naming the file, if it is refused."""
     text = os.fspath(location)
     if is_remote(text):
         if not allow_remote:
@@ -143,7 +143,7 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ad
 
 
 def _first_bytes(path: Path) -> bytes:
-    """Up to 512 bytes of a plain, non-empty file."""
+    """Up to 512 bytes of a regular, non-empty file."""
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
@@ -174,7 +174,7 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _envi_header(path: Path) -> Path | None:
-    """The text header that makes a file of plain numbers an ENVI raster."""
+    """The text header that makes a raw binary file an ENVI raster; None without one."""
     if path.suffix.lower() == ".hdr":
         return None
     header = beside(path, f"{path.stem}.hdr", f"{path.name}.hdr")
@@ -187,9 +187,9 @@ def _envi_header(path: Path) -> Path | None:
 
 @contextlib.contextmanager
 def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
-    """The open dataset, for one thread. InputError if GDAL refuses it.
+    """Open the dataset, for one thread. InputError if GDAL refuses it.
 
-    Read it without resampling: then overviews, which may be stale, are never used. (The
+    Read it without resampling, so that overviews, which may be stale, are never used. (The
     open option OVERVIEW_LEVEL=NONE would forbid them, but loses the bands' descriptions.)
     """
     with contextlib.ExitStack() as stack:
@@ -213,12 +213,12 @@ def _close(dataset: rasterio.DatasetReader) -> None:
 
 
 def _dataset(admitted: Admitted, name: str) -> rasterio.DatasetReader:
-    """Open with one allowed driver; a remote file, not looked at, with the first that fits.
+    """Open with the one allowed driver; a remote file, not checked, with the first that fits.
 
     Never with all of GDAL's drivers: some open other files and connections.
     """
     drivers = [admitted.driver] if admitted.driver else _REMOTE_DRIVERS
-    # ENVI finds its header by looking around, in a private folder with nothing else.
+    # ENVI finds its header by listing the folder: a private one with nothing else.
     looks = {"GDAL_DISABLE_READDIR_ON_OPEN": "FALSE"} if admitted.driver == "ENVI" else {}
     problems: list[Exception] = []
     for driver in drivers:
@@ -236,10 +236,10 @@ def _dataset(admitted: Admitted, name: str) -> rasterio.DatasetReader:
 
 @contextlib.contextmanager
 def _visible_name(admitted: Admitted) -> Iterator[str]:
-    """A name under which GDAL sees the file and nothing else.
+    """A path under which GDAL sees the file and nothing else.
 
-    ENVI needs its header beside it, and GDAL cannot spell a name that is not UTF-8; both
-    are given a private folder with links in it, so that no other sidecar is in sight.
+    ENVI needs its header beside it, and GDAL cannot open a name that is not UTF-8; for both
+    a private folder with a link is made, so that no other sidecar is visible.
     """
     path = admitted.path
     if path is None:
@@ -274,7 +274,7 @@ def _spelt_in_utf8(path: Path) -> bool:
 
 
 def _check_length(name: str, path: Path, needed_bytes: int) -> None:
-    """Plain numbers: GDAL gives zeros for those that the file is too short for."""
+    """Refuse a raw file that is too short: GDAL would return zeros for what is missing."""
     if path.stat().st_size < needed_bytes:
         raise InputError(
             f"{name} is incomplete: its header asks for {needed_bytes} bytes, it has "
@@ -283,7 +283,7 @@ def _check_length(name: str, path: Path, needed_bytes: int) -> None:
 
 
 def check_header(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
-    """Refuse sizes that cannot be true or that no block of memory could hold."""
+    """Refuse impossible sizes, complex or mixed types, and blocks too large for memory."""
     name = admitted.shown
     rows, cols, count = dataset.height, dataset.width, dataset.count
     if rows < 1 or cols < 1 or count < 1:
@@ -321,15 +321,15 @@ def check_header(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
 
 
 def _bands_together(admitted: Admitted, dataset: rasterio.DatasetReader) -> int:
-    """How many bands one stored block holds."""
+    """Number of bands in one stored block."""
     if admitted.driver != "GTiff":
-        return 1  # Not asked for: on a damaged JPEG 2000 file GDAL would search for minutes.
+        return 1  # Not queried: on a damaged JPEG 2000 file GDAL would search for minutes.
     pixelwise = dataset.interleaving is not None and dataset.interleaving.name == "pixel"
     return int(dataset.count) if pixelwise else 1
 
 
 def read_problem(location: str, problem: Exception, what: str) -> InputError:
-    """What to raise when pixels cannot be decoded: never zeros in their place."""
+    """The error to raise when pixels cannot be decoded; zeros never replace them."""
     return InputError(
         f"{location}: {what} cannot be decoded ({_short(problem)}); the file is damaged, "
         "copy or download it again."
@@ -337,7 +337,7 @@ def read_problem(location: str, problem: Exception, what: str) -> InputError:
 
 
 def _short(problem: Exception) -> str:
-    """The root cause in one short line."""
+    """The root cause of an error, on one short line."""
     while problem.__cause__ is not None and isinstance(problem.__cause__, Exception):
         problem = problem.__cause__
     line = " ".join(str(problem).split()) or type(problem).__name__

@@ -1,7 +1,7 @@
-"""One scene read by several threads, each with a handle of its own.
+"""Reads one scene from several threads, each with its own GDAL handle.
 
-GDAL's handles must not be shared between threads; its block cache is, so that what one
-thread decoded the others find.
+GDAL's handles must not be shared between threads; its block cache is shared, so each thread
+finds the blocks that the others have decoded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snet4core.working import WorkingScale
 
 
 class SharedReader:
-    """As `SceneReader`, for any number of threads. Close it when all of them are done.
+    """A `SceneReader` for any number of threads. Close it when all of them are done.
 
     >>> with SharedReader(scene) as reader:  # doctest: +SKIP
     ...     counts_BHW, valid_HW = reader.read(Window(0, 0, 512, 512))
@@ -32,7 +32,7 @@ class SharedReader:
     def __enter__(self) -> SharedReader:
         self._stack = ExitStack()
         try:
-            self._reader()  # a file that cannot be opened is said here
+            self._reader()  # so that a file that cannot be opened fails here
         except BaseException:
             self._stack.close()
             raise

@@ -1,6 +1,6 @@
-"""From scene pixels to working pixels: averages over cells, or values in between.
+"""Resamples scene pixels to working pixels: block means, or bilinear interpolation.
 
-All are sums in a fixed order of elementwise operations, so a pixel's value does not
+All are sums of elementwise operations in a fixed order, so a pixel's value does not
 depend on the window in which it is computed. Array axes: B bands, H rows, W columns.
 """
 
@@ -44,10 +44,10 @@ def _cell_sums(values: NDArray[np.generic], k: int) -> NDArray[np.float64]:
 
 
 def interpolated(counts_BHW: Counts, valid_HW: Valid, k: int) -> tuple[NDArray[np.float32], Valid]:
-    """Bilinear between pixel centres, k-fold finer; invalid pixels have no say.
+    """Interpolate bilinearly between pixel centres, k-fold finer; invalid pixels weigh nothing.
 
-    The outermost pixels see only what is given: give one pixel more on every side than
-    is wanted. A fine pixel is valid if the pixel that it lies in is; invalid ones hold 0.
+    The outermost pixels have neighbours on one side only: pass one pixel more on every side
+    than is needed. A fine pixel is valid if the pixel that it lies in is; invalid ones hold 0.
     """
     fine_valid_HW = valid_HW.repeat(k, axis=0).repeat(k, axis=1)
     if valid_HW.all():
@@ -61,10 +61,10 @@ def interpolated(counts_BHW: Counts, valid_HW: Valid, k: int) -> tuple[NDArray[n
 
 
 def resized(values_BCHW: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Pictures or maps (B, C, H, W) of the same ground with `shape` (rows, columns) pixels.
+    """Resize pictures or maps (B, C, H, W) to `shape` (rows, columns).
 
-    Linear between pixel centres; where pixels grow, all that a new one covers has a say, so
-    nothing flickers. The edge goes on beyond the edge.
+    Linear between pixel centres; when shrinking, a triangle filter weighs all covered pixels,
+    against aliasing. Edge pixels are repeated beyond the edge.
 
     >>> ramp = np.array([[[[0, 1, 2, 3]]]], dtype=np.float32)
     >>> resized(ramp, (1, 2)).tolist(), resized(ramp, (1, 8))[0, 0, 0, 1:4].tolist()
@@ -74,7 +74,7 @@ def resized(values_BCHW: NDArray[np.float32], shape: tuple[int, int]) -> NDArray
 
 
 def _along(values: NDArray[np.float32], count: int, axis: int) -> NDArray[np.float32]:
-    """The same with `count` pixels along one axis."""
+    """Resize one axis to `count` pixels."""
     if values.shape[axis] == count:
         return values
     total: NDArray[np.float32] | None = None
@@ -87,7 +87,7 @@ def _along(values: NDArray[np.float32], count: int, axis: int) -> NDArray[np.flo
 
 
 def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Which of `old` pixels each of `new` ones takes, and how much of each: (taps, new)."""
+    """Indices into `old` pixels and their weights for each of `new` ones: (taps, new) each."""
     step = old / new
     reach = max(1.0, step)  # of a triangle around the new pixel's centre
     centre_N = (np.arange(new) + 0.5) * step - 0.5
@@ -101,7 +101,7 @@ def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
 def _finer(values: NDArray[np.generic], k: int, axis: int) -> NDArray[np.float64]:
     """Linear interpolation along one axis; fine pixel j has its centre at (j + 0.5) / k.
 
-    Shares are multiples of 2**-20, so that products of two of them are exact and the
+    Weights are multiples of 2**-20, so that products of two of them are exact and the
     weights of a pixel's neighbours sum to exactly 1.
     """
     axis %= values.ndim

@@ -1,11 +1,11 @@
-"""Which engine computes the network, where, how precisely, and why.
+"""Chooses engine, device and precision for the network, and says why.
 
-Decided by what the machine and the installation can do. Nothing here loads torch or
-OpenVINO, except that torch is asked where a GPU may be there.
+The choice depends on the hardware and the installed packages. Nothing here loads torch or
+OpenVINO, except that torch is loaded where there may be a GPU.
 
 Measured on 2 cores of AMD Zen 4 (AVX512_BF16), default model, MPix/s: eager fp32 1.7,
 torch bf16 with channels last 3.7, OpenVINO fp32 2.9, OpenVINO bf16 6.0. On Intel with AMX
-the order is the same. So OpenVINO is what a CPU gets, and torch what a GPU gets.
+the order is the same. So a CPU uses OpenVINO, and a GPU torch.
 """
 
 from __future__ import annotations
@@ -35,48 +35,48 @@ INSTALL = {
     "torch": "pip install 'snet4[torch]'",
     "openvino": "pip install 'snet4[openvino]'",
 }
-"""How an engine that is missing comes in."""
+"""How to install a missing engine."""
 
 _SPARE = 8
-"""Threads that one window keeps busy; more of them are better given a window of their own."""
+"""Threads that one window keeps busy; further threads are better used on another window."""
 
 _MOST_SHAPERS = 8
-"""More would not be fed by the one process that reads and computes."""
+"""One process that reads and computes cannot keep more busy."""
 
 
 class DeviceMemoryError(MemoryError):
-    """The device's memory does not hold a batch; a smaller one may do."""
+    """The device's memory does not hold a batch; a smaller one may fit."""
 
 
 class MapNetwork(Protocol):
-    """What makes maps of pictures; `forward` may be called from several threads."""
+    """Computes maps from pictures; `forward` may be called from several threads."""
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
-        """Begin to get ready for windows of these (rows, columns); returns at once. What goes
-        wrong there is raised by `forward`, which needs no preparation."""
+        """Start to prepare for windows of these (rows, columns); returns at once. Errors are
+        raised by `forward`, which also works without preparation."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
-        """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too many."""
+        """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too large."""
 
 
 class Network(MapNetwork, Protocol):
-    """One loaded model."""
+    """A loaded model."""
 
     def probabilities(
         self, images_BCHW: NDArray[np.float32], look: Look, head: str
     ) -> NDArray[np.float32]:
-        """What `forward` quantises, 0..1; as it in all else."""
+        """As `forward`, but before quantising: float32, 0..1."""
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the model guesses of each picture's look, (B, 3); see `look_guess`.
+        """The model's estimate of each picture's look, (B, 3); see `look_guess`.
 
-        ModelError when it cannot guess.
+        ModelError for a model that does not guess looks.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a user asked for, checked against this machine; the model decides the rest."""
+    """The user's choice, checked against this machine; the model decides the rest."""
 
     device: str = "cpu"
     """`cpu`, `cuda:N` or `mps`; never `auto`."""
@@ -88,7 +88,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """How one model is computed."""
+    """Engine, device and precision with which one model is computed."""
 
     engine: Engine
     device: str
@@ -102,7 +102,7 @@ class Runtime:
     reason: str
     """Why this engine and this precision, in words for `doctor` and `info`."""
     lean: bool = False
-    """Rather slower than holding memory that is not needed at the moment."""
+    """Trade speed for memory: free idle buffers."""
 
 
 def choose_runtime(
@@ -113,8 +113,8 @@ def choose_runtime(
 ) -> Wanted:
     """Check `--device auto|cpu|cuda|cuda:N|mps`, `--precision` and `--runtime`.
 
-    `threads` is at most how many processor threads are used (default: as many as the
-    process may have). Raises EngineError when the device asked for is not there.
+    `threads` limits the processor threads (default: all that the process may use). Raises
+    EngineError when the requested device does not exist.
     """
     if engine not in ("auto", "torch", "openvino"):
         raise EngineError(f"The runtime '{engine}' is unknown; use auto, torch or openvino.")
@@ -126,10 +126,10 @@ def choose_runtime(
 
 
 def settled(wanted: Wanted, header: Header) -> Runtime:
-    """The engine, precision and file for one model.
+    """Choose the engine, precision and file for one model.
 
     Raises DependencyError when the engine that is needed is not installed, ModelError when
-    the model does not carry what the engine asked for needs.
+    the model lacks what the requested engine needs.
     """
     file, engine, why = _engine(wanted, header)
     precision, fast = _precision(wanted)
@@ -139,7 +139,7 @@ def settled(wanted: Wanted, header: Header) -> Runtime:
 
 
 def settled_together(wanted: Wanted, models: Sequence[Header]) -> list[Runtime]:
-    """The same for models that are averaged: one engine for all, torch where they differ."""
+    """`settled` for models that are averaged: one engine for all, torch where they differ."""
     found = [settled(wanted, each) for each in models]
     if len({runtime.engine for runtime in found}) > 1:
         found = [settled(replace(wanted, engine="torch"), each) for each in models]
@@ -147,7 +147,7 @@ def settled_together(wanted: Wanted, models: Sequence[Header]) -> list[Runtime]:
 
 
 def shapers_for(wanted: Wanted, memory_bytes: int | None) -> int:
-    """How many processes shape, for what computes the network; 1 is none besides this one.
+    """Number of processes that shape polygons, for this device; 1: this process only.
 
     >>> [shapers_for(Wanted("cuda:0", threads=count), None) for count in (1, 2, 16, 64)]
     [1, 1, 8, 8]
@@ -162,7 +162,7 @@ def shapers_for(wanted: Wanted, memory_bytes: int | None) -> int:
 
 
 def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -> dict[str, str]:
-    """What would be used for a model and why, in words; `problem` where nothing would do."""
+    """What would be used for a model and why, in words; `problem` if it cannot be computed."""
     try:
         wanted = choose_runtime(device, precision, engine)
         found, shapers = settled(wanted, model), shapers_for(wanted, None)
@@ -181,14 +181,14 @@ def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -
 
 
 def processor_threads() -> int:
-    """Processors that this process may use; OMP_NUM_THREADS limits them, as it does elsewhere."""
+    """Number of processors that this process may use; OMP_NUM_THREADS limits it, as elsewhere."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return min(int(asked), count or 1) if asked.isdigit() and int(asked) else count or 1
 
 
 def installed(library: str) -> bool:
-    """Whether a library could be imported, without importing it."""
+    """Whether a library can be imported, without importing it."""
     try:
         return find_spec(library) is not None
     except (ImportError, ValueError):  # half removed, or blocked
@@ -226,7 +226,7 @@ def _engine(wanted: Wanted, header: Header) -> tuple[Path, Engine, str]:
 
 
 def _needed(engine: Engine) -> Engine:
-    """The engine, or DependencyError where it is not installed."""
+    """Return the engine; DependencyError if it is not installed."""
     modules = ("torch", "segmentation_models_pytorch") if engine == "torch" else ("openvino",)
     for module in modules:
         if not installed(module):
@@ -237,10 +237,10 @@ def _needed(engine: Engine) -> Engine:
 
 
 def _lanes(engine: Engine, wanted: Wanted) -> int:
-    """How many batches are computed at once.
+    """Number of batches computed at once.
 
-    torch leaves a processor idle at every layer's end, which a second window fills (1.08 x
-    on 2 cores); OpenVINO does not. On a GPU the second one copies while the first computes.
+    torch leaves processors idle at the end of every layer, which a second window fills (1.08 x
+    on 2 cores); OpenVINO does not. On a GPU the second batch is copied while the first computes.
     """
     if wanted.device == "mps":
         return 1
@@ -266,14 +266,14 @@ def _precision(wanted: Wanted) -> tuple[Literal["fp32", "bf16"], str]:
 
 
 def _torch() -> Any:
-    """The module, loaded only when it is needed."""
+    """Import torch, only when it is needed."""
     import torch
 
     return torch
 
 
 def _device(device: str, engine: AnyEngine) -> str:
-    """`auto|cpu|cuda|cuda:N|mps` as a device that is there."""
+    """Resolve `auto|cpu|cuda|cuda:N|mps` to a device that exists."""
     name, _, number = device.partition(":")
     if name not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
         raise EngineError(f"The device '{device}' is unknown; use auto, cpu, cuda, cuda:N or mps.")
@@ -299,7 +299,7 @@ def _device(device: str, engine: AnyEngine) -> str:
 
 
 def _gpu_may_be_there() -> bool:
-    """A cheap look for a GPU's driver, because asking torch takes two seconds."""
+    """Check cheaply for a GPU's driver, because asking torch takes two seconds."""
     if sys.platform == "darwin":
         return os.uname().machine == "arm64"
     if sys.platform == "win32":
@@ -310,11 +310,11 @@ def _gpu_may_be_there() -> bool:
 
 
 def cpu_gains_from_bf16() -> tuple[bool, str]:
-    """bf16 pays with AMX tiles, or with AVX512_BF16 as AMD builds it.
+    """Whether bf16 is faster than fp32 on this CPU, and why: with AMX, or AMD's AVX512_BF16.
 
     Measured against fp32, torch with channels_last: AMX 2.8 x, AMD AVX512_BF16 2.0 to 2.2 x;
-    but Intel's AVX512_BF16 0.88 x, AVX-512 0.38 x and AVX2 0.13 x, so the gate is narrow.
-    OpenVINO gains the same 2.0 x on AMD, and crashes or crawls where the gate is shut.
+    but Intel's AVX512_BF16 0.88 x, AVX-512 0.38 x and AVX2 0.13 x: no other CPU uses bf16.
+    OpenVINO gains the same 2.0 x on AMD, and crashes or is very slow on those others.
     """
     # The kernels obey this variable, so the choice of precision has to as well.
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
@@ -332,7 +332,7 @@ def cpu_gains_from_bf16() -> tuple[bool, str]:
 
 
 def _cpu_facts() -> tuple[str, frozenset[str]]:
-    """Vendor and feature flags as Linux lists them; empty where the system does not tell."""
+    """Vendor and feature flags from Linux's /proc/cpuinfo; empty on other systems."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The network computed by OpenVINO: no torch, a tenth of the size, the fastest on a CPU.
+"""Computes the network with OpenVINO: no torch, a tenth of the size, the fastest on a CPU.
 
 Array names end in their axes: B batch, C channel or band, H row, W column, L look.
 """
@@ -25,14 +25,14 @@ from snet4core.modelfile import read_header
 from snet4core.runtime import DeviceMemoryError, Runtime
 
 IMAGE, LOOK = "image", "look"
-"""Names of the graph's inputs; its outputs bear the names of the heads."""
+"""Names of the graph's inputs; its outputs are named after the heads."""
 
 LOOK_ESTIMATE = "look_estimate"
-"""One more output, of models that guess the look: (B, 3), from the picture alone."""
+"""An additional output of models that guess the look: (B, 3), from the picture alone."""
 
 
 def openvino() -> Any:
-    """The library, without the usage report that it would send when it is imported."""
+    """Import OpenVINO, without the usage report that it would send on import."""
     reporter = "openvino_telemetry"
     if "openvino" not in sys.modules and reporter not in sys.modules:
         sys.modules[reporter] = None  # type: ignore[assignment]  # Python's own way to say "not there"
@@ -48,10 +48,10 @@ def openvino() -> Any:
 
 @functools.cache
 def _core() -> Any:
-    """The one Core of this process, which is never let go.
+    """The only Core of this process, which is never released.
 
-    Its CPU plugin gives the thread that loads it a stack of its own for signals, and takes the
-    memory back when the last Core goes, wherever that happens: in another thread the stack stays
+    Its CPU plugin gives the thread that loads it an alternate signal stack, and frees that memory
+    when the last Core is released, in whatever thread: in another thread the stack stays
     registered, and the next signal (Ctrl-C, the end of a child) ends the process with SIGSEGV.
     Seen with OpenVINO 2026.4.
     """
@@ -59,17 +59,17 @@ def _core() -> Any:
 
 
 Program = tuple[str, str | None, bool]
-"""An output, the kind of layer at which it stops, if not at its end, and whether it is for
-windows of full size."""
+"""Key of a compiled program: an output, the kind of layer to stop at (None: its end), and
+whether it is for windows of full size."""
 
 
 class OpenVinoNetwork:
-    """A graph, of which the heads that are asked for get compiled.
+    """An OpenVINO graph; compiles only the heads that are used.
 
-    Windows of full size have a program of their own, which is 5 % faster; the smaller ones at
-    the raster's edges share one for any size. Which of the two answers depends on the window's
-    size alone. Each keeps what it worked in, 350 MB with the default model; a `lean` runtime
-    lets a program drop that when another one sets to work, which costs 0.2 seconds.
+    Windows of full size have their own program, which is 5 % faster; the smaller ones at the
+    raster's edges share one for any size. The window's size alone decides which one runs. Each
+    keeps its working memory, 350 MB with the default model; with a `lean` runtime a program
+    frees it when another one starts, which takes 0.2 seconds.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -95,13 +95,13 @@ class OpenVinoNetwork:
         self._own = threading.local()
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
-        """See `runtime.MapNetwork`: programs are made by other threads, half a second each."""
+        """See `runtime.MapNetwork`: other threads compile programs, half a second each."""
         with self._choosing:
             for is_full in {self._is_full(shape) for shape in shapes}:
                 self._coming((head, None, is_full))
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
-        """See `runtime.MapNetwork`; windows go through one by one, so that B plays no part."""
+        """See `runtime.MapNetwork`; windows run singly, so that results do not depend on B."""
         return self._computed(head, images_BCHW, _told(look))
 
     def probabilities(
@@ -111,7 +111,7 @@ class OpenVinoNetwork:
         return self._computed(head, images_BCHW, _told(look), stop_at="Sigmoid")
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `runtime.Network`; pictures go through one by one."""
+        """See `runtime.Network`; pictures run singly."""
         if _result(self._model, LOOK_ESTIMATE) is None:
             raise ModelError(
                 f"{self._runtime.file}: the graph does not guess looks; if the model it was "
@@ -126,7 +126,7 @@ class OpenVinoNetwork:
         others: dict[str, Any],
         stop_at: str | None = None,
     ) -> NDArray[Any]:
-        """One output for each picture, stacked, as it is or as it stands after `stop_at`."""
+        """One output for each picture, stacked; its value after layer `stop_at` if given."""
         found = []
         try:
             with self._request(output, images_BCHW.shape[2:], stop_at) as request:
@@ -147,7 +147,7 @@ class OpenVinoNetwork:
 
     @contextmanager
     def _request(self, output: str, shape: tuple[int, ...], stop_at: str | None) -> Iterator[Any]:
-        """This thread's request for an output and a window of (rows, columns)."""
+        """This thread's infer request for an output and a window of (rows, columns)."""
         key = (output, stop_at, self._is_full(shape))
         with self._choosing:
             coming = self._coming(key)
@@ -174,7 +174,7 @@ class OpenVinoNetwork:
         return shape == (self._full_px, self._full_px)
 
     def _coming(self, key: Program) -> Future[Any]:
-        """A program that is made, or being made from now on; for who holds `_choosing`."""
+        """Future of a compiled program, submitted if new; the caller holds `_choosing`."""
         if key not in self._compiled:
             output, stop_at, is_full = key
             side_px = self._full_px if is_full else -1
@@ -182,11 +182,11 @@ class OpenVinoNetwork:
         return self._compiled[key]
 
     def _program(self, output: str, side_px: int, stop_at: str | None) -> Any:
-        """One output compiled for windows of one size, or of any (-1)."""
+        """Compile one output for windows of one size, or of any (-1)."""
         model = self._model.clone()
         bands = len(self._card.architecture.bands)
         shapes = {IMAGE: [1, bands, side_px, side_px]}
-        if output != LOOK_ESTIMATE:  # which is made from the picture alone
+        if output != LOOK_ESTIMATE:  # which depends on the picture alone
             shapes[LOOK] = [1, model.input(LOOK).get_partial_shape()[1].get_length()]
         inputs = [model.input(name).get_node() for name in shapes]
         value = _value(_result(model, output), stop_at)
@@ -214,8 +214,8 @@ def _told(look: Look) -> dict[str, Any]:
 
 
 def _value(result: Any, kind: str | None) -> Any:
-    """What a result is given, or what the nearest layer of a kind before it gives: of a head,
-    "Sigmoid" gives the probabilities that are not quantised yet."""
+    """The input of a result, or the output of the nearest layer of a kind before it: for a head,
+    "Sigmoid" gives the probabilities before quantising."""
     value = result.input_value(0)
     while kind is not None and value.get_node().get_type_name() != kind:
         if not value.get_node().inputs():
@@ -231,7 +231,7 @@ def _result(model: Any, name: str) -> Any:
 
 
 def _check_ports(runtime: Runtime, model: Any, card: Card) -> None:
-    """Inputs and outputs must be those of the architecture on the card."""
+    """Raise ModelError unless inputs and outputs are those of the card's architecture."""
     taken = {name for port in model.inputs for name in port.get_names()}
     given = {name for port in model.outputs for name in port.get_names()}
     heads = set(card.architecture.heads)
@@ -243,6 +243,6 @@ def _check_ports(runtime: Runtime, model: Any, card: Card) -> None:
 
 
 def _first_line(problem: Exception) -> str:
-    """The last line of OpenVINO's many says what is wrong."""
+    """The last line of OpenVINO's message, which says what is wrong."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(problem).__name__

@@ -1,4 +1,4 @@
-"""The network computed by torch: on a CPU, an NVIDIA GPU or an Apple GPU.
+"""Computes the network with torch: on a CPU, an NVIDIA GPU or an Apple GPU.
 
 Array names end in their axes: B batch, C channel or band, H row, W column, L look.
 """
@@ -20,11 +20,11 @@ from snet4core.look import Look
 from snet4core.runtime import DeviceMemoryError, Runtime
 
 Finish = Callable[[torch.Tensor], torch.Tensor]
-"""What becomes of logits while they are on the device."""
+"""Applied to the logits while they are on the device."""
 
 
 class TorchNetwork:
-    """A model on its device, with channels last: 2 x faster than first, in bf16 above all."""
+    """A model on its device, in channels-last layout: 2 x faster, in bf16 above all."""
 
     def __init__(self, runtime: Runtime) -> None:
         """Load `runtime.file`; ModelError when it is damaged or not a network's weights."""
@@ -38,7 +38,7 @@ class TorchNetwork:
         self._own = threading.local()
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
-        """See `runtime.MapNetwork`: one program serves windows of any shape."""
+        """Does nothing: the same network runs on windows of any shape."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`."""
@@ -69,7 +69,7 @@ class TorchNetwork:
     def _computed(
         self, images_BCHW: NDArray[np.float32], look: Look, head: str, finish: Finish
     ) -> NDArray[Any]:
-        """The logits of a head, finished on the device and brought here."""
+        """Logits of a head, passed through `finish` on the device and copied to the host."""
         try:
             if self._device.type != "cuda":
                 return self._finished(torch.from_numpy(images_BCHW), look, head, finish)
@@ -99,5 +99,5 @@ class TorchNetwork:
 
 
 def quantised(logits: torch.Tensor) -> torch.Tensor:
-    """Logits as probabilities 0..255."""
+    """Convert logits to probabilities 0..255, uint8."""
     return (torch.sigmoid(logits) * 255).round().to(torch.uint8)

@@ -1,4 +1,4 @@
-"""What the user means by SCENE: files, quoted globs, folders, lists, STAC items and collections.
+"""Expands SCENE arguments: files, quoted globs, folders, lists, STAC items and collections.
 
 The result is sorted and free of duplicates, so that the same scenes give the same run
 however they were named. Nothing is opened here except lists and STAC items.
@@ -20,10 +20,10 @@ from snet4core.sidecars import read_text
 from snet4core.text import printable
 
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".j2k", ".j2c", ".img"})
-"""What is taken from a folder."""
+"""Extensions of the files that are taken from a folder."""
 
 _PLACED_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dat", ".bsq", ".bil", ".bip"})
-"""Taken from a folder only with a sidecar that can place them: others are previews."""
+"""Taken from a folder only with a sidecar that can georeference them: others are previews."""
 
 _LIST_BYTES = 64 * 2**20
 _GLOB = re.compile(r"[*?\[]")
@@ -31,12 +31,12 @@ _GLOB = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True, order=True)
 class SceneInput:
-    """One scene to work on."""
+    """One scene to process."""
 
     location: str
     """Path of the raster, or its URL."""
     stac_item: Path | None = None
-    """The STAC item that named it, with its look angles."""
+    """The STAC item that names it, with its look angles."""
 
     def __fspath__(self) -> str:
         return self.location
@@ -73,7 +73,7 @@ def _one(given: str, allow_remote: bool) -> Iterator[SceneInput]:
 
 
 def _plain(given: str, allow_remote: bool, base: Path | None) -> Iterator[SceneInput]:
-    """One argument that is no list; `base` is the folder of the list it stood in."""
+    """Expand one argument that is no list; `base` is the folder of the list it comes from."""
     if is_remote(given):
         yield SceneInput(given)
         return
@@ -133,7 +133,7 @@ def _folder(folder: Path) -> list[SceneInput]:
 
 
 def _is_raster_name(name: str, neighbours: set[str]) -> bool:
-    """By its extension; pictures without a place on Earth only with a sidecar that gives one."""
+    """Whether a file is a raster, by its extension; some extensions need a sidecar besides."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a bare name, no path
     low = suffix.lower()
     if low in RASTER_SUFFIXES:
@@ -147,7 +147,7 @@ def _is_raster_name(name: str, neighbours: set[str]) -> bool:
 
 
 def _glob(pattern: Path) -> list[SceneInput]:
-    """Files that match; sidecars that match too are left out if any raster does.
+    """Files that match; if any is a raster, matching sidecars are left out.
 
     pathlib's `**` does not follow links to folders, so loops end.
     """
@@ -178,8 +178,8 @@ def _stac(
 ) -> Iterator[SceneInput]:
     """The scenes of a STAC item, or of all items below a collection or catalogue on disk.
 
-    `above` are the collections through which the walk came: a link back to one of them, as
-    to itself, is an error instead of an endless walk.
+    `above` are the collections on the way down: a link back to one of them is an error
+    instead of an endless walk.
     """
     found = _stac_json(path)
     if found.get("type") == "FeatureCollection":
@@ -209,7 +209,7 @@ def _stac(
 
 
 _DEEPEST = 16
-"""Catalogues in catalogues: more are a mistake, or malice."""
+"""Deepest nesting of catalogues; more is a mistake, or malice."""
 
 
 def _links(path: Path, collection: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -234,7 +234,7 @@ def _stac_json(path: Path) -> Mapping[str, Any]:
 
 
 def read_stac(path: Path) -> Mapping[str, Any]:
-    """A STAC item as plain values; InputError if it is not one."""
+    """Read a STAC item as plain values; InputError if it is not one."""
     item = _stac_json(path)
     if not isinstance(item.get("assets"), dict):
         raise InputError(
@@ -244,7 +244,7 @@ def read_stac(path: Path) -> Mapping[str, Any]:
 
 
 def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
-    """The one raster that a STAC item is about."""
+    """The one raster of a STAC item; InputError for none or several."""
     candidates = {
         name: asset["href"]
         for name, asset in read_stac(path)["assets"].items()

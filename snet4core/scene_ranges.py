@@ -1,4 +1,4 @@
-"""The robust range of each band, from a sample spread over the whole scene.
+"""Computes the robust range of each band, from a sample spread over the whole scene.
 
 The sample depends on the raster alone: not on windows, workers or the working grid.
 """
@@ -18,17 +18,17 @@ ENOUGH_PX = 2**22
 """Valid pixels after which a percentile no longer moves."""
 
 THINNING = 2
-"""Of larger rasters every second row and column is enough: neighbours are much alike, and
-what counts is to have looked everywhere."""
+"""Of larger rasters every second row and column is used: neighbours are much alike, and
+coverage of the whole scene matters more."""
 
 MOST_READ_PX = 2**27
-"""Pixels read in search of valid ones, for scenes that are mostly empty."""
+"""Most pixels read in search of valid ones, for scenes that are mostly empty."""
 
 SAMPLE_PX = 2**18
 """Pixels in one piece of the sample."""
 
 COLLAR_SHARE = 0.005
-"""From this share on, pixels that sit at an extreme in all bands at once are a collar."""
+"""Pixels at an extreme in all bands at once are a collar if they exceed this share."""
 
 _GOLDEN = 0.6180339887498949
 
@@ -36,8 +36,8 @@ _GOLDEN = 0.6180339887498949
 def scene_ranges(scene: Scene) -> tuple[BandRange | None, ...]:
     """One range per model band, None for bands that the file does not have.
 
-    Small rasters (up to 4 MPix) are read whole; of larger ones pieces of the file's own
-    blocks, evenly spread and thinned, until enough valid pixels were seen.
+    Small rasters (up to 4 MPix) are read whole. Of larger ones pieces along the file's own
+    blocks are read, evenly spread and thinned, until there are enough valid pixels.
     """
     bands = scene.bands.file_bands
     rows, cols = scene.grid.shape
@@ -59,7 +59,7 @@ def scene_ranges(scene: Scene) -> tuple[BandRange | None, ...]:
 
 
 def sample_windows(shape: tuple[int, int], block_shape: tuple[int, int]) -> Iterator[Window]:
-    """Windows of about `SAMPLE_PX` along the file's blocks, each next one far from the last.
+    """Windows of about `SAMPLE_PX` aligned to the file's blocks, each far from the last.
 
     Together they cover the raster exactly once.
     """
@@ -76,7 +76,7 @@ def sample_windows(shape: tuple[int, int], block_shape: tuple[int, int]) -> Iter
 
 
 def spread(count: int) -> Iterator[int]:
-    """0 .. count - 1, each once, any first n of them evenly spread: steps of a golden section.
+    """0 .. count - 1, each once, any first n evenly spread, in steps of the golden section.
 
     >>> list(spread(8))
     [0, 5, 2, 7, 4, 1, 6, 3]
@@ -88,9 +88,9 @@ def spread(count: int) -> Iterator[int]:
 
 
 def without_collar(sample_BN: NDArray[np.generic], present: list[int]) -> NDArray[np.generic]:
-    """Drop pixels that lie at the largest (smallest) value of ALL bands at once, if many.
+    """Drop pixels with the largest (smallest) value of ALL bands at once, if they are many.
 
-    A bright or dark frame around the picture has one value everywhere and would move
+    A bright or dark frame around the picture has one value everywhere and would shift
     the percentiles. If nothing else is left (a constant picture), nothing is dropped.
     """
     if sample_BN.shape[1] == 0 or not present:

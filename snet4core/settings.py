@@ -1,6 +1,6 @@
-"""What can be chosen about footprints, and the defaults without a model's card.
+"""Settings for making footprints from maps, and their defaults without a model card.
 
-Lengths are in metres on the ground and become pixels once, in `for_gsd`.
+Lengths are in metres on the ground.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def _length(name: str, value: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
-    """How attached buildings come apart; `watershed` says how the numbers work together."""
+    """How attached buildings are split; `watershed` explains how the values interact."""
 
     seed_threshold: float = 0.75
-    """footprint x (1 - border) from which a pixel can be the heart of a building, 0..1."""
+    """footprint x (1 - border) from which a pixel can seed a building, 0..1."""
     cut_probability: float = 0.5
-    """How likely a cut between two buildings has to be worth it, 0..1: lower cuts more."""
+    """Least probability that a cut between two buildings is right, 0..1; lower cuts more."""
 
     def __post_init__(self) -> None:
         _share("seed_threshold", self.seed_threshold)
@@ -36,20 +36,20 @@ class SplitSettings:
 
 @dataclass(frozen=True, slots=True)
 class ShapeSettings:
-    """From maps to footprints: one set per look category, carried in the model's card."""
+    """Settings for making footprints from maps; the model card has one set per look category."""
 
     threshold: float = 0.5
-    """Footprint probability from which a pixel is building, 0..1."""
+    """Footprint probability from which a pixel counts as building, 0..1."""
     min_area_m2: float = 5.0
     """Smaller footprints are dropped; true ground area."""
     min_confidence: float = 0.0
-    """Footprints that are less likely right are dropped, 0..1."""
+    """Footprints of lower confidence are dropped, 0..1."""
     simplify_m: float = 0.5
-    """How far a simplified wall may lie from the mask's edge."""
+    """Largest distance of a simplified wall from the mask's edge, metres."""
     regularize: bool = False
-    """Right angles and straight walls where the mask supports them."""
+    """Fit right angles and straight walls where the mask supports them."""
     split: SplitSettings = field(default_factory=SplitSettings)
-    """How attached buildings come apart."""
+    """How attached buildings are split."""
 
     def __post_init__(self) -> None:
         _share("threshold", self.threshold)

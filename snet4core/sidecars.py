@@ -1,8 +1,8 @@
-"""Small text and XML files beside a raster, read with a limit and no surprises.
+"""Reads small text and XML files beside a raster, with limits on size and content.
 
-GDAL is kept from following sidecars, because some of them open connections or other
-files. What honest ones say (a world file, a look angle) is read here instead: plain
-files only, bounded in size, XML without entities or document types.
+GDAL is kept from opening sidecars, because some of them open connections or other files.
+Harmless ones (a world file, a look angle) are read here instead: regular files only, limited
+in size, XML without entities or document types.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from snet4core.errors import InputError
 from snet4core.text import printable
 
 LIMIT_BYTES = 16 * 2**20
-"""No honest sidecar is larger; a Maxar XML with its ephemeris has about 2 MB."""
+"""Largest sidecar accepted; a Maxar XML with its ephemeris has about 2 MB."""
 
 _DEEPEST = 60
 """Nesting in real product XML stays below 15."""
 
 
 def read_bytes(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
-    """The whole content of a plain file of at most `limit_bytes`; InputError otherwise."""
+    """The content of a regular file of at most `limit_bytes`; InputError otherwise."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(
@@ -47,7 +47,7 @@ def read_bytes(path: Path, limit_bytes: int = LIMIT_BYTES) -> bytes:
 
 
 def read_text(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
-    """A text file: UTF-8 with or without a byte order mark, UTF-16 with one, else InputError."""
+    """Read a text file: UTF-8 with or without byte order mark, UTF-16 with one; else InputError."""
     content = read_bytes(path, limit_bytes)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
@@ -64,7 +64,7 @@ def read_text(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
 
 @dataclass(slots=True)
 class _Collector:
-    """Gathers the text of leaf elements; refuses document types and deep nesting."""
+    """Collects the text of leaf elements; refuses document types and deep nesting."""
 
     path: Path
     open_tags: list[str] = field(default_factory=list)
@@ -121,7 +121,7 @@ def xml_values(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def beside(path: Path, *names: str) -> Path | None:
-    """The first of these names in the same folder, whatever the case of its letters."""
+    """The first of these names that exists in the same folder, also in lower or upper case."""
     for name in names:
         for candidate in (name, name.lower(), name.upper()):
             found = path.with_name(candidate)

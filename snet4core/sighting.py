@@ -1,4 +1,4 @@
-"""What one source says of a scene's look, before anybody decides which one to believe."""
+"""The look of a scene as one source gives it, before the sources are compared."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One statement about the direction of view, not yet checked."""
+    """Off-nadir angle and azimuth as one source gives them, not yet checked."""
 
     off_nadir_deg: float | None
-    """Angle at the satellite; None if the source does not say."""
+    """Angle at the satellite; None if the source does not give it."""
     azimuth_deg: float | None
-    """From satellite to ground, clockwise from north; None if the source does not say."""
+    """From satellite to ground, clockwise from north; None if the source does not give it."""
     source: str
-    """Kind of source, as it stands in the layer: see `Look.source`."""
+    """Kind of source, as written to the layer: see `Look.source`."""
     where: str
     """The option, file or name, for messages."""
 
@@ -26,7 +26,7 @@ class Sighting:
 
 
 def number(text: object) -> float | None:
-    """A finite number out of metadata; None for anything else.
+    """Parse a finite number from metadata; None for anything else.
 
     >>> number(" 29.1 "), number("n/a"), number("nan"), number(True)
     (29.1, None, None, None)
@@ -41,7 +41,7 @@ def number(text: object) -> float | None:
 
 
 def turned(azimuth_deg: float | None) -> float | None:
-    """From "ground to satellite" to "satellite to ground", or back.
+    """Reverse an azimuth: from "ground to satellite" to "satellite to ground", or back.
 
     >>> turned(201.5), turned(21.5), turned(None)
     (21.5, 201.5, None)

@@ -1,7 +1,7 @@
-"""Names from outside made harmless: in messages, in tables, in spreadsheets.
+"""Escapes file names for messages, tables and spreadsheets.
 
-A file may be called anything that a file system allows: with line breaks, with bytes
-that are not UTF-8, turning the reading direction, or posing as a spreadsheet formula.
+A file may have any name that a file system allows: with line breaks, with bytes that are
+not UTF-8, with characters that reverse the reading direction, or like a spreadsheet formula.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import os
 import unicodedata
 
 _FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 (the wide forms count too)
-"""A spreadsheet takes a cell that begins with one of these for something to compute."""
+"""A spreadsheet evaluates a cell that begins with one of these as a formula."""
 
 _MARK = "'"
 """What spreadsheets themselves put before text that must stay text."""
 
 
 def storable(name: str | os.PathLike[str]) -> str:
-    r"""The name as text that UTF-8 can hold: bytes that are no UTF-8 become `\udc..`.
+    r"""The name as valid UTF-8 text: bytes that are not UTF-8 become `\udc..`.
 
     >>> storable("caf\udce9.tif")
     'caf\\udce9.tif'
@@ -26,7 +26,7 @@ def storable(name: str | os.PathLike[str]) -> str:
 
 
 def printable(name: str | os.PathLike[str]) -> str:
-    r"""The name on one line of a message: whatever would move the cursor is spelled out.
+    r"""The name on one line for messages: control and formatting characters are escaped.
 
     >>> printable("two\nlines.tif")
     'two\\nlines.tif'
@@ -40,15 +40,15 @@ def printable(name: str | os.PathLike[str]) -> str:
 
 
 def _moves_the_cursor(char: str) -> bool:
-    """Control and formatting characters, and Unicode's own line and paragraph ends."""
+    """Whether it is a control or formatting character, or a Unicode line or paragraph end."""
     kind = unicodedata.category(char)
     return kind[0] == "C" or kind in ("Zl", "Zp")
 
 
 def cell(name: str) -> str:
-    r"""Text for a CSV cell that no spreadsheet computes: formulas get a leading apostrophe.
+    r"""Text for a CSV cell that no spreadsheet evaluates: formulas get a leading apostrophe.
 
-    `cell_text` takes it away again; the two are inverse for every text.
+    `cell_text` removes it; the two are inverse for every text.
 
     >>> cell("=1+1"), cell("'=1+1"), cell("Atlanta_nadir8"), cell("-1")
     ("'=1+1", "''=1+1", 'Atlanta_nadir8', "'-1")
@@ -58,7 +58,7 @@ def cell(name: str) -> str:
 
 
 def cell_text(written: str) -> str:
-    """What `cell` was given.
+    """The text that `cell` was given; its inverse.
 
     >>> cell_text("'=1+1"), cell_text("'quoted'")
     ('=1+1', "'quoted'")

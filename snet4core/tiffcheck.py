@@ -1,8 +1,8 @@
-"""Whether a TIFF's header can be true, found out before anything is allocated.
+"""Checks a TIFF's header against the file before GDAL allocates anything.
 
-GDAL believes a header and allocates what it asks for; a truncated file shows itself only
-when the missing block is reached, perhaps hours later. Here the first directory alone is
-read: do the blocks it lists lie inside the file? Layout: TIFF 6.0 and BigTIFF.
+GDAL trusts a header and allocates what it asks for; a truncated file fails only when the
+missing block is reached, perhaps hours later. Only the first directory is read here: do the
+blocks it lists lie inside the file? Layout: TIFF 6.0 and BigTIFF.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from snet4core.text import printable
 
 _TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4",
           16: "u8", 17: "i8", 18: "u8"}  # fmt: skip
-"""TIFF field types that hold whole numbers, as numpy sees them."""
+"""TIFF field types that hold whole numbers, as numpy dtypes."""
 
 _WIDTH, _HEIGHT, _SUBFILE, _PLANAR, _SAMPLES, _NODATA = 256, 257, 254, 284, 277, 42113
 _STRIP_OFFSETS, _STRIP_COUNTS, _ROWS_PER_STRIP = 273, 279, 278
@@ -33,7 +33,7 @@ _MOST_FIELDS, _MOST_BLOCKS, _MOST_PAGES = 4096, 2**27, 4096
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The flavour of TIFF: byte order, and the sizes that BigTIFF doubles."""
+    """Byte order, and the field sizes, which are larger in BigTIFF."""
 
     order: str
     offset: str
@@ -52,16 +52,16 @@ _Fields = dict[int, tuple[int, int, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What only the raw header tells."""
+    """Facts that only the raw header gives."""
 
     pictures: int
     """Pages that are neither masks nor overviews."""
     nodata: str | None
-    """GDAL's no-data tag as it was written; rasterio hides values out of range."""
+    """GDAL's no-data tag, verbatim; rasterio hides values out of range."""
 
 
 def check(path: Path) -> Facts:
-    """Refuse a TIFF whose header cannot be true (InputError); return what else it tells.
+    """Refuse a TIFF whose header cannot be true (InputError); return facts from it.
 
     Blocks of size 0 are legal (sparse files).
     """
@@ -102,7 +102,7 @@ def _header(file: BinaryIO) -> tuple[_Layout, int]:
 
 
 def _directory(file: BinaryIO, layout: _Layout, start: int, size: int) -> tuple[_Fields, int]:
-    """The fields of the directory at `start`, and where the next one begins (0: nowhere)."""
+    """The fields of the directory at `start`, and the offset of the next one (0: none)."""
     if not 8 <= start < size:
         raise ValueError("it lies outside the file")
     count_bytes = struct.calcsize(layout.count)
@@ -121,7 +121,7 @@ def _directory(file: BinaryIO, layout: _Layout, start: int, size: int) -> tuple[
 
 
 def _text(file: BinaryIO, layout: _Layout, fields: _Fields, tag: int) -> str | None:
-    """A short text field, if it is there."""
+    """A short text field; None if the field is absent."""
     if tag not in fields or fields[tag][0] != _ASCII or fields[tag][1] > 256:
         return None
     _, length, inline = fields[tag]
@@ -196,7 +196,7 @@ def _further_pictures(file: BinaryIO, layout: _Layout, start: int, size_bytes: i
             fields, following = _directory(file, layout, start, size_bytes)
             kind = _numbers(file, layout, fields, _SUBFILE)
         except (ValueError, struct.error, OverflowError, OSError):
-            return pictures  # GDAL reads the first page alone; a broken later one is no matter.
+            return pictures  # GDAL reads the first page alone; a broken later one does not matter.
         pictures += not (kind.size and int(kind[0]) & 5)
         start = following
     return pictures

@@ -1,4 +1,4 @@
-"""How a raster is cut: windows, tiles with a halo, and blocks.
+"""Divides a raster into windows: tiles with a halo, and blocks.
 
 Everything here is a pure function of the raster's size and a few numbers, so that
 a map depends on the raster alone, never on batch, worker or block size.
@@ -16,7 +16,7 @@ from snet4core.errors import UsageError
 
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
-    """A rectangle of whole pixels; it may be empty, never negative in size."""
+    """A rectangle of whole pixels; may be empty, never negative in size."""
 
     row: int
     """First row, y of the upper edge."""
@@ -47,7 +47,7 @@ class Window:
         return self.height, self.width
 
     def slices(self, origin: Window | None = None) -> tuple[slice, slice]:
-        """Index an array that starts at `origin` (default: at row 0, column 0).
+        """Slices of this window in an array that starts at `origin` (default: row 0, column 0).
 
         >>> Window(4, 6, 2, 3).slices(Window(4, 4, 9, 9))
         (slice(0, 2, None), slice(2, 5, None))
@@ -68,7 +68,7 @@ class Window:
         )
 
     def within(self, other: Window) -> Window:
-        """What this window and `other` have in common (perhaps empty).
+        """The intersection of this window with `other` (perhaps empty).
 
         >>> Window(-2, 0, 5, 5).within(Window(0, 0, 4, 4))
         Window(row=0, col=0, height=3, width=4)
@@ -84,12 +84,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One step of the network: what it reads, and the smaller part it answers for."""
+    """One step of the network: the window it reads, and the smaller window it owns."""
 
     read: Window
-    """Owned window plus halo; may reach beyond the raster, where nothing is."""
+    """Owned window plus halo; may extend beyond the raster, where nothing is valid."""
     own: Window
-    """The pixels this tile alone decides; owners cover the raster exactly once."""
+    """The pixels that only this tile computes; owned windows cover the raster exactly once."""
 
 
 def blocks(shape: tuple[int, int], block_px: int) -> Iterator[Window]:
@@ -107,12 +107,12 @@ def blocks(shape: tuple[int, int], block_px: int) -> Iterator[Window]:
 
 
 def tiles(shape: tuple[int, int], core_px: int, halo_px: int, stride_px: int) -> Iterator[Tile]:
-    """The one fixed grid of network windows over a raster of `shape` (rows, columns).
+    """The fixed grid of tiles over a raster of `shape` (rows, columns).
 
-    Cores start at multiples of `core_px`; what is read starts and ends at multiples
-    of `stride_px`, the encoder's total stride, because a window whose origin is off
-    that raster gives another answer for the same pixel. Towards the raster's edge the
-    halo stops at the first multiple of the stride beyond the last pixel.
+    Cores start at multiples of `core_px`; the windows read start and end at multiples of
+    `stride_px`, the encoder's total stride, because the network gives another result for
+    the same pixel from a window with another origin. Towards the raster's edge the halo
+    stops at the first multiple of the stride beyond the last pixel.
 
     >>> [t.read.shape for t in tiles((900, 900), 1024, 64, 32)]
     [(928, 928)]

@@ -1,7 +1,7 @@
-"""Temporary folders beside a target, which do not pile up even after kills.
+"""Temporary folders beside a target, cleaned up even after kills.
 
-A process that is killed cannot clean up, so the next one does: a folder that nobody
-holds a lock on is swept. The lock ends with its process, however that ends.
+A killed process cannot clean up, so the next one removes every folder that is not locked.
+A lock ends with its process, however that ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREFIX = ".snet4-"
 """Fixed and short, because the target's own name may be as long as names can be."""
 
 _OURS = "result"
-"""All we write into such folders begins so; a folder with anything else is not ours."""
+"""Prefix of all files in such folders; a folder with any other file is not ours."""
 
 
 _PATIENCE_S = 2.0
@@ -29,7 +29,7 @@ _PATIENCE_S = 2.0
 def work_folder(beside: Path) -> Iterator[Path]:
     """A new folder in `beside`, removed at the end with all it holds. May raise `OSError`."""
     with ExitStack() as stack:
-        # Under the lock of the place itself nobody sweeps a folder that is not locked yet.
+        # While `beside` is locked, no other process removes the new folder before it is locked.
         with locked(beside.resolve(), _PATIENCE_S) as alone:
             if alone:
                 _sweep(beside)
@@ -48,7 +48,7 @@ def _sweep(beside: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Without an error, and with one file descriptor at most: they may have run out."""
+    """Remove a folder without errors, with one file descriptor at most: they may have run out."""
     with suppress(OSError):
         for path in list(folder.iterdir()):
             path.unlink()
@@ -60,9 +60,9 @@ def _remove(folder: Path) -> None:
 def locked(
     folder: Path, patience_s: float = 0.0, *, shared: bool = False, unknown: bool = False
 ) -> Iterator[bool]:
-    """Inside, True: the folder's lock is ours, or ours together with others who share it.
+    """Lock a folder; yields True if the lock was taken, exclusively or `shared` with others.
 
-    `unknown` is the answer where the system, or the file system, has no such locks.
+    `unknown` is yielded where the system, or the file system, has no such locks.
     """
     if sys.platform == "win32":
         yield unknown

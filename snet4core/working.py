@@ -1,7 +1,7 @@
-"""At which pixel size the network looks at a scene.
+"""Chooses the working grid: the pixel size at which the network runs on a scene.
 
-The working grid has pixels of about the size that the model knows: scene pixels averaged
-k by k, or interpolated k-fold finer. k is a whole number, and 1 for most scenes.
+Its pixels have about the size that the model was trained on: scene pixels averaged k by k,
+or interpolated k-fold finer. k is a whole number, and 1 for most scenes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from snet4core.errors import InputError
 from snet4core.grid import Grid
 
 MOST_FINER, MOST_COARSER = 3, 128
-"""Finer than 3-fold invents detail; coarser than this, a pixel size is a mistake."""
+"""Finer than 3-fold invents detail; beyond 128-fold coarser, the pixel size is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +21,23 @@ class WorkingScale:
     """How scene pixels become working pixels."""
 
     factor: int = 1
-    """k: how many scene pixels a working pixel is long, or the reverse if `finer`."""
+    """k: side of a working pixel in scene pixels, or the reverse if `finer`."""
     finer: bool = False
     """True: k x k working pixels lie in one scene pixel."""
     gsd_m: float = 0.0
     """Side of a working pixel on the ground, metres."""
     warning: str | None = None
-    """Set when even the working pixels are unlike those of the training."""
+    """Set when even the working pixels are outside the sizes seen in training."""
 
     def grid(self, native: Grid) -> Grid:
-        """The working grid over a scene's own grid."""
+        """The working grid for a scene's own grid."""
         return native if self.factor == 1 else native.scaled(self.factor, finer=self.finer)
 
 
 def working_scale(
     gsd_m: float, trained_range_m: tuple[float, float], work_gsd_m: float
 ) -> WorkingScale:
-    """The whole-number factor that brings pixels of `gsd_m` nearest to the model's own.
+    """The whole-number factor that brings pixels of `gsd_m` closest to the model's own.
 
     Inside the trained range nothing is resampled. InputError for pixels so small that
     they must be a mistake.
