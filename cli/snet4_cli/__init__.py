@@ -1,1 +1,1 @@
-"""The command line `snet4`: a thin skin over `snet4core` and `snet4_training`."""
+"""The command line `snet4`: a thin layer over `snet4core` and `snet4_training`."""

@@ -1,4 +1,4 @@
-"""The progress bar: on stderr, with the time left, and only where somebody can see it."""
+"""A progress bar on stderr with the time left, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Bar:
     def step(self, done: float, total: float, what: str) -> None:
         """Show `done` of `total` and the time left; a new `what` starts a new bar.
 
-        `total` may change on the way, as that of a training run that is limited by time.
+        `total` may change between calls, as in a training run that is limited by time.
         """
         if not self._shown:
             return
@@ -30,7 +30,7 @@ class Bar:
 
             self._close()
             self._what = what
-            # What a resumed run finds done says nothing of its pace now.
+            # What a resumed run finds done must not count towards its rate.
             self._bar = tqdm(
                 total=total, initial=done, desc=what, unit="", file=sys.stderr, dynamic_ncols=True
             )
@@ -38,7 +38,7 @@ class Bar:
         self._bar.update(done - self._bar.n)
 
     def cancelled(self) -> bool:
-        """Ctrl-C arrives as an exception, never through here."""
+        """Always False: Ctrl-C arrives as an exception."""
         return False
 
     def _close(self) -> None:

@@ -1,4 +1,4 @@
-"""`snet4 calibrate`: thresholds and confidence from validation data."""
+"""`snet4 calibrate`: fits thresholds and confidence on validation data."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def calibrate(
 ) -> None:
     """Fit MODEL's thresholds and confidence on DATA, and write them into a new model file.
 
-    Of a model that guesses looks, the guesses' median error is measured and written too.
+    For a model that guesses looks, the median error of its guesses is measured and stored too.
 
     DATA is a folder in SpaceNet 4's layout (as 'snet4 scenes' writes it), or with
     NAME.geojson beside each NAME.tif; looks.csv in it gives the angles. Several folders
-    count the same, whatever their size. Use places that MODEL was not trained on, and
-    others again to report its score.
+    have equal weight, whatever their size. Use places that MODEL was not trained on, and
+    yet others to report its score.
 
     \b
       snet4 scenes validation --tiles 4 --seed 77

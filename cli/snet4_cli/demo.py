@@ -1,4 +1,4 @@
-"""`snet4 demo`: the whole way on a scene of its own, in a minute, without a download."""
+"""`snet4 demo`: the whole pipeline on a synthetic scene, in a minute, without a download."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snet4core.score import Score
 
 SEED = 9_000_000
-"""A place that no model was trained on: training draws its seeds far below."""
+"""Seed of a place that no model was trained on: training uses much lower seeds."""
 
 LOOKS = "nadir8,nadir32,nadir47"
 """One collect of SpaceNet 4 for each look category."""
@@ -28,7 +28,7 @@ LOOKS = "nadir8,nadir32,nadir47"
     default=Path("demo"),
     show_default=True,
     metavar="FOLDER",
-    help="Where the files go.",
+    help="Folder for the files.",
 )
 @options.engine
 @options.overwrite
@@ -74,7 +74,7 @@ def demo(
 
 
 def _join_tables(tables: list[Path], target: Path) -> None:
-    """Several SpaceNet tables as one, under one header."""
+    """Concatenate SpaceNet tables under one header."""
     lines = [each.read_text(encoding="utf-8").splitlines() for each in tables]
     text = "\n".join([lines[0][0], *(line for each in lines for line in each[1:])])
     target.write_text(text + "\n", encoding="utf-8")
@@ -87,7 +87,7 @@ def _say_score(result: Score) -> None:
 
 
 def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
-    """What was found on the left, the truth on the right, a row for each look."""
+    """Draw found footprints on the left, true ones on the right, a row for each look."""
     from snet4core import preview, raster, vectors
     from snet4core.csvform import image_id
     from snet4core.windows import Window

@@ -1,4 +1,4 @@
-"""`snet4 doctor`: one copyable report on what this installation can do, and why."""
+"""`snet4 doctor`: a copyable report on what this installation can do, and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LIBRARIES = (
 @options.engine
 @options.as_json
 def doctor(model: str, device: str, precision: str, engine: str, as_json: bool) -> None:
-    """Say which versions, runtime, device, precision and model would be used, and why."""
+    """Show which versions, runtime, device, precision and model would be used, and why."""
     report = {
         "snet4": __version__,
         "python": f"{platform.python_version()} at {sys.executable}",

@@ -1,4 +1,4 @@
-"""`snet4 info`: what a picture is, how it would be read, and what a model would make of it."""
+"""`snet4 info`: describes a picture, and how snet4 and a model would read it."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def info(
     allow_remote: bool,
     as_json: bool,
 ) -> None:
-    """Say what SCENE is: size, place, bands, no data, look angle, and how it would be read.
+    """Show what SCENE is: size, place, bands, no data, look angle, and how it would be read.
 
-    No pixels are read, unless the model has to guess the look from them. A look angle that
-    nobody knows is said, and is no error here.
+    No pixels are read, unless the model has to guess the look from them. An unknown look
+    angle is reported, and is not an error here.
 
     \b
       snet4 info scene.tif
@@ -101,7 +101,7 @@ def _only_one(given: str, allow_remote: bool) -> SceneInput:
 
 
 def _header(model: str) -> Header | None:
-    """The model's header; without any shipped model a picture can still be looked at."""
+    """The model's header; None if no model is shipped: a picture can be described without."""
     from snet4core.modelfile import DEFAULT_MODEL, find_model, read_header, shipped_models
 
     if model == DEFAULT_MODEL and model not in shipped_models():
@@ -110,7 +110,7 @@ def _header(model: str) -> Header | None:
 
 
 def _facts(scene: Scene) -> dict[str, Any]:
-    """What the file says, as plain values."""
+    """Facts about the file, as plain values."""
     grid = scene.grid
     rows, cols = grid.shape
     return {
@@ -133,7 +133,7 @@ def _facts(scene: Scene) -> dict[str, Any]:
 def _reading(
     scene: Scene, header: Header, look: dict[str, Any] | None, warnings: list[str]
 ) -> dict[str, Any]:
-    """How the model would read the scene."""
+    """How the model would read the scene; adds to `warnings`."""
     from snet4core.working import working_scale
 
     card = header.card
@@ -154,7 +154,7 @@ def _reading(
 
 
 def _text(facts: dict[str, Any]) -> str:
-    """The same for people, one fact a line."""
+    """The facts as text for people, one per line."""
     from snet4core.text import printable
 
     look, model = facts["look"], facts.get("model")

@@ -1,4 +1,4 @@
-"""`snet4 lean`: a near-nadir picture as it would look from the side."""
+"""`snet4 lean`: re-renders a near-nadir picture at another look."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FILE = click.Path(path_type=Path)
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Of drawn heights and of the paint on the walls.",
+    help="Seed of random heights and of the walls' colours.",
 )
 @options.overwrite
 def lean(
@@ -53,10 +53,10 @@ def lean(
     seed: int,
     overwrite: bool,
 ) -> None:
-    """Re-render IMAGE, taken from about straight above, at another look, into OUT (.tif).
+    """Re-render IMAGE, taken from nearly straight above, at another look, into OUT (.tif).
 
-    Buildings rise from FOOTPRINTS, roofs move along the azimuth, walls come into view, and
-    what stands in front hides what is behind. FOOTPRINTS stay true for OUT, so that any
+    Buildings rise from FOOTPRINTS, roofs move along the azimuth, walls become visible, and
+    nearer buildings hide what is behind them. FOOTPRINTS stay true for OUT, so that any
     near-nadir data set can train an off-nadir model.
 
     \b

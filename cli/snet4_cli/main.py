@@ -1,7 +1,7 @@
-"""The command `snet4`: finds the subcommand, and turns every error into one sentence.
+"""The command `snet4`: loads the subcommand, and reports every error as one sentence.
 
 Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes, or some parts, failed; 4 model,
-dependency, device or memory; 5 unusable input; 6 unusable output place; 130 interrupted.
+dependency, device or memory; 5 unusable input; 6 output cannot be written; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from snet4core.errors import DependencyError, Snet4Error
 
 COMMANDS = {
     "run": "Find building footprints in pictures and write a layer.",
-    "merge": "Merge what the shards of a run left into one layer.",
+    "merge": "Merge the parts of a run's shards into one layer.",
     "polygonize": "Turn stored maps into footprints, without the network.",
     "score": "Compare footprints with the truth, as SpaceNet 4 does.",
-    "info": "Say what a picture is and how it would be read.",
+    "info": "Show what a picture is and how it would be read.",
     "models": "List, show, export and import models.",
-    "doctor": "Say what this installation can do, and why.",
+    "doctor": "Show what this installation can do, and why.",
     "demo": "Make a scene, find its houses, draw them.",
     "scenes": "Make synthetic off-nadir scenes with exact truth.",
     "lean": "Re-render a near-nadir picture at another look.",
     "train": "Train a model from a recipe.",
     "calibrate": "Fit thresholds and confidence on validation data.",
 }
-"""Name -> one line. Each lives in a module of its own, loaded only when it is called."""
+"""Name -> one line of help. Each command has its own module, imported only when it is called."""
 
 EXTRAS = {
     "torch": "torch",
@@ -44,11 +44,11 @@ EXTRAS = {
     "openvino": "openvino",
     "pyarrow": "parquet",
 }
-"""Library -> the extra that brings it. Others come always, or are asked for where they are used."""
+"""Library -> the extra that installs it. Others are always installed, or checked where used."""
 
 
 class Commands(click.Group):
-    """Loads a command's module when its name is typed; help needs no module at all."""
+    """Imports a command's module when the command is called; `--help` imports none of them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -91,13 +91,13 @@ def snet4(context: click.Context, verbose: bool) -> None:
         format="snet4: %(message)s",
     )
     if not verbose:
-        warnings.simplefilter("ignore")  # a library's warning is no sentence of ours
+        warnings.simplefilter("ignore")  # users see snet4's messages, not warnings of libraries
         for library in ("fiona", "rasterio", "shapely"):
-            logging.getLogger(library).setLevel(logging.CRITICAL)  # nor is what it logs
+            logging.getLogger(library).setLevel(logging.CRITICAL)  # nor their logs
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
-    """A polite kill is treated as Ctrl-C: clean up, leave nothing half written."""
+    """Treat SIGTERM like Ctrl-C: clean up, leave nothing half written."""
     raise KeyboardInterrupt
 
 
@@ -131,8 +131,8 @@ def main() -> NoReturn:
         )
     except MemoryError:
         _fail(
-            "The memory does not suffice; give --memory (to polygonize: a smaller --block), or "
-            "close other programs.",
+            "Out of memory; give --memory (to polygonize: a smaller --block), or close other "
+            "programs.",
             DependencyError.exit_code,
             verbose,
         )
@@ -153,7 +153,7 @@ def _fail(sentence: str, code: int, verbose: bool) -> NoReturn:
 
 
 def _report_file() -> str:
-    """The traceback of the current exception, in a file that the user can send."""
+    """Write the traceback of the current exception to a file that the user can send."""
     handle, path = tempfile.mkstemp(prefix="snet4-report-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(f"snet4 {__version__}, Python {sys.version}\n{sys.argv}\n\n")

@@ -1,4 +1,4 @@
-"""`snet4 merge`: what the shards of a run left becomes one layer."""
+"""`snet4 merge`: merges the parts of a run's shards into one layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from snet4core.errors import SomeScenesFailed
 @options.csv
 @options.overwrite
 @click.option(
-    "--allow-missing", is_flag=True, help="Write the layer though parts are missing, and name them."
+    "--allow-missing", is_flag=True, help="Write the layer even if parts are missing; name them."
 )
 @click.option("--remove", is_flag=True, help="Remove PARTS once the layer is complete.")
 @click.option("--allow-remote", is_flag=True, help="Let PARTS be URLs of object stores.")

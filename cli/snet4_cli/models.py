@@ -1,4 +1,4 @@
-"""`snet4 models`: which models there are, what each says of itself, and their other forms."""
+"""`snet4 models`: lists, shows, exports and imports models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """List and show models, export them for OpenVINO, import weights of others.
+    """List and show models, export them for OpenVINO, import weights from other projects.
 
     \b
     snet4 models list
@@ -30,7 +30,7 @@ def models() -> None:
 @models.command(name="list")
 @options.as_json
 def list_models(as_json: bool) -> None:
-    """Name the models that came with snet4."""
+    """List the models that come with snet4."""
     from snet4core.modelfile import read_header, shipped_models
 
     headers = {name: read_header(path) for name, path in shipped_models().items()}
@@ -69,7 +69,7 @@ def show(model: str, as_json: bool) -> None:
     type=click.Choice(["openvino"]),
     default="openvino",
     show_default=True,
-    help="What is to compute it.",
+    help="Engine to export for.",
 )
 @click.option(
     "-o",
@@ -82,8 +82,8 @@ def show(model: str, as_json: bool) -> None:
 def export(model: str, engine: str, output: Path | None, overwrite: bool) -> None:
     """Write MODEL as a graph that needs no torch: faster on a CPU, and 5 GB less to install.
 
-    Beside the model it is used by itself; elsewhere name it with --model. Exporting needs
-    both torch and OpenVINO; the same model gives the same bytes.
+    Beside the model it is used automatically; elsewhere name it with --model. Exporting
+    needs both torch and OpenVINO; the same model gives the same bytes.
 
     \b
       snet4 models export my-model.safetensors
@@ -108,13 +108,13 @@ def export(model: str, engine: str, output: Path | None, overwrite: bool) -> Non
     metavar="OUT",
     help="Model file to write (.safetensors).",
 )
-@click.option("--name", help="How the model is called [the name of OUT].")
-@click.option("--encoder", required=True, help="As segmentation-models-pytorch calls it.")
+@click.option("--name", help="Name of the model [the name of OUT].")
+@click.option("--encoder", required=True, help="Its name in segmentation-models-pytorch.")
 @click.option(
     "--bands",
     default="blue,green,red,nir",
     show_default=True,
-    help="What the input channels mean, in order.",
+    help="Names of the input channels, in order.",
 )
 @click.option(
     "--heads",
@@ -127,12 +127,12 @@ def export(model: str, engine: str, output: Path | None, overwrite: bool) -> Non
     "--decoder-channels",
     default="256,128,64,32,16",
     show_default=True,
-    help="Width of the decoder from coarse to fine.",
+    help="Channels of the decoder's levels, coarse to fine.",
 )
 @click.option("--scse", is_flag=True, help="The decoder has scSE attention.")
 @click.option("--gsd", "gsd_m", type=click.FloatRange(0, min_open=True), default=0.5,
               show_default=True, help="Pixel size it was trained on, metres.")  # fmt: skip
-@click.option("--licence", default="", help="Licence of the weights, and whom to name.")
+@click.option("--licence", default="", help="Licence of the weights, and whom to credit.")
 @options.overwrite
 def import_model(
     file: Path,
@@ -147,9 +147,9 @@ def import_model(
     licence: str,
     overwrite: bool,
 ) -> None:
-    """Turn the weights in FILE, a state dict of torch, into a model of snet4.
+    """Convert the weights in FILE, a torch state dict, to a model of snet4.
 
-    Two kinds are understood: snet4's own parameter names, and a U-Net of
+    Two kinds are supported: snet4's own parameter names, and a U-Net of
     segmentation-models-pytorch whose last layer gives footprint and border for each head
     (or the footprint alone). Nothing in FILE is executed.
 
@@ -172,7 +172,7 @@ def import_model(
 
 
 def _facts(header: Header) -> dict[str, Any]:
-    """Everything the header says, as plain JSON values."""
+    """All facts in the header, as plain JSON values."""
     facts: dict[str, Any] = json.loads(header.card.to_json())
     form = {"exported_from": header.exported_from} if header.is_graph else {}
     return {"file": str(header.path), "sha256": header.digest, **form, **facts}

@@ -30,7 +30,7 @@ csv = click.option(
     type=click.Path(path_type=Path),
     help="Also write the SpaceNet CSV (ImageId, BuildingId, PolygonWKT_Pix, Confidence).",
 )
-overwrite = click.option("--overwrite", is_flag=True, help="Replace OUT when it exists.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 model = click.option(
     "--model",
@@ -65,7 +65,7 @@ runtime = click.option(
     type=click.Choice(["auto", "torch", "openvino"]),
     default="auto",
     show_default=True,
-    help="What computes the network; auto takes OpenVINO on a CPU where it can.",
+    help="Engine that computes the network; auto takes OpenVINO on a CPU where possible.",
 )
 
 
@@ -80,7 +80,7 @@ memory = click.option(
     "memory_bytes",
     callback=_bytes,
     metavar="SIZE",
-    help="Keep to about this much memory, as in 2G; fewer windows are then under way at once.",
+    help="Use at most about this much memory, as in 2G, by computing fewer windows at once.",
 )
 off_nadir = click.option(
     "--off-nadir", "off_nadir_deg", type=float, help="Look angle in degrees, 0 is straight down."
@@ -115,25 +115,25 @@ min_area = click.option(
 min_confidence = click.option(
     "--min-confidence",
     type=click.FloatRange(0, 1),
-    help="Drop footprints that are less likely right than this; 0 keeps all [the model's].",
+    help="Drop footprints of lower confidence; 0 keeps all [the model's].",
 )
 simplify = click.option(
     "--simplify",
     "simplify_m",
     type=click.FloatRange(0),
-    help="How far a wall may lie from the mask's edge, metres [the model's].",
+    help="Largest distance of a wall from the mask's edge, metres [the model's].",
 )
 regularize = click.option(
     "--regularize/--no-regularize",
     default=None,
-    help="Right angles and straight walls where the mask supports them [the model's].",
+    help="Fit right angles and straight walls where the mask supports them [the model's].",
 )
 
 
 def share(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int, int] | None:
-    """`I/N` as two numbers."""
+    """Parse `I/N` into two numbers."""
     if value is None:
         return None
     number, slash, of = value.partition("/")
@@ -145,7 +145,7 @@ def share(
 def scales(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[float, ...]:
-    """`0.8,1,1.25` as numbers."""
+    """Parse `0.8,1,1.25` into numbers."""
     try:
         return () if value is None else tuple(float(each) for each in value.split(","))
     except ValueError:
@@ -157,13 +157,13 @@ tta = click.option(
     "scales",
     callback=scales,
     metavar="SCALES",
-    help="Look at each window at several scales, as in 0.8,1,1.25, and average the maps; costs "
+    help="Compute each window at several scales, as in 0.8,1,1.25, and average the maps; takes "
     "the sum of their squares. Scales only: flips would put walls where a tilted picture has none.",
 )
 
 
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
-    """Several options as one decorator, shown in help in the order given."""
+    """Combine several options into one decorator; help shows them in the order given."""
 
     def decorate(command: _Command) -> _Command:
         for option in reversed(options):
@@ -174,10 +174,10 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
 
 
 shapes = together(threshold, min_area, min_confidence, simplify, regularize)
-"""How maps become footprints."""
+"""Options for making footprints from maps."""
 
 engine = together(model, device, precision, runtime)
-"""Which network, and where it is computed."""
+"""Options for the model, and for the engine and device that compute it."""
 
 engines = together(models, tta, device, precision, runtime)
-"""The same for what may average several."""
+"""The same for commands that can average several models."""

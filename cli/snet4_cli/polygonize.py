@@ -1,4 +1,4 @@
-"""`snet4 polygonize`: another threshold, another tolerance, no second inference."""
+"""`snet4 polygonize`: makes footprints from stored maps, without running the network again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from snet4_cli.bar import Bar
     default=1024,
     show_default=True,
     metavar="PX",
-    help="Side of the blocks in memory; plays no part in the result.",
+    help="Side of the blocks in memory; does not affect the result.",
 )
 @options.csv
 @options.overwrite
@@ -41,9 +41,9 @@ def polygonize(
     as_json: bool,
     **chosen: Any,
 ) -> None:
-    """Turn MAPS, as 'snet4 run --save-maps' keeps them, into the footprints that run gave.
+    """Turn MAPS, as 'snet4 run --save-maps' writes them, into the footprints of that run.
 
-    MAPS from elsewhere will do: one band (or two, the second the border), uint8 0..255 or
+    MAPS from elsewhere work too: one band (or two, the second the border), uint8 0..255 or
     floating-point 0..1. Without a look in them or in the options the look fields are NULL.
 
     \b

@@ -1,4 +1,4 @@
-"""`snet4 run`: pictures in, one layer of building footprints out."""
+"""`snet4 run`: finds building footprints in pictures, and writes a layer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Keep finished parts in OUT.parts, and go on with those that are there.",
+    help="Keep finished parts in OUT.parts, and continue from those already there.",
 )
 @click.option(
     "--parts",
@@ -80,8 +80,8 @@ if TYPE_CHECKING:
     type=click.Choice(["keep", "best-look", "fuse"]),
     default="keep",
     show_default=True,
-    help="Ground that several scenes show: keep all footprints, those of the least tilted look, "
-    "or fuse the looks.",
+    help="Where scenes overlap: keep all footprints, those of the least tilted look, or fuse "
+    "the looks.",
 )
 @click.option(
     "--shard",
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     help="Whether one bad scene of several stops the run.",
 )
 @click.option("--allow-remote", is_flag=True, help="Let scenes, and the place of parts, be URLs.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @options.as_json
 def run(
     scenes: tuple[str, ...],
@@ -126,8 +126,8 @@ def run(
 
     SCENE is a raster file, a quoted glob, a folder, @list.txt, a STAC item or a STAC
     collection on disk (.json). The look angle comes from --off-nadir, --looks, STAC, the
-    file's metadata or its name; where none knows it, a model that can guesses it from the
-    picture, with a warning. With {scene} in OUT each scene gets a file of its own.
+    file's metadata or its name; where none gives it, a model that is trained to guesses it
+    from the picture, with a warning. With {scene} in OUT each scene gets its own file.
 
     \b
       snet4 run scene.tif -o footprints.gpkg --off-nadir 32 --azimuth 20
@@ -137,8 +137,8 @@ def run(
       snet4 run scene.tif -o out.gpkg --model a.safetensors --model b.safetensors --tta 0.8,1,1.25
       snet4 run scenes/ -o 'found/{scene}.gpkg'
 
-    With --resume a run that was interrupted or killed goes on where it was: type the same
-    command again. It is refused when the picture, the model or the settings have changed.
+    With --resume an interrupted or killed run continues where it stopped: type the same
+    command again. It is refused if the picture, the model or the settings have changed.
     """
     from snet4core import eachjob, ensemble, scene_inputs
     from snet4core.job import Job, Shard, run_job
@@ -204,7 +204,7 @@ def _network(
     cluster: str | None,
     memory_bytes: int | None,
 ) -> tuple[Predictor | Elsewhere, Executor | None]:
-    """Who computes: a network in this process, or others with one of their own."""
+    """The predictor of this process, or its placeholder and the executor of other processes."""
     from snet4core.errors import EngineError
     from snet4core.runtime import Wanted, choose_runtime
 
@@ -214,7 +214,7 @@ def _network(
         device, precision, _ = runtime
         if cluster in (None, "local") or not device.startswith("cuda"):
             raise
-        # The GPUs are the cluster's; workers without one will say so.
+        # The GPUs are the cluster's; a worker without one reports it.
         fixed = "bf16" if precision == "auto" else precision
         wanted = Wanted("cuda:0", fixed, "torch")  # type: ignore[arg-type]  # as above
     if workers == 1 and cluster is None:
@@ -239,7 +239,7 @@ def _network(
 
 
 def _say_shard(done: Done, job: Job, as_json: bool) -> None:
-    """What a shard did, and what comes next."""
+    """Print what a shard did and the next command; SomeScenesFailed if anything is missing."""
     if as_json:
         facts = {"parts_folder": str(job.parts_place), "parts": done.parts, "lost": done.lost}
         click.echo(json.dumps({**facts, "failed": done.failed}, indent=2))
@@ -254,7 +254,7 @@ def _say_shard(done: Done, job: Job, as_json: bool) -> None:
 
 
 def _say_failed(done: Done, job: Job) -> None:
-    """Raise SomeScenesFailed with all that is missing in the layer."""
+    """Raise SomeScenesFailed with all that is missing from the layer, if anything is."""
     told = []
     if done.failed:
         told.append(

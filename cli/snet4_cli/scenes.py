@@ -1,4 +1,4 @@
-"""`snet4 scenes`: a synthetic data set in SpaceNet 4's file layout."""
+"""`snet4 scenes`: writes a synthetic data set in SpaceNet 4's file layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from snet4_cli.bar import Bar
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--tiles", type=click.IntRange(1), default=10, show_default=True, help="Places.")
+@click.option(
+    "--tiles", type=click.IntRange(1), default=10, show_default=True, help="Number of places."
+)
 @click.option(
     "--looks",
     default="spacenet4",
@@ -28,7 +30,7 @@ from snet4_cli.bar import Bar
     type=click.Choice(["competition", "bucket"]),
     default="competition",
     show_default=True,
-    help="Which of SpaceNet 4's two naming generations.",
+    help="Which of SpaceNet 4's two naming schemes.",
 )
 @click.option(
     "--size", "size_px", type=click.IntRange(64), default=900, show_default=True,
@@ -38,7 +40,7 @@ from snet4_cli.bar import Bar
 def scenes(
     out: Path, tiles: int, looks: str, seed: int, layout: str, size_px: int, workers: int
 ) -> None:
-    """Write synthetic places, each seen from many sides, into the folder OUT.
+    """Write synthetic places, each seen at many looks, into the folder OUT.
 
     Pictures are GeoTIFF (blue, green, red, infrared, uint16, 0.5 m); footprints are those on
     the ground, the same for every look, with the height of each building. `looks.csv` lists

@@ -1,4 +1,4 @@
-"""`snet4 score`: the SpaceNet 4 score of proposals against truth."""
+"""`snet4 score`: computes the SpaceNet 4 score of proposals against truth."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("proposals", type=_FILE)
 @click.argument("truth", type=_FILE)
-@click.option("--json", "as_json", is_flag=True, help="Write the result for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def score(proposals: Path, truth: Path, as_json: bool) -> None:
     """Score PROPOSALS against TRUTH as the SpaceNet 4 challenge did.
 
     Both are SpaceNet tables (.csv with ImageId, PolygonWKT_Pix, Confidence), or both
-    vector layers. A proposal is right when its IoU with a truth that nobody took before
-    is above 0.5. Polygons below 20 square pixels do not count in tables; in layers all do.
+    vector layers. A proposal is correct if its IoU with a truth polygon that is not matched
+    yet is above 0.5. Tables leave out polygons below 20 square pixels; layers count all.
 
     \b
       snet4 score submission.csv truth.csv

@@ -1,4 +1,4 @@
-"""`snet4 train`: a model from a recipe."""
+"""`snet4 train`: trains a model from a recipe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from snet4_cli.bar import Bar
     metavar="KEY=VALUE",
     help="Change a key of the recipe, as in train.steps=2000; may be repeated.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in OUT.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in OUT.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -44,10 +44,10 @@ def train(
     workers: int,
     chips_only: bool,
 ) -> None:
-    """Train a model by RECIPE (.toml) in the folder OUT.
+    """Train a model from RECIPE (.toml) in the folder OUT.
 
     Chips are prepared first, and kept: a second run with the same data starts at once. An
-    interrupted run goes on with --resume. The recipe's keys stand with a sentence each in
+    interrupted run continues with --resume. The recipe's keys are described in
     training/snet4_training/recipe.py, and docs/training.md says how to use them; a time limit is
     --set train.minutes=60. Under torchrun or accelerate launch, all processes train one model.
 
@@ -78,8 +78,8 @@ def train(
     from snet4_training.team import gathered
 
     team = gathered()
-    # What is wrong with the network, the number of processes or what is installed is said
-    # before the chips, which may take hours.
+    # Report problems with the network, the number of processes or the installation before the
+    # chips are prepared, which may take hours.
     team.parts(chosen.train.accumulate)
     if chosen.train.tensorboard:
         curves.require()
