@@ -67,7 +67,7 @@ def locked(
     if sys.platform == "win32":
         yield unknown
         return
-    # A link is not followed: it leads to somebody else's folder.
+    # A link is not followed: it leads to a folder that is not ours.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield _take(descriptor, patience_s, shared, unknown)

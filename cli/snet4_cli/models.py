@@ -147,7 +147,7 @@ def import_model(
     licence: str,
     overwrite: bool,
 ) -> None:
-    """Convert the weights in FILE, a torch state dict, to a model of snet4.
+    """Convert the weights in FILE, a state dict of PyTorch, to a model of snet4.
 
     Two kinds are supported: snet4's own parameter names, and a U-Net of
     segmentation-models-pytorch whose last layer gives footprint and border for each head
