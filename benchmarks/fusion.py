@@ -87,9 +87,7 @@ def place_of(name: str, folder: Path, work: Path) -> Place:
         maps = work / f"{path.stem}.tif"
         plan = detect(path, predictor, Choices(), save_maps=maps)
         list(plan.footprints)
-        look = plan.plan.source.look
-        assert look is not None
-        found.append(LookMaps(maps, plan.plan.grid, look, path.stem))
+        found.append(LookMaps(maps, plan.plan.grid, plan.plan.look, path.stem))
     (table,) = list(folder.rglob("summaryData/*nadir7_*.csv"))[:1]
     every = csvread.read(table)
     mine = np.array([str(each).endswith(name) for each in every.image_id_N])

@@ -73,7 +73,7 @@ def _rate(done_s: list[float], workers: int) -> float:
 def bare_parts_per_s(model: BrightModel, scene: Path) -> float:
     """The same parts in this process: read, computed and drawn, but neither kept nor given out."""
     plan = plan_for(SceneInput(str(scene)), ELSEWHERE.header, Choices(off_nadir_deg=30.0))
-    work = SceneWork(plan, ELSEWHERE.header)
+    work = SceneWork(plan)
     return _rate([time.perf_counter() for _ in work.computed(work.parts, Bright(model))], 1)
 
 
@@ -125,7 +125,7 @@ def merging(features: int) -> dict[str, float]:
         folder = Path(temporary)
         scene = write_town(folder / "town.tif", shape=(side, side))
         plan = plan_for(SceneInput(str(scene)), ELSEWHERE.header, Choices(off_nadir_deg=30.0))
-        work = SceneWork(plan, ELSEWHERE.header)
+        work = SceneWork(plan)
         with partstore.opened(FolderPlace(folder / "o.gpkg.parts")) as store:
             shelf = work.folder_shelf(store, ELSEWHERE)
             for part in work.parts:

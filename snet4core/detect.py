@@ -77,7 +77,7 @@ def detect(
     Raises InputError (LookError without a look angle), and Cancelled from `progress`.
     """
     plan = plan_for(scene, predictor.header, choices or Choices(), predictor.guesser)
-    work = SceneWork(plan, predictor.header, keep_maps=save_maps is not None)
+    work = SceneWork(plan, keep_maps=save_maps is not None)
     shelf = work.shelf(store or MemoryStore(), predictor)
     lost: list[str] = []
     results = work.results(shelf, predictor, progress, lost)

@@ -235,7 +235,7 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
             continue
         try:
             plan = plan_for(scene, predictor.header, job.choices, predictor.guesser)
-            scene_work = SceneWork(plan, predictor.header, keep_maps=job.needs_maps)
+            scene_work = SceneWork(plan, keep_maps=job.needs_maps)
             shelf = scene_work.folder_shelf(work.store, predictor)
             chosen = [each for each in scene_work.parts if by_scene or shard.has(each.index)]
             tasks = list(open_tasks(scene_work, shelf, chosen))

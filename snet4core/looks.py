@@ -70,9 +70,7 @@ def _better(scenes: Sequence[Result]) -> Iterator[list[Result]]:
 
 
 def _tilt(scene: Result, number: int) -> tuple[float, int]:
-    look = scene.plan.source.look
-    assert look is not None  # a plan has a look, or it was never made
-    return look.off_nadir_deg, number
+    return scene.plan.look.off_nadir_deg, number
 
 
 def _footprints(scene: Result) -> Iterator[Footprints]:
@@ -196,9 +194,8 @@ def _fused(group: Sequence[Result], done: Done) -> Result:
 
 
 def _look_maps(scene: Result) -> LookMaps:
-    look = scene.plan.source.look
-    assert look is not None and scene.maps is not None  # noqa: PT018  # both hold for every plan
-    return LookMaps(scene.maps, scene.plan.grid, look, scene.plan.source.scene)
+    assert scene.maps is not None  # they were kept for this
+    return LookMaps(scene.maps, scene.plan.grid, scene.plan.look, scene.plan.scene.name)
 
 
 def _outline(grid: Grid) -> shapely.Polygon:

@@ -17,6 +17,7 @@ from snet4core import look_sources, raster, vectors, working
 from snet4core.errors import InputError
 from snet4core.footprints import Source
 from snet4core.grid import Grid
+from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.mapsfile import MapsOrigin
 from snet4core.modelfile import Header
@@ -71,16 +72,36 @@ class Plan:
     """The working grid: that of the maps."""
     region: Region
     """Where footprints are wanted."""
+    look: Look
+    """How tilted the picture is, and who says so."""
+    model: Header
+    """Card and digest of the model."""
     settings: ShapeSettings
     """How maps become footprints."""
-    source: Source
-    """Scene, CRS, look and model, as they stand on every feature."""
-    origin: MapsOrigin
-    """The same facts as they go into a maps file."""
     description: dict[str, str]
     """How the scene is read and cut, for the log and the layer's metadata."""
     warnings: tuple[str, ...]
     """What the user should know."""
+
+    @property
+    def source(self) -> Source:
+        """Scene, CRS, look and model, as they stand on every feature."""
+        return Source(self.scene.name, self.grid.crs, self.look, self.model.card.name)
+
+    @property
+    def origin(self) -> MapsOrigin:
+        """The same facts as they go into a maps file."""
+        card, stored = self.model.card, self.scene.stored_grid
+        return MapsOrigin(
+            scene=self.scene.name,
+            look=self.look,
+            model=card.name,
+            model_digest=self.model.digest,
+            shapes=card.shapes[self.look.category],
+            confidence_knots=card.confidence_knots,
+            native_shape=stored.shape,
+            native_transform=tuple(stored.transform[:6]),
+        )
 
 
 def plan_for(
@@ -130,18 +151,9 @@ def plan_for(
         scale=scale,
         grid=grid,
         region=_region(scene.location, grid, choices),
+        look=look,
+        model=model,
         settings=settings,
-        source=Source(scene.name, grid.crs, look, card.name),
-        origin=MapsOrigin(
-            scene=scene.name,
-            look=look,
-            model=card.name,
-            model_digest=model.digest,
-            shapes=card.shapes[look.category],
-            confidence_knots=card.confidence_knots,
-            native_shape=scene.stored_grid.shape,
-            native_transform=tuple(scene.stored_grid.transform[:6]),
-        ),
         description={
             "scene": scene.location,
             "look": f"{look.off_nadir_deg:g} degrees off nadir ({look.category}), azimuth "

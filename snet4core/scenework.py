@@ -53,8 +53,6 @@ class SceneWork:
 
     plan: Plan
     """Scene, look, grid and settings."""
-    header: Header
-    """Card and digest of the model."""
     keep_maps: bool = False
     """Whether the maps are part of what is computed."""
     ranges: tuple[BandRange | None, ...] | None = None
@@ -82,7 +80,7 @@ class SceneWork:
             self.plan.settings,
             self.plan.source,
             self.plan.scene.stored_grid,
-            self.header.card.confidence_knots,
+            self.plan.model.card.confidence_knots,
         )
 
     @cached_property
@@ -92,7 +90,7 @@ class SceneWork:
 
     @property
     def _windows(self) -> Windows:
-        card = self.header.card
+        card = self.plan.model.card
         return card.windows.core_px, card.windows.halo_px, card.architecture.stride_px
 
     def shelf(self, store: PartStore, predictor: Predictor | Elsewhere) -> Shelf:
@@ -115,9 +113,8 @@ class SceneWork:
 
     def facts(self, network: str) -> Facts:
         """Everything that the parts depend on, in words; reads the whole file for its digest."""
-        plan, settings, card = self.plan, self.plan.settings, self.header.card
-        look, area = plan.source.look, plan.region.area_px
-        assert look is not None  # a plan has a look, or it was never made
+        plan, look, settings = self.plan, self.plan.look, self.plan.settings
+        area = plan.region.area_px
         return {
             "picture": raster.digest(plan.scene),
             "bands": plan.description["bands"],
@@ -125,7 +122,7 @@ class SceneWork:
             "working grid": f"{plan.grid.shape} x {plan.scale.factor} finer={plan.scale.finer}",
             "area searched": "all" if area is None else hashlib.sha256(area.wkb).hexdigest(),
             "look": f"{look.off_nadir_deg!r} degrees, azimuth {look.azimuth_deg!r}",
-            "model": self.header.network,
+            "model": plan.model.network,
             "windows": repr(self._windows),
             "threshold": repr(settings.threshold),
             "smallest area": f"{settings.min_area_m2!r} m2",
@@ -133,7 +130,7 @@ class SceneWork:
             "simplify": f"{settings.simplify_m!r} m",
             "regularize": repr(settings.regularize),
             "splitting": repr(settings.split),
-            "confidence": repr(card.confidence_knots),
+            "confidence": repr(plan.model.card.confidence_knots),
             "engine": network,
             "maps": "kept" if self.keep_maps else "not kept",
             "snet4": __version__,
@@ -200,7 +197,7 @@ class Watch:
 
     def __init__(self, progress: Progress, plan: Plan) -> None:
         rows, cols = plan.grid.shape
-        self._progress, self._what = progress, plan.source.scene
+        self._progress, self._what = progress, plan.scene.name
         self._total_mpix, self._done_mpix = rows * cols / 1e6, 0.0
         progress.step(0.0, self._total_mpix, self._what)
 
@@ -254,8 +251,7 @@ def maps_of(
 
 def look_in_picture(plan: Plan) -> Look:
     """The look with its azimuth counted from the picture's upper edge, as the network sees it."""
-    look = plan.source.look
-    assert look is not None  # a plan has a look, or it was never made
+    look = plan.look
     if look.azimuth_deg is None:
         return look
     return replace(look, azimuth_deg=(look.azimuth_deg - plan.grid.up_deg) % 360)

@@ -140,8 +140,7 @@ def test_a_scene_without_a_look_gets_the_guess_and_a_warning(sure: Sure, scene: 
     known = replace(CARD, look_error_deg=(3.2, 14.0))
     header = replace(HEADER, card=known)
     plan = plan_for(scene, header, Choices(), LookGuesser(header))
-    look = plan.source.look
-    assert look is not None
+    look = plan.look
     north_is_up_deg = round(40 + plan.grid.up_deg)  # what the network sees is the picture's up
     assert (look.off_nadir_deg, look.azimuth_deg) == (31, north_is_up_deg)
     assert look.source == "estimated"

@@ -110,11 +110,10 @@ def see(
     for done, pair in enumerate(every, start=1):
         stop_if_cancelled(progress)
         plan = plan_for(pair.image, predictor.header, choices)
-        assert plan.source.look is not None  # a plan has a look, or it was never made
         seen.append(
             Seen(
-                name=plan.source.scene,
-                category=plan.source.look.category,
+                name=plan.scene.name,
+                category=plan.look.category,
                 maps=tuple(maps_of(plan, predictor)),
                 grid=plan.grid,
                 native=plan.scene.grid,
