@@ -30,7 +30,8 @@ from bright import ELSEWHERE, Bright, BrightModel, write_town
 from benchmarks.measured import keep
 from snet4core.cluster import Cluster
 from snet4core.executors import Executor, InProcess
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.plan import Choices
 from snet4core.processes import Processes
 from snet4core.progress import Silent

@@ -31,7 +31,8 @@ from snet4core import partstore
 from snet4core.cluster import Cluster
 from snet4core.executors import Executor, worker_model
 from snet4core.footprints import Footprints
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.mergejob import Merge, merge
 from snet4core.modelfile import find_model, read_header
 from snet4core.parts import PartResult, lost

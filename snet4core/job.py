@@ -1,45 +1,19 @@
-"""Several scenes into one layer: what can fail is said first, what fails is named.
-
-One bad scene of several does not stop the good ones; it is listed at the end. A single
-scene that fails raises its own error, and nothing is written.
-"""
+"""What a job is: scenes, choices and places, and what came of them; `jobrun` does the work."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from snet4core import layers, looks, outputs, partstore
-from snet4core.attempts import Attempt, in_their_turn
-from snet4core.detect import detect
-from snet4core.errors import (
-    Cancelled,
-    InputError,
-    OutputError,
-    Snet4Error,
-    SomeScenesFailed,
-    UsageError,
-)
-from snet4core.executors import Executor, InProcess, Task, open_tasks
+from snet4core import layers, outputs, partstore
+from snet4core.errors import OutputError, UsageError
 from snet4core.footprints import Footprints
-from snet4core.partstore import FolderStore, MemoryStore, PartStore
 from snet4core.places import Place
-from snet4core.plan import Choices, Plan, plan_for
-from snet4core.progress import Later, Progress
+from snet4core.plan import Choices, Plan
 from snet4core.scene_inputs import SceneInput
-from snet4core.scenework import Elsewhere, SceneWork
 from snet4core.text import printable
-
-if TYPE_CHECKING:
-    from snet4core.predict import Predictor
-
-log = logging.getLogger("snet4")
-
 
 Overlap = Literal["keep", "best-look", "fuse"]
 
@@ -161,41 +135,6 @@ class Done:
     """Of a shard: how many parts it answers for."""
 
 
-def run_job(
-    job: Job,
-    predictor: Predictor | Elsewhere,
-    progress: Progress,
-    executor: Executor | None = None,
-) -> Done:
-    """Find the footprints of all scenes and write them as one layer.
-
-    `executor` computes the parts; without one this process does, with `predictor`. A job with
-    a shard ends when its parts are kept.
-
-    Raises the scene's own error when there is only one or the first failure ends the job,
-    SomeScenesFailed when all of several failed; nothing is written then, but finished parts
-    stay where they are kept. They go once the layer is complete.
-    """
-    keeps = job.resume or job.parts is not None or job.shard is not None
-    if executor is None and not keeps:
-        return _written(job, predictor, progress, Work(MemoryStore()))
-    resumed = job.resumed
-    with partstore.opened(job.parts_place, alone=job.shard is None) as store:
-        work = Work(store, resumed)
-        if job.shard is not None and executor is None:
-            assert not isinstance(predictor, Elsewhere)  # somebody has to compute
-            executor = InProcess(predictor)
-        if executor is not None:
-            work.failed |= executor.fill(_tasks(job, predictor, work), progress).failed
-            predictor = Elsewhere(predictor.header, predictor.key, predictor.guesser)
-        if job.shard is not None:
-            return _of_shard(job, work)
-        done = _written(job, predictor, progress, work)
-        if not done.failed and not done.lost:
-            store.remove()
-        return done
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """One scene, or several fused into one, on its way into the layer."""
@@ -206,177 +145,3 @@ class Result:
     description: dict[str, str]
     maps: Path | None
     """The file of its maps, if they were kept."""
-
-
-@dataclass(slots=True)
-class Work:
-    """What the steps of one job share."""
-
-    store: PartStore
-    resumed: bool = False
-    """As in `layers.write`."""
-    failed: dict[str, Snet4Error] = field(default_factory=dict)
-    """Scenes that a worker could not read."""
-    asked: dict[str, list[Task]] = field(default_factory=dict)
-    """Of a shard: scene -> the tasks that were given out."""
-
-
-def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[Task]:
-    """A task for every part of every scene that is not kept yet, made as they are asked for.
-
-    A share of many scenes is whole scenes; of few, parts of each. Scenes that cannot be used
-    have none: what is wrong with them is said later, or by a shard at its end.
-    """
-    assert isinstance(work.store, FolderStore)  # results travel through files
-    shard = job.shard or Shard(0, 1)
-    by_scene = len(job.inputs) >= shard.of
-    for number, scene in enumerate(job.inputs):
-        if by_scene and not shard.has(number):
-            continue
-        try:
-            plan = plan_for(scene, predictor.header, job.choices, predictor.guesser)
-            scene_work = SceneWork(plan, keep_maps=job.needs_maps)
-            shelf = scene_work.folder_shelf(work.store, predictor)
-            chosen = [each for each in scene_work.parts if by_scene or shard.has(each.index)]
-            tasks = list(open_tasks(scene_work, shelf, chosen))
-        except (Cancelled, OutputError):
-            raise
-        except Snet4Error as problem:
-            work.failed[scene.location] = problem
-            continue
-        if job.shard is not None:
-            work.asked[scene.location] = [Task(scene_work, shelf, each) for each in chosen]
-        yield from tasks
-
-
-def _of_shard(job: Job, work: Work) -> Done:
-    """What a shard has to say: how many parts it answers for, and which are not there."""
-    if job.stop_at_error:
-        for problem in work.failed.values():
-            raise problem
-    done = Done(failed={scene: str(problem) for scene, problem in work.failed.items()})
-    for scene, tasks in work.asked.items():
-        here = tasks[0].shelf.here() if tasks else set()
-        done.parts += len(tasks)
-        if scene not in work.failed:
-            done.lost += [task.name for task in tasks if task.part.index not in here]
-    return done
-
-
-def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, work: Work) -> Done:
-    """Detect all scenes and write the layer."""
-    done = Done()
-    with ExitStack() as stack:
-        folder = None
-        if job.overlap != "keep":
-            folder = stack.enter_context(outputs.scratch(job.output))
-        scenes = _scenes(job, predictor, progress, work, done, folder)
-        results = scenes if job.overlap == "keep" else looks.resolved(scenes, job.overlap, done)
-        return _layer(job, results, work, done)
-
-
-def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
-    first = next(results, None)
-    if first is None:
-        raise SomeScenesFailed(
-            f"All {len(job.inputs)} scenes failed, nothing was written: "
-            + "; ".join(done.failed.values())
-        )
-
-    def stream() -> Iterator[Footprints]:
-        for each in chain([first], results):
-            for batch in each.batches:
-                done.found[each.location] = done.found.get(each.location, 0) + len(batch)
-                yield batch
-
-    done.footprints = layers.write(
-        job.output,
-        stream(),
-        first.plan.grid.crs,
-        first.description,
-        csv=job.csv,
-        overwrite=job.overwrite,
-        resumed=work.resumed,
-    )
-    return done
-
-
-def _scenes(
-    job: Job,
-    predictor: Predictor | Elsewhere,
-    progress: Progress,
-    work: Work,
-    done: Done,
-    folder: Path | None,
-) -> Iterator[Result]:
-    """Every scene that went well; the others are noted in `done`.
-
-    `folder` is where maps are kept that the user did not ask for.
-    """
-    attempts = _attempts(job, predictor, progress, work, folder)
-    for attempt in in_their_turn(attempts, min(len(job.inputs), predictor.together)):
-        if attempt.found is not None:
-            for warning in attempt.found.plan.warnings:
-                log.warning("%s", warning)
-            for value in attempt.found.plan.description.values():
-                log.info("%s", value)
-        # A scene is complete before it goes into the layer: half of one must not stay there
-        # when its last rows cannot be read.
-        attempt.compute()
-        if attempt.problem is not None:
-            if job.stop_at_error:
-                raise attempt.problem
-            log.warning("%s", attempt.problem)
-            done.failed[attempt.location] = str(attempt.problem)
-            continue
-        found, batch = attempt.found, attempt.batch
-        assert found is not None  # or there was a problem
-        assert batch is not None
-        done.lost += found.lost
-        batches = chain([batch], found.footprints)
-        yield Result(attempt.location, found.plan, batches, found.plan.description, attempt.maps)
-
-
-def _attempts(
-    job: Job,
-    predictor: Predictor | Elsewhere,
-    progress: Progress,
-    work: Work,
-    folder: Path | None,
-) -> Iterator[Attempt]:
-    """Every scene, planned where that went well; see `_scenes`."""
-    first: Plan | None = None
-    for number, scene in enumerate(job.inputs):
-        maps = None if folder is None else folder / f"result-{number}.tif"
-        if job.maps is not None:
-            maps = job.maps_of(scene)
-        attempt = Attempt(scene.location, maps, Later(progress))
-        try:
-            if scene.location in work.failed:
-                raise work.failed[scene.location]
-            found = detect(
-                scene,
-                predictor,
-                job.choices,
-                attempt.progress,
-                maps,
-                overwrite=job.overwrite or work.resumed,
-                store=work.store,
-            )
-            first = first or found.plan
-            _refuse_other_crs(found.plan, first)
-            attempt.found = found
-        except (Cancelled, OutputError):  # neither is the fault of this scene
-            raise
-        except Snet4Error as problem:
-            attempt.problem = problem
-        yield attempt
-
-
-def _refuse_other_crs(plan: Plan, first: Plan) -> None:
-    """One layer has one CRS: that of the first scene."""
-    if plan.grid.crs != first.grid.crs:
-        raise InputError(
-            f"{plan.scene.location}: is in {plan.grid.crs.to_string()[:60]}, but "
-            f"{first.scene.location} in {first.grid.crs.to_string()[:60]}; run them into two files."
-        )

@@ -19,7 +19,8 @@ import numpy as np
 from snet4core import layers, outputs, rasterdoor
 from snet4core.errors import DependencyError, InputError
 from snet4core.gpkg import LAYER
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header, find_model, read_header

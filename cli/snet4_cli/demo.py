@@ -43,7 +43,8 @@ def demo(
 
     from snet4_training.scenes.write import parse_looks, write_scenes
     from snet4core import outputs, scene_inputs, vectors
-    from snet4core.job import Job, run_job
+    from snet4core.job import Job
+    from snet4core.jobrun import run_job
     from snet4core.modelfile import find_model
     from snet4core.plan import Choices
     from snet4core.predict import Predictor, choose_runtime

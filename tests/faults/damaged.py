@@ -17,7 +17,8 @@ from pathlib import Path
 from snet4core import vectors
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene_inputs import SceneInput

@@ -29,7 +29,8 @@ from snet4core.errors import (  # noqa: E402
     UsageError,
 )
 from snet4core.executors import Executor  # noqa: E402
-from snet4core.job import Done, Job, Shard, run_job  # noqa: E402
+from snet4core.job import Done, Job, Shard  # noqa: E402
+from snet4core.jobrun import run_job  # noqa: E402
 from snet4core.mergejob import Merge, merge  # noqa: E402
 from snet4core.parts import parts_of  # noqa: E402
 from snet4core.places import FolderPlace  # noqa: E402
@@ -171,7 +172,7 @@ class TestProcesses:
         job = job_in(tmp_path / "a", [town], resume=True)
         script = (
             "import sys; from pathlib import Path\n"
-            "from bright import *; from snet4core.job import *\n"
+            "from bright import *; from snet4core.job import *; from snet4core.jobrun import *\n"
             "from snet4core.processes import Processes\n"
             "if __name__ == '__main__':\n"
             "    job = Job((SceneInput(sys.argv[1]),), Choices(off_nadir_deg=30.0, "

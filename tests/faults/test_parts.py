@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from snet4core import outputs, partstore, places
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.modelfile import Header

@@ -20,7 +20,8 @@ from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints import Footprints
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.modelfile import Header

@@ -26,7 +26,8 @@ from snet4core.eachjob import each_scene, open_jobs, run_each
 from snet4core.errors import InputError, UsageError
 from snet4core.fusion import Laid, LookMaps
 from snet4core.grid import Grid
-from snet4core.job import Done, Job, Overlap, Shard, run_job
+from snet4core.job import Done, Job, Overlap, Shard
+from snet4core.jobrun import run_job
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.plan import Choices

@@ -181,7 +181,7 @@ def test_the_threads_of_the_environment_are_obeyed(monkeypatch: pytest.MonkeyPat
 
 def test_deciding_loads_neither_engine() -> None:
     code = (
-        "import sys, snet4core.predict, snet4core.detect, snet4core.job\n"
+        "import sys, snet4core.predict, snet4core.detect, snet4core.jobrun\n"
         "from snet4core import runtime, modelfile\n"
         "wanted = runtime.choose_runtime('cpu')\n"
         "runtime.settled(wanted, modelfile.read_header(modelfile.find_model('default')))\n"
