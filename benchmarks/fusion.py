@@ -25,13 +25,15 @@ from affine import Affine
 
 from benchmarks.measured import keep
 from snet4core import csvread, fusion, mapsfile
-from snet4core.detect import detect, footprints_from
+from snet4core.confidence import UNCALIBRATED
+from snet4core.detect import detect
 from snet4core.footprints import Source
 from snet4core.fusion import Laid, LookMaps
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor, choose_runtime
 from snet4core.score import Tally, match
+from snet4core.shaping import footprints_from
 
 COUNTS = (2, 3, 5, 9)
 MOST_OFF_PX = 4
@@ -145,8 +147,10 @@ def shapes_of(laid: list[Laid], frame: fusion.Grid) -> np.ndarray:
     origin = mapsfile.open_maps(laid[0].maps.path).origin
     assert origin.shapes is not None
     source = Source("place", frame.crs, laid[0].maps.look)
-    knots = origin.confidence_knots or ((0.0, 0.0), (1.0, 1.0))
-    batches = footprints_from(fusion.fused(laid, frame), frame, origin.shapes, source, knots=knots)
+    calibration = origin.confidence_knots or UNCALIBRATED
+    batches = footprints_from(
+        fusion.fused(laid, frame), frame, origin.shapes, source, calibration=calibration
+    )
     every = list(batches)
     rates = np.concatenate([batch.confidence_N for batch in every])
     shapes = np.concatenate([batch.polygons_px_N for batch in every])

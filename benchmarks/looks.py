@@ -43,7 +43,7 @@ from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, r
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
 from snet4_training.sources import banepa_picture, draw_heights_m
-from snet4core.detect import detect, footprints_from
+from snet4core.detect import detect
 from snet4core.ensemble import together
 from snet4core.footprints import Footprints, Source
 from snet4core.look import CATEGORIES, Look
@@ -53,6 +53,7 @@ from snet4core.plan import Choices
 from snet4core.predict import Predictor, choose_runtime
 from snet4core.score import Tally, match
 from snet4core.settings import ShapeSettings
+from snet4core.shaping import footprints_from
 
 SMALLEST_PX = 20.0
 GSD_M = 0.5

@@ -22,7 +22,7 @@ from rasterio.crs import CRS
 
 from benchmarks.measured import keep, measured
 from snet4core import layers
-from snet4core.footprints import Calibration, Footprints, Source, footprints_of
+from snet4core.footprints import Footprints, Source, footprints_of
 from snet4core.grid import Grid
 from snet4core.ordering import in_order
 from snet4core.outline import Outlines
@@ -45,9 +45,7 @@ def footprints(count: int) -> Iterator[Footprints]:
             rings = shapely.linearrings(anchors[:, None, ::-1] + corners)
             sizes = np.full(len(number), 120)
             outlines = Outlines(shapely.polygons(rings), anchors, np.full(len(number), 0.8), sizes)
-            yield footprints_of(
-                outlines, grid, source, min_area_m2=0.0, calibration=Calibration((0, 1), (0, 1))
-            )
+            yield footprints_of(outlines, grid, source, min_area_m2=0.0)
 
     return in_order(source, batches())
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar, get_args
 
+from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.errors import ModelError
 from snet4core.look import CATEGORIES, Category, Look
 from snet4core.settings import ShapeSettings, SplitSettings
@@ -131,9 +132,8 @@ class Card:
         default_factory=lambda: {category: ShapeSettings() for category in CATEGORIES}
     )
     """Thresholds and polygon settings per look category."""
-    confidence_knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
-    """Calibration of confidence: monotone (mean probability, share that matched truth) pairs,
-    linear between."""
+    confidence_knots: Calibration = UNCALIBRATED
+    """From mean probability to the share that matched truth."""
     training_data: str = ""
     """Description of the training data."""
     licence: str = ""
@@ -149,16 +149,13 @@ class Card:
     def __post_init__(self) -> None:
         if set(self.shapes) != set(CATEGORIES):
             raise ModelError(f"A card needs settings for exactly {', '.join(CATEGORIES)}.")
-        xs = [x for x, _ in self.confidence_knots]
-        ys = [y for _, y in self.confidence_knots]
-        if len(xs) < 2 or xs != sorted(set(xs)) or ys != sorted(ys):
-            raise ModelError("The card's confidence knots must rise.")
         if not 0 < self.gsd_range_m[0] <= self.gsd_m <= self.gsd_range_m[1]:
             raise ModelError(f"Pixel size {self.gsd_m} m is outside its range {self.gsd_range_m}.")
 
     def to_json(self) -> str:
         """The card as JSON, keys sorted, so that the same card gives the same bytes."""
-        return json.dumps({"format": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
+        raw = asdict(self) | {"confidence_knots": self.confidence_knots.knots}
+        return json.dumps({"format": FORMAT_VERSION, **raw}, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Card:
@@ -179,7 +176,10 @@ class Card:
                 for category, values in raw.pop("shapes").items()
                 if category in get_args(Category)
             }
-            parts = {"architecture": architecture, "windows": windows, "shapes": shapes}
+            parts: dict[str, Any] = {"architecture": architecture, "windows": windows}
+            parts["shapes"] = shapes
+            if "confidence_knots" in raw:
+                parts["confidence_knots"] = Calibration(_tupled(raw["confidence_knots"]))
             return _build(Card, raw | parts)
         except (KeyError, TypeError, AttributeError) as problem:
             raise ModelError(f"The card is incomplete or misspelt ({problem}).") from problem

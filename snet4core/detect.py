@@ -2,7 +2,7 @@
 
     scene -> tiles -> maps -> labels -> outlines -> footprints
 
-A notebook calls `detect`; the command line and the QGIS worker run the same by `job.run_job`:
+A notebook calls `detect`; the command line and the QGIS worker run the same by `jobrun.run_job`:
 
 >>> predictor = Predictor(find_model("default"), choose_runtime())  # doctest: +SKIP
 >>> found = detect("scene.tif", predictor, Choices(off_nadir_deg=32))  # doctest: +SKIP
@@ -11,37 +11,22 @@ A notebook calls `detect`; the command line and the QGIS worker run the same by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import mapsfile, seams
-from snet4core.footprints import Footprints, Source
-from snet4core.grid import Grid
-from snet4core.maps import Maps
+from snet4core import mapsfile
+from snet4core.footprints import Footprints
 from snet4core.merge import merged
 from snet4core.partstore import MemoryStore, PartStore
 from snet4core.plan import Choices, Plan, plan_for
-from snet4core.progress import Progress, Silent, stop_if_cancelled
-from snet4core.region import Region
+from snet4core.progress import Progress
 from snet4core.scene_inputs import SceneInput
-from snet4core.scenework import Elsewhere, SceneWork, maps_of
-from snet4core.settings import ShapeSettings
-from snet4core.shaping import UNCALIBRATED, Knots, Shaping
+from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
     from snet4core.predict import Predictor
-
-__all__ = [
-    "UNCALIBRATED",
-    "Detected",
-    "Knots",
-    "detect",
-    "footprints_from",
-    "maps_of",
-    "watched",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +71,3 @@ def detect(
             results, save_maps, plan.grid, plan.origin, lambda part: part.maps, overwrite=overwrite
         )
     return Detected(plan, merged(results, work.shaping), lost)
-
-
-def footprints_from(
-    maps: Iterable[Maps],
-    grid: Grid,
-    settings: ShapeSettings,
-    source: Source,
-    *,
-    native: Grid | None = None,
-    knots: Knots = UNCALIBRATED,
-) -> Iterator[Footprints]:
-    """Maps, in blocks of any size and order, to footprints in order.
-
-    `grid` is the maps' own, `native` the scene's; `knots` calibrate the confidence.
-    """
-    shaping = Shaping(grid, settings, source, native, knots)
-    labels = seams.joined(maps, grid.shape, settings.threshold, shaping.specks_px)
-    return shaping.in_order(map(shaping.footprints, labels))
-
-
-def watched(
-    maps: Iterable[Maps], grid: Grid, region: Region, progress: Progress | None, what: str
-) -> Iterator[Maps]:
-    """The maps inside the region, while progress (in MPix) is told and may stop the run."""
-    progress = progress or Silent()
-    total_mpix, done_mpix = grid.shape[0] * grid.shape[1] / 1e6, 0.0
-    progress.step(done_mpix, total_mpix, what)
-    for each in maps:
-        stop_if_cancelled(progress)
-        yield replace(each, valid_HW=each.valid_HW & region.mask(each.window))
-        done_mpix += each.window.height * each.window.width / 1e6
-        progress.step(done_mpix, total_mpix, what)

@@ -18,48 +18,14 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from snet4core.errors import InputError, ModelError
+from snet4core.confidence import UNCALIBRATED, Calibration
+from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.outline import Outlines
 from snet4core.overlaps import Sweep
 from snet4core.shapes import Polygons, Shapes
 from snet4core.text import printable, storable
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Calibrated confidence: of footprints with 0.8, 80 in 100 are buildings.
-
-    Piecewise linear between knots that are fitted on validation data and stored in the
-    model's card.
-
-    >>> Calibration((0.0, 0.5, 1.0), (0.0, 0.2, 1.0))(np.array([0.25, 0.75]))
-    array([0.1, 0.6])
-    """
-
-    raw: tuple[float, ...] = (0.0, 1.0)
-    """Mean footprint probabilities of the knots, strictly increasing."""
-    share: tuple[float, ...] = (0.0, 1.0)
-    """Share of true buildings at each knot, non-decreasing, 0..1."""
-
-    def __post_init__(self) -> None:
-        raw_K, share_K = np.asarray(self.raw, float), np.asarray(self.share, float)
-        fits = (
-            len(raw_K) == len(share_K) >= 2
-            and bool(np.isfinite(raw_K).all() and np.isfinite(share_K).all())
-            and bool(np.all(np.diff(raw_K) > 0) and np.all(np.diff(share_K) >= 0))
-            and bool(share_K[0] >= 0 and share_K[-1] <= 1)
-        )
-        if not fits:
-            raise ModelError(
-                f"The confidence knots {self.raw} -> {self.share} do not rise between 0 and 1; "
-                "calibrate the model again with `snet4 calibrate`."
-            )
-
-    def __call__(self, confidence_N: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map mean probabilities to calibrated confidence, both (N,), 0..1."""
-        return np.asarray(np.interp(confidence_N, self.raw, self.share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +199,7 @@ def footprints_of(
     native: Grid | None = None,
     min_area_m2: float = 0.0,
     min_confidence: float = 0.0,
-    calibration: Calibration | None = None,
+    calibration: Calibration = UNCALIBRATED,
 ) -> Footprints:
     """Georeference outlines, which are in pixels of `grid`, the maps' grid.
 
@@ -251,10 +217,7 @@ def footprints_of(
             f"Scene {printable(source.scene)} has footprints without a place on Earth; "
             "check its CRS."
         )
-    confidence_N = np.clip(outlines.confidence_N, 0.0, 1.0)
-    if calibration is not None:
-        confidence_N = calibration(confidence_N)
-    confidence_N = np.round(confidence_N, 4)
+    confidence_N = np.round(calibration(np.clip(outlines.confidence_N, 0.0, 1.0)), 4)
     is_kept_N = (area_m2_N >= min_area_m2) & (area_m2_N > 0) & (confidence_N >= min_confidence)
     kept = np.flatnonzero(is_kept_N)
     polygons_px_N = outlines.polygons_N[kept]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -23,15 +23,14 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from snet4core import fusion
+from snet4core.confidence import UNCALIBRATED
 from snet4core.footprints import Footprints, none_of
 from snet4core.fusion import LookMaps
 from snet4core.gdalcalls import gdal_settings
 from snet4core.grid import Grid
+from snet4core.job import Done, Result
 from snet4core.mapsfile import open_maps
-from snet4core.shaping import UNCALIBRATED
-
-if TYPE_CHECKING:
-    from snet4core.job import Done, Result
+from snet4core.shaping import footprints_from
 
 log = logging.getLogger("snet4")
 
@@ -75,8 +74,6 @@ def _tilt(scene: Result, number: int) -> tuple[float, int]:
 
 def _footprints(scene: Result) -> Iterator[Footprints]:
     """A scene's footprints from its maps: cheaper than keeping all scenes' in memory."""
-    from snet4core.detect import footprints_from
-
     assert scene.maps is not None  # they were kept for this
     file = open_maps(scene.maps)
     return footprints_from(
@@ -85,7 +82,7 @@ def _footprints(scene: Result) -> Iterator[Footprints]:
         scene.plan.settings,
         scene.plan.source,
         native=scene.plan.scene.stored_grid,
-        knots=file.origin.confidence_knots or UNCALIBRATED,
+        calibration=file.origin.confidence_knots or UNCALIBRATED,
     )
 
 
@@ -167,8 +164,6 @@ def _places(scenes: Sequence[Result]) -> list[list[Result]]:
 
 def _fused(group: Sequence[Result], done: Done) -> Result:
     """One result from several looks, under the name of the best."""
-    from snet4core.detect import footprints_from
-
     by_path = {str(scene.maps): scene for scene in group}
     laid = fusion.laid_together([_look_maps(scene) for scene in group])
     best = by_path[str(laid[0].maps.path)]
@@ -188,7 +183,7 @@ def _fused(group: Sequence[Result], done: Done) -> Result:
         best.plan.settings,
         best.plan.source,
         native=best.plan.scene.stored_grid,
-        knots=open_maps(best.maps).origin.confidence_knots or UNCALIBRATED,
+        calibration=open_maps(best.maps).origin.confidence_knots or UNCALIBRATED,
     )
     return replace(best, batches=batches, description={**best.description, "fused": told})
 

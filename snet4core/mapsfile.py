@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from snet4core.bands import BandMap, FileBands, band_map
+from snet4core.confidence import Calibration
 from snet4core.errors import InputError, Snet4Error
 from snet4core.gdalcalls import gdal_settings
 from snet4core.grid import Grid
@@ -55,7 +56,7 @@ class MapsOrigin:
     """sha256 of the model's weights."""
     shapes: ShapeSettings | None = None
     """The model's own settings for this look."""
-    confidence_knots: tuple[tuple[float, float], ...] | None = None
+    confidence_knots: Calibration | None = None
     """The model's calibration of confidence."""
     image_id: str | None = None
     """ImageId in SpaceNet tables."""
@@ -65,8 +66,11 @@ class MapsOrigin:
     """Affine transform (a, b, c, d, e, f) of the delivered scene, in the CRS of the maps."""
 
     def to_tags(self) -> dict[str, str]:
-        """Encode as GeoTIFF tags: JSON with sorted keys."""
-        return {"SNET4_MAPS": FORMAT, "SNET4_ORIGIN": json.dumps(asdict(self), sort_keys=True)}
+        """As tags of a GeoTIFF: JSON with sorted keys."""
+        raw = asdict(self)
+        if self.confidence_knots is not None:
+            raw["confidence_knots"] = self.confidence_knots.knots
+        return {"SNET4_MAPS": FORMAT, "SNET4_ORIGIN": json.dumps(raw, sort_keys=True)}
 
     @staticmethod
     def from_tags(tags: dict[str, str]) -> MapsOrigin:
@@ -87,10 +91,14 @@ class MapsOrigin:
             **raw,
             look=Look(**look) if look is not None else None,
             shapes=shapes,
-            confidence_knots=tuple((float(x), float(y)) for x, y in knots) if knots else None,
+            confidence_knots=_calibration(knots) if knots else None,
             native_shape=(int(shape[0]), int(shape[1])) if shape else None,
             native_transform=tuple(map(float, transform)) if transform else None,
         )
+
+
+def _calibration(raw: Iterable[tuple[float, float]]) -> Calibration:
+    return Calibration(tuple((float(x), float(y)) for x, y in raw))
 
 
 def saved(

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from snet4core.detect import UNCALIBRATED, footprints_from, watched
+from snet4core.confidence import UNCALIBRATED
 from snet4core.footprints import Footprints, Source
 from snet4core.look import Look
 from snet4core.mapsfile import MapsOrigin, open_maps
 from snet4core.plan import Choices
-from snet4core.progress import Progress
-from snet4core.region import Region
+from snet4core.progress import Progress, Silent
+from snet4core.scenework import Watch
 from snet4core.settings import ShapeSettings
+from snet4core.shaping import footprints_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,14 @@ def polygonize(
     look = _look(file.origin, choices)
     settings = choices.shapes(file.origin.shapes or ShapeSettings())
     source = Source(file.origin.scene or file.scene.name, file.grid.crs, look, file.origin.model)
-    blocks = watched(file.blocks(block_px), file.grid, Region(), progress, source.scene)
+    watch = Watch(progress or Silent(), file.grid, source.scene)
     footprints = footprints_from(
-        blocks,
+        watch.seen(file.blocks(block_px)),
         file.grid,
         settings,
         source,
         native=file.native,
-        knots=file.origin.confidence_knots or UNCALIBRATED,
+        calibration=file.origin.confidence_knots or UNCALIBRATED,
     )
     description = {"maps": file.scene.location, "shapes": str(settings)}
     if file.origin.model_digest:

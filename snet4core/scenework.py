@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snet4core import __version__, raster, scene_ranges
+from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
@@ -130,7 +131,7 @@ class SceneWork:
             "simplify": f"{settings.simplify_m!r} m",
             "regularize": repr(settings.regularize),
             "splitting": repr(settings.split),
-            "confidence": repr(plan.model.card.confidence_knots),
+            "confidence": repr(plan.model.card.confidence_knots.knots),
             "engine": network,
             "maps": "kept" if self.keep_maps else "not kept",
             "snet4": __version__,
@@ -144,6 +145,9 @@ class SceneWork:
             "description": dict(self.plan.description),
         }
 
+    def _watch(self, progress: Progress) -> Watch:
+        return Watch(progress, self.plan.grid, self.plan.scene.name)
+
     def computed(
         self, parts: Iterable[Part], predictor: Predictor, watch: Watch | None = None
     ) -> Iterator[tuple[Part, PartResult]]:
@@ -154,7 +158,7 @@ class SceneWork:
             return
         wanted = (tile for part in parts for tile in part.tiles)
         maps = maps_of(self.plan, predictor, wanted, self.ranges)
-        watch = watch or Watch(Silent(), self.plan)
+        watch = watch or self._watch(Silent())
 
         seen = ((part, list(watch.seen(islice(maps, len(part.tiles))))) for part in parts)
         yield from shaped(
@@ -173,7 +177,7 @@ class SceneWork:
         Progress is told in MPix. Where the network was `Elsewhere`, parts that are not on the
         shelf are named in `gone`, and count as ground without data.
         """
-        watch = Watch(progress or Silent(), self.plan)
+        watch = self._watch(progress or Silent())
         here, missing = shelf.here(), []
         for part in self.parts:
             result = shelf.take(part) if part.index in here else None
@@ -193,11 +197,11 @@ class SceneWork:
 
 
 class Watch:
-    """Tells progress, in MPix of one scene, and stops the run when that is wanted."""
+    """Reports progress over one raster, in MPix, and raises Cancelled when the user stops."""
 
-    def __init__(self, progress: Progress, plan: Plan) -> None:
-        rows, cols = plan.grid.shape
-        self._progress, self._what = progress, plan.scene.name
+    def __init__(self, progress: Progress, grid: Grid, what: str) -> None:
+        rows, cols = grid.shape
+        self._progress, self._what = progress, what
         self._total_mpix, self._done_mpix = rows * cols / 1e6, 0.0
         progress.step(0.0, self._total_mpix, self._what)
 

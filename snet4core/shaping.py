@@ -8,31 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 from affine import Affine
 from rasterio.crs import CRS
 
-from snet4core import outline, watershed
-from snet4core.footprints import (
-    Calibration,
-    Footprints,
-    Source,
-    footprints_of,
-    settled,
-)
+from snet4core import outline, seams, watershed
+from snet4core.confidence import UNCALIBRATED, Calibration
+from snet4core.footprints import Footprints, Source, footprints_of, settled
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look import Look
+from snet4core.maps import Maps
 from snet4core.ordering import in_order
 from snet4core.overlaps import REACH_PX, Sweep
 from snet4core.settings import ShapeSettings, SplitSettings
-
-Knots = tuple[tuple[float, float], ...]
-
-UNCALIBRATED: Knots = ((0.0, 0.0), (1.0, 1.0))
-"""Confidence is the mean probability inside, as it is."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +37,8 @@ class Shaping:
     """What all footprints of the scene have in common."""
     native: Grid | None = None
     """The scene's own grid, where the maps are coarser or finer."""
-    knots: Knots = UNCALIBRATED
-    """(mean probability, share that is true) pairs that calibrate the confidence."""
+    calibration: Calibration = UNCALIBRATED
+    """Of the confidence."""
 
     @property
     def specks_px(self) -> float:
@@ -57,11 +47,6 @@ class Shaping:
         Outlines keep the area of their pixels; half of it as a limit is safe everywhere.
         """
         return 0.5 * self.settings.min_area_m2 / self.grid.gsd_m**2
-
-    @cached_property
-    def _calibration(self) -> Calibration:
-        raw, share = zip(*self.knots, strict=True)
-        return Calibration(raw, share)
 
     def footprints(self, labels: Labels) -> Footprints:
         """Split, traced, simplified and placed; not yet in order. A function of `labels` alone."""
@@ -74,7 +59,7 @@ class Shaping:
             native=self.native,
             min_area_m2=self.settings.min_area_m2,
             min_confidence=self.settings.min_confidence,
-            calibration=self._calibration,
+            calibration=self.calibration,
         )
 
     def in_order(self, found: Iterable[Footprints]) -> Iterator[Footprints]:
@@ -99,7 +84,7 @@ class Shaping:
             "look": None if look is None else asdict(look),
             "model": self.source.model,
             "image_id": self.source.image_id,
-            "knots": [list(pair) for pair in self.knots],
+            "knots": [list(pair) for pair in self.calibration.knots],
         }
 
     @staticmethod
@@ -119,8 +104,26 @@ class Shaping:
                 raw["image_id"],
             ),
             native=None if raw["native"] is None else _grid(raw["native"]),
-            knots=tuple((float(x), float(y)) for x, y in raw["knots"]),
+            calibration=Calibration(tuple((float(x), float(y)) for x, y in raw["knots"])),
         )
+
+
+def footprints_from(
+    maps: Iterable[Maps],
+    grid: Grid,
+    settings: ShapeSettings,
+    source: Source,
+    *,
+    native: Grid | None = None,
+    calibration: Calibration = UNCALIBRATED,
+) -> Iterator[Footprints]:
+    """Maps, in blocks of any size and order, to footprints in order.
+
+    `grid` is the maps' own, `native` the scene's; `calibration` that of the confidence.
+    """
+    shaping = Shaping(grid, settings, source, native, calibration)
+    labels = seams.joined(maps, grid.shape, settings.threshold, shaping.specks_px)
+    return shaping.in_order(map(shaping.footprints, labels))
 
 
 def _grid_json(grid: Grid) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _facts(found: Calibrated) -> dict[str, object]:
             }
             for category in found.after
         },
-        "confidence_knots": found.knots,
+        "confidence_knots": found.calibration.knots,
         "look_error_deg": found.look_error_deg,
     }
 

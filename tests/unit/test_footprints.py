@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from snet4core import ordering
+from snet4core.confidence import Calibration
 from snet4core.errors import InputError, ModelError
 from snet4core.footprints import (
     FIELDS,
-    Calibration,
     Footprints,
     Source,
     footprints_of,
@@ -230,33 +231,32 @@ class TestCalibration:
 
     @given(st.lists(st.floats(0, 1), min_size=2, max_size=20))
     def test_order_is_kept(self, shares: list[float]) -> None:
-        bent = Calibration((0.2, 0.6, 0.9), (0.0, 0.7, 0.8))(np.sort(np.array(shares)))
+        bent = Calibration(((0.2, 0.0), (0.6, 0.7), (0.9, 0.8)))(np.sort(np.array(shares)))
         assert (np.diff(bent) >= 0).all()
         assert ((bent >= 0) & (bent <= 1)).all()
 
     @pytest.mark.parametrize(
-        ("raw", "share"),
+        "knots",
         [
             ((0.0, 0.0), (0.0, 1.0)),
-            ((0.0, 1.0), (0.9, 0.1)),
-            ((0.0, 1.0), (0.0, 1.2)),
-            ((0.0, math.nan), (0.0, 1.0)),
-            ((0.0,), (0.0,)),
-            ((0.0, 0.5, 1.0), (0.0, 1.0)),
+            ((0.0, 0.9), (1.0, 0.1)),
+            ((0.0, 0.0), (1.0, 1.2)),
+            ((0.0, -0.1), (1.0, 1.0)),
+            ((0.0, 0.0), (math.nan, 1.0)),
+            ((0.0, 0.0),),
+            ((0.0, 0.0), (0.5, 0.5, 0.5), (1.0, 1.0)),
         ],
     )
-    def test_knots_that_do_not_rise_are_refused(
-        self, raw: tuple[float, ...], share: tuple[float, ...]
-    ) -> None:
+    def test_knots_that_do_not_rise_are_refused(self, knots: Any) -> None:
         with pytest.raises(ModelError, match="snet4 calibrate"):
-            Calibration(raw, share)
+            Calibration(knots)
 
     def test_it_is_applied_to_footprints(self) -> None:
         found = footprints_of(
             outlines_of(COURTYARD, confidence=0.5),
             grid(),
             SOURCE,
-            calibration=Calibration((0.0, 1.0), (0.0, 0.5)),
+            calibration=Calibration(((0.0, 0.0), (1.0, 0.5))),
         )
         assert found.confidence_N[0] == 0.25
 
@@ -267,7 +267,7 @@ class TestCalibration:
             grid(),
             SOURCE,
             min_confidence=least,
-            calibration=Calibration((0.0, 1.0), (0.0, 0.5)),
+            calibration=Calibration(((0.0, 0.0), (1.0, 0.5))),
         )
         assert len(found.polygons_N) == count
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
+from snet4core.confidence import Calibration
 from snet4core.errors import InputError, OutputError
 from snet4core.grid import Grid
 from snet4core.look import Look
@@ -31,7 +32,7 @@ ORIGIN = MapsOrigin(
     model="default",
     model_digest="ab" * 32,
     shapes=ShapeSettings(threshold=0.41, split=SplitSettings(seed_threshold=0.7)),
-    confidence_knots=((0.0, 0.1), (0.5, 0.55), (1.0, 0.9)),
+    confidence_knots=Calibration(((0.0, 0.1), (0.5, 0.55), (1.0, 0.9))),
     image_id="Atlanta_nadir32_1_2",
     native_shape=(122, 166),
     native_transform=(0.25, 0.0, 733601.1, 0.0, -0.25, 3725139.7),

@@ -19,11 +19,11 @@ from scipy import ndimage
 
 from snet4core import partfile, partstore
 from snet4core.card import Architecture, Card, WindowSettings
-from snet4core.detect import footprints_from
 from snet4core.errors import Cancelled, InputError, OutputError
 from snet4core.footprints import Footprints, Source
 from snet4core.grid import Grid
-from snet4core.job import Job, run_job
+from snet4core.job import Job
+from snet4core.jobrun import run_job
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.merge import merged
@@ -35,7 +35,7 @@ from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene_inputs import SceneInput
 from snet4core.settings import ShapeSettings
-from snet4core.shaping import Shaping
+from snet4core.shaping import Shaping, footprints_from
 from snet4core.windows import Tile, Window, tiles
 
 UTM = CRS.from_epsg(32616)

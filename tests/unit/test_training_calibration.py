@@ -30,6 +30,7 @@ from snet4_training.pairs import pairs
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4_training.scenes.layout import LAYOUTS, TileName, image_path, labels_path
 from snet4core.card import Architecture, Card
+from snet4core.confidence import Calibration
 from snet4core.errors import InputError
 from snet4core.footprints import Source
 from snet4core.grid import Grid
@@ -74,12 +75,12 @@ shares = st.floats(0.0, 1.0)
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(shares, st.booleans()), max_size=300))
 def test_knots_always_make_a_valid_card(facts: list[tuple[float, bool]]) -> None:
-    knots = fit_knots(np.array([c for c, _ in facts]), np.array([r for _, r in facts], dtype=bool))
-    card = Card("x", Architecture(), confidence_knots=knots)
-    assert card.confidence_knots[0] == (0.0, 0.0)
-    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(knots))
-    assert knots[-1][0] == 1.0
-    assert knots[-1][1] <= 1.0
+    fitted = fit_knots(np.array([c for c, _ in facts]), np.array([r for _, r in facts], dtype=bool))
+    card = Card("x", Architecture(), confidence_knots=fitted)
+    assert card.confidence_knots.knots[0] == (0.0, 0.0)
+    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(fitted.knots))
+    assert fitted.knots[-1][0] == 1.0
+    assert fitted.knots[-1][1] <= 1.0
 
 
 def test_confidence_comes_to_mean_what_it_says() -> None:
@@ -87,7 +88,7 @@ def test_confidence_comes_to_mean_what_it_says() -> None:
     rng = np.random.default_rng(0)
     claimed = rng.uniform(0.3, 0.98, 4000)
     hit = rng.random(4000) < claimed**2
-    xs, ys = zip(*fit_knots(claimed, hit), strict=True)
+    xs, ys = zip(*fit_knots(claimed, hit).knots, strict=True)
     for p in (0.4, 0.6, 0.8, 0.95):
         assert abs(np.interp(p, xs, ys) - p**2) < 0.06
 
@@ -143,10 +144,10 @@ def test_what_is_less_likely_right_than_it_is_worth_is_left_out() -> None:
     picture = picture_of(footprint_HW, truth)
     # Whatever was asked for before, on another scale of confidence, plays no part.
     asked = ShapeSettings(threshold=0.5, min_confidence=0.999)
-    knots = ((0.0, 0.0), (150 / 255, 0.1), (230 / 255, 0.9), (1.0, 1.0))
-    least = best_min_confidence([[picture]], replace(asked, min_confidence=0.0), knots)
+    bent = Calibration(((0.0, 0.0), (150 / 255, 0.1), (230 / 255, 0.9), (1.0, 1.0)))
+    least = best_min_confidence([[picture]], replace(asked, min_confidence=0.0), bent)
     assert 0.1 < least <= 0.9
-    found = calibrate([[picture]], dict.fromkeys(CATEGORIES, asked), knots)
+    found = calibrate([[picture]], dict.fromkeys(CATEGORIES, asked), bent)
     assert found.before["off-nadir"] == 0.0
     assert found.after["off-nadir"] == 1.0
 

@@ -24,7 +24,7 @@ from snet4_training.pairs import pairs
 from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
 from snet4core import outputs, weights
-from snet4core.detect import UNCALIBRATED, Knots, footprints_from, maps_of
+from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.errors import InputError
 from snet4core.footprints import Footprints, Source, together
 from snet4core.grid import Grid
@@ -33,8 +33,10 @@ from snet4core.maps import Maps
 from snet4core.plan import Choices, plan_for
 from snet4core.predict import Predictor
 from snet4core.progress import Progress, Silent, stop_if_cancelled
+from snet4core.scenework import maps_of
 from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import ShapeSettings
+from snet4core.shaping import footprints_from
 from snet4core.sighting import Sighting
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
@@ -76,8 +78,8 @@ class Calibrated:
 
     shapes: dict[Category, ShapeSettings]
     """Settings for every category; as they were where there was no picture."""
-    knots: Knots
-    """For the confidence."""
+    calibration: Calibration
+    """Of the confidence."""
     before: dict[Category, float]
     """Mean F1 with the model's old settings, for the categories that have pictures."""
     after: dict[Category, float]
@@ -126,8 +128,10 @@ def see(
     return seen
 
 
-def found_in(picture: Seen, settings: ShapeSettings, knots: Knots = UNCALIBRATED) -> Footprints:
-    """The picture's footprints with these settings; `knots` calibrate the confidence."""
+def found_in(
+    picture: Seen, settings: ShapeSettings, calibration: Calibration = UNCALIBRATED
+) -> Footprints:
+    """The picture's footprints with these settings; `calibration` that of the confidence."""
     batches = list(
         footprints_from(
             picture.maps,
@@ -135,17 +139,19 @@ def found_in(picture: Seen, settings: ShapeSettings, knots: Knots = UNCALIBRATED
             settings,
             picture.source,
             native=picture.native,
-            knots=knots,
+            calibration=calibration,
         )
     )
     return together(picture.source, batches)
 
 
-def tally(pictures: Sequence[Seen], settings: ShapeSettings, knots: Knots = UNCALIBRATED) -> Tally:
+def tally(
+    pictures: Sequence[Seen], settings: ShapeSettings, calibration: Calibration = UNCALIBRATED
+) -> Tally:
     """The challenge's counts over pictures, in pixels of the pictures."""
     total = Tally()
     for picture in pictures:
-        total += _matched(picture, found_in(picture, settings, knots), 0.0)
+        total += _matched(picture, found_in(picture, settings, calibration), 0.0)
     return total
 
 
@@ -155,14 +161,18 @@ def _matched(picture: Seen, found: Footprints, min_confidence: float) -> Tally:
     return match(found.polygons_px_N[order], picture.truth, min_area=MIN_AREA_PX)
 
 
-def mean_f1(sets: Sequence[DataSet], settings: ShapeSettings, knots: Knots = UNCALIBRATED) -> float:
+def mean_f1(
+    sets: Sequence[DataSet], settings: ShapeSettings, calibration: Calibration = UNCALIBRATED
+) -> float:
     """F1 of each data set, averaged."""
-    return float(np.mean([tally(pictures, settings, knots).f1 for pictures in sets]))
+    return float(np.mean([tally(pictures, settings, calibration).f1 for pictures in sets]))
 
 
-def best_min_confidence(sets: Sequence[DataSet], settings: ShapeSettings, knots: Knots) -> float:
+def best_min_confidence(
+    sets: Sequence[DataSet], settings: ShapeSettings, calibration: Calibration
+) -> float:
     """The least confidence with which F1 is highest; of equals the lowest."""
-    found = [[(one, found_in(one, settings, knots)) for one in pictures] for pictures in sets]
+    found = [[(one, found_in(one, settings, calibration)) for one in pictures] for pictures in sets]
 
     def f1(least: float) -> float:
         tallies = (sum((_matched(*each, least) for each in one), Tally()) for one in found)
@@ -233,14 +243,14 @@ def right(found: Polygons, truth: Polygons) -> NDArray[np.bool_]:
     return hit_N
 
 
-def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Knots:
+def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Calibration:
     """A rising line through (mean probability, share that is right), of `KNOTS` groups.
 
     Neighbouring groups whose shares fall are pooled until none does (Ayer et al. 1955, the
     pool-adjacent-violators algorithm). Too few footprints leave the confidence as it is.
 
     >>> few = fit_knots(np.array([0.5]), np.array([True]))
-    >>> few == ((0.0, 0.0), (1.0, 1.0))
+    >>> few == UNCALIBRATED
     True
     """
     if len(confidence_N) < 5 * KNOTS:
@@ -262,13 +272,13 @@ def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> 
     xs, ys = list(rounded), np.maximum.accumulate(list(rounded.values())).tolist()
     if not xs:
         return UNCALIBRATED
-    return ((0.0, 0.0), *zip(xs, ys, strict=True), (1.0, ys[-1]))
+    return Calibration(((0.0, 0.0), *zip(xs, ys, strict=True), (1.0, ys[-1])))
 
 
 def calibrate(
     sets: Sequence[DataSet],
     shapes: dict[Category, ShapeSettings],
-    old_knots: Knots = UNCALIBRATED,
+    old_calibration: Calibration = UNCALIBRATED,
 ) -> Calibrated:
     """Fit settings by category, then the confidence over all pictures; measure guesses."""
     chosen = {category: _of_category(sets, category) for category in CATEGORIES}
@@ -283,17 +293,17 @@ def calibrate(
             found = found_in(picture, fitted[category])
             confidences.append(found.confidence_N)
             hits.append(right(found.polygons_px_N, picture.truth))
-    knots = fit_knots(np.concatenate(confidences), np.concatenate(hits))
+    calibration = fit_knots(np.concatenate(confidences), np.concatenate(hits))
     for category, some in chosen.items():
-        least = best_min_confidence(some, fitted[category], knots)
+        least = best_min_confidence(some, fitted[category], calibration)
         fitted[category] = replace(fitted[category], min_confidence=least)
-    before = {name: mean_f1(some, shapes[name], old_knots) for name, some in chosen.items()}
-    after = {name: mean_f1(some, fitted[name], knots) for name, some in chosen.items()}
+    before = {name: mean_f1(some, shapes[name], old_calibration) for name, some in chosen.items()}
+    after = {name: mean_f1(some, fitted[name], calibration) for name, some in chosen.items()}
     guessed = [
         [(look, one.guess) for one in pictures if one.guess and (look := one.source.look)]
         for pictures in sets
     ]
-    return Calibrated(fitted, knots, before, after, look_error(guessed))
+    return Calibrated(fitted, calibration, before, after, look_error(guessed))
 
 
 def _of_category(sets: Sequence[DataSet], category: Category) -> list[DataSet]:
@@ -326,7 +336,7 @@ def calibrate_file(
     new = replace(
         card,
         shapes=found.shapes,
-        confidence_knots=found.knots,
+        confidence_knots=found.calibration,
         look_error_deg=found.look_error_deg,
         scores=scores,
     )
