@@ -61,21 +61,26 @@ class Predictor:
         *,
         memory_bytes: int | None = None,
         shapers: int = 1,
+        guesser: LookGuesser | None = None,
+        on_maps: Callable[[Maps], None] | None = None,
     ) -> None:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU).
 
-        A header may combine several models, or several scales, see `ensemble`.
-        `memory_bytes` limits how many windows are in flight, down to one at a time, and makes
-        the engine free idle buffers. With `shapers` above 1 (`runtime.shapers_for`) that many
-        processes shape the parts of large scenes; a script that asks for them needs Python's
-        `if __name__ == "__main__"`.
+        A header may stand for several models, or for several scales, see `ensemble`.
+        `memory_bytes` limits how many windows are under way, as far as one at a time, and lets
+        the engine hold no more than the window at hand needs. With more than one of `shapers`
+        (`runtime.shapers_for`) so many processes shape the parts of large scenes; a script
+        that asks for them needs Python's `if __name__ == "__main__"`.
+        `guesser` is one of this model that may know some looks already. `on_maps` is called
+        with the maps of each window before they are handed out, in the thread that takes them.
         """
         self.header = model if isinstance(model, Header) else read_header(model)
         self.card = self.header.card
         runtimes = settled_together(wanted or choose_runtime(), self.header.members)
         runtimes = [replace(each, lean=memory_bytes is not None) for each in runtimes]
         self.runtime = runtimes[0]
-        self.guesser = LookGuesser(self.header, self.runtime.engine)
+        self.guesser = guesser or LookGuesser(self.header, self.runtime.engine)
+        self._on_maps = on_maps
         on_cpu = self.runtime.device == "cpu"
         self._network = averaged([network_for(each) for each in runtimes], self.header)
         side_px = self.card.windows.core_px + 2 * self.card.windows.halo_px
@@ -143,14 +148,20 @@ class Predictor:
                 pictures = [reading.submit(read, tile) for tile in group]
                 waiting.append(self._lanes.submit(self._maps_of, group, pictures, look, head))
                 if len(waiting) >= self.ahead:
-                    yield from waiting.popleft().result()
+                    yield from self._told(waiting.popleft())
             while waiting:
-                yield from waiting.popleft().result()
+                yield from self._told(waiting.popleft())
         finally:
             for future in waiting:
                 future.cancel()
             reading.shutdown(cancel_futures=True)
             wait(waiting)
+
+    def _told(self, coming: Future[list[Maps]]) -> Iterator[Maps]:
+        for each in coming.result():
+            if self._on_maps is not None:
+                self._on_maps(each)
+            yield each
 
     def _batches(self, in_turn: Iterable[Tile]) -> Iterator[list[Tile]]:
         """Group the tiles, in order, into batches of one window size, at most `batch` long."""

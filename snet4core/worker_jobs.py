@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +27,6 @@ from snet4core.modelfile import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
 from snet4core.runtime import shapers_for
 from snet4core.scene_inputs import SceneInput
-from snet4core.settings import ShapeSettings
 from snet4core.worker_facts import engine_facts
 from snet4core.worker_request import Request
 
@@ -89,25 +88,30 @@ def extract(request: Request, telling: Telling) -> Facts:
         ) from problem
     send("info", text="Loading the model.")
     wanted = choose_runtime(request.device, cast(Any, request.precision))
-    predictor = Predictor(header.path, wanted, shapers=shapers_for(wanted, None))
-    witness = _Witness(predictor, decided.settings, guesser)
+    peak = _Peak()
+    predictor = Predictor(
+        header.path,
+        wanted,
+        shapers=shapers_for(wanted, None),
+        guesser=guesser,  # knows the look already that the plan told
+        on_maps=peak.see,
+    )
     started_s = time.monotonic()
-    done = run_job(job, cast("Predictor", witness), telling)
+    done = run_job(job, predictor, telling)
     seconds = time.monotonic() - started_s
     if job.maps is not None and kept_maps is not None:
         with outputs.replacing(kept_maps) as (temporary,):
             shutil.move(job.maps, temporary)
-    look = decided.source.look
     return {
         "output": str(job.output),
         "layer": LAYER,
         "count": done.footprints,
         "look": decided.description["look"],
-        "off_nadir_deg": look.off_nadir_deg if look else None,
+        "off_nadir_deg": decided.look.off_nadir_deg,
         "device": _device(predictor),
         "seconds": round(seconds, 2),
         "s_per_mpix": seconds / _mpix(decided),
-        "why_none": None if done.footprints else witness.why_none(decided),
+        "why_none": None if done.footprints else _why_none(decided, peak),
         "maps": str(kept_maps) if kept_maps else None,
     }
 
@@ -189,7 +193,7 @@ def _mpix(decided: Plan) -> float:
 
 def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
     """A plan as plain values, with the time it may take and the equal command line."""
-    card, look, mpix = header.card, decided.source.look, _mpix(decided)
+    card, look, mpix = header.card, decided.look, _mpix(decided)
     measured = request.s_per_mpix is not None
     rate = request.s_per_mpix or S_PER_MPIX.get(request.device.split(":")[0], S_PER_MPIX["cpu"])
     return {
@@ -199,9 +203,7 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
             "azimuth_deg": look.azimuth_deg,
             "category": look.category,
             "source": look.source,
-        }
-        if look
-        else None,
+        },
         "gsd_m": decided.scene.grid.gsd_m,
         "seen_gsd_m": decided.grid.gsd_m,
         "model": {
@@ -232,52 +234,47 @@ def _command(request: Request, decided: Plan) -> str:
     return request.command()
 
 
-class _Witness:
-    """A predictor that remembers what its maps held, for the case that nothing is found."""
+@dataclass(slots=True)
+class _Peak:
+    """What the maps of a run held, for the case that nothing is found."""
 
-    def __init__(self, predictor: Predictor, settings: ShapeSettings, guesser: LookGuesser) -> None:
-        self.guesser = guesser  # knows the look already that the plan told
-        self._predictor = predictor
-        self._settings = settings
-        self._seen = False
-        self._valid_px = 0
-        self._highest = 0
+    seen: bool = False
+    """Whether there were maps at all."""
+    valid_px: int = 0
+    highest: int = 0
+    """The highest footprint probability where there is data, 0..255."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._predictor, name)
+    def see(self, maps: Maps) -> None:
+        """Take in the maps of one window."""
+        self.seen = True
+        self.valid_px += int(np.count_nonzero(maps.valid_HW))
+        if maps.valid_HW.any():
+            self.highest = max(self.highest, int(maps.footprint_HW[maps.valid_HW].max()))
 
-    def maps(self, *args: Any, **named: Any) -> Iterator[Maps]:
-        """The predictor's maps, looked at as they pass."""
-        for each in self._predictor.maps(*args, **named):
-            self._seen = True
-            self._valid_px += int(np.count_nonzero(each.valid_HW))
-            if each.valid_HW.any():
-                self._highest = max(self._highest, int(each.footprint_HW[each.valid_HW].max()))
-            yield each
 
-    def why_none(self, decided: Plan) -> str:
-        """The likely reason for an empty layer, and what to try."""
-        threshold, highest = self._settings.threshold, self._highest / 255
-        if self._seen and not self._valid_px:
-            return "The picture holds no data there; check its nodata value and the extent."
-        if self._seen and highest < threshold:
-            return (
-                f"The highest building probability was {highest:.2f}, below the threshold of "
-                f"{threshold:.2f}; " + self._hint(decided, "try a lower threshold.")
-            )
-        smallest_m2, least = self._settings.min_area_m2, self._settings.min_confidence
-        if least == 0:
-            return (
-                f"What looked like a building was smaller than {smallest_m2:g} m2; "
-                + self._hint(decided, "try a smaller minimum area.")
-            )
+def _why_none(decided: Plan, peak: _Peak) -> str:
+    """The likely reason for an empty layer, and what to try."""
+    settings, highest = decided.settings, peak.highest / 255
+    if peak.seen and not peak.valid_px:
+        return "The picture holds no data there; check its nodata value and the extent."
+    if peak.seen and highest < settings.threshold:
         return (
-            f"What looked like a building was smaller than {smallest_m2:g} m2, or its confidence "
-            f"was below {least:g}; " + self._hint(decided, "try less of either.")
+            f"The highest building probability was {highest:.2f}, below the threshold of "
+            f"{settings.threshold:.2f}; " + _hint(decided, "try a lower threshold.")
         )
+    smallest_m2, least = settings.min_area_m2, settings.min_confidence
+    if least == 0:
+        return f"What looked like a building was smaller than {smallest_m2:g} m2; " + _hint(
+            decided, "try a smaller minimum area."
+        )
+    return (
+        f"What looked like a building was smaller than {smallest_m2:g} m2, or its confidence "
+        f"was below {least:g}; " + _hint(decided, "try less of either.")
+    )
 
-    def _hint(self, decided: Plan, otherwise: str) -> str:
-        """A warning of the plan explains more than a setting does."""
-        if decided.warnings:
-            return f"the likely reason: {decided.warnings[-1]}"
-        return "perhaps there are no buildings; else check bands and look angle, or " + otherwise
+
+def _hint(decided: Plan, otherwise: str) -> str:
+    """A warning of the plan explains more than a setting does."""
+    if decided.warnings:
+        return f"the likely reason: {decided.warnings[-1]}"
+    return "perhaps there are no buildings; else check bands and look angle, or " + otherwise

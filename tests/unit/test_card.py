@@ -32,6 +32,10 @@ def test_the_same_card_gives_the_same_bytes() -> None:
     assert Card.from_json(CARD.to_json()).to_json() == CARD.to_json()
 
 
+def test_confidence_knots_are_plain_pairs_in_the_file() -> None:
+    assert json.loads(CARD.to_json())["confidence_knots"] == [[0.0, 0.0], [1.0, 1.0]]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -40,6 +44,9 @@ def test_the_same_card_gives_the_same_bytes() -> None:
         ({"surprise": 1}, "unknown surprise"),
         ({"architecture": {"encoder": "resnet18", "layers": 3}}, "unknown layers"),
         ({"confidence_knots": [[0, 1], [1, 0]]}, "must rise"),
+        ({"confidence_knots": [[0, 0, 0], [1, 1, 1]]}, "must rise"),
+        ({"confidence_knots": [0, 1]}, "incomplete"),
+        ({"confidence_knots": [[0, "a"], [1, "b"]]}, "incomplete"),
         ({"gsd_m": 9.0}, "outside its range"),
         ({"shapes": {}}, "exactly nadir"),
     ],

@@ -296,6 +296,7 @@ def test_maps_are_no_picture(tmp_path: Path, grid: Grid) -> None:
         ({"SNET4_MAPS": "1", "SNET4_ORIGIN": "[]"}, "tags are damaged"),
         ({"SNET4_MAPS": "1", "SNET4_ORIGIN": '{"look": {"off_nadir_deg": 99}}'}, "damaged"),
         ({"SNET4_MAPS": "1", "SNET4_ORIGIN": '{"look": 5}'}, "damaged"),
+        ({"SNET4_MAPS": "1", "SNET4_ORIGIN": '{"confidence_knots": [[0, 1]]}'}, "damaged"),
         ({"SNET4_MAPS": "1", "SNET4_ORIGIN": '{"shapes": {}}'}, "damaged"),
         ({"SNET4_MAPS": "1", "SNET4_ORIGIN": '{"scene": 5}'}, "damaged"),
         ({"SNET4_MAPS": "1", "SNET4_ORIGIN": '{"other": 5}'}, "damaged"),

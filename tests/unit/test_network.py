@@ -21,6 +21,7 @@ from snet4core import modelfile, weights  # noqa: E402
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.errors import EngineError, ModelError  # noqa: E402
 from snet4core.look import CATEGORIES, Look  # noqa: E402
+from snet4core.maps import Maps  # noqa: E402
 from snet4core.model import (  # noqa: E402
     FINE_LEVEL,
     SWEPT_FROM,
@@ -171,6 +172,15 @@ def test_windows_cover_the_map_once(model: Path) -> None:
     for tile in predictor.tiles((150, 100)):
         counted[tile.own.slices()] += 1
     assert (counted == 1).all()
+
+
+def test_each_window_is_told_before_it_is_handed_out(model: Path) -> None:
+    told: list[Maps] = []
+    predictor = Predictor(model, choose_runtime("cpu", "fp32"), on_maps=told.append)
+    for count, maps in enumerate(predictor.maps(reader(pixels(70, 100)), (70, 100), NORTH_30), 1):
+        assert len(told) == count
+        assert told[-1] is maps
+    assert len(told) == len(predictor.tiles((70, 100)))
 
 
 def test_nothing_valid_asks_no_network(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,11 @@ HEADER = Header(
 class BrightIsBuilding:
     """Stands where the network stands."""
 
-    def __init__(self, *_: Any, shapers: int) -> None:
+    def __init__(
+        self, *_: Any, shapers: int, guesser: Any, on_maps: Callable[[Maps], None]
+    ) -> None:
         self.header, self.shapers, self.together = HEADER, shapers, 2
-        self.key = "exact"
+        self.key, self.guesser, self._on_maps = "exact", guesser, on_maps
         self.runtime = types.SimpleNamespace(device="cpu", engine="stand-in", precision="fp32")
 
     def maps(
@@ -60,7 +62,9 @@ class BrightIsBuilding:
             bright_HW = np.where(picture_CHW[1][cut] > 0.5, 230, 10).astype(np.uint8)
             if MODE == "dark":
                 bright_HW = np.minimum(bright_HW, 100)
-            yield Maps(tile.own, bright_HW, np.zeros_like(bright_HW), valid_HW[cut])
+            maps = Maps(tile.own, bright_HW, np.zeros_like(bright_HW), valid_HW[cut])
+            self._on_maps(maps)
+            yield maps
 
 
 def _misbehave() -> None:
