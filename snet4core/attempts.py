@@ -1,8 +1,8 @@
-"""Several scenes under way: while one is shaped, the network looks at the next.
+"""Overlaps scenes: vectorises one while the network runs on the next.
 
-A chip of 900 pixels is one window. Alone, its reading, its maps and its outlines come one after
-the other, and processors wait. So small scenes are computed ahead of their turn; a large one
-keeps the machine busy by itself and waits for it.
+A chip of 900 x 900 pixels is one window. Run alone, its reading, inference and vectorisation
+come one after the other, and processors idle. So small scenes are computed ahead of their turn;
+a large one keeps the machine busy by itself and runs in its turn.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ SMALL_PX = 2**22
 
 @dataclass(slots=True)
 class Attempt:
-    """One scene on its way to footprints, or to a sentence that says why there are none."""
+    """One scene of a job: its footprints as they are computed, or its error."""
 
     location: str
     """As the user gave it."""
     maps: Path | None
     """The file of its maps, if they are kept."""
     progress: Later
-    """What its computation tells."""
+    """Its progress, held back until its turn."""
     found: Detected | None = None
-    """Once it was planned."""
+    """Set once it was planned."""
     batch: Footprints | None = None
-    """Its first footprints, once it was computed: they come after all work."""
+    """Its first batch of footprints, set once it was computed; it comes after all inference."""
     problem: Snet4Error | None = None
     """Why it failed."""
 
@@ -48,8 +48,8 @@ class Attempt:
         return rows * cols <= SMALL_PX
 
     def compute(self) -> None:
-        """All its work. Its own faults are kept; raises Cancelled, and OutputError, which are
-        nobody's."""
+        """Compute the scene. Its own errors are kept in `problem`; Cancelled and OutputError,
+        which are no fault of the scene, are raised."""
         if self.found is None or self.batch is not None or self.problem is not None:
             return
         try:
@@ -61,9 +61,9 @@ class Attempt:
 
 
 def in_their_turn(attempts: Iterable[Attempt], together: int) -> Iterator[Attempt]:
-    """The same attempts in their order, the small ones computed; so many `together`.
+    """Yield the attempts in order, small ones computed ahead, `together` at a time.
 
-    They are planned, that is taken from the iterable, in the caller's thread.
+    Attempts are taken from the iterable, and so planned, in the caller's thread.
     """
     if together <= 1:
         yield from map(_begun, attempts)

@@ -1,10 +1,10 @@
-"""Parts computed by a Dask cluster that is there already, or by one on this machine.
+"""Computes parts on an existing Dask cluster, or on one started on this machine.
 
     --cluster tcp://scheduler:8786     workers anywhere that see the scenes and OUT.parts
     --cluster local                    workers on this machine, for trying it out
 
-Dask places the work and watches the workers; results go into the store and only names come
-back. At most two parts a worker are under way, so a million parts are no load for the
+Dask schedules the parts and watches the workers; results go into the part store, and only keys
+come back. At most two parts per worker are in flight, so a million parts are no load for the
 scheduler. https://distributed.dask.org
 """
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("snet4")
 
 AHEAD = 2
-"""Tasks under way per worker: one is computed while the next waits beside it."""
+"""Tasks in flight per worker: one is computed while the next waits beside it."""
 
 COUNTED_S = 1.0
-"""How long the number of workers is believed: asking for it costs as much as giving out a part."""
+"""How long a count of workers is reused: asking for it costs as much as submitting a part."""
 
 _POLL_S = 0.5
 _CONNECT_S = 20
 
 
 class Cluster:
-    """Workers of a Dask cluster."""
+    """Executor on a Dask cluster."""
 
     def __init__(self, model: WorkerModel, address: str, workers: int = 2) -> None:
         """`address` is a scheduler's, or `local` for `workers` processes here."""
@@ -68,7 +68,7 @@ class Cluster:
         return filled
 
     def _check_versions(self, client: Client) -> None:
-        """EngineError unless every worker there is has this snet4."""
+        """Raise EngineError unless every worker runs this version of snet4."""
         for address, found in client.run(version, on_error="return").items():
             if found != __version__:
                 what = f"snet4 {found}" if isinstance(found, str) else "no snet4 that answers"
@@ -80,7 +80,7 @@ class Cluster:
     def _run(
         self, client: Client, tasks: Iterator[Task], filled: Filled, progress: Progress
     ) -> list[Task]:
-        """Hand out all tasks, each up to `TRIES` times; those that failed every time."""
+        """Hand out all tasks, each up to `TRIES` times; return those that failed every time."""
         under_way: dict[str, tuple[Future, Task]] = {}
         answered: SimpleQueue[Future] = SimpleQueue()
         queue = Queue(tasks, TRIES, filled)
@@ -157,7 +157,7 @@ _one_at_a_time = threading.Lock()
 
 
 def compute(model: WorkerModel, task: Task) -> str:
-    """On a worker: compute one part and put it on its shelf; its key is all that returns."""
+    """On a worker: compute one part, put it on its shelf, and return only its key."""
     global _worker  # the network is loaded once per process
     with _one_at_a_time:
         if _worker is None or _worker[0] != model:
@@ -167,7 +167,7 @@ def compute(model: WorkerModel, task: Task) -> str:
 
 
 def version() -> str:
-    """On a worker: its snet4."""
+    """On a worker: its version of snet4."""
     return __version__
 
 

@@ -1,8 +1,8 @@
-"""From a picture to footprints, on one screen.
+"""Detects the building footprints of one scene.
 
     scene -> tiles -> maps -> labels -> outlines -> footprints
 
-A notebook calls `detect`; the command line and the QGIS worker run the same by `jobrun.run_job`:
+A notebook calls `detect`; the command line and the QGIS worker reach it through `run_job`:
 
 >>> predictor = Predictor(find_model("default"), choose_runtime())  # doctest: +SKIP
 >>> found = detect("scene.tif", predictor, Choices(off_nadir_deg=32))  # doctest: +SKIP
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """One scene's result: what was decided, and its footprints as they come."""
+    """Result of one scene: its plan, and its footprints as they are computed."""
 
     plan: Plan
     """Scene, look, grid and settings."""
     footprints: Iterator[Footprints]
-    """In order, numbered; computed while it is read, so an error may come from here too."""
+    """In order, numbered; computed while it is iterated, so iterating may raise too."""
     lost: list[str] = field(default_factory=list)
     """Parts that no worker could compute; known once `footprints` gave its first batch."""
 

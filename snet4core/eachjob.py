@@ -1,4 +1,4 @@
-"""One file for each scene: `-o 'out/{scene}.gpkg'`."""
+"""Runs each scene as a job of its own with its own output: `-o 'out/{scene}.gpkg'`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SCENE = "{scene}"
 
 
 def names_scenes(output: Path) -> bool:
-    """Whether the result is one file for each scene."""
+    """Whether the output is a pattern with `{scene}`: one file for each scene."""
     return SCENE in str(output)
 
 
 def each_scene(job: Job) -> list[Job]:
-    """A job for every scene of a job whose output names the scene; of a shard, for its scenes.
+    """Split a job whose output contains `{scene}` into one job a scene; a shard's, its scenes only.
 
     Each of them writes its layer, so shards leave nothing to be merged. UsageError when two
     scenes would be written to one file, or where one file is needed.
@@ -62,7 +62,7 @@ def each_scene(job: Job) -> list[Job]:
 
 
 def open_jobs(jobs: list[Job]) -> list[Job]:
-    """Those whose result is not there; with `resume` a result without parts is complete."""
+    """Jobs still to be run: with `resume`, an output without a parts folder is complete."""
     return [job for job in jobs if not (job.resume and _is_complete(job))]
 
 
@@ -79,7 +79,7 @@ def run_each(
     progress: Progress,
     executor: Executor | None = None,
 ) -> Done:
-    """Run jobs one after another; what fails is noted, as scenes of one layer are."""
+    """Run jobs one after another; scenes that fail are noted, as in `run_job`."""
     done = Done()
     for job, found in _runs(jobs, predictor, progress, executor, done):
         done.footprints += found.footprints

@@ -1,8 +1,8 @@
-"""Who computes the parts of a run: this process, others on this machine, or a cluster.
+"""Executors compute the parts of a run: in this process, in others, or on a cluster.
 
-An executor fills the store and says what it could not fill; results never travel through it.
-Whatever dies, the store knows what is there. A part that cannot be computed is tried again,
-then once more alone, and then named.
+An executor puts results into the part store and returns only what it could not compute, so
+finished parts survive whatever dies. A part that fails is retried, then tried once more alone,
+and then reported as lost.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One part of one scene to be computed and put on its shelf; travels to other processes."""
+    """One part of one scene to be computed and put on its shelf; sendable to other processes."""
 
     work: SceneWork
     shelf: FolderShelf
@@ -44,7 +44,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """What tells it from all others."""
+        """Unique among the tasks of a run."""
         return f"{self.shelf.run_key} {self.part.index}"
 
     @property
@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WorkerModel:
-    """How a worker loads the network by itself; weights never travel."""
+    """How a worker loads the network by itself; weights are never sent."""
 
     model: Header
     """As the driver saw it: files, by their absolute paths, and their digests."""
@@ -64,7 +64,7 @@ class WorkerModel:
     memory_bytes: int | None = None
     """As `Predictor` takes it, for each worker."""
     version: str = __version__
-    """The driver's snet4."""
+    """Version of the driver's snet4."""
 
     def load(self) -> Predictor:
         """The loaded network. EngineError for another snet4 or another model at that path."""
@@ -86,7 +86,7 @@ class WorkerModel:
 
 @dataclass(slots=True)
 class Filled:
-    """How far an executor came, and what it could not compute."""
+    """Outcome of a run: parts done, parts lost, scenes refused."""
 
     done: int = 0
     """Parts that are on their shelves."""
@@ -104,7 +104,7 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """This process computes, one scene after another."""
+    """Computes in this process, one scene after another."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
@@ -130,7 +130,7 @@ class InProcess:
 
 
 class Worker:
-    """What a process that computes parts for others keeps between two of them."""
+    """State of a worker process: the loaded network, and the last scene's band ranges."""
 
     def __init__(self, model: WorkerModel) -> None:
         self._predictor = model.load()
@@ -150,13 +150,13 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a worker says of a part that it could not compute."""
+    """Why a part failed, where it was none of our own errors: to be retried."""
 
     message: str
 
 
 class Queue:
-    """What is still to be given out: tasks as they come, and those that failed once."""
+    """Tasks still to be handed out: new ones, and failed ones to be retried."""
 
     def __init__(self, tasks: Iterator[Task], tries: int, filled: Filled) -> None:
         self._tasks, self._tries, self._filled = tasks, tries, filled
@@ -188,7 +188,7 @@ class Queue:
 def open_tasks(
     work: SceneWork, shelf: FolderShelf, chosen: Iterable[Part] | None = None
 ) -> Iterator[Task]:
-    """A task for each part of a scene (or of those chosen) that is not on its shelf."""
+    """Yield a task for each part of a scene (or of those chosen) that is not on its shelf."""
     here = shelf.here()
     light = work.for_travel()
     away = shelf.everywhere()
@@ -198,7 +198,7 @@ def open_tasks(
 
 
 def refused(filled: Filled, task: Task | None, problem: Snet4Error) -> None:
-    """A task that its worker refused: the scene's fault is noted, any other ends the run."""
+    """Note an error that is the scene's fault; raise any other, which ends the run."""
     if task is None or isinstance(problem, EngineError | OutputError):
         raise problem
     filled.failed.setdefault(task.work.location, problem)
@@ -207,7 +207,7 @@ def refused(filled: Filled, task: Task | None, problem: Snet4Error) -> None:
 def worker_model(
     header: Header, wanted: Wanted, memory_bytes: int | None = None
 ) -> tuple[WorkerModel, Elsewhere]:
-    """What workers need to know of the model that the driver chose, and what stands for it here.
+    """The model as workers load it, and its placeholder in the driver.
 
     Engine and precision are settled once, so that a worker with other hardware computes the
     same or says that it cannot.

@@ -1,4 +1,4 @@
-"""A stream worked on elsewhere, each result in its turn."""
+"""Ordered map over an executor with bounded look-ahead."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 def in_turn(
     work: Callable[[Piece], Result], pieces: Iterable[Piece], pool: Executor, ahead: int
 ) -> Iterator[Result]:
-    """The results of `work` in the order of the pieces, of which `ahead` are on their way.
+    """Yield the results of `work` in the order of the pieces, with up to `ahead` in flight.
 
-    The pieces are taken in the caller's thread. What goes wrong with one of them, or with
-    taking it, is raised in its turn; of whoever stops early the waiting pieces are cancelled.
+    Pieces are taken from the iterable in the caller's thread. An error in one of them, or in
+    taking it, is raised in its turn; when the caller stops early, waiting pieces are cancelled.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""What a job is: scenes, choices and places, and what came of them; `jobrun` does the work."""
+"""A job as values: its scenes and options, where results go, and its outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Overlap = Literal["keep", "best-look", "fuse"]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `of` equal shares of a job. `number` 0 and `of` mean the same share."""
+    """Share `number` of `of` equal shares of a job; 0 and `of` mean the same share."""
 
     number: int
     of: int
@@ -32,7 +32,7 @@ class Shard:
             )
 
     def has(self, index: int) -> bool:
-        """Whether the thing with this number belongs to the share."""
+        """Whether the item with this index belongs to the share."""
         return index % self.of == self.number % self.of
 
 
@@ -57,8 +57,8 @@ class Job:
     resume: bool = False
     """Whether finished parts are kept beside the layer, and those that are there are used."""
     overlap: Overlap = "keep"
-    """What becomes of ground that several scenes show: every scene's footprints, those of the
-    best look, or those of all looks fused."""
+    """Where scenes overlap: keep every scene's footprints, those of the best look, or those of
+    all looks fused."""
     shard: Shard | None = None
     """Which share of the parts is computed, to be merged later; no layer is written then."""
     parts: Place | None = None
@@ -76,7 +76,7 @@ class Job:
 
     @property
     def resumed(self) -> bool:
-        """Whether there is something to go on with."""
+        """Whether an earlier run left parts that this one goes on with."""
         goes_on = self.resume or self.shard is not None
         return goes_on and partstore.begun(self.parts_place)
 
@@ -121,23 +121,23 @@ class Job:
 
 @dataclass(slots=True)
 class Done:
-    """What came of a job."""
+    """Outcome of a job."""
 
     footprints: int = 0
     """How many were written."""
     found: dict[str, int] = field(default_factory=dict)
     """Scene -> footprints in it."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Scene -> the sentence that says why there are none of it."""
+    """Scene -> why it has none, in one sentence."""
     lost: list[str] = field(default_factory=list)
-    """Parts that no worker could compute: their ground counts as without data."""
+    """Parts that no worker could compute; they count as nodata."""
     parts: int = 0
-    """Of a shard: how many parts it answers for."""
+    """Of a shard: how many parts belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One scene, or several fused into one, on its way into the layer."""
+    """One scene, or several fused into one, before it is written into the layer."""
 
     location: str
     plan: Plan

@@ -85,7 +85,7 @@ def _run_shard(
 ) -> Done:
     """Fill the store with the shard's parts and write no layer; other shards may do so too."""
     if executor is None:
-        assert not isinstance(predictor, Elsewhere)  # somebody has to compute
+        assert not isinstance(predictor, Elsewhere)  # a shard without executor is computed here
         executor = InProcess(predictor)
     with partstore.opened(job.parts_place, alone=False) as store:
         work = Work(store)
@@ -109,7 +109,7 @@ def _written_from(
 
 @dataclass(slots=True)
 class Work:
-    """What the steps of one job share."""
+    """State shared by the steps of one job."""
 
     store: PartStore
     resumed: bool = False
@@ -121,10 +121,10 @@ class Work:
 
 
 def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[Task]:
-    """A task for every part of every scene that is not kept yet, made as they are asked for.
+    """Yield a task for every part of every scene that is not in the store yet.
 
-    A share of many scenes is whole scenes; of few, parts of each. Scenes that cannot be used
-    have none: what is wrong with them is said later, or by a shard at its end.
+    Where there are at least as many scenes as shards, a shard takes whole scenes, else some
+    parts of each. A scene that cannot be used yields none; its error goes to `work.failed`.
     """
     assert isinstance(work.store, FolderStore)  # results travel through files
     shard = job.shard or Shard(0, 1)
@@ -149,7 +149,7 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
 
 
 def _of_shard(job: Job, work: Work) -> Done:
-    """What a shard has to say: how many parts it answers for, and which are not there."""
+    """Outcome of a shard: how many parts belong to it, and which of them are missing."""
     if job.stop_at_error:
         for problem in work.failed.values():
             raise problem
@@ -175,6 +175,7 @@ def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, wor
 
 
 def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
+    """Write all results into the layer. Raises SomeScenesFailed when there are none."""
     first = next(results, None)
     if first is None:
         raise SomeScenesFailed(
@@ -208,7 +209,7 @@ def _scenes(
     done: Done,
     folder: Path | None,
 ) -> Iterator[Result]:
-    """Every scene that went well; the others are noted in `done`.
+    """Yield the result of every scene that succeeded; the others are noted in `done`.
 
     `folder` is where maps are kept that the user did not ask for.
     """
@@ -243,7 +244,7 @@ def _attempts(
     work: Work,
     folder: Path | None,
 ) -> Iterator[Attempt]:
-    """Every scene, planned where that went well; see `_scenes`."""
+    """Yield an attempt for every scene, planned where that succeeded; see `_scenes`."""
     first: Plan | None = None
     for number, scene in enumerate(job.inputs):
         maps = None if folder is None else folder / f"result-{number}.tif"
@@ -273,7 +274,7 @@ def _attempts(
 
 
 def _refuse_other_crs(plan: Plan, first: Plan) -> None:
-    """One layer has one CRS: that of the first scene."""
+    """Raise InputError unless the scene has the CRS of the first: a layer has only one."""
     if plan.grid.crs != first.grid.crs:
         raise InputError(
             f"{plan.scene.location}: is in {plan.grid.crs.to_string()[:60]}, but "

@@ -1,8 +1,8 @@
-"""Several scenes of one place: which of them speaks for which ground.
+"""Resolves overlaps between scenes: which scene's footprints are kept where.
 
-    keep        every scene's footprints, side by side
-    best-look   where scenes overlap, those of the least tilted one that has data there
-    fuse        scenes of the same ground become one, see `fusion`
+    keep        every scene's footprints, overlapping or not
+    best-look   where scenes overlap, those of the least off-nadir one that has data there
+    fuse        maps of scenes of the same ground are averaged into one, see `fusion`
 
 Two scenes show the same ground when they share at least half of the smaller one's.
 """
@@ -60,7 +60,7 @@ def resolved(
 
 
 def _better(scenes: Sequence[Result]) -> Iterator[list[Result]]:
-    """For each scene those that overlap it and are tilted less (of equal ones, come earlier)."""
+    """For each scene, those that overlap it and are less off-nadir (of equal ones, earlier)."""
     outlines = [_outline(scene.plan.grid) for scene in scenes]
     tree = shapely.STRtree(outlines)
     for index, (scene, outline) in enumerate(zip(scenes, outlines, strict=True)):
@@ -73,7 +73,7 @@ def _tilt(scene: Result, number: int) -> tuple[float, int]:
 
 
 def _footprints(scene: Result) -> Iterator[Footprints]:
-    """A scene's footprints from its maps: cheaper than keeping all scenes' in memory."""
+    """Polygonize a scene's maps: cheaper than keeping all scenes' footprints in memory."""
     assert scene.maps is not None  # they were kept for this
     file = open_maps(scene.maps)
     return footprints_from(
@@ -90,7 +90,7 @@ def _footprints(scene: Result) -> Iterator[Footprints]:
 
 
 def _uncovered(scene: Result, better: Sequence[Result]) -> Iterator[Footprints]:
-    """A scene's footprints without those on ground that a better scene shows, numbered anew."""
+    """A scene's footprints outside the valid data of better scenes, numbered anew."""
     source, count, is_first = scene.plan.source, 0, True
     with ExitStack() as stack:
         stack.enter_context(gdal_settings())
@@ -109,7 +109,7 @@ def _uncovered(scene: Result, better: Sequence[Result]) -> Iterator[Footprints]:
 
 
 class _Ground:
-    """Which ground a scene has data for, asked by points."""
+    """Tells whether a scene has valid data at given points."""
 
     def __init__(self, maps: Path | None, grid: Grid) -> None:
         assert maps is not None  # they were kept for this
@@ -124,7 +124,7 @@ class _Ground:
         self._stack.close()
 
     def shows(self, points_N2: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """For points in map units, (N,)."""
+        """(N,) whether there is valid data, for points (N, 2) in map units."""
         pixels_N2 = np.floor(self._grid.to_pixels(points_N2)).astype(np.int64)
         rows, cols = self._grid.shape
         col_N, row_N = pixels_N2[:, 0], pixels_N2[:, 1]
@@ -146,7 +146,7 @@ class _Ground:
 
 
 def _places(scenes: Sequence[Result]) -> list[list[Result]]:
-    """Scenes of the same ground together; groups and their scenes in the order given."""
+    """Group scenes of the same ground; groups and their scenes keep the order given."""
     outlines = [_outline(scene.plan.grid) for scene in scenes]
     tree = shapely.STRtree(outlines)
     group = list(range(len(scenes)))
@@ -163,7 +163,7 @@ def _places(scenes: Sequence[Result]) -> list[list[Result]]:
 
 
 def _fused(group: Sequence[Result], done: Done) -> Result:
-    """One result from several looks, under the name of the best."""
+    """Fuse several looks into one result, named after the best."""
     by_path = {str(scene.maps): scene for scene in group}
     laid = fusion.laid_together([_look_maps(scene) for scene in group])
     best = by_path[str(laid[0].maps.path)]

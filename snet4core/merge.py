@@ -1,4 +1,4 @@
-"""Parts to footprints: seams joined, everything sorted and numbered, whoever computed it."""
+"""Merges parts into footprints: joins the seams, sorts and numbers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from snet4core.shaping import Shaping
 def merged(results: Iterable[PartResult], shaping: Shaping) -> Iterator[Footprints]:
     """All footprints of a scene, in order, from the results of all its parts in any order.
 
-    What the parts finished goes on as it is; what touches their edges is joined, and cut by
-    the same rule. UsageError where parts are missing or come twice.
+    Footprints inside a part pass through; components that touch its edges are joined, and
+    vectorised by the same rule. Raises UsageError where parts are missing or come twice.
     """
 
     def found() -> Iterator[Footprints]:

@@ -1,4 +1,4 @@
-"""`snet4 merge`: the parts that shards left, wherever they were computed, into one layer."""
+"""Merges the parts of all shards into one layer: `snet4 merge`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from snet4core.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Which parts become one layer."""
+    """Which parts are merged, and where the layer goes."""
 
     places: tuple[Place, ...]
     """Folders or object stores of one run; a scene's parts may be spread over several of them."""
@@ -29,19 +29,19 @@ class Merge:
     csv: Path | None = None
     overwrite: bool = False
     allow_missing: bool = False
-    """Whether ground without parts counts as ground without data."""
+    """Whether missing parts count as nodata."""
     remove: bool = False
     """Whether the parts go once the layer is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What came of it."""
+    """Outcome of a merge."""
 
     footprints: int
     scenes: int
     missing: list[str]
-    """Names of parts that were nowhere."""
+    """Names of parts found in none of the places."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""A part's result as bytes: arrays without pickle, with a checksum that is checked first.
+"""Serialises a part's result: arrays without pickle, with a checksum that is checked first.
 
     line "snet4 part 2", 32 bytes sha256 of all that follows, 32 bytes key of the part, then
     zlib over safetensors (https://huggingface.co/docs/safetensors)
 
-A file that was cut, flipped, or renamed to stand for another part is not read.
+A file that is truncated, corrupted, or renamed to another part's name is refused.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class DamagedPartError(ValueError):
 
 
 def to_bytes(result: PartResult, key: str) -> bytes:
-    """A part's result under its key (64 hexadecimal digits); the same result, the same bytes."""
+    """Serialise a result under its key (64 hexadecimal digits); the same result, the same bytes."""
     body = bytes.fromhex(key) + zlib.compress(save(_arrays(result)), _LEVEL)
     return _MAGIC + hashlib.sha256(body).digest() + body
 
 
 def from_bytes(stored: bytes, key: str, source: Source) -> PartResult:
-    """The reverse; DamagedPartError for anything else than what `to_bytes` gave for `key`."""
+    """The reverse. Raises DamagedPartError for anything but what `to_bytes` gave for `key`."""
     start = len(_MAGIC) + _HASH_BYTES
     if not stored.startswith(_MAGIC):
         raise DamagedPartError("it is no part of this version")

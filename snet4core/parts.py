@@ -2,7 +2,7 @@
 
 A footprint depends on its connected component alone. So a part finishes what lies inside
 it, and what touches its edges goes on as one `joiner.Open` value. How a raster is cut into
-parts, who computed them, and in which order they come back leaves no trace in the result.
+parts, who computes them, and in which order they come back does not affect the result.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Part:
     index: int
     """0, 1, 2, ... row by row."""
     window: Window
-    """The rectangle that it answers for; parts cover the raster exactly once."""
+    """The rectangle that it owns; parts cover the raster exactly once."""
     tiles: tuple[Tile, ...]
     """Its windows, those of one size together; their `own` cover `window`."""
 
@@ -46,7 +46,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartResult:
-    """What a part leaves: arrays only."""
+    """Result of one part: arrays only."""
 
     footprints: Footprints
     """Of the components that lie inside the part; not in order, not numbered."""
@@ -76,7 +76,7 @@ def parts_of(shape: tuple[int, int], windows: Windows) -> list[Part]:
 def finish(
     part: Part, maps: Iterable[Maps], shaping: Shaping, *, keep_maps: bool = False
 ) -> PartResult:
-    """Maps of all windows of a part to its result. Pure.
+    """Vectorise a part: the maps of all its windows to its result. Pure.
 
     The windows are laid side by side and cut at once: many small blocks would give the same
     footprints, but each costs some milliseconds of its own.
@@ -90,7 +90,7 @@ def finish(
 
 
 def _side_by_side(window: Window, maps: Sequence[Maps]) -> Maps:
-    """Windows that cover `window` once, as one."""
+    """Mosaic maps that cover `window` exactly once."""
     if len(maps) == 1:
         return maps[0]
     whole = Maps(
@@ -108,7 +108,7 @@ def _side_by_side(window: Window, maps: Sequence[Maps]) -> Maps:
 
 
 def lost(part: Part, shaping: Shaping) -> PartResult:
-    """What stands for a part that nobody could compute: ground without data."""
+    """Result of a part that could not be computed: all nodata."""
     nothing = np.zeros(part.window.shape, np.uint8)
     empty = Maps(part.window, nothing, nothing, nothing.astype(np.bool_))
     return finish(part, [empty], shaping)

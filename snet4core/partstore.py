@@ -1,4 +1,4 @@
-"""Where finished parts wait: in memory for a moment, or in a place that outlives a kill.
+"""Stores finished parts: in memory, or in a place that survives a killed process.
 
     OUT.parts/snet4-parts.txt       what kind of folder this is
     OUT.parts/3f0c.../scene.json    what the parts of one scene depend on, and how they are merged
@@ -69,7 +69,7 @@ class PartStore(Protocol):
 
 
 class MemoryStore:
-    """Keeps a part until it is taken: for runs that need not outlive their process."""
+    """Keeps parts in memory until they are taken: for runs that cannot be resumed."""
 
     def shelf(
         self, location: str, facts: Callable[[], Facts], source: Source, recipe: Recipe
@@ -113,7 +113,7 @@ class FolderShelf:
         return f"{self.folder}/{part.index:06d}-{self.key(part)[:24]}.part"
 
     def everywhere(self) -> FolderShelf:
-        """The same for a process that stands in another folder."""
+        """The same shelf with an absolute path, to be sent to another process."""
         return replace(self, place=self.place.everywhere())
 
     def here(self) -> set[int]:
@@ -151,7 +151,7 @@ class FolderShelf:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One scene as a store remembers it."""
+    """One scene as a store has recorded it."""
 
     location: str
     """As the user gave it."""
@@ -180,7 +180,7 @@ class FolderStore:
     def shelf(
         self, location: str, facts: Callable[[], Facts], source: Source, recipe: Recipe
     ) -> FolderShelf:
-        """Enter a scene's shelf, or begin it. OutputError says what changed since it was begun."""
+        """Open a scene's shelf, or create it. OutputError says what changed since then."""
         if location in self._entered:
             return self._entered[location]
         now = {**facts(), "form of the parts": str(partfile.FORMAT)}
@@ -198,7 +198,7 @@ class FolderStore:
         return self._entered[location]
 
     def _begun(self, folder: str, record: Mapping[str, Any]) -> Facts:
-        """The facts with which a scene was begun, be it right now, by us or by somebody else."""
+        """Facts recorded for a scene, by this run or by another, earlier or at the same time."""
         name = f"{folder}/{_SCENE}"
         begun = self._facts(name)
         if begun is None:
@@ -210,7 +210,7 @@ class FolderStore:
         return now if begun is None else begun
 
     def _facts(self, name: str) -> Facts | None:
-        """What a record tells; None where there is none, or a damaged one."""
+        """Facts in a record; None where there is no record, or a damaged one."""
         try:
             facts = _read_json(self.place, name)["facts"]
         except (InputError, KeyError):
@@ -238,7 +238,7 @@ class FolderStore:
         return [name for name in self.place.names() if _SCENE_NAME.fullmatch(name)]
 
     def remove(self) -> None:
-        """Take away what is ours; files that somebody else put there stay."""
+        """Remove our own files; others stay."""
         with suppress(OSError):
             for folder in self._scene_folders():
                 for name in self.place.names(folder):
@@ -267,7 +267,7 @@ def scene_key(location: str) -> str:
 
 
 def begun(place: Place) -> bool:
-    """Whether a run has begun to keep parts there. OutputError where that cannot be asked."""
+    """Whether the place holds a part store. OutputError where that cannot be asked."""
     if isinstance(place, FolderPlace):
         try:
             return (place.folder / _MARK).is_file()
@@ -292,7 +292,7 @@ def opened(place: Place, *, alone: bool = True) -> Iterator[FolderStore]:
 
 
 def difference(begun: Facts, now: Facts) -> str:
-    """In words, what differs: at most three facts."""
+    """Say in words what differs: at most three facts."""
     names = [name for name in {**begun, **now} if begun.get(name) != now.get(name)]
     told = [f"{name} was {_short(begun.get(name))}, is {_short(now.get(name))}" for name in names]
     return printable("; ".join(told[:3]) + (" ..." if len(told) > 3 else ""))
@@ -325,7 +325,7 @@ def _read_json(place: Place, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _said(place: Place) -> Iterator[None]:
-    """The system's errors as ours."""
+    """Raise the system's errors as OutputError."""
     try:
         yield
     except OSError as problem:

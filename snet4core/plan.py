@@ -1,7 +1,7 @@
-"""What a run would do with one scene, decided before its maps are computed.
+"""Plan of a run over one scene, made before its maps are computed.
 
-How the picture lies, how tilted it is, at which pixel size the network looks at it, where
-footprints are wanted and how they are cut: `snet4 run --dry-run` prints it, `detect` does it.
+Georeference, look, working pixel size, area of interest and polygon settings:
+`snet4 run --dry-run` prints the plan, `detect` carries it out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Choices:
     bounds: tuple[float, float, float, float] | None = None
     """x min, y min, x max, y max in the scene's CRS."""
     aoi: Path | None = None
-    """Vector layer; only what lies inside its polygons is searched."""
+    """Vector layer; only the area inside its polygons is searched."""
     threshold: float | None = None
     """See `ShapeSettings`, as the next four."""
     min_area_m2: float | None = None
@@ -65,7 +65,7 @@ class Plan:
     """Everything about one run over one scene except its pixels."""
 
     scene: raster.Scene
-    """The file, as it was let in."""
+    """The raster file, opened and checked."""
     scale: working.WorkingScale
     """How scene pixels become working pixels."""
     grid: Grid
@@ -110,7 +110,7 @@ def plan_for(
     choices: Choices,
     guesser: LookGuesser | None = None,
 ) -> Plan:
-    """Look at a scene and decide.
+    """Plan the run over one scene.
 
     Reads no pixels and needs no network, unless no source knows the look and `guesser` can
     guess it. Raises InputError for a scene that cannot be used, LookError without a look angle.

@@ -1,4 +1,4 @@
-"""From stored maps to footprints: another threshold costs no second inference."""
+"""Polygonizes stored maps: another threshold needs no second inference."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Polygonized:
     source: Source
     """Scene, CRS, look and model as far as the file knows them."""
     footprints: Iterator[Footprints]
-    """In order, numbered; computed while it is read."""
+    """In order, numbered; computed while it is iterated."""
     description: dict[str, str]
-    """How they were cut, for the layer's metadata."""
+    """Maps, settings and model, for the layer's metadata."""
 
 
 def polygonize(
@@ -35,7 +35,7 @@ def polygonize(
     block_px: int = 1024,
     progress: Progress | None = None,
 ) -> Polygonized:
-    """Footprints from `maps`, read in blocks of `block_px`, which play no part in the result.
+    """Polygonize the file `maps`, in blocks of `block_px`, which do not affect the result.
 
     What `choices` leave open comes from the file: the settings of the model that made it,
     or the defaults. Raises InputError for a file that holds no maps.

@@ -1,8 +1,8 @@
-"""Parts computed by several processes of this machine: `--workers N`.
+"""Computes parts in several processes on this machine: `--workers N`.
 
-Each worker is a fresh interpreter with the network loaded once, and a pipe of its own. So a
-worker that dies takes its one part with it and no other, and it is known which. When this
-process dies, the pipes close, and the workers end after the part they are at.
+Each worker is a fresh interpreter with a pipe of its own, and loads the network once. So a
+worker that dies loses only the part it was computing, and it is known which. When this process
+dies, the pipes close, and the workers exit after their current part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _POLL_S = 0.5
 """How often progress is asked whether to go on."""
 
 _STILLBORN = 3
-"""So many workers in a row that die before their first part: the fault is not in the parts."""
+"""Workers in a row that die before their first part until the run is given up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +41,7 @@ class _Hand:
 
 
 class Processes:
-    """Some workers on this machine."""
+    """Executor with worker processes on this machine."""
 
     def __init__(self, model: WorkerModel, workers: int) -> None:
         """The processor's threads are divided; with a GPU each worker gets the next one."""
@@ -71,7 +71,7 @@ class Processes:
         filled: Filled,
         progress: Progress,
     ) -> list[Task]:
-        """Give out all tasks, each up to `tries` times; those that failed every time."""
+        """Hand out all tasks, each up to `tries` times; return those that failed every time."""
         queue = Queue(tasks, tries, filled)
         hands: list[_Hand] = []
         stillborn = 0
@@ -130,7 +130,7 @@ _DIED = Failure("its worker died")
 
 
 def _spoken(hands: list[_Hand]) -> list[_Hand]:
-    """Workers with an answer, or dead, after a short wait."""
+    """Workers that answered or died, after a short wait."""
     ready = set(wait([hand.pipe for hand in hands], timeout=_POLL_S))
     return [hand for hand in hands if hand.pipe in ready]
 
@@ -143,7 +143,7 @@ def _answer(hand: _Hand) -> Any:
 
 
 def _dismissed(hands: list[_Hand]) -> None:
-    """End workers at once: what they were at is not on the shelf, and so not lost."""
+    """Kill workers at once; the part that one was computing never reaches its shelf."""
     for hand in hands:
         hand.process.kill()
     for hand in hands:
@@ -158,7 +158,7 @@ def _gpu(index: int) -> str:
 
 
 def _work(pipe: Connection, model: WorkerModel) -> None:
-    """The life of a worker: load the network once, then compute what comes through the pipe."""
+    """Main loop of a worker: load the network once, then compute each task from the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's matter
     with suppress(EOFError, OSError):  # the driver has gone
         try:

@@ -1,6 +1,6 @@
-"""The work on one scene: which parts there are, what they depend on, how they are computed.
+"""The work on one scene, divided into parts that can be computed separately.
 
-`SceneWork` is made from a plan alone, without pixels, and can travel to other processes.
+`SceneWork` is made from a plan alone, without pixels, and can be sent to other processes.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Stands for a network that other processes have asked already; knows its header alone."""
+    """Placeholder for a predictor that runs in other processes; knows only the model's header."""
 
     header: Header
     key: str
-    """As `Predictor.key` of those who computed."""
+    """As `Predictor.key` of those that compute."""
     guesser: LookGuesser | None = None
-    """Guesses looks here, before there are parts, so that all who compute get the same."""
+    """Guesses looks in this process, before there are parts, so that all workers use the same."""
     together: int = 1
-    """As `Predictor.together`: what is left to do is Python's."""
+    """As `Predictor.together`; what is left to do is bound by Python."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class SceneWork:
         return self.plan.scene.location if self.given is None else self.given
 
     def for_travel(self) -> SceneWork:
-        """The same for a process that may stand in another folder, and without the tags."""
+        """The same with an absolute path and without the tags, to be sent to another process."""
         scene = self.plan.scene
         place = scene.location if scene.path is None else str(scene.path.absolute())
         light = replace(scene, metadata={}, admitted=replace(scene.admitted, location=place))
@@ -138,7 +138,7 @@ class SceneWork:
         }
 
     def recipe(self) -> dict[str, Any]:
-        """What merges the parts without picture and model, as plain JSON."""
+        """All that merging the parts needs, without scene and model, as plain JSON."""
         return {
             "shaping": self.shaping.as_json(),
             "windows": list(self._windows),
@@ -151,8 +151,8 @@ class SceneWork:
     def computed(
         self, parts: Iterable[Part], predictor: Predictor, watch: Watch | None = None
     ) -> Iterator[tuple[Part, PartResult]]:
-        """The results of some parts, one by one; the network works on ahead of them, and
-        `predictor.shapers` processes shape."""
+        """Yield the results of some parts in order; the network runs ahead, and
+        `predictor.shapers` processes vectorise."""
         parts = list(parts)
         if not parts:
             return
@@ -172,10 +172,10 @@ class SceneWork:
         progress: Progress | None = None,
         gone: list[str] | None = None,
     ) -> Iterator[PartResult]:
-        """The results of all parts: those on the shelf first, then the others, computed.
+        """Yield the results of all parts: those on the shelf first, then the others, computed.
 
-        Progress is told in MPix. Where the network was `Elsewhere`, parts that are not on the
-        shelf are named in `gone`, and count as ground without data.
+        Progress is reported in MPix. With `Elsewhere` nothing is computed: parts that are not
+        on the shelf are named in `gone`, and count as nodata.
         """
         watch = self._watch(progress or Silent())
         here, missing = shelf.here(), []
@@ -206,13 +206,13 @@ class Watch:
         progress.step(0.0, self._total_mpix, self._what)
 
     def add(self, window: Window) -> None:
-        """So much more is done. May raise Cancelled."""
+        """Count a window as done. Raises Cancelled when the user stops."""
         stop_if_cancelled(self._progress)
         self._done_mpix += window.height * window.width / 1e6
         self._progress.step(self._done_mpix, self._total_mpix, self._what)
 
     def seen(self, maps: Iterable[Maps]) -> Iterator[Maps]:
-        """The same maps, counted once each was taken in."""
+        """Pass maps on, counting each once it was consumed."""
         for each in maps:
             stop_if_cancelled(self._progress)
             yield each

@@ -1,8 +1,8 @@
-"""Parts shaped by other processes, so that a network never waits for outlines.
+"""Vectorises parts in other processes, so that the network never waits for polygons.
 
-One processor shapes some 18 MPix a second, threads share it (Python runs one at a time), and
-a GPU or sixteen processors compute many times that. So there the maps of whole parts, three
-bytes a pixel, go to processes of their own, and footprints come back.
+One core vectorises some 18 MPix a second, and Python's threads share one core, while the network
+on a GPU or on sixteen cores makes many times that. So there the maps of whole parts, three bytes
+a pixel, are sent to processes, and footprints come back.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Seen = tuple[Part, list[Maps]]
 """A part and the maps of all its windows."""
 
 FEW_PARTS = 8
-"""So few are shaped here: a process takes a second to begin."""
+"""Up to so many parts are vectorised in this process: starting another takes a second."""
 
 
 def shaped(
     seen: Iterable[Seen], count: int, shapers: int, shaping: Shaping, *, keep_maps: bool = False
 ) -> Iterator[tuple[Part, PartResult]]:
-    """The results of `count` parts, in their order, with `shapers` processes where it pays.
+    """Yield the results of `count` parts in order, using `shapers` processes where it pays.
 
-    EngineError where such a process dies.
+    Raises EngineError when one of them dies.
     """
     work = partial(_finished, shaping=shaping, keep_maps=keep_maps)
     if shapers == 1 or count <= FEW_PARTS:
@@ -59,7 +59,7 @@ def _finished(seen: Seen, shaping: Shaping, keep_maps: bool) -> tuple[Part, Part
 
 
 def _born() -> None:
-    """The beginning of a shaping process: it obeys its parent alone, and goes with it."""
+    """Initialise a shaping process: ignore Ctrl-C; exit when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's matter
     parent = multiprocessing.parent_process()
     assert parent is not None  # this one was spawned
