@@ -32,7 +32,7 @@ def names_scenes(output: Path) -> bool:
 
 
 def each_scene(job: Job) -> list[Job]:
-    """Split a job whose output contains `{scene}` into one job a scene; a shard's, its scenes only.
+    """Split a job with `{scene}` in its output into one job per scene, of its shard only.
 
     Each of them writes its layer, so shards leave nothing to be merged. UsageError when two
     scenes would be written to one file, or where one file is needed.

@@ -36,7 +36,7 @@ TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One part of one scene to be computed and put on its shelf; sendable to other processes."""
+    """One part of one scene to compute and put on its shelf; can be sent to other processes."""
 
     work: SceneWork
     shelf: FolderShelf
@@ -97,7 +97,7 @@ class Filled:
 
 
 class Executor(Protocol):
-    """Computes parts somewhere."""
+    """Whatever computes tasks and puts their results on their shelves."""
 
     def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
         """Put the results of all tasks on their shelves. Raises Cancelled, EngineError."""
@@ -150,7 +150,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a part failed, where it was none of our own errors: to be retried."""
+    """A failure worth retrying: an exception that is not ours, or a worker that died."""
 
     message: str
 

@@ -1,4 +1,4 @@
-"""A run as a list of parts: rectangles of windows that can be computed anywhere, in any order.
+"""Divides a run into parts: rectangles of windows to be computed anywhere, in any order.
 
 A footprint depends on its connected component alone. So a part finishes what lies inside
 it, and what touches its edges goes on as one `joiner.Open` value. How a raster is cut into

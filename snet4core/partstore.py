@@ -267,7 +267,7 @@ def scene_key(location: str) -> str:
 
 
 def begun(place: Place) -> bool:
-    """Whether the place holds a part store. OutputError where that cannot be asked."""
+    """Whether the place holds a part store. OutputError where it cannot be reached."""
     if isinstance(place, FolderPlace):
         try:
             return (place.folder / _MARK).is_file()

@@ -54,7 +54,7 @@ class Choices:
     """Whether URLs may be opened."""
 
     def shapes(self, standard: ShapeSettings) -> ShapeSettings:
-        """The standard settings with what was chosen put over them."""
+        """The standard settings, overridden by what was chosen."""
         names = ("threshold", "min_area_m2", "min_confidence", "simplify_m", "regularize")
         chosen = {name: getattr(self, name) for name in names}
         return replace(standard, **{k: value for k, value in chosen.items() if value is not None})
@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def source(self) -> Source:
-        """Scene, CRS, look and model, as they stand on every feature."""
+        """Scene, CRS, look and model: what all footprints of the scene have in common."""
         return Source(self.scene.name, self.grid.crs, self.look, self.model.card.name)
 
     @property

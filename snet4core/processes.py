@@ -44,7 +44,7 @@ class Processes:
     """Executor with worker processes on this machine."""
 
     def __init__(self, model: WorkerModel, workers: int) -> None:
-        """The processor's threads are divided; with a GPU each worker gets the next one."""
+        """Workers share the processor's threads; GPUs are assigned in turn."""
         self._model = model
         self._workers = workers
 

@@ -95,7 +95,7 @@ class SceneWork:
         return card.windows.core_px, card.windows.halo_px, card.architecture.stride_px
 
     def shelf(self, store: PartStore, predictor: Predictor | Elsewhere) -> Shelf:
-        """The scene's place in a store. OutputError if its parts were begun otherwise."""
+        """Open the scene's shelf in a store. OutputError if it was begun with other settings."""
         return store.shelf(
             self.location,
             lambda: self.facts(predictor.key),
@@ -104,7 +104,7 @@ class SceneWork:
         )
 
     def folder_shelf(self, store: FolderStore, predictor: Predictor | Elsewhere) -> FolderShelf:
-        """The same in a folder, where other processes find it too."""
+        """The same in a folder store, which other processes can read."""
         return store.shelf(
             self.location,
             lambda: self.facts(predictor.key),

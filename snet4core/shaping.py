@@ -1,4 +1,4 @@
-"""How one scene's components become footprints: everything between labels and the layer.
+"""Vectorises one scene's connected components: all steps between labels and the layer.
 
 One frozen value holds it, so that a part computed anywhere and a seam joined later are cut
 by the same rule. It is plain enough to be kept as JSON beside stored parts.
@@ -27,7 +27,7 @@ from snet4core.settings import ShapeSettings, SplitSettings
 
 @dataclass(frozen=True)
 class Shaping:
-    """What turns complete components into placed footprints."""
+    """Turns complete components into placed footprints."""
 
     grid: Grid
     """The maps' own grid."""
@@ -117,7 +117,7 @@ def footprints_from(
     native: Grid | None = None,
     calibration: Calibration = UNCALIBRATED,
 ) -> Iterator[Footprints]:
-    """Maps, in blocks of any size and order, to footprints in order.
+    """Vectorise maps, in blocks of any size and order, to footprints in order.
 
     `grid` is the maps' own, `native` the scene's; `calibration` that of the confidence.
     """
