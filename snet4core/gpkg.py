@@ -47,10 +47,18 @@ CREATE TABLE layer_styles (
 
 
 def write(
-    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
+    path: Path,
+    batches: Iterable[Footprints],
+    crs: CRS,
+    description: Mapping[str, str],
+    *,
+    what: str = "GeoPackage",
 ) -> int:
-    """Write a new GeoPackage; returns the number of footprints."""
-    with driver_errors("GeoPackage"):
+    """Write a new GeoPackage; returns the number of footprints.
+
+    Raises `OutputError`, in whose sentence `what` could not be written.
+    """
+    with driver_errors(what):
         _lay_out(path, crs, description)
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
@@ -63,7 +71,7 @@ def write(
             database.execute("COMMIT")
     except sqlite3.Error as error:
         raise OutputError(
-            f"The GeoPackage could not be written ({str(error).lower()}); is the disk full?"
+            f"The {what} could not be written ({str(error).lower()}); is the disk full?"
         ) from error
     return count
 

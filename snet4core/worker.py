@@ -220,7 +220,7 @@ def _hush(channel: Channel) -> None:
     log.addHandler(_Heard(channel))
     log.propagate = False
     warnings.simplefilter("ignore")
-    for library in ("fiona", "rasterio", "shapely"):
+    for library in ("fiona", "pyogrio", "rasterio", "shapely"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
 
 

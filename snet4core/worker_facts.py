@@ -14,8 +14,8 @@ from snet4core.errors import Snet4Error
 from snet4core.modelfile import find_model, read_header
 
 _LIBRARIES = (
-    "torch", "openvino", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "shapely",
-    "scikit-image", "scipy", "numpy", "safetensors",
+    "torch", "openvino", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "pyogrio",
+    "shapely", "scikit-image", "scipy", "numpy", "safetensors",
 )  # fmt: skip
 
 Section = dict[str, str]

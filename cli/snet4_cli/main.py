@@ -91,9 +91,9 @@ def snet4(context: click.Context, verbose: bool) -> None:
         format="snet4: %(message)s",
     )
     if not verbose:
-        warnings.simplefilter("ignore")  # users see snet4's messages, not warnings of libraries
-        for library in ("fiona", "rasterio", "shapely"):
-            logging.getLogger(library).setLevel(logging.CRITICAL)  # nor their logs
+        warnings.simplefilter("ignore")  # a library's warning is no sentence of ours
+        for library in ("fiona", "pyogrio", "rasterio", "shapely"):
+            logging.getLogger(library).setLevel(logging.CRITICAL)  # nor is what it logs
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import rasterio
+from rasterio.crs import CRS
 from rasterio.env import getenv, hasenv
 
 from snet4core import gdalcalls
@@ -60,3 +62,26 @@ def test_nothing_stays_when_nobody_else_set_anything() -> None:
     with gdalcalls.gdal_settings():
         assert hasenv()
     assert hasenv() == before
+
+
+_GDALS = {
+    "rasterio": "from rasterio.crs import CRS; assert CRS.from_epsg(32616).to_wkt() == wkt",
+    "fiona": "from fiona.crs import CRS; assert 'UTM zone 16N' in CRS.from_epsg(32616).to_wkt()",
+    "pyogrio": (
+        "import pyogrio, io; file = io.BytesIO(); "
+        "pyogrio.raw.write(file, np.array([box], object), [], [], driver='FlatGeobuf', layer='x', "
+        "geometry_type='Polygon', crs=wkt); "
+        "assert pyogrio.read_info(file.getvalue())['crs'] == 'EPSG:32616'"
+    ),
+}
+"""What shows that each library's own GDAL finds its own tables of CRS."""
+
+
+@pytest.mark.parametrize("order", list(permutations(_GDALS)), ids="-".join)
+def test_three_gdals_live_in_one_process(order: tuple[str, ...]) -> None:
+    wkt = CRS.from_epsg(32616).to_wkt()
+    first = f"import sys, shapely, numpy as np; sys.modules['pandas'] = None; wkt = {wkt!r}; "
+    first += "box = shapely.to_wkb(shapely.box(0, 0, 1, 1))"
+    # Twice: what was loaded last must not have led the others astray.
+    code = "\n".join([first, *(_GDALS[name] for name in (*order, *order))])
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

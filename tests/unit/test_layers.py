@@ -14,13 +14,14 @@ from typing import Any
 
 import fiona
 import numpy as np
+import pyogrio
 import pytest
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
-from shapely.geometry import shape
+from shapely.geometry import mapping, shape
 
-from snet4core import csvread, geoparquet, layers
+from snet4core import csvread, flatgeobuf, geoparquet, layers
 from snet4core.errors import DependencyError, InputError, OutputError
 from snet4core.footprints import FIELDS, Footprints, Source, footprints_of, none_of
 from snet4core.grid import Grid
@@ -106,7 +107,6 @@ class TestReadBack:
     def test_another_gdal_reads_the_same(
         self, tmp_path: Path, batches: list[Footprints], extension: str
     ) -> None:
-        pyogrio = pytest.importorskip("pyogrio")
         path = tmp_path / f"out{extension}"
         layers.write(path, batches, UTM)
         meta, _, geometry, data = pyogrio.raw.read(path, layer="footprints")
@@ -359,6 +359,107 @@ class TestGeoPackage:
         assert read.to_epsg() == crs.to_epsg()
         assert read.linear_units == crs.linear_units
         assert read == crs
+
+
+def written_one_by_one(path: Path, batches: list[Footprints]) -> None:
+    """A FlatGeobuf as fiona writes it, each feature by itself."""
+    with fiona.open(
+        path,
+        "w",
+        driver="FlatGeobuf",
+        layer="footprints",
+        schema={"geometry": "Polygon", "properties": FIELDS},
+        crs_wkt=UTM.to_wkt(),
+        DESCRIPTION=json.dumps(DESCRIPTION, ensure_ascii=False),
+    ) as layer:
+        for batch in batches:
+            values = zip(*batch.columns().values(), strict=True)
+            rows = [dict(zip(FIELDS, row, strict=True)) for row in values]
+            layer.writerecords(
+                {"type": "Feature", "geometry": mapping(polygon), "properties": row}
+                for polygon, row in zip(batch.polygons_N, rows, strict=True)
+            )
+
+
+class TestFlatGeobuf:
+    @pytest.mark.parametrize("empty", [False, True])
+    def test_it_is_what_is_written_feature_by_feature(
+        self, tmp_path: Path, batches: list[Footprints], empty: bool
+    ) -> None:
+        second = found_in(Source("maps.tif", UTM), [COURTYARD])  # with fields that are NULL
+        written = [none_of(batches[0].source)] if empty else [*batches, *second]
+        for path, write in (
+            (tmp_path / "ours.fgb", lambda path: layers.write(path, written, UTM, DESCRIPTION)),
+            (tmp_path / "other.fgb", lambda path: written_one_by_one(path, written)),
+        ):
+            write(path)
+        with fiona.open(tmp_path / "ours.fgb") as ours, fiona.open(tmp_path / "other.fgb") as other:
+            assert ours.schema == other.schema
+            assert ours.crs_wkt == other.crs_wkt
+            assert ours.name == other.name == "footprints"
+            assert list(ours) == list(other)
+            assert len(list(ours)) == (0 if empty else 12)
+
+    def test_it_holds_more_than_gdal_hands_on_at_a_time(self, tmp_path: Path) -> None:
+        count = 3 * flatgeobuf._BATCH + 1
+        boxes = list(shapely.box(np.arange(count) * 2, 0, np.arange(count) * 2 + 1, 1))
+        layers.write(tmp_path / "out.fgb", found_in(Source("maps.tif", UTM), boxes), UTM)
+        numbers = [feature.properties["footprint_id"] for feature in features(tmp_path / "out.fgb")]
+        assert sorted(numbers) == list(range(1, count + 1))
+
+    def test_a_window_finds_what_lies_in_it(
+        self, tmp_path: Path, batches: list[Footprints]
+    ) -> None:
+        path = tmp_path / "out.fgb"
+        layers.write(path, batches, UTM)
+        assert pyogrio.read_info(path)["capabilities"]["fast_spatial_filter"]
+        with fiona.open(path) as layer:
+            inside = list(layer.filter(bbox=batches[0].polygons_N[0].buffer(1).bounds))
+        assert [feature.properties["footprint_id"] for feature in inside] == [1]
+
+    def test_the_description_stands_in_the_header(
+        self, tmp_path: Path, batches: list[Footprints]
+    ) -> None:
+        path = tmp_path / "out.fgb"
+        layers.write(path, batches, UTM, {"scene": "Zürich"})
+        assert '{"scene": "Zürich"}'.encode() in path.read_bytes()
+
+    @pytest.mark.parametrize(
+        "name", ["a!b", "a.zip!b", "old.zip", "q?b", "t\tb", "n\nb", "s3:", "#"]
+    )
+    def test_a_folder_may_have_any_name(
+        self, tmp_path: Path, batches: list[Footprints], name: str
+    ) -> None:
+        folder = tmp_path / name
+        folder.mkdir()
+        assert layers.write(folder / "out.fgb", batches, UTM) == 11
+        assert [path.name for path in folder.iterdir()] == ["out.fgb"]
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+
+    def test_it_needs_no_pyarrow(self, tmp_path: Path) -> None:
+        code = (
+            "import sys; sys.modules['pyarrow'] = sys.modules['pandas'] = None\n"
+            "from pathlib import Path; from rasterio.crs import CRS\n"
+            "from snet4core import layers; from snet4core.footprints import Source, none_of\n"
+            "crs = CRS.from_epsg(32616)\n"
+            "layers.write(Path(sys.argv[1]), [none_of(Source('a.tif', crs))], crs)"
+        )
+        subprocess.run([sys.executable, "-c", code, tmp_path / "out.fgb"], check=True)
+        assert features(tmp_path / "out.fgb") == []
+
+    def test_a_file_that_gdal_cut_off_is_noticed(
+        self, tmp_path: Path, batches: list[Footprints], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        copy = flatgeobuf._copy
+
+        def short(table: Path, path: Path, *rest: Any) -> None:
+            copy(table, path, *rest)
+            path.write_bytes(path.read_bytes()[:-100])
+
+        monkeypatch.setattr(flatgeobuf, "_copy", short)
+        with pytest.raises(OutputError, match="FlatGeobuf"):
+            layers.write(tmp_path / "out.fgb", batches, UTM)
+        assert list(tmp_path.iterdir()) == []
 
 
 class TestGeoJson:

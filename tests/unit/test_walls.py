@@ -69,7 +69,7 @@ def test_light_rooms_load_no_torch(room: str) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     statement = "from snet4_cli.main import snet4; snet4.main(['--help'], standalone_mode=False)"
-    heavy = {"torch", "rasterio", "scipy", "skimage", "numpy", "shapely", "fiona"}
+    heavy = {"torch", "rasterio", "scipy", "skimage", "numpy", "shapely", "fiona", "pyogrio"}
     assert not loaded_after(statement) & heavy
 
 
