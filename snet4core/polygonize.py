@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snet4core.confidence import UNCALIBRATED
+from snet4core.detect import UNCALIBRATED, footprints_from, watched
+from snet4core.errors import UsageError
 from snet4core.footprints import Footprints, Source
 from snet4core.look import Look
-from snet4core.mapsfile import MapsOrigin, open_maps
+from snet4core.mapsfile import MapsFile, open_maps
 from snet4core.plan import Choices
 from snet4core.progress import Progress, Silent
 from snet4core.scenework import Watch
@@ -38,11 +39,12 @@ def polygonize(
     """Polygonize the file `maps`, in blocks of `block_px`, which do not affect the result.
 
     What `choices` leave open comes from the file: the settings of the model that made it,
-    or the defaults. Raises InputError for a file that holds no maps.
+    or the defaults. Raises InputError for a file that holds no maps, UsageError for an azimuth
+    without any off-nadir angle.
     """
     choices = choices or Choices()
     file = open_maps(maps)
-    look = _look(file.origin, choices)
+    look = _look(file, choices)
     settings = choices.shapes(file.origin.shapes or ShapeSettings())
     source = Source(file.origin.scene or file.scene.name, file.grid.crs, look, file.origin.model)
     watch = Watch(progress or Silent(), file.grid, source.scene)
@@ -60,8 +62,19 @@ def polygonize(
     return Polygonized(source, footprints, description)
 
 
-def _look(origin: MapsOrigin, choices: Choices) -> Look | None:
-    """The look that the options give, else the file's; None when neither knows it."""
-    if choices.off_nadir_deg is None:
-        return origin.look
-    return Look(choices.off_nadir_deg, choices.azimuth_deg, "option")
+def _look(file: MapsFile, choices: Choices) -> Look | None:
+    """The look that the options give, else the file's; None when neither knows it.
+
+    An azimuth alone takes the place of the file's, as in a run of that of the scene.
+    """
+    if choices.off_nadir_deg is not None:
+        return Look(choices.off_nadir_deg, choices.azimuth_deg, "option")
+    look = file.origin.look
+    if choices.azimuth_deg is None:
+        return look
+    if look is None:
+        raise UsageError(
+            f"{file.scene.admitted.shown} does not tell how tilted the picture was, and an azimuth "
+            "alone is no look; give the angle with --off-nadir too."
+        )
+    return replace(look, azimuth_deg=choices.azimuth_deg)

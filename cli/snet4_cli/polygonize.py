@@ -45,6 +45,7 @@ def polygonize(
 
     MAPS from elsewhere work too: one band (or two, the second the border), uint8 0..255 or
     floating-point 0..1. Without a look in them or in the options the look fields are NULL.
+    --azimuth alone takes the place of the azimuth in MAPS.
 
     \b
       snet4 polygonize maps.tif -o out.gpkg --threshold 0.4

@@ -101,6 +101,21 @@ def test_run_then_polygonize_then_score_agree(snet4: Call, folder: Path, model: 
     assert (folder / "run.csv").read_text().splitlines()[0].startswith("ImageId,BuildingId,")
 
 
+def test_an_azimuth_alone_needs_maps_that_know_the_angle(snet4: Call, tmp_path: Path) -> None:
+    maps, out = write_picture(tmp_path / "maps.tif", count=1), tmp_path / "out.gpkg"
+    with rasterio.open(maps) as file:
+        profile = {**file.profile, "dtype": "uint8"}
+    with rasterio.open(maps, "w", **profile) as file:
+        file.write(np.full((1, 96, 120), 200, np.uint8))
+    refused = snet4("polygonize", maps, "-o", out, "--azimuth", 20)
+    assert refused.code == 2
+    assert "--off-nadir" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert not out.exists()
+    given = snet4("polygonize", maps, "-o", out, "--azimuth", 20, "--off-nadir", 30)
+    assert given.code == 0, given.err
+
+
 @pytest.mark.parametrize(("least", "kept"), [(0.0, True), (0.99, False)])
 def test_the_least_confidence_parts_the_sure_from_the_rest(
     snet4: Call, folder: Path, model: Path, least: float, kept: bool

@@ -146,6 +146,26 @@ def test_another_threshold_needs_no_second_inference(scene: Path, tmp_path: Path
     assert len(polygons(nothing)) == 0
 
 
+@pytest.mark.parametrize(
+    ("choices", "look"),
+    [
+        (Choices(), Look(30.0, 20.0, "option")),
+        (Choices(azimuth_deg=200.0), Look(30.0, 200.0, "option")),
+        (Choices(off_nadir_deg=40.0), Look(40.0, None, "option")),
+        (Choices(off_nadir_deg=40.0, azimuth_deg=200.0), Look(40.0, 200.0, "option")),
+    ],
+)
+def test_options_take_the_place_of_the_look_in_stored_maps(
+    scene: Path, tmp_path: Path, choices: Choices, look: Look
+) -> None:
+    maps = tmp_path / "maps.tif"
+    seen = Choices(off_nadir_deg=30.0, azimuth_deg=20.0)
+    list(detect(scene, BrightIsBuilding(), seen, save_maps=maps).footprints)
+    found = polygonize(maps, choices)
+    assert found.source.look == look
+    assert [batch.source.look for batch in found.footprints] == [look]
+
+
 def test_maps_that_are_not_read_to_their_end_leave_no_file(scene: Path, tmp_path: Path) -> None:
     found = detect(scene, BrightIsBuilding(), AT_30, save_maps=tmp_path / "maps.tif")
     del found

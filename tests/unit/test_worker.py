@@ -17,6 +17,8 @@ from typing import Any
 import fiona
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -228,6 +230,22 @@ def test_maps_are_kept_and_give_the_same_footprints(town: Path, tmp_path: Path) 
         again = Path(result["output"]).read_bytes()
     assert result["count"] == 3
     assert _features(first, tmp_path) == _features(again, tmp_path)
+
+
+def test_an_azimuth_without_any_angle_is_refused_for_maps_from_elsewhere(tmp_path: Path) -> None:
+    maps = tmp_path / "maps.tif"
+    profile = {"driver": "GTiff", "width": 64, "height": 64, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        maps, "w", crs="EPSG:32616", transform=Affine(0.5, 0, 740000, 0, -0.5, 3720000), **profile
+    ) as file:
+        file.write(np.full((1, 64, 64), 200, np.uint8))
+    with worker_process(str(STUB)) as client:
+        client.ask(kind="polygonize", maps=str(maps), folder=str(tmp_path), azimuth_deg=20)
+        last = client.until_last()[-1]
+        assert client.process.wait(5) == 2
+    assert last["code"] == 2
+    assert "--off-nadir" in last["sentence"]
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.tif"]
 
 
 def _features(gpkg: bytes, folder: Path) -> list[Any]:
