@@ -225,14 +225,17 @@ def test_a_stac_item_that_names_the_scene_gives_its_look(picture: Picture, tmp_p
 
 @given(st.sampled_from(sorted(SPACENET4)))
 def test_the_true_angle_never_changes_the_category_of_the_name(catalogue_id: str) -> None:
-    named_deg, off_nadir_deg, _ = SPACENET4[catalogue_id]
+    collect = SPACENET4[catalogue_id]
+    named_deg, off_nadir_deg = collect.named_deg, collect.off_nadir_deg
     assert category_of(named_deg) == category_of(off_nadir_deg)
 
 
 @given(st.sampled_from(sorted(SPACENET4)), st.integers(700000, 799999), st.integers(0, 9999999))
 def test_tile_coordinates_are_no_angle(catalogue_id: str, x: int, y: int) -> None:
     """A bug seen elsewhere: the angle parsed from the tile's y coordinate."""
-    named_deg, off_nadir_deg, azimuth_deg = SPACENET4[catalogue_id]
+    collect = SPACENET4[catalogue_id]
+    named_deg = collect.named_deg
+    off_nadir_deg, azimuth_deg = collect.off_nadir_deg, collect.azimuth_deg
     name = f"Pan-Sharpen_Atlanta_nadir{named_deg}_catid_{catalogue_id}_{x}_{y}.tif"
     found = sighting_in_name(name)
     assert found is not None
@@ -241,10 +244,10 @@ def test_tile_coordinates_are_no_angle(catalogue_id: str, x: int, y: int) -> Non
 
 def test_collects_are_as_published() -> None:
     assert len(SPACENET4) == 27
-    south = [azimuth for _, _, azimuth in SPACENET4.values() if 90 < azimuth < 270]
+    south = [one for one in SPACENET4.values() if 90 < one.azimuth_deg < 270]
     assert len(south) == 8
-    assert sum(category_of(angle) == "nadir" for _, angle, _ in SPACENET4.values()) == 11
-    assert sum(category_of(angle) == "off-nadir" for _, angle, _ in SPACENET4.values()) == 7
+    assert sum(category_of(one.off_nadir_deg) == "nadir" for one in SPACENET4.values()) == 11
+    assert sum(category_of(one.off_nadir_deg) == "off-nadir" for one in SPACENET4.values()) == 7
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from snet4_training.scenes.layout import (
     summary_path,
     summary_text,
 )
-from snet4_training.scenes.looks import SPACENET4_LOOKS
 from snet4_training.scenes.world import Building
 from snet4_training.scenes.write import parse_looks, write_scenes
 from snet4core.errors import Cancelled, OutputError, UsageError
+from snet4core.look_names import SPACENET4_LOOKS
 from snet4core.look_table import sighting_in_table
 
 NADIR7 = SPACENET4_LOOKS[0]

@@ -5,11 +5,12 @@ picture = render(place, look, rng)         # how one satellite sees it
 buildings = truth(place)                   # the same for every look
 """
 
-from snet4_training.scenes.looks import SPACENET4_LOOKS, Collect, random_look
+from snet4_training.scenes.looks import random_look
 from snet4_training.scenes.place import KINDS, make_place, truth
 from snet4_training.scenes.render import render
 from snet4_training.scenes.sensor import PLAIN, WORLDVIEW2, Sensor, random_sensor
 from snet4_training.scenes.world import Building, Place, Sun
+from snet4core.look_names import SPACENET4_LOOKS, Collect
 
 __all__ = [
     "KINDS",

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from shapely.geometry import Polygon
 
-from snet4_training.scenes.looks import Collect
 from snet4_training.scenes.world import Building
+from snet4core.look_names import Collect
 
 Layout = Literal["competition", "bucket"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -49,7 +49,7 @@ class TileName:
 def image_id(collect: Collect, tile: TileName) -> str:
     """As the challenge's tables say it.
 
-    >>> from snet4_training.scenes.looks import SPACENET4_LOOKS
+    >>> from snet4core.look_names import SPACENET4_LOOKS
     >>> image_id(SPACENET4_LOOKS[1], TileName(743501, 3728739))
     'Atlanta_nadir8_catid_10300100023BC100_743501_3728739'
     """
