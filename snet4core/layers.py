@@ -46,7 +46,6 @@ def check(
     csv: Path | None = None,
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
-    needed_bytes: int = 1 << 20,
     resumed: bool = False,
 ) -> None:
     """Raise the errors of `write` before any work is done.
@@ -68,7 +67,6 @@ def check(
             target,
             overwrite=overwrite,
             inputs=inputs,
-            needed_bytes=needed_bytes,
             resumed=resumed,
         )
 

@@ -23,13 +23,15 @@ from snet4core.workfolder import PREFIX, work_folder
 _JOURNALS = ("-wal", "-journal")
 """Endings of the files that SQLite keeps beside a database that is open or was left unfinished."""
 
+LEAST_FREE_BYTES = 1 << 20
+"""A disk with less is as good as full."""
+
 
 def check(
     path: Path,
     *,
     overwrite: bool = False,
     inputs: Iterable[Path] = (),
-    needed_bytes: int = 1 << 20,
     resumed: bool = False,
 ) -> None:
     """Raise `OutputError` if a file could not be written to `path`; leaves nothing behind.
@@ -38,7 +40,7 @@ def check(
     at `path` may be the result itself, if the run was killed in its last moment.
     """
     _check_target(path, overwrite or resumed, inputs)
-    _check_folder(path.parent, printable(path), needed_bytes)
+    _check_folder(path.parent, printable(path))
 
 
 def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -86,7 +88,7 @@ def _check_existing(
         raise OutputError(f"{name} exists already; remove it or give --overwrite.")
 
 
-def _check_folder(folder: Path, name: str, needed_bytes: int) -> None:
+def _check_folder(folder: Path, name: str) -> None:
     if not folder.is_dir():
         raise OutputError(f"{name} cannot be written: there is no such folder; create it first.")
     try:
@@ -99,10 +101,10 @@ def _check_folder(folder: Path, name: str, needed_bytes: int) -> None:
         raise OutputError(
             f"{name} cannot be written ({_reason(error)}); choose a folder that you may write to."
         ) from None
-    if free_bytes < needed_bytes:
+    if free_bytes < LEAST_FREE_BYTES:
         raise OutputError(
-            f"{name} needs about {needed_bytes / 1e6:.0f} MB, but only {free_bytes / 1e6:.0f} MB "
-            "are free there; make room or choose another place."
+            f"{name} cannot be written: only {free_bytes / 1e6:.1f} MB are free there; make room "
+            "or choose another place."
         )
 
 

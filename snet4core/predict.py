@@ -127,22 +127,20 @@ class Predictor:
         shape: tuple[int, int],
         look: Look,
         wanted: Iterable[Tile] | None = None,
-        *,
-        readers: int | None = None,
     ) -> Iterator[Maps]:
         """Yield the maps of every tile, row by row, for a raster of `shape` seen at `look`.
 
         `wanted` are tiles of the same fixed grid, in another order or not all of them.
-        `read` is called from `readers` other threads (default: `self.readers`, one where
-        there are few processors), some windows ahead of the network, and the network
-        computes while the caller works on earlier maps. Errors in those threads are raised
-        here, in the order of the tiles; closing the generator stops the threads.
+        `read` is called from `self.readers` other threads (one where there are few
+        processors), some windows ahead of the network, and the network computes while the
+        maps before are worked on. What goes wrong there is raised here,
+        in turn; whoever stops early stops the threads too.
         """
         head = self.card.architecture.head_for(look)
         in_turn = self.tiles(shape) if wanted is None else list(wanted)
         self._network.prepare({tile.read.shape for tile in in_turn}, head)
         waiting: deque[Future[list[Maps]]] = deque()
-        reading = ThreadPoolExecutor(readers or self.readers, "snet4-read")
+        reading = ThreadPoolExecutor(self.readers, "snet4-read")
         try:
             for group in self._batches(in_turn):
                 pictures = [reading.submit(read, tile) for tile in group]

@@ -1,6 +1,6 @@
 """Settings for making footprints from maps, and their defaults without a model card.
 
-Lengths are in metres on the ground.
+Lengths are in metres on the ground and become pixels once, in `shaping`.
 """
 
 from __future__ import annotations

@@ -282,9 +282,9 @@ class Reading:
         return picture, np.ones(tile.read.shape, dtype=np.bool_)
 
 
-def mosaic(predictor: Predictor, read: Reading, **options: int) -> NDArray[np.uint8]:
+def mosaic(predictor: Predictor, read: Reading) -> NDArray[np.uint8]:
     whole = np.full((2, *SHAPE), 255, dtype=np.uint8)
-    for maps in predictor.maps(read, SHAPE, LOOK, **options):
+    for maps in predictor.maps(read, SHAPE, LOOK):
         read.taken += 1
         whole[(slice(None), *maps.window.slices())] = [maps.footprint_HW, maps.border_HW]
     return whole
@@ -299,7 +299,8 @@ def test_batch_readers_and_memory_play_no_part(
     predictor = Predictor(Path("m"), Wanted(), batch, memory_bytes=memory_bytes)
     rows = np.arange(SHAPE[0])[:, None] % 100
     expected = np.broadcast_to(np.stack([rows, 2 * rows]), (2, *SHAPE))
-    assert np.array_equal(mosaic(predictor, Reading(), readers=readers), expected)
+    predictor.readers = readers
+    assert np.array_equal(mosaic(predictor, Reading()), expected)
     assert network.prepared == {tile.read.shape for tile in predictor.tiles(SHAPE)}
 
 
