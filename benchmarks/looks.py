@@ -42,8 +42,8 @@ from benchmarks.plain_script import buildings
 from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, render, truth
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
-from snet4_training.sources import banepa_picture, draw_heights_m
-from snet4core.detect import detect
+from snet4_training.sources import draw_heights_m, flat_picture
+from snet4core.detect import detect, footprints_from
 from snet4core.ensemble import together
 from snet4core.footprints import Footprints, Source
 from snet4core.look import CATEGORIES, Look
@@ -268,7 +268,7 @@ def leaned_figures(predictor: Predictor, banepa: Path, folder: Path) -> dict[str
     from snet4_training.lean import leaned
 
     bands = ("blue", "green", "red")
-    flat = banepa_picture(str(banepa), "val", bands)
+    flat = flat_picture(str(banepa), "", "val", bands)
     figures: dict[str, object] = {}
     for off_nadir_deg in LEANS_DEG:
         told: Tallies = defaultdict(Tally)

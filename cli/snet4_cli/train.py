@@ -25,7 +25,8 @@ from snet4_cli.bar import Bar
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a key of the recipe, as in train.steps=2000; may be repeated.",
+    help="Change a key of the recipe, as in train.steps=2000 or, in a list of tables, "
+    "data.real.0.share=0.2; may be repeated.",
 )
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in OUT.")
 @click.option(
@@ -58,9 +59,10 @@ def train(
       torchrun --nproc-per-node 2 -m snet4_cli train RECIPE --out OUT --set train.accumulate=2
     """
     from snet4_training.recipe import read_recipe
+    from snet4_training.records import begun_with
     from snet4core.errors import OutputError
 
-    chosen = read_recipe(recipe, changes)
+    chosen = read_recipe(recipe, changes, begun_with(out) if resume else None)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume and not chips_only:
         raise OutputError(

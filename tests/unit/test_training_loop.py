@@ -41,10 +41,10 @@ def run(tmp_path: Path) -> Path:
 def test_recipe_reads_and_changes(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
     path.write_text(SMALL)
-    changed = read_recipe(path, ["train.steps=9", "train.learning_rate=1", "data.banepa=/a/b c"])
+    changed = read_recipe(path, ["train.steps=9", "train.learning_rate=1", "data.pictures=/a/b c"])
     assert changed.train.steps == 9
     assert changed.train.learning_rate == 1.0
-    assert changed.data.banepa == "/a/b c"
+    assert changed.data.pictures == "/a/b c"
     assert changed.model.decoder_channels == (16, 8, 8, 8, 8)
 
 
@@ -90,7 +90,7 @@ def test_shipped_recipe_is_sound(path: Path) -> None:
     recipe = read_recipe(path, ["data.pictures=SN4"])  # spacenet4.toml asks for them
     assert recipe.model.architecture().bands == ("blue", "green", "red", "nir")
     assert not Path(recipe.data.store).is_absolute()
-    assert recipe.data.banepa == ""
+    assert recipe.data.real == (), "sources are the user's to name"
 
 
 def test_dice_by_hand() -> None:

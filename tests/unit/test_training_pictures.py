@@ -13,9 +13,11 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snet4_training import real
 from snet4_training.pairs import Pair, pairs
-from snet4_training.places import joined_places, looks_table, shots, split_by_place
-from snet4_training.real import picture_chunk, picture_of, shots_of, split_of
+from snet4_training.pictures import Chip
+from snet4_training.places import Shot, Split, joined_places, looks_table, shots, split_by_place
+from snet4_training.real import picture_of, splits_of
 from snet4_training.recipe import DataRecipe, Recipe, read_recipe
 from snet4_training.scenes.write import parse_looks, write_scenes
 from snet4_training.sources import HELD_OUT, fill
@@ -41,6 +43,18 @@ def recipe_for(folder: Path, **keys: object) -> Recipe:
         validation_chips=1, folds=4, **keys,
     )  # type: ignore[arg-type]  # fmt: skip
     return Recipe(data=data)
+
+
+def split_of(data: DataRecipe) -> Split:
+    return splits_of(data)["pictures"]
+
+
+def shots_of(data: DataRecipe, held_out: bool) -> tuple[Shot, ...]:
+    return real.shots_of(data, data.real_sources[0], held_out)
+
+
+def picture_chunk(recipe: Recipe, seed: int, number: int, held_out: bool, each: int) -> list[Chip]:
+    return real.picture_chunk(recipe, recipe.data.real_sources[0], seed, number, held_out, each)
 
 
 def test_all_looks_of_a_place_are_kept_with_their_true_angles(folder: Path) -> None:
@@ -249,7 +263,7 @@ def test_a_tile_without_buildings_is_training_data_too(plain_folder: Path) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("data.scene_chips=0", "no data.pictures"),
+        ("data.scene_chips=0", "no data.real and no data.pictures"),
         ("data.folds=1", "two folds"),
         ("data.fold=5", "count from 0"),
         ("data.split_by=picture", "split_by"),

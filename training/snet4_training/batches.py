@@ -131,12 +131,13 @@ class Steps(Dataset[Batch]):
     def _source(self, chunks: dict[str, list[int]], drawn: float) -> str:
         """The source that a number in [0, 1) draws, of those that have chips already."""
         data = self.recipe.data
-        shares = {"banepa": data.banepa_share, "pictures": data.picture_share}
+        shares = {real.name: real.share for real in data.real_sources if chunks.get(real.name)}
+        if not data.scene_chips:
+            drawn *= sum(shares.values())
         for name, share in shares.items():
-            if chunks.get(name):
-                if drawn < share:
-                    return name
-                drawn -= share
+            if drawn < share:
+                return name
+            drawn -= share
         return next(name for name in chunks if chunks[name])
 
     def _listed(self) -> dict[str, list[int]]:

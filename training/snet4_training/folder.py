@@ -1,7 +1,6 @@
-"""Real pictures with footprints, made ready for training.
+"""Reads footprints onto a pixel grid, and merges small neighbouring rasters into one picture.
 
-Neighbouring chips of a drone mosaic are put together first: alone they are too small
-once they are made coarser. Axes: B bands, H rows, W columns, N footprints.
+Axes: B bands, H rows, W columns, N footprints.
 """
 
 from __future__ import annotations
@@ -33,18 +32,21 @@ VISIBLE = ("red", "green", "blue")
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Footprints on the ground, in the pixels of a grid."""
+    """Outlines of buildings in the pixels of a grid, with their heights."""
 
     polygons: Polygons
     """Valid polygons that touch the grid."""
     heights_m: NDArray[np.float64] | None
-    """The height of each, where a field of the file says it; NaN where it is empty."""
+    """The height of each in metres, NaN where it is unknown; None without a height field."""
 
 
-def footprints_on(labels: Path, grid: Grid, height_field: str | None = None) -> Ground:
-    """The footprints of a vector file in the grid's pixels; broken rings are mended.
+def footprints_on(
+    labels: Path, grid: Grid, height_field: str | None = None, margin_px: float = 0.0
+) -> Ground:
+    """The polygons of a vector file in the grid's pixels; invalid rings are repaired.
 
-    Raises `InputError` for a file that cannot be read, or without that field.
+    Those are kept that come within `margin_px` of the grid. Raises `InputError` for a file that
+    cannot be read, or without that field.
     """
     try:
         with fiona.open(labels) as layer:
@@ -61,12 +63,13 @@ def footprints_on(labels: Path, grid: Grid, height_field: str | None = None) -> 
         ) from problem
     shapes = np.array([geometry_of(geometry) for geometry, _ in read], dtype=object)
     heights = [_metres(labels, values.get(height_field or ""), height_field) for _, values in read]
-    # Twice: a mended ring may come as a collection that holds a MultiPolygon.
+    # Twice: a repaired ring may come as a collection that holds a MultiPolygon.
     parts, first = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
     parts, second = shapely.get_parts(parts, return_index=True)
     moved = shapely.transform(parts, lambda points: grid.to_pixels(_warped(points, crs, grid.crs)))
-    frame = shapely.box(0, 0, grid.shape[1], grid.shape[0])
-    # Lines and points are what mending leaves of slivers.
+    rows, cols = grid.shape
+    frame = shapely.box(-margin_px, -margin_px, cols + margin_px, rows + margin_px)
+    # Repaired slivers become lines and points.
     keep = shapely.intersects(moved, frame) & (shapely.area(moved) > 0)
     of_part = np.array(heights, dtype=np.float64)[first][second]
     return Ground(moved[keep], of_part[keep] if height_field else None)
@@ -79,7 +82,7 @@ def _metres(labels: Path, value: Any, height_field: str | None) -> float:
         return float(value)
     except (TypeError, ValueError) as problem:
         raise InputError(
-            f"{labels}: the height {value!r} in field '{height_field}' is no number of metres."
+            f"{labels}: the height {value!r} in field '{height_field}' is not a number of metres."
         ) from problem
 
 
@@ -91,7 +94,7 @@ def _warped(points_N2: NDArray[np.float64], of: CRS, to: CRS) -> NDArray[np.floa
 def averaged(
     counts_BHW: NDArray[np.generic], valid_HW: NDArray[np.bool_], factor: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Means over `factor` x `factor` pixels; a pixel is valid when all of its parts are."""
+    """Means over `factor` x `factor` pixels, valid where all of these are."""
     rows, cols = valid_HW.shape[0] // factor, valid_HW.shape[1] // factor
     trimmed_BHW = counts_BHW[:, : rows * factor, : cols * factor].astype(np.float32)
     bands = counts_BHW.shape[0]
@@ -105,13 +108,17 @@ def averaged(
 def mosaic(
     rasters: list[Path], labels: Path, bands: tuple[str, ...], factor: int, look: Look
 ) -> Picture:
-    """Neighbouring RGB rasters as one picture in the model's band order, `factor` coarser.
+    """Neighbouring RGB rasters merged into one picture in the model's band order.
 
-    Bands that the rasters do not have (infrared) are unknown. Raises `InputError` when
+    Pixels are averaged to `factor` times their size; single chips of a drone mosaic would be too
+    small for that. Bands that the rasters lack (infrared) are unknown. Raises `InputError` when
     there is no raster, or one that cannot be read.
     """
     if not rasters:
-        raise InputError(f"No rasters to train on beside {labels}; check the folder's path.")
+        raise InputError(
+            f"No rasters to train on beside {labels}; a source with lean needs train/*.tif and "
+            "val/*.tif there."
+        )
     try:
         sources = [rasterio.open(path) for path in rasters]
         crs = sources[0].crs

@@ -2,8 +2,8 @@
 
 Two kinds of maps teach it, both of places that no test sees:
 
-- **Degraded** maps of known buildings: made places, terraces, halls and, if given, the
-  training footprints of Banepa. Walls reach too far; borders are faint, broken, wandering or
+- **Degraded** maps of known buildings: made places, terraces, halls and, if given, real
+  footprints. Walls reach too far; borders are faint, broken, wandering or
   absent; false ridges run over large roofs (`degraded`). No network is needed.
 - **A network's own** maps of made places that it did not train on, at looks of SpaceNet 4.
   They err as maps do err: what is unsure is pale, small houses run together, and a hall shows

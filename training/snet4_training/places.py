@@ -1,14 +1,15 @@
-"""Pictures on disk, split by place: nothing on the ground is on both sides.
+"""Splits pictures into training and validation by place, so that no ground is in both.
 
-All looks of a tile are one place. So are pictures of any name that show the same ground:
-27 looks at one building in training, and a 28th in validation, would flatter a model.
+All looks of a tile are one place, and so are pictures of any name that show the same ground:
+with 27 looks at a building in training and a 28th in validation, scores would be too high.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -33,33 +34,44 @@ SAME_GROUND = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture of a place, and how it was taken."""
+    """One picture with its labels, and its look."""
 
     pair: Pair
-    """The picture, its footprints, its place."""
+    """The picture, its labels, its place."""
     look: Look
     """The direction of view."""
+    roofs: bool = False
+    """Whether the labels outline roofs as seen, not footprints on the ground."""
+    height_field: str | None = None
+    """Field of the labels with the roofs' heights in metres, where it is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Two sides that share no ground."""
+    """Training and validation pictures, which share no ground."""
 
     train: tuple[Pair, ...]
-    """Of the places that may be learned from."""
+    """Pictures of the places that are trained on."""
     held_out: tuple[Pair, ...]
-    """Of the places of one fold."""
+    """Pictures of the places of one fold, for validation."""
 
     @property
     def held_out_places(self) -> tuple[str, ...]:
-        """Names of the places that are never trained on, in order."""
+        """Sorted names of the places that are never trained on."""
         return tuple(sorted({pair.place for pair in self.held_out}))
 
 
-def split_by_place(every: Sequence[Pair], folds: int, fold: int, seed: int) -> Split:
-    """Deal the places out to `folds` folds by the seed, and hold one fold out.
+def split_by_place(
+    every: Sequence[Pair],
+    folds: int,
+    fold: int,
+    seed: int,
+    known: Mapping[str, bool] | None = None,
+) -> Split:
+    """Deal the places out to `folds` folds by the random seed, and hold one fold out.
 
-    Raises `InputError` when there are fewer places than folds.
+    `known` says of places that another source has, too, whether they are held out. Raises
+    `InputError` when there are fewer places than folds.
     """
     places = sorted({pair.place for pair in every})
     if len(places) < folds:
@@ -68,18 +80,39 @@ def split_by_place(every: Sequence[Pair], folds: int, fold: int, seed: int) -> S
             "pictures of one place would put the same buildings on both sides; add places, or "
             "lower data.folds."
         )
-    order = np.random.default_rng(seed).permutation(len(places))
-    held = {places[index] for index in order[fold::folds]}
+    known = known or {}
+    new = [place for place in places if place not in known]
+    order = np.random.default_rng(seed).permutation(len(new))
+    held = {new[index] for index in order[fold::folds]} | {name for name in known if known[name]}
     return Split(
         tuple(pair for pair in every if pair.place not in held),
         tuple(pair for pair in every if pair.place in held),
     )
 
 
-def joined_places(every: Sequence[Pair]) -> list[Pair]:
-    """The pairs, with one name of place for all pictures that show the same ground.
+def split_sources(
+    sources: Sequence[tuple[Pair, ...]], folds: int, fold: int, seed: int
+) -> tuple[Split, ...]:
+    """Split each source by place; ground that several sources show is on one side in all.
 
-    Tiles of SpaceNet 4 say by their names where they are and are not opened.
+    Each source is dealt out on its own, so that every one has `folds` folds; a place that an
+    earlier source has shown keeps its side.
+    """
+    joined = iter(joined_places([pair for source in sources for pair in source]))
+    known: dict[str, bool] = {}
+    splits = []
+    for source in sources:
+        split = split_by_place(list(islice(joined, len(source))), folds, fold, seed, known)
+        known |= {pair.place: False for pair in split.train}
+        known |= {pair.place: True for pair in split.held_out}
+        splits.append(split)
+    return tuple(splits)
+
+
+def joined_places(every: Sequence[Pair]) -> list[Pair]:
+    """The pairs, with the same place for all pictures that show the same ground.
+
+    Names of SpaceNet 4 tiles hold their position, so these files are not opened.
     """
     unnamed = [n for n, pair in enumerate(every) if not pair.tiled]
     if not unnamed:
@@ -99,7 +132,7 @@ def joined_places(every: Sequence[Pair]) -> list[Pair]:
 
 
 def _extent(image: Path) -> shapely.Polygon:
-    """The ground of a picture in degrees."""
+    """Bounding box of a picture in degrees (EPSG:4326)."""
     try:
         with rasterio.open(image) as file:
             if file.crs is None:
@@ -111,25 +144,27 @@ def _extent(image: Path) -> shapely.Polygon:
 
 
 @lru_cache(maxsize=2)
-def found(folder: Path, labels: Path | None) -> tuple[Pair, ...]:
-    """All pictures of a folder with their footprints, places joined; looked up once."""
-    return tuple(joined_places(pairs(folder, labels)))
+def found(
+    folders: tuple[tuple[Path, Path | None], ...], folds: int, fold: int, seed: int
+) -> tuple[Split, ...]:
+    """The splits of folders of pictures, each with the file of its labels or None; cached."""
+    return split_sources([tuple(pairs(*each)) for each in folders], folds, fold, seed)
 
 
 def looks_table(folder: Path, looks: str) -> Path | None:
-    """The table that was named, else `looks.csv` in the folder, else none."""
+    """The given table of looks, else `looks.csv` in the folder, else None."""
     if looks:
         return Path(looks)
     beside = folder / "looks.csv"
     return beside if beside.is_file() else None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def shots(every: tuple[Pair, ...], table: Path | None) -> tuple[Shot, ...]:
-    """Each pair with its look: by the table, else by the name, else as in `snet4 run`.
+    """Each pair with its look: from the table, else from the name, else as in `snet4 run`.
 
-    Table and name are asked first because they spare opening thousands of files. Raises
-    `LookError` for a picture of which nobody knows how tilted it is.
+    Table and name come first because they save opening thousands of files. Raises `LookError`
+    for a picture whose off-nadir angle is unknown.
     """
     return tuple(Shot(pair, _look(pair.image, table)) for pair in every)
 

@@ -1,11 +1,19 @@
-"""Chips from pictures on disk: SpaceNet 4's folders, or any rasters with footprints.
+"""Cuts chips from pictures on disk: SpaceNet 4's folders, or any rasters with labels.
 
-Read as `snet4 run` reads them: bands by name, ranges from the whole picture, look from
-table, name or metadata. Axes: B bands, H rows, W columns.
+Pictures are read as in `snet4 run`: bands by name, ranges from the whole picture, look from
+table, name or metadata.
+
+Labels that outline roofs as seen become footprints first, which is what the network learns: a
+roof of height h appears h x tan(off-nadir) from its foot, towards the azimuth, and is moved
+back by that. Below `ROOFS_ARE_FOOTPRINTS_DEG` it is near enough. Tilted pictures whose roofs
+cannot be moved, for want of heights or azimuth, are left out with a warning.
+
+Axes: B bands, H rows, W columns, N buildings.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,18 +22,24 @@ from pathlib import Path
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from snet4_training.cutting import draw_cut, draw_gsd_m
 from snet4_training.folder import Ground, footprints_on
+from snet4_training.lean import displacement_px
 from snet4_training.pictures import Chip, Picture, cut_chip, stretched, wrapped_deg
-from snet4_training.places import Shot, Split, found, looks_table, shots, split_by_place
-from snet4_training.recipe import DataRecipe, Recipe
+from snet4_training.places import Shot, Split, found, looks_table, shots
+from snet4_training.recipe import DataRecipe, RealSource, Recipe
+from snet4_training.targets import Polygons
+from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Look
 from snet4core.radiometry import BandRange
 from snet4core.raster import Scene, SceneReader, open_scene
 from snet4core.scene_ranges import scene_ranges
 from snet4core.windows import Window
+
+log = logging.getLogger("snet4")
 
 TRIES = 4
 """Cuts that are drawn until one has buildings; every fourth chip takes the first."""
@@ -36,19 +50,76 @@ ENOUGH_BUILDING = 0.02
 SMALLEST_SIDE_PX = 1024
 """At least this much of a picture is read at once."""
 
+ROOFS_ARE_FOOTPRINTS_DEG = 7.0
+"""Up to this off-nadir angle roofs as seen are used as footprints: there the roof of a house of
+two storeys (6 m) lies 0.74 m from its foot, which is half the width of a border in pixels of
+0.5 m (`targets.BORDER_PX`)."""
 
-def split_of(data: DataRecipe) -> Split:
-    """The recipe's pictures, split by place."""
-    labels = Path(data.labels).absolute() if data.labels else None
-    every = found(Path(data.pictures).absolute(), labels)
-    return split_by_place(every, data.folds, data.fold, data.split_seed)
+HIGHEST_M = 150.0
+"""Roofs up to this height whose foot lies inside of a picture are found outside of it."""
 
 
-def shots_of(data: DataRecipe, held_out: bool) -> tuple[Shot, ...]:
-    """The pictures of one side of the split, with their looks."""
-    split = split_of(data)
+def splits_of(data: DataRecipe) -> dict[str, Split]:
+    """The split by place of every source of real pictures without `lean`, by its name."""
+    dealt = [source for source in data.real_sources if not source.lean]
+    folders = tuple((Path(each.folder).absolute(), _labels_of(each)) for each in dealt)
+    splits = found(folders, data.folds, data.fold, data.split_seed)
+    return {source.name: split for source, split in zip(dealt, splits, strict=True)}
+
+
+def _labels_of(source: RealSource) -> Path | None:
+    return Path(source.labels_file).absolute() if source.labels_file else None
+
+
+def shots_of(data: DataRecipe, source: RealSource, held_out: bool) -> tuple[Shot, ...]:
+    """The pictures of one side of a source's split, with their looks.
+
+    Raises `InputError` when there is none whose labels can be used.
+    """
+    split = splits_of(data)[source.name]
     chosen = split.held_out if held_out else split.train
-    return shots(chosen, looks_table(Path(data.pictures), data.looks))
+    every = shots(chosen, looks_table(Path(source.folder), source.looks))
+    if source.labels == "roofs":
+        every = _usable(every, source)
+    if not every:
+        purpose = "validate with" if held_out else "train on"
+        raise InputError(
+            f"data.real: {source.name} has no picture to {purpose}{_WHY_NONE[source.labels]}"
+        )
+    return every
+
+
+_WHY_NONE = {
+    "footprints": "; add places, or change data.split_seed.",
+    "roofs": f": its labels are roofs, which in pictures tilted by more than "
+    f"{ROOFS_ARE_FOOTPRINTS_DEG:g} degrees need an azimuth and heights (data.real.height_field).",
+}
+
+
+@lru_cache(maxsize=32)
+def _usable(every: tuple[Shot, ...], source: RealSource) -> tuple[Shot, ...]:
+    """The pictures with labels of roofs from which footprints are known; warns of the others."""
+    kept = []
+    for shot in every:
+        flat = shot.look.off_nadir_deg <= ROOFS_ARE_FOOTPRINTS_DEG
+        if flat or (shot.look.azimuth_deg is not None and _has_heights(shot, source)):
+            kept.append(replace(shot, roofs=True, height_field=source.height_field or None))
+    if left_out := len(every) - len(kept):
+        log.warning(
+            "data.real: %d of %d pictures of %s are left out: they are tilted by more than %g "
+            "degrees, their labels are roofs, and azimuth or heights are unknown.",
+            left_out, len(every), source.name, ROOFS_ARE_FOOTPRINTS_DEG,
+        )  # fmt: skip
+    return tuple(kept)
+
+
+def _has_heights(shot: Shot, source: RealSource) -> bool:
+    """Whether every roof in the picture has a height."""
+    if not source.height_field:
+        return False
+    scene = open_scene(shot.pair.image)
+    heights_m = _ground(shot.pair.labels, scene.grid, source.height_field, 0.0).heights_m
+    return heights_m is not None and bool(np.isfinite(heights_m).all())
 
 
 @lru_cache(maxsize=32)
@@ -58,21 +129,51 @@ def _opened(image: Path, bands: tuple[str, ...]) -> tuple[Scene, tuple[BandRange
 
 
 @lru_cache(maxsize=8)
-def _ground(labels: Path, grid: Grid) -> Ground:
-    return footprints_on(labels, grid)
+def _ground(labels: Path, grid: Grid, height_field: str | None, margin_px: float) -> Ground:
+    return footprints_on(labels, grid, height_field, margin_px)
+
+
+def _footprints(shot: Shot, grid: Grid) -> Polygons:
+    """The footprints on the ground that the labels tell, in the picture's pixels."""
+    look = _in_picture(shot.look, grid)
+    if not shot.roofs or look.off_nadir_deg <= ROOFS_ARE_FOOTPRINTS_DEG:
+        return _ground(shot.pair.labels, grid, None, 0.0).polygons
+    farthest_px = math.hypot(*displacement_px(HIGHEST_M, look, grid.gsd_m))
+    ground = _ground(shot.pair.labels, grid, shot.height_field, math.ceil(farthest_px))
+    assert ground.heights_m is not None  # or the picture would have been left out
+    # Outside of the picture a height may be missing, and with it the footprint.
+    known = np.isfinite(ground.heights_m)
+    return on_ground(ground.polygons[known], ground.heights_m[known], look, grid.gsd_m)
+
+
+def on_ground(
+    roofs: Polygons, heights_m: NDArray[np.float64], look: Look, gsd_m: float
+) -> Polygons:
+    """Roofs as seen moved onto the ground: polygons in pixels, one height for each.
+
+    >>> roof, look = np.array([shapely.box(20, 0, 30, 10)]), Look(45.0, 90.0, "table")
+    >>> on_ground(roof, np.array([10.0]), look, 0.5)[0].bounds  # 10 m lean 20 pixels to the east
+    (0.0, 0.0, 10.0, 10.0)
+    """
+    rows, cols = displacement_px(1.0, look, gsd_m)
+    points, of_roof = shapely.get_coordinates(roofs), shapely.get_num_coordinates(roofs)
+    moved_N2 = np.repeat(heights_m, of_roof)[:, None] * np.array([cols, rows])
+    # A copy: set_coordinates changes its argument.
+    out: Polygons = shapely.set_coordinates(roofs.copy(), np.round(points - moved_N2, 6))
+    return out
 
 
 def picture_of(
     shot: Shot, bands: tuple[str, ...], side_px: int, rng: np.random.Generator
 ) -> tuple[Picture, tuple[BandRange | None, ...]]:
-    """The picture, or a random part of `side_px` of a larger one, and its bands' ranges."""
+    """A random part of `side_px` of the picture, or all of a smaller one, and its bands' ranges."""
     scene, ranges = _opened(shot.pair.image, bands)
     rows, cols = scene.grid.shape
     height, width = min(rows, side_px), min(cols, side_px)
     row, col = int(rng.integers(rows - height + 1)), int(rng.integers(cols - width + 1))
     with SceneReader(scene) as reader:
         counts_BHW, valid_HW = reader.read(Window(row, col, height, width))
-    ground = _ground(shot.pair.labels, scene.grid).polygons
+    ground = _footprints(shot, scene.grid)
     near = ground[shapely.intersects(ground, shapely.box(col, row, col + width, row + height))]
     return (
         Picture(
@@ -88,20 +189,21 @@ def picture_of(
 
 
 def _in_picture(look: Look, grid: Grid) -> Look:
-    """The look with its azimuth counted from the picture's upper edge, as at inference."""
+    """The look with its azimuth clockwise from the picture's up direction, as at inference."""
     if look.azimuth_deg is None:
         return look
     return replace(look, azimuth_deg=wrapped_deg(look.azimuth_deg - grid.up_deg))
 
 
-def picture_chunk(recipe: Recipe, seed: int, number: int, held_out: bool, each: int) -> list[Chip]:
+def picture_chunk(
+    recipe: Recipe, source: RealSource, seed: int, number: int, held_out: bool, each: int
+) -> list[Chip]:
     """`each` chips of each look category, from two pictures of it.
 
-    A category of which there is no picture is filled from all others: the look that goes
-    with a chip is always its own.
+    A category without pictures is filled from all others; each chip keeps its true look.
     """
     rng = np.random.default_rng([seed, 3, number])
-    every = shots_of(recipe.data, held_out)
+    every = shots_of(recipe.data, source, held_out)
     chips: list[Chip] = []
     for category in CATEGORIES:
         fitting = [shot for shot in every if shot.look.category == category] or list(every)

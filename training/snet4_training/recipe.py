@@ -1,22 +1,27 @@
-"""A recipe: everything that decides what a training run gives, in one TOML file.
+"""Training recipes: all settings of a training run, read from one TOML file.
 
-Frozen, checked at once, saved beside the weights. A misspelt key is an error. Single
-keys can be set from the command line: `--set train.steps=2000`.
+Recipes are frozen, checked when they are read, and saved with the checkpoint and in the log.
+A misspelt key is an error. `--set` changes single keys: `--set train.steps=2000`, or
+`--set data.real.0.share=0.2` for the first `[[data.real]]` table.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from snet4_training.scenes.place import KINDS
 from snet4_training.scenes.write import parse_looks
-from snet4core.card import THREE_HEADS, Architecture
+from snet4core.card import Architecture
 from snet4core.errors import InputError, UsageError
 from snet4core.look import CATEGORIES
+
+log = logging.getLogger("snet4")
 
 
 def _positive(**values: float) -> None:
@@ -47,44 +52,19 @@ SCHEDULES = ("cosine", "step", "plateau", "constant")
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRecipe:
-    """Which network is trained."""
+class ModelRecipe(Architecture):
+    """The network: the keys of `snet4core.card.Architecture`, and where its weights start."""
 
     name: str = "default"
     """Name on the model's card."""
-    encoder: str = "tu-regnetx_004"
-    """Encoder of segmentation-models-pytorch by name; `tu-` and a name for timm's."""
     pretrained: str = ""
-    """File with the encoder's pretrained weights; empty: it starts at random."""
-    bands: tuple[str, ...] = ("blue", "green", "red", "nir")
-    """Input bands in order."""
-    heads: tuple[str, ...] = THREE_HEADS
-    """`any`; one per look category; or five, split by looking side."""
-    decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
-    """Width of the decoder, from coarse to fine."""
-    maps_stride_px: int = 1
-    """2: maps are computed at every second pixel and interpolated, in half the time; the
-    decoder then has one level less."""
-    subpixel_maps: bool = False
-    """With a stride of 2: what interpolation loses is computed beside it, for every pixel."""
-    attention: str = ""
-    """`scse`: squeeze and excite in the decoders; empty: none."""
-    shared_decoder: bool = False
-    """One decoder for all heads."""
-    hears_look: bool = True
-    """Whether the decoders hear the angle and the azimuth."""
-    sweeps_lean: bool = False
-    """Whether the decoders look for each place's roof where the look displaces it to."""
-    swept_stride_px: int = 4
-    """Stride of the finest features that are swept; at 2 low roofs alone are looked for."""
-    estimates_look: bool = False
-    """Whether the look is guessed from the picture, beside the maps."""
+    """File with pretrained weights of the encoder; empty: random initialisation."""
     start_from: str = ""
-    """Model file of snet4, or name of one that is installed, whose weights are gone on from;
-    empty: all weights start at random."""
+    """Model file of snet4, or name of an installed model, to fine-tune; empty: none."""
 
     def __post_init__(self) -> None:
-        self.architecture()
+        # By name: dataclasses make slotted classes anew, which breaks super() without arguments.
+        Architecture.__post_init__(self)
         if self.attention and min(self.decoder_channels) < 16:
             raise UsageError(
                 "model.attention needs decoder_channels of 16 or more, not "
@@ -92,21 +72,59 @@ class ModelRecipe:
             )
 
     def architecture(self) -> Architecture:
-        """The network that these keys describe; `ModelError` where there is no such network."""
-        return Architecture(
-            encoder=self.encoder,
-            bands=self.bands,
-            heads=self.heads,
-            decoder_channels=self.decoder_channels,
-            maps_stride_px=self.maps_stride_px,
-            subpixel_maps=self.subpixel_maps,
-            attention=self.attention or None,
-            shared_decoder=self.shared_decoder,
-            hears_look=self.hears_look,
-            sweeps_lean=self.sweeps_lean,
-            swept_stride_px=self.swept_stride_px,
-            estimates_look=self.estimates_look,
-        )
+        """The architecture alone, as it is written on the model's card."""
+        return Architecture(**{one.name: getattr(self, one.name) for one in fields(Architecture)})
+
+
+LABELS = ("footprints", "roofs")
+"""What `labels` of a `[[data.real]]` table may say."""
+
+
+@dataclass(frozen=True, slots=True)
+class RealSource:
+    """A source of real pictures with labels: one `[[data.real]]` table."""
+
+    folder: str = ""
+    """Folder of the pictures: either layout of SpaceNet 4, or any rasters with NAME.geojson beside
+    NAME.tif. With `lean`: `train/*.tif`, `val/*.tif` and `buildings.geojson`."""
+    name: str = ""
+    """Name of the source in the chip store, the log and the card; empty: the folder's own."""
+    share: float = 0.5
+    """Share of these chips in a batch; rendered places get what all shares leave. Without rendered
+    places, shares are relative to each other."""
+    chips: int = 6400
+    """How many chips are cut."""
+    labels: str = "footprints"
+    """`footprints`: the labels outline buildings on the ground. `roofs`: they outline roofs as
+    seen; in tilted pictures these are moved back onto the ground by their heights, and tilted
+    pictures without heights are left out."""
+    labels_file: str = ""
+    """One vector file with the labels of all pictures; empty: one for each picture."""
+    height_field: str = ""
+    """With `labels = "roofs"`: field of the label files with the roof's height in metres."""
+    looks: str = ""
+    """Table of the pictures' looks; empty: looks.csv in the folder, or names and metadata."""
+    lean: bool = False
+    """Near-nadir pictures, of which tilted views are made by geometry (as by `snet4 lean`) with
+    random building heights."""
+    about: str = ""
+    """What the pictures show and where the labels come from, for the model's card."""
+    licence: str = ""
+    """Licence and attribution, for the model's card."""
+
+    def __post_init__(self) -> None:
+        # The one place that fills in the default, so that everyone else can rely on the name.
+        object.__setattr__(self, "name", self.name or Path(self.folder).name)
+        _shares(share=self.share)
+        _one_of("data.real.labels", self.labels, LABELS)
+        if self.chips < 0:
+            raise UsageError(f"data.real.chips is {self.chips}; it must be 0 or more.")
+        if self.height_field and (self.labels != "roofs" or self.lean):
+            raise UsageError(
+                'data.real.height_field is only used with labels = "roofs" and without lean.'
+            )
+        if self.looks and self.lean:
+            raise UsageError("data.real.looks is not used with lean, whose looks are random.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,40 +148,36 @@ class DataRecipe:
     scene_looks: str = ""
     """Looks of rendered places, as `snet4 scenes --looks` takes them; empty: any angle, from
     any side."""
-    banepa: str = ""
-    """Folder with `train/`, `val/` and `buildings.geojson`; empty: rendered places alone."""
-    banepa_chips: int = 1600
-    """How many chips are cut from the leaned drone pictures."""
-    banepa_share: float = 0.28
-    """Share of the drone pictures in a batch."""
+    real: tuple[RealSource, ...] = ()
+    """Sources of real pictures, one `[[data.real]]` table each."""
     pictures: str = ""
-    """Folder of pictures with footprints: either layout of SpaceNet 4, or any rasters with
-    NAME.geojson beside NAME.tif."""
+    """Short for one more `[[data.real]]` table: its `folder` ..."""
     labels: str = ""
-    """One vector file with the footprints of all `pictures`; empty: one file for each."""
+    """... its `labels_file` ..."""
     looks: str = ""
-    """Table of the pictures' looks; empty: looks.csv in their folder, or names and metadata."""
+    """... its `looks` ..."""
     picture_chips: int = 6400
-    """How many chips are cut from `pictures`."""
+    """... its `chips` ..."""
     picture_share: float = 0.5
-    """Share of `pictures` in a batch, where there are other chips too."""
+    """... and its `share`."""
     folds: int = 5
-    """The places of `pictures` are dealt out to so many folds ..."""
+    """Number of folds for the split by place of all real pictures without `lean`."""
     fold: int = 0
-    """... and this one is held out for validation."""
+    """The fold that is held out for validation, from 0."""
     split_seed: int = 1
-    """Seed of that deal."""
+    """Random seed of the split."""
     category: str = ""
-    """Train on chips of this look category alone; empty: as many of each."""
+    """Train on chips of this look category only; empty: equally many of each."""
     seed: int = 20000
-    """Seed of places, looks and cuts, 10,000 to 999,999; others are kept for tests, the demo and
-    benchmarks."""
+    """Random seed of places, looks and cuts, 10,000 to 999,999; others are kept for tests, the demo
+    and benchmarks."""
     validation_chips: int = 30
     """Chips per look category and source that are never trained on."""
 
     def __post_init__(self) -> None:
         _positive(chip_px=self.chip_px, gsd_m=self.gsd_m)
-        _shares(banepa_share=self.banepa_share, picture_share=self.picture_share)
+        _shares(picture_share=self.picture_share)
+        self._check_sources()
         _one_of("data.category", self.category, ("", *CATEGORIES))
         for kind in self.scene_kinds:
             _one_of("data.scene_kinds", kind, tuple(KINDS))
@@ -173,10 +187,10 @@ class DataRecipe:
                 f"data.scene_looks has no look that is {' or '.join(sorted(missing))}; a batch "
                 "has chips of every category, so add one."
             )
-        if self.scene_chips < 0 or not (self.scene_chips or self.banepa or self.pictures):
+        if self.scene_chips < 0 or not (self.scene_chips or self.real_sources):
             raise UsageError(
-                f"scene_chips is {self.scene_chips}; it must be above 0 where no data.pictures "
-                "are given."
+                f"scene_chips is {self.scene_chips}; it must be above 0 where there are no "
+                "data.real and no data.pictures."
             )
         if self.folds < 2 or not 0 <= self.fold < self.folds:
             raise UsageError(
@@ -192,6 +206,47 @@ class DataRecipe:
             raise UsageError(
                 f"data.seed is {self.seed}; take one from 10000 to 999999, the others are kept for "
                 "tests, the demo and benchmarks."
+            )
+
+    @property
+    def real_sources(self) -> tuple[RealSource, ...]:
+        """All sources of real pictures: those of `real`, then the one that `pictures` is short for.
+
+        >>> [each.name for each in DataRecipe(pictures="/data/SN4").real_sources]
+        ['pictures']
+        """
+        if not self.pictures:
+            return self.real
+        short = RealSource(
+            folder=self.pictures,
+            name="pictures",
+            share=self.picture_share,
+            chips=self.picture_chips,
+            labels_file=self.labels,
+            looks=self.looks,
+        )
+        return (*self.real, short)
+
+    def _check_sources(self) -> None:
+        names = [each.name for each in self.real_sources]
+        for index, each in enumerate(self.real):
+            if not each.folder:
+                raise UsageError(f"data.real.{index} has no folder; name that of its pictures.")
+        for name in names:
+            if name in ("", "..", "scenes", "validation") or set(name) & set("/\\:"):
+                raise UsageError(
+                    f"A [[data.real]] source cannot be called '{name}'; give it another name."
+                )
+            if names.count(name) > 1:
+                raise UsageError(
+                    f"{names.count(name)} sources of real pictures are called '{name}'; give each "
+                    "a name of its own."
+                )
+        shares = sum(each.share for each in self.real_sources)
+        if shares > 1 + 1e-9 and self.scene_chips:
+            raise UsageError(
+                f"The shares of the real pictures add up to {shares:g}; with rendered places they "
+                "may be 1 at most."
             )
 
 
@@ -361,8 +416,14 @@ _SECTIONS: dict[str, type[Any]] = {
 _Section = TypeVar("_Section")
 
 
-def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+def read_recipe(
+    path: Path, changes: Sequence[str] = (), begun: Mapping[str, Any] | None = None
+) -> Recipe:
     """The recipe of a TOML file, with `section.key=value` changes (values as in TOML).
+
+    `data.real=[{folder="A"}]` replaces all sources, `data.real.0.share=0.2` changes one key of the
+    first, and `data.real.1.folder=B` appends a second where there is one. `begun` is the recipe
+    that a resumed run began with, as `as_plain` gives it.
 
     Raises `InputError` for a file that cannot be read, `UsageError` for unknown or
     impossible values.
@@ -372,13 +433,14 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise InputError(f"{path}: the recipe cannot be read ({problem}).") from problem
     for change in changes:
-        section, key, value = _change(change)
-        raw.setdefault(section, {})[key] = value
+        _apply(raw, change)
     if unknown := set(raw) - set(_SECTIONS):
         raise UsageError(
             f"{path}: unknown section {', '.join(sorted(unknown))}; "
             f"a recipe has {', '.join(_SECTIONS)}."
         )
+    if "data" in raw:
+        raw["data"] = _without_old_keys(raw["data"], (begun or {}).get("data", {}))
     return Recipe(**{name: _section(kind, raw.get(name, {})) for name, kind in _SECTIONS.items()})
 
 
@@ -387,23 +449,94 @@ def as_plain(recipe: Recipe) -> dict[str, Any]:
     return asdict(recipe)
 
 
-def _change(text: str) -> tuple[str, str, Any]:
+def _apply(raw: dict[str, Any], change: str) -> None:
+    """Make one `--set` change in the tables of a recipe."""
+    section, key, *rest, value = _change(change)
+    table = raw.setdefault(section, {})
+    if not rest:
+        table[key] = value
+        return
+    tables = table.setdefault(key, [])
+    if len(rest) != 2 or not rest[0].isdecimal() or not isinstance(tables, list):
+        raise UsageError(
+            f"--set {change}: write section.key=value, or section.key.NUMBER.key=value for a list "
+            "of tables, as in data.real.0.share=0.2."
+        )
+    index = int(rest[0])
+    if index > len(tables):
+        raise UsageError(
+            f"--set {change}: {section}.{key} has {len(tables)} table(s), counted from 0."
+        )
+    if index == len(tables):
+        tables.append({})
+    tables[index][rest[1]] = value
+
+
+def _change(text: str) -> list[Any]:
+    """Parts of the key of a change, then its value."""
     name, equals, value = text.partition("=")
-    section, dot, key = name.strip().partition(".")
-    if not (equals and dot and key):
+    parts = name.strip().split(".")
+    if not equals or len(parts) < 2 or not all(parts):
         raise UsageError(f"--set {text}: write it as section.key=value, as in train.steps=2000.")
     try:
-        return section, key, tomllib.loads(f"value = {value}")["value"]
+        return [*parts, tomllib.loads(f"value = {value}")["value"]]
     except tomllib.TOMLDecodeError:
         # A bare word or path: a string without its quotes.
-        return section, key, value.strip()
+        return [*parts, value.strip()]
 
 
-def _section(kind: type[_Section], raw: dict[str, Any]) -> _Section:
+_OLD_KEYS = {"banepa": "folder", "banepa_chips": "chips", "banepa_share": "share"}
+"""Keys of `[data]` before `[[data.real]]`, read for one more release, and what they are there."""
+
+_OLD_SOURCE: dict[str, Any] = {
+    "name": "banepa",
+    "chips": 1600,
+    "share": 0.28,
+    "lean": True,
+    "about": "Drone pictures of Banepa, Nepal (training columns), with footprints of "
+    "OpenStreetMap.",
+    "licence": "Trained on imagery of OpenAerialMap contributors (CC BY 4.0) and footprints of "
+    "OpenStreetMap contributors (ODbL).",
+}
+"""What those keys left unsaid."""
+
+
+def _without_old_keys(data: dict[str, Any], begun: Mapping[str, Any]) -> dict[str, Any]:
+    """The `[data]` table with `banepa` and its kin as a table of `real`; warns of them.
+
+    What they leave out is taken from `begun`, the table that a resumed run began with: older
+    recipes that came with snet4 set `banepa_chips` and `banepa_share`.
+    """
+    old = {key: data[key] for key in _OLD_KEYS if key in data}
+    if not old:
+        return data
+    kept = {key: begun[key] for key in _OLD_KEYS if key in begun}
+    source = _OLD_SOURCE | {_OLD_KEYS[key]: value for key, value in (kept | old).items()}
+    shown = ("folder", "name", "lean", "chips", "share")
+    log.warning(
+        "%s: replaced by [[data.real]] and not read any more after this release; write "
+        "data.real = [{%s}] instead.",
+        ", ".join(f"data.{key}" for key in old),
+        ", ".join(f"{key} = {_toml(source[key])}" for key in shown if key in source),
+    )
+    rest = {key: value for key, value in data.items() if key not in _OLD_KEYS}
+    # A folder that this recipe does not name is not trained on, whatever the run began with.
+    return {**rest, "real": [source, *rest.get("real", [])]} if old.get("banepa") else rest
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else json.dumps(value)
+
+
+def _section(kind: type[_Section], raw: Any, label: str = "") -> _Section:
+    """A frozen part of the recipe from its table; `label` begins the keys in errors."""
     known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    if not isinstance(raw, dict):
+        raise UsageError(f"{label or 'A section of the recipe'} is {raw!r}; it must be a table.")
     if unknown := set(raw) - set(known):
         raise UsageError(
-            f"Unknown recipe key {', '.join(sorted(unknown))}; known are {', '.join(known)}."
+            f"Unknown recipe key {', '.join(sorted(label + each for each in unknown))}; known are "
+            f"{', '.join(known)}."
         )
     defaults = kind()
     values = {}
@@ -412,9 +545,14 @@ def _section(kind: type[_Section], raw: dict[str, Any]) -> _Section:
         given = tuple(value) if isinstance(value, list) else value
         if isinstance(expected, float) and type(given) is int:
             given = float(given)
-        if type(given) is not type(expected):
+        if expected is None:  # a string or nothing, which TOML cannot say
+            expected, given = "", None if given == "" else given
+        if given is not None and type(given) is not type(expected):
             raise UsageError(
-                f"Recipe key {name} is {value!r}; it must be a {type(expected).__name__}."
+                f"Recipe key {label}{name} is {value!r}; it must be a {type(expected).__name__}."
             )
+        if name == "real":
+            tables = enumerate(given)
+            given = tuple(_section(RealSource, each, f"data.real.{n}.") for n, each in tables)
         values[name] = given
     return kind(**values)

@@ -83,6 +83,22 @@ class Records:
             file.write(json.dumps(entry) + "\n")
 
 
+def begun_with(out: Path) -> dict[str, Any]:
+    """The recipe that the run in `out` was last started with, from its log; empty without one."""
+    try:
+        lines = (out / LOG).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:  # the last line of a run that was killed
+            continue
+        if isinstance(entry, dict) and entry.get("event") == "start":
+            return dict(entry.get("recipe", {}))
+    return {}
+
+
 def curves_of(scores: Scores, score: float | None) -> dict[str, float]:
     """F1 and IoU of each source and category as points of curves, and the one score.
 

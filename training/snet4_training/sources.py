@@ -1,8 +1,8 @@
-"""Where chips come from: rendered places, leaned drone pictures, and pictures on disk.
+"""Fills a chip store from rendered places and from the recipe's sources of real pictures.
 
-`fill` writes every chunk of every source that is not there yet. A chunk depends on the
-recipe's seed, its source and its number alone, so that a store can be filled by any
-number of processes, stopped and continued.
+`fill` writes the chunks that are missing. A chunk depends only on the recipe's seed, its
+source and its number, so a store can be filled by any number of processes, interrupted and
+continued.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,8 @@ from snet4_training.cutting import draw_cut, draw_gsd_m
 from snet4_training.folder import mosaic
 from snet4_training.lean import leaned
 from snet4_training.pictures import Chip, Picture, cut_chip, stretched
-from snet4_training.real import picture_chunk, split_of
-from snet4_training.recipe import Recipe
+from snet4_training.real import picture_chunk, splits_of
+from snet4_training.recipe import RealSource, Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
 from snet4_training.scenes.write import parse_looks
 from snet4_training.store import ChipStore
@@ -49,10 +50,10 @@ ANGLES_DEG: dict[Category, tuple[float, float]] = {
     "off-nadir": (26.0, 40.9),
     "very-off-nadir": (41.0, 55.0),
 }
-"""Looks are drawn evenly over these, so that each head gets a third of the chips."""
+"""Off-nadir angles of random looks, uniform within each category."""
 
 VALIDATION = "validation"
-"""Folder in the store for what is never trained on."""
+"""Folder in the store for chips that are never trained on."""
 
 HELD_OUT = "held-out.txt"
 """File in the store: the places of pictures that are never trained on, one per line."""
@@ -60,12 +61,13 @@ HELD_OUT = "held-out.txt"
 VALIDATION_SEED = 9000
 """Below 10000, so no recipe trains on these places."""
 
-_SOURCE_SEEDS = {"scenes": 1, "banepa": 2}
+_SCENES_STREAM, _LEANED_STREAM = 1, 2
+"""Streams of random numbers; `real.picture_chunk` has the third."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind of chips within a store."""
+    """A source of chips: one folder of the store."""
 
     name: str
     """Folder in the store."""
@@ -76,55 +78,60 @@ class Source:
 
 
 def sources(recipe: Recipe) -> list[Source]:
-    """The sources that the recipe trains on."""
+    """The sources that the recipe trains on; those without chips are left out."""
     data = recipe.data
     found = [
         Source(
             "scenes",
             math.ceil(data.scene_chips / CHUNK_CHIPS),
-            lambda number: scene_chunk(recipe, data.seed, number),
-        ),
+            partial(scene_chunk, recipe, data.seed),
+        )
+    ]
+    found += [
         Source(
-            "banepa",
-            math.ceil(data.banepa_chips / CHUNK_CHIPS) if data.banepa else 0,
-            lambda number: banepa_chunk(recipe, data.seed, number, "train"),
-        ),
-        Source(
-            "pictures",
-            math.ceil(data.picture_chips / CHUNK_CHIPS) if data.pictures else 0,
-            lambda number: picture_chunk(recipe, data.seed, number, False, CATEGORY_CHIPS),
-        ),
+            real.name,
+            math.ceil(real.chips / CHUNK_CHIPS),
+            partial(real_chunk, recipe, real, data.seed, False),
+        )
+        for real in data.real_sources
     ]
     return [source for source in found if source.chunks]
 
 
 def validation_sources(recipe: Recipe) -> list[Source]:
-    """The same from other places: seeds and a part of the town that training never sees."""
+    """The same for validation: other seeds of rendered places, the held-out real places."""
     chunks = math.ceil(recipe.data.validation_chips * len(CATEGORIES) / CHUNK_CHIPS)
     found = [
         Source(
             f"{VALIDATION}/scenes",
             chunks if recipe.data.scene_chips else 0,
-            lambda number: scene_chunk(recipe, VALIDATION_SEED, number),
-        ),
+            partial(scene_chunk, recipe, VALIDATION_SEED),
+        )
+    ]
+    found += [
         Source(
-            f"{VALIDATION}/banepa",
-            chunks if recipe.data.banepa else 0,
-            lambda number: banepa_chunk(recipe, VALIDATION_SEED, number, "val"),
-        ),
-        Source(
-            f"{VALIDATION}/pictures",
-            chunks if recipe.data.pictures else 0,
-            lambda number: picture_chunk(recipe, VALIDATION_SEED, number, True, CATEGORY_CHIPS),
-        ),
+            f"{VALIDATION}/{real.name}",
+            chunks,
+            partial(real_chunk, recipe, real, VALIDATION_SEED, True),
+        )
+        for real in recipe.data.real_sources
     ]
     return [source for source in found if source.chunks]
+
+
+def real_chunk(
+    recipe: Recipe, source: RealSource, seed: int, held_out: bool, number: int
+) -> list[Chip]:
+    """One chunk of a source of real pictures."""
+    if source.lean:
+        return leaned_chunk(recipe, source, seed, held_out, number)
+    return picture_chunk(recipe, source, seed, number, held_out, CATEGORY_CHIPS)
 
 
 def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | None = None) -> None:
     """Write the missing chunks of all sources, in `workers` processes.
 
-    Validation comes first: without it nobody knows whether the rest is any good. Raises
+    Validation chunks come first, so that a run on a growing store can be validated. Raises
     `UsageError` when the store was filled by another recipe.
     """
     progress = progress or Silent()
@@ -155,44 +162,52 @@ def _follow(made: Iterable[str], total: int, progress: Progress) -> None:
 
 
 def make_chunk(recipe: Recipe, store: Path, name: str, number: int) -> str:
-    """Make one chunk of the source of that name, put it into the store, and name it."""
+    """Make one chunk of the named source and write it into the store; returns NAME/NUMBER."""
     every = {one.name: one for one in (*validation_sources(recipe), *sources(recipe))}
     ChipStore(store / name).write(number, every[name].chips_of(number))
     return f"{name}/{number}"
 
 
 def _claim(recipe: Recipe, store: Path) -> None:
-    """Write down which recipe fills the store; another one may not add to it."""
+    """Record which recipe fills the store; raises `UsageError` if another one has."""
     facts = {"bands": recipe.model.bands, **asdict(recipe.data)}
     for key in ("scene_kinds", "scene_looks"):  # unset, they leave older stores as they are
         if not facts[key]:
             del facts[key]
     # Where things lie and how many there are does not change what a chunk holds.
-    idle = ["store", "banepa", "banepa_share", "scene_chips", "banepa_chips", "category"]
+    idle = ["store", "scene_chips", "category", "real"]
     idle += ["pictures", "labels", "looks", "picture_chips", "picture_share"]
-    if not recipe.data.pictures:
+    dealt = any(not source.lean for source in recipe.data.real_sources)
+    if not dealt:
         idle += ["folds", "fold", "split_seed"]
     for key in idle:
         del facts[key]
+    _claim_file(store / "recipe.json", facts)
+    for source in recipe.data.real_sources:
+        meaning = {"labels": source.labels, "height_field": source.height_field}
+        _claim_file(store / source.name / "source.json", {**meaning, "lean": source.lean})
+    if dealt:
+        splits = splits_of(recipe.data).values()
+        places = sorted({place for split in splits for place in split.held_out_places})
+        (store / HELD_OUT).write_text("\n".join(places) + "\n", encoding="utf-8")
+
+
+def _claim_file(path: Path, facts: dict[str, Any]) -> None:
+    """Write the facts to a new file; an existing one must say the same."""
     text = json.dumps(facts, sort_keys=True)
-    path = store / "recipe.json"
-    store.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.write_text(text, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != text:
         raise UsageError(
-            f"{store} holds chips of another recipe; name another folder by data.store, or "
-            "remove it."
+            f"{path.parent} holds chips of another recipe ({path.name}); name another folder by "
+            "data.store, or remove it."
         )
-    if recipe.data.pictures:
-        places = split_of(recipe.data).held_out_places
-        (store / HELD_OUT).write_text("\n".join(places) + "\n", encoding="utf-8")
 
 
 def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
-    """Chunks in an order in which all sources grow in proportion."""
+    """The chunks of all sources, ordered so that these grow in proportion; validation first."""
     order = [
-        # A validation chunk counts as due at once.
         (
             0.0 if source.name.startswith(VALIDATION) else (number + 0.5) / source.chunks,
             index,
@@ -206,12 +221,12 @@ def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
 
 
 def draw_look(category: Category, rng: np.random.Generator, source: str = "table") -> Look:
-    """A look of the category, from any side."""
+    """A random look of the category: uniform off-nadir angle, any azimuth."""
     return Look(rng.uniform(*ANGLES_DEG[category]), rng.uniform(0, 360), source)
 
 
 def draw_scene_look(recipe: Recipe, category: Category, rng: np.random.Generator) -> Look:
-    """A look of the category that the recipe allows for rendered places."""
+    """A random look of the category for a rendered place, from `data.scene_looks` if set."""
     if not recipe.data.scene_looks:
         return draw_look(category, rng)
     every = [one.look for one in parse_looks(recipe.data.scene_looks)]
@@ -221,7 +236,7 @@ def draw_scene_look(recipe: Recipe, category: Category, rng: np.random.Generator
 
 def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
     """One rendered place from two looks of each category, four chips of each."""
-    rng = np.random.default_rng([seed, _SOURCE_SEEDS["scenes"], number])
+    rng = np.random.default_rng([seed, _SCENES_STREAM, number])
     size_px = recipe.data.chip_px + recipe.data.spare_px
     kinds = recipe.data.scene_kinds
     kind = str(rng.choice(list(kinds))) if kinds else None
@@ -247,29 +262,36 @@ def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
     return chips
 
 
-@lru_cache(maxsize=2)
-def banepa_picture(folder: str, part: str, bands: tuple[str, ...]) -> Picture:
-    """All chips of one part (`train` or `val`) side by side at 0.26 m."""
+@lru_cache(maxsize=4)
+def flat_picture(folder: str, labels_file: str, part: str, bands: tuple[str, ...]) -> Picture:
+    """The near-nadir rasters of one part (`train` or `val`) merged at twice their pixel size.
+
+    `labels_file` may be empty: then it is `buildings.geojson` in the folder.
+    """
     rasters = sorted((Path(folder) / part).glob("*.tif"))
-    labels = Path(folder) / "buildings.geojson"
+    labels = Path(labels_file) if labels_file else Path(folder) / "buildings.geojson"
     return mosaic(rasters, labels, bands, 2, Look(0.0, None, "table"))
 
 
 def draw_heights_m(picture: Picture, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Heights of one to four storeys, alike within a picture."""
+    """Random heights of one to four storeys in metres, similar within a picture."""
     typical_m = rng.uniform(3.5, 9.0)
     return np.clip(typical_m * np.exp(rng.normal(0, 0.3, len(picture.polygons))), 2.5, 14.0)
 
 
-def banepa_chunk(recipe: Recipe, seed: int, number: int, part: str) -> list[Chip]:
-    """The drone mosaic from above (in every second chunk as it is, else leaned a little), and
-    leaned to two looks, one of each tilted category."""
-    rng = np.random.default_rng([seed, _SOURCE_SEEDS["banepa"], number])
+def leaned_chunk(
+    recipe: Recipe, source: RealSource, seed: int, held_out: bool, number: int
+) -> list[Chip]:
+    """Near-nadir pictures as taken or slightly leaned, by turns, and leaned to one look of
+    each tilted category."""
+    rng = np.random.default_rng([seed, _LEANED_STREAM, number])
     size_px = recipe.data.chip_px + recipe.data.spare_px
-    flat = banepa_picture(recipe.data.banepa, part, recipe.model.bands)
+    part = "val" if held_out else "train"
+    # From above, roofs as seen are footprints, so both kinds of labels mean the same here.
+    flat = flat_picture(source.folder, source.labels_file, part, recipe.model.bands)
     chips: list[Chip] = []
     for category in CATEGORIES:
-        # Half of the chips from straight above are as they were taken.
+        # Half of the nadir chips are as taken.
         as_taken = category == "nadir" and number % 2 == 0
         look = Look(rng.uniform(0, 8), None, "table") if as_taken else draw_look(category, rng)
         if as_taken:

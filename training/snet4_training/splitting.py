@@ -1,7 +1,7 @@
 """Training the judge of cuts between attached buildings (`snet4core.judge`).
 
     python -m snet4_training.splitting OUT.json [--blocks 300] [--places 100]
-        [--model default] [--banepa FOLDER] [--seed 0]
+        [--model default] [--real FOLDER] [--seed 0]
 
 Its lessons are maps of known buildings, degraded at random, and a model's own maps of places
 that it never saw (`lessons`); no test data are among them. Each is flooded as `watershed`
@@ -207,10 +207,11 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=300, help="with degraded maps")
     parser.add_argument("--places", type=int, default=100, help="as the model sees them")
     parser.add_argument("--model", default="default")
-    parser.add_argument("--banepa", type=Path, help="folder with buildings.geojson")
+    # --banepa is its older name.
+    parser.add_argument("--real", "--banepa", type=Path, help="folder with buildings.geojson")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    real = real_blocks(chosen.banepa) if chosen.banepa else []
+    real = real_blocks(chosen.real) if chosen.real else []
     predictor = Predictor(find_model(chosen.model), choose_runtime())
     pools = [
         list(degraded_lessons(chosen.seed, chosen.blocks, real)),
