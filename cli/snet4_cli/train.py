@@ -48,7 +48,7 @@ def train(
     """Train a model from RECIPE (.toml) in the folder OUT.
 
     Chips are prepared first, and kept: a second run with the same data starts at once. An
-    interrupted run continues with --resume. The recipe's keys are described in
+    interrupted run is continued with --resume. The recipe's keys are documented in
     training/snet4_training/recipe.py, and docs/training.md says how to use them; a time limit is
     --set train.minutes=60. Under torchrun or accelerate launch, all processes train one model.
 

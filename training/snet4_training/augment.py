@@ -1,8 +1,8 @@
-"""What is changed at random before the network sees a chip.
+"""Random augmentation of training chips.
 
-Only what leaves light and lean where they are: a part of the chip, tones, sharpness,
-noise, haze, missing bands, missing azimuth. Turning by a few degrees and scaling happened
-when the chip was cut, with the azimuth turned along; `turning` mirrors, where it is asked to.
+Crop, tones, sharpness, noise, haze, missing bands and missing azimuth, none of which changes
+the directions of sun and lean. Scaling and rotation by a few degrees are done when a chip is
+cut; `turning` does flips and quarter turns.
 Axes: B bands, H rows, W columns.
 """
 
@@ -24,7 +24,7 @@ from snet4core.radiometry import BandRange, normalise
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the network is given for one chip."""
+    """One training or validation sample: network input, targets and looks."""
 
     image_BHW: NDArray[np.float32]
     """Normalised as at inference; 0 is unknown."""
@@ -33,15 +33,15 @@ class Example:
     valid_HW: NDArray[np.uint8]
     """1 where the loss counts."""
     told: Look
-    """The look as the network hears it."""
+    """The look that the network is given, with noise."""
     true: Look
-    """The look whose head answers."""
+    """The true look, which selects the head."""
     weight_HW: NDArray[np.float32] | None = None
     """How much each pixel counts, beside `valid_HW`; None: all the same."""
 
 
 def plain(chip: Chip, size_px: int, hidden: Collection[int] = ()) -> Example:
-    """The middle of the chip exactly as inference would see it: for validation.
+    """The centre of the chip without augmentation, as at inference; for validation.
 
     `hidden` bands (numbers from 0) are made unknown, as in a picture without infrared.
     """
@@ -61,7 +61,7 @@ def augmented(
     recipe: AugmentRecipe,
     rng: np.random.Generator,
 ) -> Example:
-    """A random part of the chip, changed at random."""
+    """A random crop of the chip, augmented."""
     chip = faced(chip, recipe, rng)
     row, col = rng.integers(0, chip.valid_HW.shape[0] - size_px + 1, 2)
     window = slice(row, row + size_px), slice(col, col + size_px)
@@ -85,7 +85,7 @@ def augmented(
 def _known_bands(
     known: tuple[bool, ...], bands: tuple[str, ...], recipe: AugmentRecipe, rng: np.random.Generator
 ) -> tuple[bool, ...]:
-    """Infrared is left out of some chips, so that RGB pictures are a trained state."""
+    """The known bands, at random without infrared, so that the network also learns RGB pictures."""
     drop = rng.random() < recipe.drop_nir
     return tuple(k and not (drop and name == "nir") for k, name in zip(known, bands, strict=True))
 
@@ -123,9 +123,9 @@ def _blurred(counts_BHW: NDArray[np.float32], sigma_px: float) -> NDArray[np.flo
 def _ranges(
     known: tuple[bool, ...], recipe: AugmentRecipe, rng: np.random.Generator
 ) -> tuple[BandRange | None, ...]:
-    """The ends of each band's range, moved: mostly together, a little on their own.
+    """Normalisation ranges with jitter: mostly common to all bands, a little for each.
 
-    Another scene has other bright and dark corners, so its percentiles fall elsewhere.
+    The percentiles that set the range vary with the content of a scene.
     """
     span = CHIP_RANGE.high - CHIP_RANGE.low
     low, high = rng.uniform(-recipe.stretch, recipe.stretch, 2) * span
@@ -139,7 +139,7 @@ def _ranges(
 
 
 def _cut_out(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Take a rectangle out, as a cloud mask or the edge of a strip would."""
+    """Mark a random rectangle as invalid, as a cloud mask would."""
     size = valid_HW.shape[0]
     height, width = rng.integers(size // 16, size // 3, 2)
     row, col = rng.integers(-height // 2, size - height // 2), rng.integers(0, size)
@@ -147,7 +147,7 @@ def _cut_out(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 
 def _cut_off(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Leave a straight strip of data at any angle: what lies beyond its edges is taken out."""
+    """Mark everything outside of a strip at a random angle as invalid, as at a scene's edge."""
     size = valid_HW.shape[0]
     angle = rng.uniform(0, 2 * np.pi)
     rows_HW, cols_HW = np.ogrid[:size, :size]
@@ -160,9 +160,9 @@ def _cut_off(valid_HW: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 
 def _told(look: Look, recipe: AugmentRecipe, rng: np.random.Generator) -> Look:
-    """The look with a metadata's error on it; sometimes its azimuth is forgotten.
+    """The look with random errors as in metadata, sometimes without azimuth.
 
-    The error never moves a look into another category: the head stays the right one.
+    Errors never change the look category, so the selected head stays the right one.
     """
     off_nadir_deg = abs(look.off_nadir_deg + rng.normal(0.0, recipe.angle_noise_deg))
     if off_nadir_deg > STEEPEST_DEG or category_of(off_nadir_deg) != look.category:

@@ -1,4 +1,4 @@
-"""Batches for the network: a pure function of recipe, store and step.
+"""Builds training batches: a pure function of recipe, store and step.
 
 Which chips a step sees does not depend on the number of loader processes or on where
 a run was resumed. (While a store is still being filled, it depends on how far it is.)
@@ -30,23 +30,23 @@ from snet4core.look import CATEGORIES, Look
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step sees."""
+    """The input of one forward and backward pass."""
 
     images_BCHW: Tensor
     """Normalised pictures, float32."""
     looks_BL: Tensor
-    """`Look.features()` of what the network is told."""
+    """`Look.features()` of the looks that the network is given."""
     targets_B2HW: Tensor
     """Footprint and border, 0..255 in uint8: a quarter of the bytes on the way to a GPU."""
     weight_BHW: Tensor
     """How much each pixel counts in the loss: 0 where there is no data, mostly 1."""
     looks: tuple[Look, ...]
-    """The true looks: they choose the head."""
+    """The true looks, which select the heads."""
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on another device, images with the channels last (faster convolutions).
+        """The batch on another device, images channels-last (faster convolutions).
 
-        Out of pinned memory the copy goes on while the caller does.
+        From pinned memory the copy is asynchronous.
         """
         images = self.images_BCHW.to(device, non_blocking=True)
         return Batch(
@@ -58,7 +58,7 @@ class Batch:
         )
 
     def pin_memory(self) -> Batch:
-        """The batch in memory that a GPU fetches from by itself; torch's loader calls this."""
+        """The batch in pinned memory; called by torch's DataLoader."""
         return Batch(
             self.images_BCHW.pin_memory(),
             self.looks_BL.pin_memory(),
@@ -85,7 +85,7 @@ def _weight(one: Example) -> NDArray[np.float32]:
 
 
 class Steps(Dataset[Batch]):
-    """Number of a part (step x `train.accumulate` + part of the step) -> its batch."""
+    """Data set of batches by index: step x `train.accumulate` + part of the step."""
 
     REFRESH_S = 30.0
     """How often a growing store is listed again."""
@@ -118,18 +118,18 @@ class Steps(Dataset[Batch]):
         return replace(one, weight_HW=weights(one.targets_2HW, size_weight, gap_weight))
 
     def _category(self, place: int) -> int:
-        """Number of the look category that is seen at a place of the batch.
+        """Index of the look category at a position of the batch.
 
-        Every batch has as many chips of one category as of another, unless one alone is
-        wanted: each head learns in every step, and their parts of the batch keep one size,
-        which oneDNN rewards.
+        Every batch has equally many chips of each category, unless `data.category` is set: each
+        head learns in every step, and its part of the batch keeps one size, which
+        is faster with oneDNN.
         """
         every: tuple[str, ...] = CATEGORIES
         only = self.recipe.data.category
         return every.index(only) if only else place % len(every)
 
     def _source(self, chunks: dict[str, list[int]], drawn: float) -> str:
-        """The source that a number in [0, 1) draws, of those that have chips already."""
+        """The source for a random number in [0, 1), by share, of those that have chips already."""
         data = self.recipe.data
         shares = {real.name: real.share for real in data.real_sources if chunks.get(real.name)}
         if not data.scene_chips:
@@ -153,7 +153,7 @@ class Steps(Dataset[Batch]):
 def batches(
     recipe: Recipe, store: Path, first_step: int, parts: Sequence[int] | None = None
 ) -> Iterator[list[Batch]]:
-    """The parts of all steps from `first_step` on, prepared ahead by loader processes.
+    """The parts of all steps from `first_step` on, prefetched by loader processes.
 
     `parts` are those of each step that this process computes; all of them by default.
     """
@@ -181,8 +181,7 @@ def batches(
 
 
 def _modest(worker: int) -> None:
-    """A loader that uses all cores would take them from the network, and one that is as
-    important as the process that feeds a GPU keeps that GPU waiting."""
+    """Give a loader one thread and a low priority, so that it does not slow down training."""
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(5)

@@ -1,8 +1,8 @@
-"""Thresholds and confidence fitted on pictures with known footprints.
+"""Fits thresholds and the confidence calibration on pictures with known footprints.
 
-Every picture goes through the network once; then settings are tried on its maps until
-the challenge's F1 is highest, category by category. Of several data sets each counts the
-same, whatever its size: a thousand rendered houses must not outvote a hundred real ones.
+The network runs once on every picture; settings are then searched on its maps for the
+highest F1 of the challenge in each look category. Data sets have equal weight,
+whatever their size: a thousand rendered houses must not outvote a hundred real ones.
 Then confidence is bent so that of all footprints said to be 80 % sure, 80 in 100 are right;
 and those that are so unlikely that F1 rises without them are left out. Of a model that
 guesses looks, it is also measured how well. Axis: N footprints.
@@ -52,7 +52,7 @@ KNOTS = 12
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One picture after the network: its maps, and the truth."""
+    """The maps of one picture, with its true footprints."""
 
     name: str
     category: Category
@@ -74,12 +74,12 @@ DataSet = Sequence[Seen]
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What was found for a model."""
+    """The result of a calibration."""
 
     shapes: dict[Category, ShapeSettings]
-    """Settings for every category; as they were where there was no picture."""
-    calibration: Calibration
-    """Of the confidence."""
+    """Settings for every category, unchanged where there was no picture."""
+    knots: Knots
+    """Calibration curve of the confidence."""
     before: dict[Category, float]
     """Mean F1 with the model's old settings, for the categories that have pictures."""
     after: dict[Category, float]
@@ -168,11 +168,9 @@ def mean_f1(
     return float(np.mean([tally(pictures, settings, calibration).f1 for pictures in sets]))
 
 
-def best_min_confidence(
-    sets: Sequence[DataSet], settings: ShapeSettings, calibration: Calibration
-) -> float:
-    """The least confidence with which F1 is highest; of equals the lowest."""
-    found = [[(one, found_in(one, settings, calibration)) for one in pictures] for pictures in sets]
+def best_min_confidence(sets: Sequence[DataSet], settings: ShapeSettings, knots: Knots) -> float:
+    """The minimum confidence with the highest F1; the lowest of equals."""
+    found = [[(one, found_in(one, settings, knots)) for one in pictures] for pictures in sets]
 
     def f1(least: float) -> float:
         tallies = (sum((_matched(*each, least) for each in one), Tally()) for one in found)
@@ -182,9 +180,9 @@ def best_min_confidence(
 
 
 def best_settings(sets: Sequence[DataSet], start: ShapeSettings) -> ShapeSettings:
-    """One setting after the other, each at its best; then seeds and threshold a step either way.
+    """The best settings by coordinate search; then seeds and threshold one step either way.
 
-    A setting changes only for a higher score: flat optima should not wander.
+    A setting changes only for a higher score, so that flat optima stay where they are.
     """
 
     def with_threshold(value: float) -> ShapeSettings:
@@ -218,7 +216,7 @@ def best_settings(sets: Sequence[DataSet], start: ShapeSettings) -> ShapeSetting
 
 
 def _beside(value: float, steps: Sequence[float]) -> list[float]:
-    """The steps next to a value.
+    """The neighbours of a value in a list of steps.
 
     >>> _beside(0.5, (0.3, 0.4, 0.5, 0.6, 0.7)), _beside(0.2, (0.3, 0.4))
     ([0.4, 0.6], [0.3])
@@ -243,8 +241,8 @@ def right(found: Polygons, truth: Polygons) -> NDArray[np.bool_]:
     return hit_N
 
 
-def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Calibration:
-    """A rising line through (mean probability, share that is right), of `KNOTS` groups.
+def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Knots:
+    """Knots of the calibration: (mean probability, share of hits) of up to `KNOTS` groups, rising.
 
     Neighbouring groups whose shares fall are pooled until none does (Ayer et al. 1955, the
     pool-adjacent-violators algorithm). Too few footprints leave the confidence as it is.

@@ -1,7 +1,8 @@
-"""A training run that can be stopped at any moment and goes on as if it had not been.
+"""Checkpoints: the complete state of a training run, saved and restored.
 
-One file with weights, their running average, the optimiser's memory and the step; it
-is written beside and renamed, so that it is always whole.
+A resumed run gives the same weights as an uninterrupted one. The file holds weights, their
+running average, the optimiser's state and the step; it is written to a temporary file and
+renamed, so that it is never incomplete.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from snet4core.errors import InputError
 
 @dataclass(slots=True)
 class State:
-    """All that changes during training."""
+    """The mutable state of a training run."""
 
     net: nn.Module
-    """The network that learns."""
+    """The network in training."""
     average: dict[str, Tensor]
     """Running average of its parameters and buffers: what is validated and exported."""
     optimizer: torch.optim.Optimizer
-    """With its moments."""
+    """The optimiser, with its moments."""
     step: int = 0
     """Steps done."""
     seconds: float = 0.0
@@ -37,15 +38,15 @@ class State:
     stale: int = 0
     """Validations since then."""
     drops: int = 0
-    """How often the learning rate was lowered for want of progress."""
+    """How often the learning rate was lowered on a plateau."""
 
 
 def update_average(state: State, keep: float) -> None:
-    """Move the running average towards the weights; faster at the beginning."""
+    """Update the exponential moving average of the weights; faster in the first steps."""
     keep = min(keep, (1 + state.step) / (10 + state.step))
     now = state.net.state_dict()
     floats = [name for name, value in now.items() if value.is_floating_point()]
-    # All at once: some hundred small tensors one by one would keep a GPU waiting.
+    # In one call: several hundred small kernels would leave a GPU idle between them.
     move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     move([state.average[name] for name in floats], [now[name] for name in floats], state.step)
     for name in now.keys() - set(floats):
@@ -53,7 +54,7 @@ def update_average(state: State, keep: float) -> None:
 
 
 def write_checkpoint(path: Path, state: State, recipe: dict[str, Any]) -> None:
-    """Write the state to `path`, whole or not at all."""
+    """Write the state to `path` atomically."""
     temporary = path.with_name(f".{path.name}.part")
     torch.save(
         {
@@ -73,7 +74,7 @@ def write_checkpoint(path: Path, state: State, recipe: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path, state: State) -> None:
-    """Put a checkpoint into `state`; raises `InputError` when it does not fit."""
+    """Load a checkpoint into `state`; raises `InputError` when it does not fit."""
     try:
         # weights_only: tensors and plain values; a checkpoint cannot run code either.
         saved = torch.load(path, map_location="cpu", weights_only=True)

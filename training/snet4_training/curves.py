@@ -1,7 +1,7 @@
-"""Curves for TensorBoard, where a recipe asks for them: `train.tensorboard = true`.
+"""Writes TensorBoard event files, with `train.tensorboard = true`.
 
-A run that is resumed goes on in the same curves: what was drawn after the checkpoint that it
-goes on from is taken back.
+A resumed run continues the same curves; points after the checkpoint that it resumes from are
+purged.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ class Curves:
     """The event files of a run."""
 
     def __init__(self, out: Path, step: int) -> None:
-        """Go on after `step` in the folder of the run `out`; 0 for a new run."""
+        """Continue after `step` in the folder of the run `out`; 0 for a new run."""
         require()
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer: Any = SummaryWriter(str(out / FOLDER), purge_step=step + 1 if step else None)
 
     def numbers(self, step: int, values: Mapping[str, float]) -> None:
-        """One more point of each curve; names before a slash are groups."""
+        """Add a point to each curve; the part of a name before a slash is its group."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
         # A run may be killed at any moment.
         self._writer.flush()
 
     def picture(self, step: int, name: str, picture: Image.Image) -> None:
-        """A picture (RGB) at a step."""
+        """Add an RGB picture at a step."""
         self._writer.add_image(name, np.asarray(picture), step, dataformats="HWC")
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the event file."""
         self._writer.close()

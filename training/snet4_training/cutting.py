@@ -1,4 +1,4 @@
-"""How chips lie in their pictures, drawn at random."""
+"""Draws pixel size, position and rotation of chips at random."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from snet4_training.pictures import Cut, Picture
 from snet4_training.recipe import Recipe
 
 TURN_DEG = 5.0
-"""How far a chip is turned at most, unless any turn will do."""
+"""Largest rotation of a chip, unless it may be turned freely."""
 
 
 def draw_gsd_m(recipe: Recipe, rng: np.random.Generator) -> float:
-    """A pixel size: most near the middle, all of the range now and then."""
+    """A random pixel size in metres: three in four near `data.gsd_m`, the others over the range."""
     low, high = recipe.data.gsd_range_m
     if rng.random() < 0.25:
         return float(np.exp(rng.uniform(math.log(low), math.log(high))))
@@ -25,10 +25,10 @@ def draw_gsd_m(recipe: Recipe, rng: np.random.Generator) -> float:
 def draw_cut(
     picture: Picture, gsd_m: float, size_px: int, rng: np.random.Generator, free: bool = False
 ) -> Cut:
-    """A part of the picture at about `gsd_m`, mostly inside, turned a few degrees.
+    """A random cut of the picture at `gsd_m`, mostly inside of it, turned a few degrees.
 
-    `free`: any turn and mirroring. Only for pictures from straight above: nothing leans,
-    and where the light came from differs from place to place anyway.
+    `free`: any rotation and mirroring. Only for nadir pictures: nothing leans there, and the
+    sun's direction differs from place to place anyway.
     """
     scale = gsd_m / picture.gsd_m
     rows, cols = picture.valid_HW.shape

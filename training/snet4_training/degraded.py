@@ -1,8 +1,8 @@
-"""Maps as a network would give them, made from known buildings.
+"""Simulates a network's maps from known buildings.
 
 Footprints are burned with walls that reach too far, borders are drawn along all walls and
-then blurred, broken, shifted and made noisy. What splits attached buildings is trained on
-such maps (`splitting`) and measured on others (`benchmarks/shapes.py`).
+then blurred, broken, shifted and made noisy. The splitting of attached buildings is trained
+on such maps (`splitting`) and measured on others (`benchmarks/shapes.py`).
 
 Everything is a function of polygons in pixels (x = column, y = row, pixel edges at whole
 numbers) and a seed. Axes: H rows, W columns.
@@ -33,7 +33,7 @@ WALL_PX = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some buildings and the size of the raster they stand in."""
+    """Buildings in the pixels of a raster of a given size."""
 
     name: str
     polygons: Polygons
@@ -43,18 +43,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BorderQuality:
-    """How far a border map is from the truth's own walls."""
+    """How much a border map is degraded."""
 
     strength: tuple[float, float] = (0.55, 1.0)
-    """The map's height along the walls wanders slowly between these."""
+    """Lowest and highest value along the walls, between which it varies slowly."""
     breaks_per_100px: float = 3.0
-    """Places per 100 px of wall where the border nearly fails."""
+    """Number of gaps per 100 px of wall."""
     break_radius_px: tuple[float, float] = (1.5, 4.0)
-    """Their size."""
+    """Smallest and largest radius of these gaps."""
     break_strength: tuple[float, float] = (0.0, 0.35)
-    """What is left of the border there."""
+    """Lowest and highest share of the border that is left there."""
     shift_px: float = 0.7
-    """Standard deviation of a slow wandering of the whole map."""
+    """Standard deviation of a smooth displacement of the map."""
     blur_px: float = 1.0
     """Standard deviation of the blur."""
     noise: float = 0.06

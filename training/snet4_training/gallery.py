@@ -1,4 +1,4 @@
-"""Pictures of validation chips: what is there, what was found, and what the network saw.
+"""Draws validation chips with true and found outlines and the footprint map.
 
 One sheet per validation, a row for each source and look category. From left to right, for
 each chip: the picture with the true outlines, the picture with those that were found, and the
@@ -31,19 +31,20 @@ _VISIBLE = ("blue", "green", "red")
 
 @dataclass(slots=True)
 class Gallery:
-    """The chips to show: of each source and category some with buildings, of several places."""
+    """Selects the chips to draw: some with buildings of each source and category, from several
+    places."""
 
     bands: tuple[str, ...]
-    """What the chips' layers are."""
+    """Bands of the chips, in order."""
     each: int
-    """How many of each; 0: none."""
+    """Number of chips of each source and category; 0: none."""
     _kept: dict[str, dict[int, Judged]] = field(default_factory=dict)
     """By `source/category`, then by the chip's rank: the lowest ones are shown."""
     _seen: dict[str, int] = field(default_factory=dict)
     """How many came, by `source/category`."""
 
     def passing(self, chips: Iterable[Judged]) -> Iterator[Judged]:
-        """The chips as they come; some are kept. The same ones at every validation."""
+        """Yield the chips unchanged and keep those to draw, the same at every validation."""
         for one in chips:
             kept, number = self._kept.setdefault(one.name, {}), self._seen.get(one.name, 0)
             self._seen[one.name] = number + 1
@@ -54,7 +55,7 @@ class Gallery:
             yield one
 
     def chosen(self) -> dict[str, list[Judged]]:
-        """What is shown, by `source/category`; only those that have any."""
+        """The chips to draw, by `source/category`, without empty ones."""
         return {
             name: [one for _, one in sorted(kept.items())]
             for name, kept in sorted(self._kept.items())
@@ -62,7 +63,7 @@ class Gallery:
         }
 
     def drawn(self) -> Image.Image | None:
-        """The sheet; None where there is nothing to show."""
+        """The sheet of panels; None without chips."""
         rows = [
             [panel for one in kept for panel in panels(one, self.bands)]
             for kept in self.chosen().values()
@@ -71,7 +72,7 @@ class Gallery:
 
 
 def rank(number: int) -> int:
-    """How early a chip of a category is shown: the first of each chunk, then the second ...
+    """Sort key of a chip to draw: the first of each chunk, then the second ...
 
     The chips of a chunk are of one or two places.
 
@@ -99,7 +100,7 @@ def panels(one: Judged, bands: tuple[str, ...]) -> list[Panel]:
 
 
 def visible(chip: Chip, bands: tuple[str, ...]) -> NDArray[np.uint8]:
-    """Blue, green, red (3, H, W) of a chip; where one is unknown, the first known band thrice."""
+    """Blue, green, red (3, H, W) of a chip; if one is unknown, the first known band three times."""
     numbers = [bands.index(name) for name in _VISIBLE if name in bands]
     if len(numbers) < len(_VISIBLE) or not all(chip.known[number] for number in numbers):
         numbers = [chip.known.index(True)] * 3
@@ -107,7 +108,7 @@ def visible(chip: Chip, bands: tuple[str, ...]) -> NDArray[np.uint8]:
 
 
 def keep(picture: Image.Image, folder: Path, step: int) -> Path:
-    """Write the sheet of a step as PNG, whole or not at all; raises `OutputError`."""
+    """Write the sheet of a step as PNG, atomically; raises `OutputError`."""
     path = folder / f"step-{step:06d}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)

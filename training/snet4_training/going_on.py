@@ -1,9 +1,8 @@
-"""Weights of a model to go on from: fine-tuning, also into another set of heads.
+"""Fine-tuning: initialises a network with the weights of a model, also for other heads.
 
-What the new network has and the model had is taken over by name. Decoders and heads are
-matched by what they answer for: a shared decoder goes on from the model's middle head, and
-a head that the model lacks from its nearest one. What the model never had (a sweep, a look
-estimate) starts as the network was built.
+Tensors that both have are copied by name. Decoders and heads are matched by look category: a
+shared decoder starts from the model's middle head, and a head that the model lacks from its
+nearest one. Parts that the model lacks (a sweep, a look estimate) keep their initialisation.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ SHARED = "shared"
 
 
 def nearest_head(wanted: str, known: Sequence[str]) -> str:
-    """The head to go on from: the same, else its category's, else the middle one.
+    """The model's head to start from: the same, else its category's, else the middle one.
 
     >>> nearest_head("off-nadir-north", ["nadir", "off-nadir", "very-off-nadir"])
     'off-nadir'
@@ -34,9 +33,9 @@ def nearest_head(wanted: str, known: Sequence[str]) -> str:
 
 
 def go_on_from(net: OffNadirNet, path: Path) -> None:
-    """Put the weights of a model file of snet4 into `net`, as far as both have them.
+    """Copy the weights of a snet4 model file into `net`, as far as both have them.
 
-    Raises `ModelError` when the file is no model, or of another encoder, attention or bands.
+    Raises `ModelError` when the file is not a model, or has another encoder, attention or bands.
     """
     other, card = weights.load(path)
     mine, theirs = net.architecture, card.architecture
@@ -44,7 +43,7 @@ def go_on_from(net: OffNadirNet, path: Path) -> None:
         if getattr(mine, name) != getattr(theirs, name):
             raise ModelError(
                 f"{path}: it has {name} {getattr(theirs, name)}, the recipe {getattr(mine, name)}; "
-                "a model is gone on from with the same."
+                "fine-tuning needs the same."
             )
     had = other.state_dict()
     taken: dict[str, Tensor] = {}
@@ -56,7 +55,7 @@ def go_on_from(net: OffNadirNet, path: Path) -> None:
 
 
 def _source(name: str, branches: Sequence[str], heads: Sequence[str], shared: bool) -> str:
-    """Which tensor of the other model a tensor goes on from."""
+    """Name of the other model's tensor that a tensor starts from."""
     part, _, rest = name.partition(".")
     if part == "branches":
         own, _, rest = rest.partition(".")

@@ -1,4 +1,4 @@
-"""A near-nadir picture with footprints, seen again from the side.
+"""Renders a tilted view of a near-nadir picture from its footprints and their heights.
 
 Every building is raised to a height, and the picture is projected along the line of
 sight: a point at height z appears z x tan(off-nadir) further along the azimuth. The
@@ -32,7 +32,7 @@ STOREY_M = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Which building stands where, and how high."""
+    """A height model of the buildings."""
 
     building_HW: NDArray[np.int32]
     """0 on the ground, i + 1 where the i-th footprint stands."""
@@ -42,7 +42,7 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """For every pixel of the leaned picture, the point that it shows."""
+    """The point on the surface that each pixel of the tilted view shows."""
 
     row_HW: NDArray[np.int32]
     """Row of the picture straight below the point."""
@@ -58,7 +58,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Sun:
-    """Where the light comes from, for the shade on the walls."""
+    """Position of the sun, for the shading of walls."""
 
     azimuth_deg: float = 150.0
     """Direction from the ground to the sun, clockwise from north."""
@@ -67,7 +67,7 @@ class Sun:
 
 
 def surface(picture: Picture, heights_m: NDArray[np.float64]) -> Surface:
-    """The picture's buildings as a height model; one height per footprint."""
+    """The height model of the picture's buildings; one height in metres per footprint."""
     if len(heights_m) != len(picture.polygons):
         raise UsageError(
             f"{len(heights_m)} heights for {len(picture.polygons)} footprints; give one each."
@@ -82,7 +82,7 @@ def surface(picture: Picture, heights_m: NDArray[np.float64]) -> Surface:
 
 
 def displacement_px(height_m: float, look: Look, gsd_m: float) -> tuple[float, float]:
-    """How far a point at `height_m` appears from its place on the ground: (rows, columns).
+    """Displacement of a point at `height_m` in the picture, in pixels: (rows, columns).
 
     >>> rows, cols = displacement_px(10.0, Look(45.0, 90.0, "option"), 0.5)
     >>> round(rows, 6), round(cols, 6)  # an eastern azimuth leans roofs to the east
@@ -215,7 +215,7 @@ def leaned(
     rng: np.random.Generator,
     sun: Sun | None = None,
 ) -> Picture:
-    """The picture as it would look from `look`, footprints unchanged.
+    """The picture as seen from `look`; the footprints on the ground stay the same.
 
     `heights_m` has one height per footprint. Pixels whose line of sight leaves the
     picture become invalid. Sharpness falls with the longer path and the stretched

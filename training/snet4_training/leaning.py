@@ -1,4 +1,4 @@
-"""A picture file leaned over: what `snet4 lean` does."""
+"""`snet4 lean`: writes a tilted view of a near-nadir raster."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from snet4core.grid import Grid
 from snet4core.look import Look
 
 LOWEST_M, HIGHEST_M = 3.0, 12.0
-"""Heights that are drawn for buildings of which none is known: one to four storeys."""
+"""Range of random heights for buildings of unknown height: one to four storeys."""
 
 
 def known_or_drawn(ground: Ground, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A height in metres for every footprint: the one given, or one drawn."""
+    """The height of every footprint in metres: the given one, or a random one."""
     drawn_N = rng.uniform(LOWEST_M, HIGHEST_M, len(ground.polygons))
     if ground.heights_m is None:
         return drawn_N
@@ -39,11 +39,10 @@ def lean_file(
     *,
     overwrite: bool = False,
 ) -> int:
-    """Write `image` as seen from `look` to the GeoTIFF `out`; returns how many buildings stood up.
+    """Write `image` as seen from `look` to the GeoTIFF `out`; returns the number of buildings.
 
-    All bands are leaned alike; grid, CRS and data type stay, and so does the truth: `labels`
-    fits the new picture as it did the old one. 0 is written where nothing is known. The
-    picture is held in memory.
+    Grid, CRS, bands and data type stay the same, and `labels` holds the footprints of the new
+    picture, too. Pixels without data are written as 0. The picture is held in memory.
 
     Raises `InputError` for files that cannot be used, `OutputError` for `out`.
     """

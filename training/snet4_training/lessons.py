@@ -1,13 +1,13 @@
-"""Lessons for the judge of cuts (`splitting`): regions, and the buildings they truly are.
+"""Training data for the judge of cuts (`splitting`): regions with their true buildings.
 
-Two kinds of maps teach it, both of places that no test sees:
+They come from two kinds of maps, both of places that no test uses:
 
 - **Degraded** maps of known buildings: made places, terraces, halls and, if given, real
   footprints. Walls reach too far; borders are faint, broken, wandering or
   absent; false ridges run over large roofs (`degraded`). No network is needed.
 - **A network's own** maps of made places that it did not train on, at looks of SpaceNet 4.
-  They err as maps do err: what is unsure is pale, small houses run together, and a hall shows
-  the pattern of its roof.
+  They have the errors of real maps: uncertain areas are faint, small houses merge, and large
+  roofs show their structure.
 
 Axes: H rows, W columns, N regions, T true buildings.
 """
@@ -49,7 +49,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One block's regions, with the buildings they are truly made of."""
+    """The regions of one block, with their overlap with the true buildings."""
 
     graph: cuts.Graph
     shared_NT: Floats
@@ -93,7 +93,7 @@ def _made_place(rng: np.random.Generator) -> degraded.Block:
 def random_maps(
     rng: np.random.Generator, block: degraded.Block
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Footprint and border map (H, W) of a block, bad in a random way."""
+    """Footprint and border map (H, W) of a block, randomly degraded."""
     fat_px = rng.uniform(0, 3.3) if rng.random() < 0.6 else 0.0
     quality = degraded.BorderQuality(
         strength=(rng.uniform(0.3, 0.65), rng.uniform(0.85, 1.0)),
@@ -121,7 +121,7 @@ def random_maps(
 
 
 def degraded_lessons(seed: int, count: int, real: list[degraded.Block]) -> Iterator[Lesson]:
-    """Lessons from `count` blocks, the same for the same seed."""
+    """Lessons from `count` degraded blocks; deterministic for a seed."""
     for index in range(count):
         rng = np.random.default_rng((seed, index))
         block = random_block(rng, real)
@@ -178,7 +178,7 @@ def seen_lessons(seed: int, count: int, predictor: Predictor) -> Iterator[Lesson
 def _seen(
     path: Path, collect: Collect, block: degraded.Block, predictor: Predictor
 ) -> Iterator[Lesson]:
-    """What the network makes of a picture, as in a run."""
+    """Lessons from the network's maps of a picture, as in `snet4 run`."""
     told = Choices(off_nadir_deg=collect.off_nadir_deg, azimuth_deg=collect.azimuth_deg)
     plan = plan_for(path, predictor.header, told)
     yield from lesson(block, maps_of(plan, predictor), plan.settings)
@@ -190,7 +190,7 @@ def _seen(
 def lesson(
     block: degraded.Block, maps: Iterable[Maps], settings: ShapeSettings
 ) -> Iterator[Lesson]:
-    """The block's regions and what they are; nothing where nothing could come apart."""
+    """The regions of the block with their true buildings; none where nothing could be split."""
     true_HW = degraded.labels_of(block)
     size_T = np.bincount(true_HW.ravel(), minlength=block.polygons.size + 1).astype(float)
     for labels in seams.joined(maps, block.shape, settings.threshold):

@@ -1,4 +1,4 @@
-"""How wrong the network's guesses of the look are, on pictures whose looks are known."""
+"""Measures the error of the network's look estimates on pictures with known looks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The training loop: plain, so that it can be read from top to bottom.
+"""The training loop.
 
-`train` steps through the batches of a store that `sources.fill` has filled, and leaves in
-the run's folder the last and the best model file, a checkpoint, and what `records` keeps.
+`train` steps through the batches of a store that `sources.fill` has filled. It writes the last
+and the best model file, a checkpoint and the `records` to the run's folder.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def step_once(
     architecture: Architecture,
     team: Team = ALONE,
 ) -> float:
-    """One step of the optimiser over all processes' parts; returns their mean loss.
+    """One optimiser step over the parts of all processes; returns their mean loss.
 
     Every part starts from the same running statistics, and the step leaves their mean, so
     that it does not matter which process computes which part.
 
-    Raises `EngineError` when the loss is not a number: going on would save ruined weights.
+    Raises `EngineError` when the loss is not a number: the weights would be lost.
     """
     assert isinstance(state.net, OffNadirNet)
     for group in state.optimizer.param_groups:
@@ -101,12 +101,12 @@ def step_once(
 
 
 def _running(net: torch.nn.Module) -> list[Tensor]:
-    """The running statistics: buffers that forward passes change."""
+    """Running statistics of batch normalisation: buffers that forward passes change."""
     return [value for value in net.buffers() if value.is_floating_point()]
 
 
 def _share_gradients(net: torch.nn.Module, team: Team) -> None:
-    """Add up the gradients of all processes; a head that none of them used keeps none."""
+    """Sum the gradients of all processes; a head that none of them used keeps none."""
     if team.size == 1:
         return
     parameters = list(net.parameters())
@@ -120,7 +120,7 @@ def _share_gradients(net: torch.nn.Module, team: Team) -> None:
 
 
 def start(recipe: Recipe, device: torch.device) -> State:
-    """A fresh network, its average and its optimiser."""
+    """A new network as the recipe initialises it, its running average and its optimiser."""
     torch.manual_seed(recipe.train.seed)
     net = OffNadirNet(recipe.model.architecture())
     if recipe.model.start_from:
@@ -140,7 +140,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
 
 
 def averaged_net(state: State, architecture: Architecture) -> OffNadirNet:
-    """A copy of the network with the averaged weights, ready to be asked."""
+    """A copy of the network with the averaged weights, in evaluation mode."""
     net = OffNadirNet(architecture)
     net.load_state_dict({name: value.cpu() for name, value in state.average.items()})
     return net.eval()
@@ -158,7 +158,7 @@ def train(
     progress: Progress | None = None,
     team: Team | None = None,
 ) -> Path:
-    """Train by the recipe into the folder `out`; returns the model file.
+    """Train as the recipe says, in the folder `out`; returns the model file.
 
     The store of chips must hold at least one chunk (see `sources.fill`); it may grow
     meanwhile, but only over a complete one is a resumed run the same as an undisturbed one.
@@ -209,7 +209,7 @@ def train(
 def _validated(
     recipe: Recipe, state: State, card: Card, out: Path, records: Records | None, team: Team
 ) -> None:
-    """Validate, tell all processes the score, and keep the best weights in a file."""
+    """Validate, share the score with all processes, and export the best weights."""
     score = math.nan
     if records:
         net = averaged_net(state, card.architecture)

@@ -1,4 +1,4 @@
-"""What training pushes down: a loss by name, on the footprint map and the border map.
+"""Loss functions of training, by name, for the footprint and the border map.
 
 Axes: B batch, 2 footprint and border, H rows, W columns, N pixels.
 """
@@ -16,7 +16,7 @@ from snet4core.look import Look
 
 
 def dice_loss(probability_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
-    """1 - dice of the whole batch, over weighted pixels; 0 is perfect, scalar.
+    """Dice loss, 1 - dice of the whole batch, over weighted pixels; 0 is perfect, scalar.
 
     Over the batch and not per chip: a chip without a building would otherwise count its
     one wrong pixel as much as a town. The denominator has squares, so that soft targets
@@ -36,7 +36,7 @@ def cross_entropy(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) ->
 
 
 def focal_loss(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor, gamma: float) -> Tensor:
-    """Cross-entropy in which pixels that are right already count little; scalar, >= 0.
+    """Focal loss: cross-entropy that down-weights well-classified pixels; scalar, >= 0.
 
     Lin et al. 2017, arXiv:1708.02002, with the distance to a soft target |t - p| in place
     of 1 - p of the true class; the same thing where the target is 0 or 1. `gamma` 0 is
@@ -50,7 +50,7 @@ def focal_loss(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor, gamma
 
 
 def lovasz_loss(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
-    """The Lovász hinge: a convex stand-in for 1 - IoU of the whole batch; scalar, >= 0.
+    """The Lovász hinge: a convex surrogate of 1 - IoU of the whole batch; scalar, >= 0.
 
     Berman et al. 2018, arXiv:1705.08790. Targets are cut at one half, and pixels of weight
     0 do not take part; other weights cannot be heard, because IoU has none.
@@ -86,7 +86,7 @@ def map_loss(recipe: TrainRecipe) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
 
 def look_loss(estimates_B3: Tensor, looks: Sequence[Look]) -> Tensor:
-    """How far the network's guesses are from the true looks; scalar, >= 0.
+    """Loss of the estimated looks against the true ones; scalar, >= 0.
 
     An unknown azimuth teaches the angle alone.
     """

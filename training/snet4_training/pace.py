@@ -1,4 +1,4 @@
-"""How the last steps went: their mean loss, and how long the network had to wait for chips."""
+"""Measures mean loss and data-loading time of the latest steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Step = TypeVar("_Step")
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """The steps since the last report."""
+    """Mean loss and waiting time of the steps since the last report."""
 
     loss: float
     """Mean loss."""
@@ -22,14 +22,14 @@ class Lately:
 
 
 class Pace:
-    """Watches the batches go by."""
+    """Accumulates the losses and loading times of steps."""
 
     def __init__(self) -> None:
         self._losses: list[float] = []
         self._waited_s, self._since = 0.0, time.monotonic()
 
     def watched(self, batches: Iterable[_Step]) -> Iterator[_Step]:
-        """The same batches; the time that each took to come counts as waiting."""
+        """Yield the batches unchanged and measure how long each took to arrive."""
         coming = iter(batches)
         while True:
             asked = time.monotonic()
@@ -41,11 +41,11 @@ class Pace:
             yield batch
 
     def add(self, loss: float) -> None:
-        """One more step is done."""
+        """Count one more step with its loss."""
         self._losses.append(loss)
 
     def lately(self) -> Lately:
-        """How the steps since the last call went; at least one must have been added."""
+        """The figures of the steps since the last call, of which there must be one at least."""
         now = time.monotonic()
         passed_s = max(now - self._since, 1e-9)
         report = Lately(sum(self._losses) / len(self._losses), min(1.0, self._waited_s / passed_s))

@@ -1,4 +1,4 @@
-"""Pictures and their footprints in a folder: SpaceNet 4's two layouts, or plain pairs.
+"""Finds pictures with their label files: SpaceNet 4's two layouts, or NAME.tif and NAME.geojson.
 
 In SpaceNet 4 one file of footprints serves all 27 looks of a tile; both carry the tile's
 lower left corner at the end of their names. Elsewhere the footprints lie beside the
@@ -21,14 +21,14 @@ _PICTURES, _LABELS = (".tif", ".tiff"), (".geojson", ".gpkg")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One picture with the file of its footprints."""
+    """One picture with its label file."""
 
     image: Path
     """GeoTIFF."""
     labels: Path
     """Vector file, in any CRS."""
     place: str
-    """What all looks of one place share: training and validation are split by this."""
+    """Name of the place, the same for all of its looks: the unit of the validation split."""
     tiled: bool = False
     """Whether `place` is a tile's corner, so that the name alone tells where it is."""
 

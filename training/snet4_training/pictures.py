@@ -1,4 +1,4 @@
-"""A picture with its truth, and the chips that are cut from it.
+"""Pictures with their true footprints, and the chips cut from them.
 
 Whatever the source (a rendered place, a leaned drone picture, a real scene), training
 sees it as a `Picture`; `cut` turns, scales and shifts it into a `Chip` of fixed size,
@@ -31,13 +31,13 @@ Beyond them a quarter of the range below and half of it above still fit: exactly
 
 
 def wrapped_deg(angle_deg: float) -> float:
-    """The same direction in [0, 360); `%` alone turns -1e-20 into 360."""
+    """The angle in [0, 360); `%` alone turns -1e-20 into 360."""
     return angle_deg % 360 % 360
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with exact truth, all in its own pixels."""
+    """A picture with its true footprints, in its pixels."""
 
     counts_BHW: NDArray[np.generic]
     """Sensor counts, one layer per band of the model; anything where a band is unknown."""
@@ -76,7 +76,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How a chip lies in its picture."""
+    """Position, scale and rotation of a chip in its picture."""
 
     centre: tuple[float, float]
     """Column and row of the picture that come to the chip's centre."""
@@ -96,7 +96,7 @@ class Cut:
         return matrix
 
     def look(self, look: Look) -> Look:
-        """The look in the chip: the azimuth is mirrored and turned along."""
+        """The look in the chip, with the azimuth mirrored and turned accordingly."""
         if look.azimuth_deg is None:
             return look
         azimuth_deg = -look.azimuth_deg if self.mirror else look.azimuth_deg
@@ -106,7 +106,7 @@ class Cut:
 def stretched(
     picture: Picture, ranges: Sequence[BandRange | None] | None = None
 ) -> NDArray[np.uint8]:
-    """All bands in 8 bits, so that `CHIP_RANGE` is the range of the whole picture.
+    """All bands scaled to 8 bits, so that `CHIP_RANGE` is the robust range of the whole picture.
 
     The same percentiles as at inference, from the picture and never from a chip; `ranges`
     where the picture is a part of a larger one.
@@ -136,7 +136,7 @@ def _frame(cut: Cut, size_px: int, shape: tuple[int, int], margin_px: int) -> Wi
 def _sampled(
     layer_HW: NDArray[np.generic], cut: Cut, size_px: int, order: int, soften_px: float = 0.0
 ) -> NDArray[np.float32]:
-    """One layer of the picture as the cut sees it; 0 outside of the picture."""
+    """One layer of the picture resampled for the cut; 0 outside of the picture."""
     frame = _frame(cut, size_px, layer_HW.shape, margin_px=2 + math.ceil(4 * soften_px))
     if 0 in frame.shape:
         return np.zeros((size_px, size_px), dtype=np.float32)
@@ -177,7 +177,7 @@ def cut_chip(picture: Picture, stretched_BHW: NDArray[np.uint8], cut: Cut, size_
 
 
 def moved(polygons: Polygons, cut: Cut, size_px: int) -> Polygons:
-    """The polygons in the chip's pixels; those that do not touch the chip are left out."""
+    """The polygons near the chip, transformed to its pixels."""
     if polygons.size == 0:
         return polygons
     inverse = np.linalg.inv(cut.matrix())

@@ -1,6 +1,6 @@
-"""An encoder's pretrained weights from a local file, for any number of bands.
+"""Loads pretrained weights of an encoder from a local file, for any number of bands.
 
-Nothing is fetched. Such weights come from colour pictures: their first convolution has a
+Nothing is downloaded. Such weights come from colour pictures: their first convolution has a
 filter for red, green and blue. A band of that name keeps its filter, any other band starts
 with the mean of the three, and all are scaled so that the layer's output keeps its size.
 Axes: O filters, C input channels, K kernel rows, L kernel columns.
@@ -36,10 +36,10 @@ def widened(colour_OCKL: Tensor, bands: tuple[str, ...]) -> Tensor:
 
 
 def load_encoder(net: OffNadirNet, path: Path) -> None:
-    """Put the weights of `path` (.safetensors, or a .pth of plain tensors) into the encoder.
+    """Load the weights of `path` (.safetensors, or a .pth of plain tensors) into the encoder.
 
-    Names may be the encoder's own, or timm's; what an encoder has no use for (a classifier)
-    is left out. Raises `InputError` for a file that is missing, damaged or of another
+    Names may be the encoder's own, or timm's; tensors that an encoder does not have (a classifier)
+    are ignored. Raises `InputError` for a file that is missing, damaged or of another
     encoder.
     """
     tensors = _read(path)
@@ -71,7 +71,7 @@ def load_encoder(net: OffNadirNet, path: Path) -> None:
 
 
 def _first_convolution(encoder: nn.Module) -> str:
-    """Name of the weights that see the picture."""
+    """Name of the weight of the first convolution."""
     return next(
         f"{name}.weight" for name, part in encoder.named_modules() if isinstance(part, nn.Conv2d)
     )

@@ -129,16 +129,16 @@ class RealSource:
 
 @dataclass(frozen=True, slots=True)
 class DataRecipe:
-    """Where the chips come from."""
+    """Sources, size and number of chips, and the validation split."""
 
     store: str = "chips"
     """Folder of prepared chips; relative to the run's folder unless absolute."""
     chip_px: int = 256
-    """Side of what the network sees in training."""
+    """Side of a training sample."""
     spare_px: int = 64
-    """Prepared chips are this much larger; training takes a random part of them."""
+    """Prepared chips are this much larger; training takes random crops of them."""
     gsd_m: float = 0.5
-    """Middle of the pixel sizes."""
+    """Most frequent pixel size."""
     gsd_range_m: tuple[float, float] = (0.3, 1.0)
     """Smallest and largest pixel size."""
     scene_chips: int = 6400
@@ -252,8 +252,8 @@ class DataRecipe:
 
 @dataclass(frozen=True, slots=True)
 class AugmentRecipe:
-    """What is changed at random in every chip. Light and lean keep their direction, unless
-    `flips` or `quarter_turns` is set."""
+    """Random augmentation of chips. Light and lean keep their direction, unless `flips` or
+    `quarter_turns` is set."""
 
     stretch: float = 0.15
     """How far the ends of a band's range may move, as a share of the range."""
@@ -312,14 +312,14 @@ class AugmentRecipe:
 
 @dataclass(frozen=True, slots=True)
 class TrainRecipe:
-    """How the network is trained."""
+    """Optimisation: steps, loss, schedule, checkpoints and validation."""
 
     steps: int = 3000
-    """Batches until the end."""
+    """Number of optimiser steps."""
     loss: str = "bce+dice"
     """Of each map: `bce+dice`, `focal`, `focal+dice` or `lovasz`."""
     focal_gamma: float = 2.0
-    """How little the focal loss cares for pixels that are right already; 0 is cross-entropy."""
+    """Focusing parameter of the focal loss; 0 is cross-entropy."""
     focal_weight: float = 10.0
     """Weight of the focal loss, whose values are small (SpaceNet 4's winner: 10 beside dice)."""
     size_weight: float = 0.0
@@ -329,7 +329,7 @@ class TrainRecipe:
     minutes: float = 0.0
     """Time until the end, 0 for none: the learning rate follows whichever is further on."""
     batch: int = 12
-    """Chips that go through the network at once."""
+    """Chips in a forward and backward pass."""
     accumulate: int = 1
     """Parts of `batch` chips whose gradients make one step; processes share them."""
     optimizer: str = "adamw"
@@ -350,7 +350,7 @@ class TrainRecipe:
     early_stop: int = 0
     """Validations without a better score after which the run ends; 0: never."""
     weight_decay: float = 0.01
-    """Pull of the weights towards 0."""
+    """Weight decay (L2)."""
     border_weight: float = 0.5
     """Weight of the border map's loss against the footprint map's."""
     dice_weight: float = 1.0
@@ -360,9 +360,9 @@ class TrainRecipe:
     average: float = 0.998
     """Share of the weights' running average that each step keeps."""
     clip_norm: float = 5.0
-    """Longest gradient."""
+    """Gradients are clipped to this norm."""
     bf16: bool = True
-    """Multiply in bfloat16."""
+    """Compute in bfloat16 (autocast)."""
     seed: int = 1
     """Seed of the weights and of the order of chips."""
     loaders: int = 1

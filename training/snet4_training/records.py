@@ -1,6 +1,6 @@
-"""What a run leaves for people to look at: log, pictures, curves.
+"""Writes log, validation pictures and TensorBoard curves of a run.
 
-Only the first of several processes keeps records.
+Only the first of several processes does.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ Scores = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Where they go."""
+    """Writers of a run's log, pictures and curves."""
 
     out: Path
     """The run's folder."""
     curves: Curves | None
-    """Only where the recipe wants them."""
+    """With `train.tensorboard`; else None."""
 
     @staticmethod
     def of(recipe: Recipe, out: Path, step: int) -> Records:
-        """Of a run that begins, or goes on after `step`."""
+        """The records of a run that starts, or resumes after `step`."""
         return Records(out, Curves(out, step) if recipe.train.tensorboard else None)
 
     def begin(self, facts: Mapping[str, Any]) -> None:
-        """The run starts, or goes on."""
+        """Log the start, or the resumption, of the run."""
         self._log({"event": "start", **facts})
 
     def stepped(self, step: int, lately: Lately, learning_rate: float, seconds: float) -> None:
-        """How it is going: the last steps, learning rate, time so far."""
+        """Log loss and waiting time of the latest steps, learning rate and elapsed time."""
         self._log(
             {
                 "step": step,
@@ -62,7 +62,7 @@ class Records:
             self.curves.numbers(step, {f"train/{name}": value for name, value in points.items()})
 
     def validated(self, step: int, scores: Scores, score: float | None, shown: Gallery) -> None:
-        """What a validation found, with its picture."""
+        """Log the scores of a validation and save its picture."""
         self._log({"step": step, "validation": scores, "score": score})
         picture = shown.drawn()
         if picture is not None:
@@ -74,7 +74,7 @@ class Records:
             self.curves.picture(step, "validation", picture)
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Close the event file, if any."""
         if self.curves:
             self.curves.close()
 
@@ -100,7 +100,7 @@ def begun_with(out: Path) -> dict[str, Any]:
 
 
 def curves_of(scores: Scores, score: float | None) -> dict[str, float]:
-    """F1 and IoU of each source and category as points of curves, and the one score.
+    """F1 and IoU of each source and category, and the overall score, as points of curves.
 
     >>> curves_of({"scenes/nadir": {"f1": 0.5, "iou": 0.6, "truths": 9}}, 0.5)
     {'f1/scenes nadir': 0.5, 'iou/scenes nadir': 0.6, 'validation/score': 0.5}

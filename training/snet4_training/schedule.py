@@ -1,4 +1,4 @@
-"""How fast is learned, and when it ends: by steps, by time, or by want of progress."""
+"""Learning-rate schedules, and the end of training by steps, time or early stopping."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def learning_rate(recipe: TrainRecipe, step: int, seconds: float, drops: int = 0
 
 
 def finished(recipe: TrainRecipe, state: State) -> bool:
-    """Whether steps, time or patience are used up."""
+    """Whether steps or time are used up, or early stopping applies."""
     return (
         state.step >= recipe.steps
         or bool(recipe.minutes and state.seconds >= 60 * recipe.minutes)
@@ -37,7 +37,7 @@ def finished(recipe: TrainRecipe, state: State) -> bool:
 
 
 def take_score(recipe: TrainRecipe, state: State, score: float) -> bool:
-    """Note a validation's score in the state; returns whether it is the best so far."""
+    """Record a validation's score in the state; returns whether it is the best so far."""
     if score > state.best:
         state.best, state.stale = score, 0
         return True
@@ -48,7 +48,7 @@ def take_score(recipe: TrainRecipe, state: State, score: float) -> bool:
 
 
 def steps_in_all(recipe: TrainRecipe, state: State) -> int:
-    """How many steps the run will have made at its end, at the pace so far.
+    """Expected number of steps at the end of the run, at the pace so far.
 
     With `minutes` the time may be up before the steps are; whether `early_stop` comes first,
     nobody knows.

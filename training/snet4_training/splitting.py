@@ -1,4 +1,4 @@
-"""Training the judge of cuts between attached buildings (`snet4core.judge`).
+"""Trains the judge of cuts between attached buildings (`snet4core.judge`).
 
     python -m snet4_training.splitting OUT.json [--blocks 300] [--places 100]
         [--model default] [--real FOLDER] [--seed 0]
@@ -7,9 +7,9 @@ Its lessons are maps of known buildings, degraded at random, and a model's own m
 that it never saw (`lessons`); no test data are among them. Each is flooded as `watershed`
 does, and every cut between two regions is an example. Whether it should stand is what the
 challenge's count says: a building is found when its IoU is above 0.5, so a cut is worth what
-its two parts find, less what they find as one, less a price for one footprint more. By how
-much they differ is the example's weight. So a house lost in a terrace counts, and a crumb cut
-off a hall hardly does.
+its two parts find, less what they find as one, less a price for one footprint more. The
+difference is the example's weight. So a house lost in a terrace has a large weight, and a
+sliver cut off a hall a small one.
 
 The judge meets not only first cuts but what its own earlier decisions leave. So examples are
 gathered three times: along the best decisions, then twice along those of the judge so far.
@@ -98,7 +98,7 @@ def _gain_C(one: Lesson, graph: cuts.Graph, shared_NT: Floats) -> Floats:
 
 
 def _found(shared_NT: Floats, size_N: Floats, size_T: Floats) -> tuple[Floats, NDArray[np.int64]]:
-    """How far each region finds a building, 0..1, and which one."""
+    """How well each region matches its best building, 0..1, and the index of that building."""
     iou_NT = shared_NT / np.maximum(1, size_N[:, None] + size_T - shared_NT)
     steps_N = (iou_NT.max(axis=1) - 0.5) / FOUND_SPREAD
     return 1 / (1 + np.exp(-steps_N)), iou_NT.argmax(axis=1)
@@ -125,9 +125,9 @@ def _together(pools: Sequence[Sequence[Lesson]], decide: Decide | None) -> Examp
 def trained(
     pools: Sequence[Sequence[Lesson]], steps: int = 4000, members: int = 5, seed: int = 0
 ) -> judge.Judge:
-    """A judge from examples along the best decisions, then along its own, twice.
+    """Train a judge on examples along the best decisions, then along its own, twice.
 
-    Every pool of lessons has the same say, whatever its size.
+    Every pool of lessons has the same weight, whatever its size.
     """
     torch.manual_seed(seed)
     seen: list[Examples] = [_together(pools, None)]
@@ -179,7 +179,7 @@ def _numbers(tensor: torch.Tensor) -> Floats:
 
 
 def as_json(made: judge.Judge) -> str:
-    """The judge's file: five digits a number, which is more than it is sure of."""
+    """The judge's file, with five significant digits for each number."""
 
     def short(values: Floats) -> list[object]:
         if values.ndim > 1:

@@ -1,9 +1,9 @@
-"""Prepared chips on disk, in chunks that are a pure function of recipe and number.
+"""Stores prepared chips on disk, in chunks that depend on recipe and number alone.
 
 A chunk is an array file (N, bands + 3, H, W) of uint8 - bands, footprint, border,
 valid - and a small JSON file with the looks. A second JSON file holds the true outlines,
 which only validation asks for; older chunks have none. The JSON comes first and the array
-is renamed into place, so that a chunk that is listed is whole.
+is renamed into place, so that a listed chunk is complete.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a run computes, for the first line of its log."""
+"""Describes hardware and versions of a run, for the first line of its log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snet4core import __version__
 
 
 def surroundings(team: Team) -> dict[str, Any]:
-    """Versions, device, threads and processes: what decides the speed and the last digits."""
+    """Versions, device, threads and processes: what speed and rounding depend on."""
     return {
         "snet4": __version__,
         "torch": torch.__version__,
@@ -22,7 +22,7 @@ def surroundings(team: Team) -> dict[str, Any]:
 
 
 def device_name(device: torch.device) -> str:
-    """The device and what it can do: the card's name, or the processor's widest arithmetic."""
+    """Name of the GPU, or the widest instruction set of the CPU."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.backends.cpu.get_cpu_capability()})"

@@ -1,8 +1,8 @@
-"""What the network shall answer for a chip: the footprint map and the border map.
+"""Burns the network's targets from polygons: the footprint map and the border map.
 
-Both are burned from polygons at sub-pixel quality: drawn three times finer and
-averaged, so that an edge pixel holds the share of it that is building, and a house
-does not move by half a pixel. Axes: H rows, W columns, S rows and columns drawn finer.
+Both are antialiased: rasterised at a third of a pixel and averaged, so that an edge pixel
+holds the share of it that is building, and a house does not move by half a pixel.
+Axes: H rows, W columns, S rows and columns drawn finer.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def burn(polygons: Polygons, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def border_zones(polygons: Polygons) -> Polygons:
-    """The areas that count as border: along every wall, and between near neighbours.
+    """The border areas: a buffer along every wall, and the space between near neighbours.
 
-    Without the second, the seeds of two houses that share a wall would touch.
+    Without the latter, the seeds of two houses that share a wall would touch.
     """
     walls = shapely.buffer(shapely.boundary(polygons), BORDER_PX, quad_segs=2)
     one, other = shapely.STRtree(polygons).query(

@@ -1,4 +1,4 @@
-"""The processes that train together: one alone, or as many as a launcher started.
+"""Distributed training: the processes that a launcher started, or one alone.
 
 `torchrun` and `accelerate launch` tell each process its place by the environment. What
 is learned does not depend on how many there are: they share out the `train.accumulate`
@@ -22,7 +22,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """This process among all that train."""
+    """Rank, size and collective operations of the processes that train together."""
 
     rank: int = 0
     """0 writes, validates and tells how far it is."""
@@ -33,7 +33,7 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this is the first process, which writes the files."""
         return self.rank == 0
 
     def parts(self, accumulate: int) -> range:
@@ -62,7 +62,7 @@ class Team:
             start += tensor.numel()
 
     def from_leader(self, number: float) -> float:
-        """The first process's number, for all."""
+        """Broadcast the first process's number to all."""
         if self.size == 1:
             return number
         told = torch.tensor([number], dtype=torch.float64, device=self.device)
@@ -70,12 +70,12 @@ class Team:
         return float(told)
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Barrier: wait for all processes."""
         self.from_leader(0.0)
 
 
 def gathered() -> Team:
-    """The team that the environment tells of; joins it.
+    """Join the process group that the environment variables describe.
 
     Raises `DependencyError` when there is one, and accelerate is not installed.
     """

@@ -1,4 +1,4 @@
-"""Chips mirrored and turned by right angles, the azimuth along with them.
+"""Flips and quarter turns of chips, with the azimuth changed accordingly.
 
 Off as shipped: shadow and lean have a direction, sunlight comes from the south or from
 the north, and the challenge's best found that flips hurt. Some data want them all the same: few
@@ -25,7 +25,7 @@ Layers = NDArray[np.uint8]
 
 
 def faced(chip: Chip, recipe: AugmentRecipe, rng: np.random.Generator) -> Chip:
-    """The chip as a random one of its eight faces, as often as the recipe says.
+    """The chip with random flips and quarter turns, by the recipe's probabilities.
 
     Nothing is drawn for a key that is 0, so that a recipe without them gives the batches
     that it gave before there were such keys.
@@ -38,12 +38,12 @@ def faced(chip: Chip, recipe: AugmentRecipe, rng: np.random.Generator) -> Chip:
 
 
 def mirrored_east_west(chip: Chip) -> Chip:
-    """Left and right change places: what leant to the east leans to the west."""
+    """The chip flipped left to right; a lean to the east becomes one to the west."""
     return _changed(chip, lambda layers: layers[..., ::-1], lambda azimuth_deg: -azimuth_deg)
 
 
 def mirrored_north_south(chip: Chip) -> Chip:
-    """Up and down change places: what leant to the north leans to the south."""
+    """The chip flipped top to bottom; a lean to the north becomes one to the south."""
     return _changed(
         chip, lambda layers: layers[..., ::-1, :], lambda azimuth_deg: 180 - azimuth_deg
     )
@@ -62,7 +62,7 @@ def turned(chip: Chip, quarters: int) -> Chip:
 def _changed(
     chip: Chip, moved: Callable[[Layers], Layers], direction: Callable[[float], float]
 ) -> Chip:
-    """The chip with all of its layers moved alike, and its azimuth."""
+    """The chip with the same transform applied to all layers, and a new azimuth."""
     return replace(
         chip,
         counts_BHW=np.ascontiguousarray(moved(chip.counts_BHW)),

@@ -1,9 +1,9 @@
-"""How good the network is on chips that it never trained on.
+"""Scores the network on validation chips.
 
 Two figures per source and look category: IoU of the footprint map (all pixels), and the
-challenge's F1. For that a chip goes the whole way that a scene goes in `snet4 run`: maps in
+challenge's F1. Chips take all steps of a scene in `snet4 run`: maps in
 8 bits, labels, split, outlines, and polygons matched with polygons at an IoU above 0.5, none
-below 20 px2 taking part. So what the log says is what `snet4 score` would say.
+below 20 px2 taking part. So the log's scores are those of `snet4 score`.
 Axes: B bands, H rows, W columns.
 """
 
@@ -50,7 +50,7 @@ _NOWHERE = CRS.from_wkt('LOCAL_CS["chip",UNIT["metre",1]]')
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One validation chip after the network; polygons in its pixels."""
+    """One validation chip with maps, true and found polygons (in its pixels), and counts."""
 
     name: str
     """`source/category`."""
@@ -68,7 +68,7 @@ class Judged:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts that add up over chips."""
+    """Counts summed over chips."""
 
     both: int = 0
     """Pixels that are building in truth and in the map."""
@@ -97,7 +97,7 @@ class Tally:
 
 
 def summed(chips: Iterable[Judged]) -> dict[str, dict[str, float]]:
-    """The scores of judged chips, 0..1, per `source/category`."""
+    """The scores of scored chips, 0..1, by `source/category`."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     for one in chips:
         tallies[one.name].add(one)
@@ -105,7 +105,7 @@ def summed(chips: Iterable[Judged]) -> dict[str, dict[str, float]]:
 
 
 def judged(net: OffNadirNet, card: Card, recipe: Recipe, store: Path) -> Iterator[Judged]:
-    """Every validation chip of the store, judged; sources and chips in a fixed order.
+    """Score every validation chip of the store; sources and chips in a fixed order.
 
     Footprints are cut with the settings of `card`, the one that the weights are exported with.
     """
@@ -145,7 +145,7 @@ def score_of(scores: Mapping[str, Mapping[str, float]]) -> float | None:
 
 @torch.inference_mode()
 def maps_of(net: OffNadirNet, example: Example, *, bf16: bool) -> Maps:
-    """What the network says of one example, in 8 bits as in a run."""
+    """The network's maps of one example, quantised to 8 bits as in a run."""
     batch = collate([example])
     head = net.architecture.head_for(example.true)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -156,7 +156,7 @@ def maps_of(net: OffNadirNet, example: Example, *, bf16: bool) -> Maps:
 
 
 def found_in(maps: Maps, gsd_m: float, settings: ShapeSettings) -> Polygons:
-    """The buildings that a run makes of the maps, the surest first, in pixels."""
+    """The buildings that a run extracts from the maps, in pixels, most confident first."""
     grid = Grid(maps.window.shape, Affine.scale(gsd_m, -gsd_m), _NOWHERE)
     source = Source("chip", _NOWHERE, Look(0.0, None, "table"))
     tables = list(footprints_from([maps], grid, settings, source))
@@ -184,7 +184,7 @@ def truth_of(chip: Chip, known: Polygons | None) -> Polygons:
 
 
 def _seen(valid_HW: NDArray[np.bool_]) -> shapely.Geometry:
-    """The area of the valid pixels."""
+    """The area of the valid pixels as a geometry."""
     if valid_HW.all():
         return shapely.box(0, 0, valid_HW.shape[1], valid_HW.shape[0])
     valid = [geometry_of(each) for each, _ in shapes(valid_HW.astype(np.uint8), valid_HW)]

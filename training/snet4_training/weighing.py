@@ -1,6 +1,6 @@
-"""How much each pixel of a chip counts: small buildings and narrow gaps more, if wished.
+"""Per-pixel weights of the loss: extra weight for small buildings and narrow gaps.
 
-Read from the burned targets, so that any prepared chip can be weighed in any way.
+They are computed from the burned targets, so they need no new chips.
 Axes: H rows, W columns, N buildings.
 """
 
@@ -31,7 +31,7 @@ def buildings(targets_2HW: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def by_size(buildings_HW: NDArray[np.int32]) -> NDArray[np.float32]:
-    """1 on buildings up to `SMALL_PX`, less by the root of the area on larger ones, 0 outside."""
+    """1 on buildings up to `SMALL_PX`, falling with the root of the area above, 0 outside."""
     area_N = np.bincount(buildings_HW.ravel()).astype(np.float32)
     share_N = np.sqrt(np.minimum(1.0, SMALL_PX / np.maximum(area_N, 1.0))).astype(np.float32)
     share_N[0] = 0.0

@@ -1,4 +1,4 @@
-"""Synthetic places seen from any direction, with exact truth.
+"""Renders synthetic places from any direction, with exact ground truth.
 
 place = make_place(rng)                    # what is there, in one light
 picture = render(place, look, rng)         # how one satellite sees it

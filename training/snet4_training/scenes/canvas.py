@@ -1,4 +1,4 @@
-"""The surface being painted: colour, height, shade and owner of every cell."""
+"""The rasters of a place: colour, height, shade and building number of every cell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snet4_training.scenes.world import Floats, Point
 
 @dataclass(slots=True)
 class Canvas:
-    """The rasters of a place while they are painted, all of one shape (H, W)."""
+    """Mutable rasters of a place, all of one shape (H, W), while it is drawn."""
 
     colour_HWC: Floats
     """Reflectance, B, G, R, NIR."""
@@ -93,7 +93,7 @@ def ground(
     origin_m: float,
     finer: int,
 ) -> Canvas:
-    """The bare ground with all patches, their textures included; then `finer` times finer.
+    """The bare ground with all patches and textures; then `finer` times finer.
 
     Textures live at `per_m` cells per metre: ground has no sharper detail than that.
     """

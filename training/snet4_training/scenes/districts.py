@@ -1,4 +1,4 @@
-"""What can fill a block between streets, by name."""
+"""The functions that fill a block between streets, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks where people live in houses: detached, narrow, attached, or without any plan."""
+"""Residential blocks: detached, narrow and attached houses, and unplanned settlements."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) 
 
 
 def narrow(m: Maker, block: Block) -> None:
-    """Old city lots: narrow deep houses a step apart, garages along an alley behind."""
+    """Old city lots: narrow, deep houses close together, garages along a back alley."""
     rng, style = m.rng, m.style
     m.lawn(block)
     lot = rng.uniform(7.5, 12.5)
@@ -177,7 +177,7 @@ def terraces(m: Maker, block: Block) -> None:
 
 
 def warren(m: Maker, block: Block) -> None:
-    """A dense settlement without plan: small irregular roofs that touch."""
+    """A dense unplanned settlement: small irregular roofs that touch."""
     rng = m.rng
     m.rect(block, m.season.earth, rough=0.16, life=0.1)
     target = m.style.lot_m * m.style.house_m[1] * 0.8

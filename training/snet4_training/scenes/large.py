@@ -83,7 +83,7 @@ def halls(m: Maker, block: Block) -> None:
 
 
 def perimeter(m: Maker, block: Block) -> None:
-    """A city block: tall buildings wall to wall around a court, or one large one."""
+    """A perimeter block: tall attached buildings around a courtyard, or one large one."""
     rng = m.rng
     m.rect(block, m.season.pavement, rough=0.1)
     length_v = block.size[1]
@@ -102,7 +102,7 @@ def perimeter(m: Maker, block: Block) -> None:
 
 
 def parking(m: Maker, block: Block) -> None:
-    """Asphalt with painted bays and rows of cars: no building, though rectangular."""
+    """A car park with painted bays and rows of cars: rectangular, but not a building."""
     rng = m.rng
     m.rect(block, paint.shade_of(rng, m.pick("asphalt", "old asphalt", "concrete")), paved=True)
     full = rng.uniform(0.0, 1.0) ** 2

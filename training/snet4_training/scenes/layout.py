@@ -1,4 +1,4 @@
-"""SpaceNet 4's own files: where they lie, what they are called, what stands in them.
+"""SpaceNet 4's file layout: folders, file names and contents.
 
 Both naming generations are in use: that of the competition and that of the bucket where
 the data moved later. Numbers in a tile's name are its LOWER left corner in metres.
@@ -47,7 +47,7 @@ class TileName:
 
 
 def image_id(collect: Collect, tile: TileName) -> str:
-    """As the challenge's tables say it.
+    """Image id in the format of the challenge's tables.
 
     >>> from snet4core.look_names import SPACENET4_LOOKS
     >>> image_id(SPACENET4_LOOKS[1], TileName(743501, 3728739))
@@ -57,7 +57,7 @@ def image_id(collect: Collect, tile: TileName) -> str:
 
 
 def image_path(layout: Layout, collect: Collect, tile: TileName) -> PurePosixPath:
-    """Where the picture of a tile lies, below the data set's folder."""
+    """Path of a tile's picture, relative to the data set's folder."""
     taken = f"{collect.folder}_catid_{collect.catalogue_id}"
     spot = f"{tile.x_m}_{tile.y_m}"
     if layout == "competition":
@@ -68,7 +68,7 @@ def image_path(layout: Layout, collect: Collect, tile: TileName) -> PurePosixPat
 
 
 def labels_path(layout: Layout, tile: TileName) -> PurePosixPath:
-    """Where the footprints of a tile lie; one file for all its looks."""
+    """Path of a tile's footprints, one file for all of its looks."""
     spot = f"{tile.x_m}_{tile.y_m}"
     if layout == "competition":
         return PurePosixPath("geojson", "spacenet-buildings", f"spacenet-buildings_{spot}.geojson")
@@ -77,13 +77,13 @@ def labels_path(layout: Layout, tile: TileName) -> PurePosixPath:
 
 
 def summary_path(collect: Collect) -> PurePosixPath:
-    """Where the table of a collect's footprints lies."""
+    """Path of the table of a collect's footprints."""
     name = f"Atlanta_{collect.folder}_catid_{collect.catalogue_id}_Train.csv"
     return PurePosixPath("summaryData", name)
 
 
 def write_image(path: Path, counts_BHW: NDArray[np.uint16], tile: TileName, gsd_m: float) -> None:
-    """A GeoTIFF of four described bands, uint16, as the challenge's pan-sharpened product."""
+    """Write a GeoTIFF of four described uint16 bands, as the challenge's pan-sharpened product."""
     bands, rows, cols = counts_BHW.shape
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(

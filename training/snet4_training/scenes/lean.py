@@ -1,4 +1,4 @@
-"""What a satellite sees of a place: the sweep that decides which surface hides which.
+"""Projects a place along the line of sight and resolves which surfaces are hidden.
 
 A point at height h appears h * tan(off-nadir) metres from its place on the ground, along
 the azimuth. So the cell seen at p at height t is p - t * displacement, and p shows the
@@ -29,7 +29,7 @@ class Box:
 
 
 def displacement(off_nadir_deg: float, azimuth_deg: float, cell_m: float) -> tuple[float, float]:
-    """How far (rows, columns) a point moves per metre of height.
+    """Displacement (rows, columns) of a point per metre of height.
 
     >>> down, right = displacement(45, 90, 0.5)  # roofs lean east
     >>> round(down, 9), round(right, 9)
@@ -41,7 +41,7 @@ def displacement(off_nadir_deg: float, azimuth_deg: float, cell_m: float) -> tup
 
 
 def _crop(raster: NDArray[np.generic], box: Box) -> NDArray[np.generic]:
-    """The window of a raster (H, W), repeated at the raster's edge."""
+    """The window of a raster (H, W), padded with the raster's edge values."""
     rows, cols = raster.shape[:2]
     if box.row >= 0 and box.col >= 0 and box.row + box.rows <= rows and box.col + box.cols <= cols:
         return raster[box.row : box.row + box.rows, box.col : box.col + box.cols]
@@ -96,7 +96,7 @@ class Rays:
     """Height above the ground at which the wall is met."""
 
     def taken(self, which: NDArray[np.bool_]) -> Rays:
-        """Those of them."""
+        """The selected rays."""
         return Rays(self.pixel_N[which], self.cell_N[which], self.met_cm_N[which])
 
 

@@ -1,4 +1,4 @@
-"""Cast shadows and the light of one sun on a whole surface."""
+"""Computes cast shadows and direct sunlight on a surface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snet4_training.scenes.world import LIT_ONE, PLANT, Floats, Sun
 
 
 def shadow_ceiling(height_HW: Floats, cell_m: float, sun: Sun) -> Floats:
-    """How high (metres) the shadow of everything else reaches over each cell.
+    """Height in metres up to which each cell lies in the shadow of others.
 
     ceiling(q) = max over s > 0 of height(q + s * towards the sun) - s * tan(elevation),
     computed by doubling the reach, so 8 passes see 256 cells far. -1e3 where none.

@@ -1,4 +1,4 @@
-"""The hands that plan a district: one place's style, and the ways to put things down."""
+"""Helpers to plan a district: the style of a place, and methods that add objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOREY_M = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What the buildings and gardens of one place have in common."""
+    """Properties that the buildings and gardens of a place share."""
 
     palette: tuple[str, ...]
     roofs: tuple[RoofKind, ...]
@@ -36,7 +36,7 @@ class Style:
 
 @dataclass(slots=True)
 class Maker:
-    """The hands that plan: everything a filler needs."""
+    """Adds objects to a plan, in street coordinates."""
 
     rng: np.random.Generator
     plan: Plan
@@ -45,11 +45,11 @@ class Maker:
     style: Style
 
     def chance(self, share: float) -> bool:
-        """True in that share of cases."""
+        """True with that probability."""
         return bool(self.rng.random() < share)
 
     def pick(self, *names: str) -> str:
-        """One of the names."""
+        """A random one of the names."""
         return names[self.rng.integers(len(names))]
 
     def rect(self, block: Block, colour: Floats, **how: float | bool) -> None:
@@ -80,7 +80,7 @@ class Maker:
         wall: Floats | None = None,
         pitch: float | None = None,
     ) -> None:
-        """Put up a building at (u, v), turned against the street."""
+        """Add a building at (u, v), rotated relative to the street."""
         x, y = self.frame.at(u, v)
         angle = self.frame.heading(u, v) + turn
         parts = wings(self.rng, x, y, angle, length, width, kind)
@@ -106,13 +106,13 @@ class Maker:
     def box(
         self, u: float, v: float, turn: float, size: tuple[float, float, float], c: Floats
     ) -> None:
-        """Put down a car or the like: length, width, height in metres."""
+        """Add a car or a similar box: length, width, height in metres."""
         x, y = self.frame.at(u, v)
         angle = self.frame.heading(u, v) + turn
         self.plan.boxes.append(Box(x, y, *size, angle, c))
 
     def car(self, u: float, v: float, turn: float) -> None:
-        """A parked car, sometimes a van."""
+        """Add a parked car, sometimes a van."""
         grey = float(self.rng.choice([0.03, 0.06, 0.12, 0.25, 0.45, 0.7]))
         colour = np.full(4, grey, dtype=np.float32)
         if self.chance(0.3):

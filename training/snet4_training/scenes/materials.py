@@ -1,4 +1,4 @@
-"""Colours of the world as reflectance in blue, green, red and near infrared.
+"""Reflectance of materials in blue, green, red and near infrared.
 
 Rough means over published spectra; what matters is how they differ: vegetation is
 bright in the infrared, water dark, tiles red, and that every palette is broad.
@@ -93,7 +93,7 @@ def base(name: str) -> Floats:
 
 
 def shade_of(rng: np.random.Generator, name: str, spread: float = 0.22) -> Floats:
-    """One object's reflectance (4,): brightness and hue wander about the material's mean."""
+    """A random reflectance (4,) around the material's mean."""
     bright = np.exp(rng.normal(0.0, spread))
     hue = np.exp(rng.normal(0.0, spread * 0.18, 4))
     tone: Floats = np.clip(base(name) * bright * hue, 0.008, 0.95).astype(np.float32)
@@ -101,7 +101,7 @@ def shade_of(rng: np.random.Generator, name: str, spread: float = 0.22) -> Float
 
 
 def roof_colour(rng: np.random.Generator, palette: tuple[str, ...]) -> Floats:
-    """A roof's reflectance (4,); now and then any colour at all."""
+    """A roof's reflectance (4,); sometimes of any colour."""
     if rng.random() < 0.03:
         grey = rng.uniform(0.08, 0.5)
         odd: Floats = (grey * np.exp(rng.normal(0, 0.45, 4))).clip(0.03, 0.8).astype(np.float32)
@@ -160,7 +160,7 @@ def _species(rng: np.random.Generator, mood: str) -> tuple[list[Floats], list[bo
 
 
 def season(rng: np.random.Generator) -> Season:
-    """A day of the year somewhere on earth."""
+    """A random season."""
     mood = ("summer", "summer", "dry", "winter", "winter", "autumn")[rng.integers(6)]
     lawns = {
         "summer": ("grass", "lush grass", "crop"),

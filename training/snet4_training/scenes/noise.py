@@ -8,7 +8,7 @@ from snet4_training.scenes.world import Floats
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell_px: float) -> Floats:
-    """Noise (H, W) whose hills are about `cell_px` wide; mean 0, spread about 1."""
+    """Smooth noise (H, W) with features about `cell_px` wide; mean 0, spread about 1."""
     if cell_px <= 1:
         return rng.standard_normal(shape, dtype=np.float32)
     rows, cols = (int(side / cell_px) + 4 for side in shape)
@@ -44,7 +44,7 @@ def fractal(
 
 
 def doubled(image: Floats, times: int) -> Floats:
-    """The raster (H, W[, C]) `times` finer, each cell repeated."""
+    """The raster (H, W[, C]) upsampled `times` by repeating cells."""
     if times == 1:
         return image
     return np.repeat(np.repeat(image, times, axis=0), times, axis=1)

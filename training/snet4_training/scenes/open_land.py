@@ -1,4 +1,4 @@
-"""Open land: fields, woods, parks, bare lots, water. Full of rectangles that are no buildings."""
+"""Open land: fields, woods, parks, bare lots and water, with many rectangles but no buildings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snet4_training.scenes.plan import Block
 
 
 def field(m: Maker, block: Block) -> None:
-    """Fields cut into rectangles, ploughed, grown or bare."""
+    """Rectangular fields: ploughed, grown or bare."""
     rng = m.rng
     m.rect(block, m.season.ground, rough=0.14, life=0.6)
     if m.chance(0.25):

@@ -1,4 +1,4 @@
-"""A place from a random generator: planned, painted, lit, ready to be looked at."""
+"""Makes random places: plans them, draws their rasters and lights them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ _BLOCKS_M = {
 
 
 def make_sun(rng: np.random.Generator) -> Sun:
-    """One sun: mostly from the south, as over most of the land at the hour of the pass."""
+    """A random sun, mostly in the south, as over most land at the time of the overpass."""
     azimuth = rng.normal(160, 25) if rng.random() < 0.8 else rng.uniform(0, 360)
     sky = rng.uniform(0.16, 0.45)
     tint = np.array([1.45, 1.1, 0.88, 0.62]) ** rng.uniform(0.6, 1.2)
@@ -214,7 +214,7 @@ def _street(m: Maker, block: Block, lane_m: float, walk_m: float) -> None:
 
 
 def _poles(m: Maker, road: Block) -> None:
-    """Lamp posts or power poles along a road: thin, but their shadows are long."""
+    """Lamp posts or power poles along a road, thin objects with long shadows."""
     if m.chance(0.5):
         return
     grey = paint.shade_of(m.rng, "old asphalt")
@@ -233,7 +233,7 @@ def make_place(
     kind: str | None = None,
     oversample: int = 2,
 ) -> Place:
-    """A random piece of inhabited land, the same for the same state of `rng`.
+    """A random place with buildings; deterministic for a state of `rng`.
 
     `kind` is one of `KINDS` (random when None). `oversample` is the number of raster cells
     along a pixel's edge: 2 gives smooth edges, 1 is about three times faster.
@@ -256,7 +256,7 @@ def paint_place(
     gsd_m: float,
     oversample: int,
 ) -> Place:
-    """Turn a plan into a place."""
+    """Rasterise a plan into a place."""
     margin_m = MARGIN_PX * gsd_m
     side = size_px + 2 * MARGIN_PX
     canvas = ground(
@@ -321,7 +321,7 @@ def _facades(rng: np.random.Generator, structures: list[Structure]) -> Facades:
 
 
 def truth(place: Place, min_area_px: float = 4.0) -> list[Building]:
-    """The buildings of the tile itself: ground footprints cut at the tile's edge.
+    """The buildings of the tile, with ground footprints clipped to its edge.
 
     The same for every look. Pieces below `min_area_px` square pixels are left out.
     """

@@ -1,4 +1,4 @@
-"""Planning a place in metres: streets, blocks, lots, and what stands on them.
+"""The plan of a place in metres: streets, blocks, lots, and the objects on them.
 
 Nothing is painted here. A plan is a list of coloured patches of ground (later ones
 cover earlier ones), of structures, plants and boxes. Streets follow a frame (u, v)
@@ -86,7 +86,7 @@ class Patch:
 
 @dataclass(slots=True)
 class Plan:
-    """What is being planned; filled by the districts."""
+    """A plan under construction, to which the districts add objects."""
 
     patches: list[Patch] = field(default_factory=list)
     structures: list[Structure] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Plan:
         species: tuple[int, ...],
         radius_m: tuple[float, float] = (1.5, 4.5),
     ) -> None:
-        """Trees anywhere in a block, some of them in clumps."""
+        """Add trees at random positions in a block, some of them in clumps."""
         while count > 0:
             u, v = rng.uniform(block.u0, block.u1), rng.uniform(block.v0, block.v1)
             clump = min(count, 1 if rng.random() < 0.6 else int(rng.integers(2, 7)))
@@ -133,7 +133,7 @@ class Plan:
         radius_m: tuple[float, float],
         species: tuple[int, ...],
     ) -> None:
-        """One tree of a random size."""
+        """Add a tree of random size."""
         radius = rng.uniform(*radius_m) * self.crown
         height = radius * rng.uniform(1.2, 3.2)
         kind = int(species[rng.integers(len(species))])

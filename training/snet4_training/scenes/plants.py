@@ -1,4 +1,4 @@
-"""Trees as stamps: a few crowns of each size, pressed onto the surface many times."""
+"""Draws trees from stamps: a few crowns of each size, each used many times."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _stamp(
 def plant_all(
     canvas: Canvas, plants: list[Plant], rng: np.random.Generator, season: paint.Season, sun: Sun
 ) -> None:
-    """Press all trees onto the canvas; none grows on a roof or on a road."""
+    """Draw all trees onto the canvas, except on roofs and roads."""
     stamps: dict[tuple[int, int, int], Stamp] = {}
     rows, cols = canvas.owner_HW.shape
     for plant in plants:
@@ -91,7 +91,7 @@ def _press(
 
 
 def park_all(canvas: Canvas, boxes: list[Box]) -> None:
-    """Put cars, trucks and containers onto the ground, where no building stands."""
+    """Draw cars, trucks and containers on the ground, except where a building stands."""
     for box in boxes:
         cover = canvas.covered([box.corners()])
         cells = cover.mask_HW

@@ -1,4 +1,4 @@
-"""A place, a look, a sensor: the picture."""
+"""Renders a picture of a place from a look and a sensor."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def render(
 def light_of(
     place: Place, off_nadir_deg: float, azimuth_deg: float, window: tuple[int, int, int, int]
 ) -> Floats:
-    """Light at the tile's pixels, without air and sensor: float32 (4, rows, cols)."""
+    """Light at the tile's pixels, without atmosphere and sensor: float32 (4, rows, cols)."""
     fine, margin = place.oversample, place.margin_px
     row, col, rows, cols = window
     box = Box((row + margin) * fine, (col + margin) * fine, rows * fine, cols * fine)

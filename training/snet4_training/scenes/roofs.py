@@ -1,4 +1,4 @@
-"""Roofs: their shape, their light, their colour, and what stands on them."""
+"""Draws roofs: shape, light, colour, and objects on them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def slope_light(height: Floats, cell_m: float, sun: Sun) -> Floats:
 def raise_structure(
     canvas: Canvas, plan: Structure, owner: int, rng: np.random.Generator, sun: Sun, snow: float
 ) -> float:
-    """Paint a building; returns its highest point in metres."""
+    """Draw a building; returns the height of its highest point in metres."""
     rings = [np.asarray(plan.outline.exterior.coords)[:-1]]
     rings += [np.asarray(hole.coords)[:-1] for hole in plan.outline.interiors]
     cover = covered(rings, canvas.per_m, canvas.origin_m, canvas.owner_HW.shape, rim=2)
@@ -135,7 +135,7 @@ def _levels(plan: Structure, x: Floats, y: Floats) -> Floats:
 
 
 def _seams(rng: np.random.Generator, run: Floats) -> Floats:
-    """Sheets or shingle rows: fine stripes in logarithmic brightness."""
+    """Log-brightness of the fine stripes of metal sheets or shingle rows."""
     depth, step = np.float32(rng.uniform(0.02, 0.12)), np.float32(rng.uniform(0.7, 3.5))
     stripes: Floats = depth * np.sin(run * (np.float32(2 * np.pi) / step))
     return stripes

@@ -1,4 +1,4 @@
-"""The way from light to counts: blur, sampling, pan-sharpening, air, noise, contrast."""
+"""Simulates a sensor: blur, sampling, pan-sharpening, atmosphere, noise and contrast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snet4_training.scenes.world import Floats
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One satellite on one day, as far as the picture tells."""
+    """Properties of a sensor and the atmosphere in one acquisition."""
 
     seed: int
     """Of the noise."""
@@ -61,7 +61,7 @@ WORLDVIEW2 = Sensor(
 
 
 def random_sensor(rng: np.random.Generator) -> Sensor:
-    """Any of the many ways pictures come: 11-bit products, stretched screens, soft, sharp."""
+    """A random sensor: 11-bit products or stretched 8-bit ones, soft or sharp."""
     level = rng.uniform(1200, 5000)
     tint = np.exp(rng.normal(0, 0.16, 4))
     screen = rng.random() < 0.4
@@ -92,7 +92,7 @@ _SKYLIGHT = np.array([0.20, 0.17, 0.145, 0.12], dtype=np.float32)
 
 
 def hazed(light_CHW: Floats, sensor: Sensor, off_nadir_deg: float) -> Floats:
-    """The light after the way through the air, which a tilted view makes longer."""
+    """The light with haze, which grows with the longer path of a tilted view."""
     depth = sensor.haze * _AIR * np.float32(min(footprint_stretch(off_nadir_deg), 4.0))
     through: Floats = np.exp(-depth).astype(np.float32)[:, None, None]
     return light_CHW * through + _SKYLIGHT[:, None, None] * (1 - through)
@@ -109,7 +109,7 @@ class Waves:
     """Rows and columns that the spectrum stands for."""
 
     def gaussian(self, along_px: float, across_px: float) -> Floats:
-        """What a blur with these spreads leaves of each wave."""
+        """Transfer function of a Gaussian blur with these standard deviations."""
         scale = -2 * math.pi**2
         power = np.float32(scale * along_px**2) * self.along
         out: Floats = np.exp(power + np.float32(scale * across_px**2) * self.across)
@@ -130,7 +130,7 @@ def _waves(rows: int, cols: int, azimuth_deg: float) -> Waves:
 def imaged(
     light_CHW: Floats, sensor: Sensor, off_nadir_deg: float, azimuth_deg: float, gsd_m: float
 ) -> Floats:
-    """What optics and sampling leave of a picture (4, H, W), noise included.
+    """The picture (4, H, W) after optics, sampling and noise.
 
     A native sample spreads over a Gaussian, longer along the look than across; sampling
     to the native grid and back to `gsd_m` is part of that spread. The colours come coarser
@@ -166,7 +166,7 @@ def imaged(
 
 
 def _filtered(picture: Floats, mtf: Floats, waves: Waves) -> Floats:
-    """The picture ([C,] H, W) with each wave weakened by `mtf`."""
+    """The picture ([C,] H, W) with its spectrum multiplied by `mtf`."""
     spectrum = fft.rfft2(picture)
     spectrum *= mtf
     out: Floats = fft.irfft2(spectrum, s=waves.size)
@@ -174,7 +174,7 @@ def _filtered(picture: Floats, mtf: Floats, waves: Waves) -> Floats:
 
 
 def _grain(rng: np.random.Generator, shape: tuple[int, ...], native_px: float) -> Floats:
-    """Noise (bands, rows, cols) that is as coarse as the native samples.
+    """Noise (bands, rows, cols) at the resolution of the native samples.
 
     The bands are windows, far apart, into one sheet of noise: four times cheaper.
     """

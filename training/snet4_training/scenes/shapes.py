@@ -1,4 +1,4 @@
-"""Floor plans: buildings put together from rectangles."""
+"""Floor plans: buildings composed of rectangles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a place is: the values that travel from planning over painting to rendering.
+"""Data types of places, from planning over drawing to rendering.
 
 Planning speaks metres, x to the east and y to the SOUTH (as rows grow), with (0, 0) at
 the tile's upper left corner. Axes: H rows, W columns, C channels (B, G, R, NIR), N items.
@@ -33,7 +33,7 @@ def _corners(x_m: float, y_m: float, half_u: float, half_v: float, angle: float)
 
 @dataclass(frozen=True, slots=True)
 class Wing:
-    """A rectangle that a building is put together from; the roof follows its axes."""
+    """A rectangular wing of a building; its roof is aligned with its axes."""
 
     x_m: float
     y_m: float
@@ -81,7 +81,7 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A car, truck, container: stands on the ground, is no building."""
+    """A car, truck or container: an object on the ground that is not a building."""
 
     x_m: float
     y_m: float
@@ -98,7 +98,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Sun:
-    """Where the light comes from."""
+    """Direction to the sun."""
 
     azimuth_deg: float
     """From the ground towards the sun, clockwise from north."""
@@ -117,7 +117,7 @@ class Sun:
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """What is true about one building."""
+    """Ground truth of a building."""
 
     footprint: Polygon
     """On the ground, in tile pixels: x = column, y = row, may reach over the tile's edge."""
@@ -128,7 +128,7 @@ class Building:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facades:
-    """How walls look, per building (N first)."""
+    """Appearance of walls, per building (N first)."""
 
     colour_NC: Floats
     angle_N: Floats
@@ -143,7 +143,7 @@ class Facades:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A piece of land that can be seen from anywhere; nothing in it depends on a look.
+    """A piece of land to render from any look; nothing in it depends on one.
 
     The rasters have cells of `gsd_m / oversample` and reach `margin_px` tile pixels
     beyond the tile on every side, so that what leans in from outside is there.

@@ -1,4 +1,4 @@
-"""A whole synthetic data set in SpaceNet 4's files: every tile at every look."""
+"""Writes a synthetic data set in SpaceNet 4's file layout: every tile at every look."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a tile."""
+    """The outcome of writing a tile."""
 
     number: int
     tile: TileName
@@ -87,7 +87,7 @@ def _named(word: str) -> tuple[Collect, ...]:
 
 
 def _made(word: str) -> Collect:
-    """A look of the user's own, under a catalogue id made from its angles."""
+    """A collect with the user's look, and a catalogue id made from its angles."""
     try:
         angle, azimuth = (float(part) for part in word.split(":"))
         look = Look(angle, azimuth % 360, "option")
@@ -113,7 +113,7 @@ def write_scenes(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> list[Written]:
-    """Write `tiles` places at all `looks` below the folder `out`; the same bytes each time.
+    """Write `tiles` places at all `looks` below the folder `out`; deterministic.
 
     A tile depends on `seed` and its number alone, never on `workers`. The folder appears
     when everything is in it. Errors: `OutputError` when `out` holds something already or
@@ -178,7 +178,7 @@ def _check(out: Path, tiles: int, looks: Sequence[Collect], layout: str, size_px
 
 
 def _done(jobs: list[Job], workers: int) -> Iterator[Written]:
-    """The jobs' results as they come."""
+    """Yield the jobs' results as they complete."""
     if workers <= 1 or len(jobs) == 1:
         yield from map(write_tile, jobs)
         return
@@ -212,7 +212,7 @@ def write_tile(job: Job) -> Written:
 
 
 def day_of(collect: Collect, seed: int) -> Sensor:
-    """The satellite at one collect: the same air and gains over all tiles."""
+    """The sensor of one collect: the same atmosphere and gains for all tiles."""
     rng = np.random.default_rng([seed, int(collect.catalogue_id, 16) % 2**32, 1])
     blue, green, red, nir = (float(v * np.exp(rng.normal(0, 0.08))) for v in WORLDVIEW2.gain_B)
     return replace(
