@@ -43,7 +43,7 @@ from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, r
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
 from snet4_training.sources import draw_heights_m, flat_picture
-from snet4core.detect import detect, footprints_from
+from snet4core.detect import detect
 from snet4core.ensemble import together
 from snet4core.footprints import Footprints, Source
 from snet4core.look import CATEGORIES, Look

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snet4core.detect import UNCALIBRATED, footprints_from, watched
+from snet4core.confidence import UNCALIBRATED
 from snet4core.errors import UsageError
 from snet4core.footprints import Footprints, Source
 from snet4core.look import Look

@@ -77,9 +77,9 @@ class Calibrated:
     """The result of a calibration."""
 
     shapes: dict[Category, ShapeSettings]
-    """Settings for every category, unchanged where there was no picture."""
-    knots: Knots
-    """Calibration curve of the confidence."""
+    """Settings for every category; as they were where there was no picture."""
+    calibration: Calibration
+    """Of the confidence."""
     before: dict[Category, float]
     """Mean F1 with the model's old settings, for the categories that have pictures."""
     after: dict[Category, float]
@@ -168,9 +168,11 @@ def mean_f1(
     return float(np.mean([tally(pictures, settings, calibration).f1 for pictures in sets]))
 
 
-def best_min_confidence(sets: Sequence[DataSet], settings: ShapeSettings, knots: Knots) -> float:
-    """The minimum confidence with the highest F1; the lowest of equals."""
-    found = [[(one, found_in(one, settings, knots)) for one in pictures] for pictures in sets]
+def best_min_confidence(
+    sets: Sequence[DataSet], settings: ShapeSettings, calibration: Calibration
+) -> float:
+    """The least confidence with which F1 is highest; of equals the lowest."""
+    found = [[(one, found_in(one, settings, calibration)) for one in pictures] for pictures in sets]
 
     def f1(least: float) -> float:
         tallies = (sum((_matched(*each, least) for each in one), Tally()) for one in found)
@@ -241,8 +243,8 @@ def right(found: Polygons, truth: Polygons) -> NDArray[np.bool_]:
     return hit_N
 
 
-def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Knots:
-    """Knots of the calibration: (mean probability, share of hits) of up to `KNOTS` groups, rising.
+def fit_knots(confidence_N: NDArray[np.float64], right_N: NDArray[np.bool_]) -> Calibration:
+    """A rising line through (mean probability, share that is right), of `KNOTS` groups.
 
     Neighbouring groups whose shares fall are pooled until none does (Ayer et al. 1955, the
     pool-adjacent-violators algorithm). Too few footprints leave the confidence as it is.
