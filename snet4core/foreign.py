@@ -99,8 +99,7 @@ def import_state(
         training_data=f"imported from {file.name}",
         code_version=__version__,
     )
-    with outputs.replacing(target, overwrite=overwrite) as (temporary,):
-        return weights.save(temporary, net.eval(), card, half=False)
+    return weights.save(target, net.eval(), card, half=False, overwrite=overwrite)
 
 
 def read_state(file: Path) -> dict[str, Tensor]:

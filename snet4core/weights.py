@@ -8,8 +8,6 @@ Format: https://huggingface.co/docs/safetensors.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -17,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from snet4core import outputs
 from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.model import OffNadirNet
@@ -33,11 +32,14 @@ def digest_of(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def save(path: Path, net: OffNadirNet, card: Card, *, half: bool = True) -> str:
+def save(
+    path: Path, net: OffNadirNet, card: Card, *, half: bool = True, overwrite: bool = True
+) -> str:
     """Write network and card to `path`, complete or not at all; returns the weights' digest.
 
     `half` stores floating-point tensors in 16 bits: half the file, and the maps differ
-    by less than their quantisation.
+    by less than their quantisation. Raises ModelError for a network that must not be kept,
+    OutputError if the place or the disk does not take it.
     """
     if net.architecture != card.architecture:
         raise ModelError(f"{path}: the card describes another architecture than the network has.")
@@ -47,15 +49,11 @@ def save(path: Path, net: OffNadirNet, card: Card, *, half: bool = True) -> str:
     }
     _refuse_non_finite(path, tensors)
     digest = digest_of(tensors)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
+    with (
+        outputs.replacing(path, overwrite=overwrite) as (temporary,),
+        outputs.driver_errors("model"),
+    ):
         save_file(tensors, temporary, metadata=write_metadata(card, digest))
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
     return digest
 
 

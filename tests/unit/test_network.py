@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from safetensors import SafetensorError  # noqa: E402  # after the skip
 from safetensors.torch import load_file, save_file  # noqa: E402  # after the skip
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402  # needs torch
 from torch import nn  # noqa: E402  # needs torch
 
 from snet4core import modelfile, weights  # noqa: E402
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.errors import EngineError, ModelError  # noqa: E402
+from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
 from snet4core.look import CATEGORIES, Look  # noqa: E402
 from snet4core.maps import Maps  # noqa: E402
 from snet4core.model import (  # noqa: E402
@@ -304,6 +305,23 @@ def test_a_network_with_nan_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="NaN"):
         weights.save(tmp_path / "nan.safetensors", net, CARD)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_cannot_be_finished_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.safetensors"
+    path.write_bytes(b"old")
+
+    def half(tensors: object, file: Path, metadata: object) -> None:
+        Path(file).write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(weights, "save_file", half)
+    with pytest.raises(OutputError, match="model could not be written"):
+        weights.save(path, listening_net(), CARD)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:

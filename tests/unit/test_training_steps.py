@@ -19,7 +19,7 @@ from snet4_training.schedule import learning_rate, steps_in_all, take_score
 from snet4_training.team import Team
 from snet4_training.validate import score_of
 from snet4core import weights
-from snet4core.errors import UsageError
+from snet4core.errors import OutputError, UsageError
 from snet4core.look import CATEGORIES
 
 from .training_helpers import bright_squares, small_recipe
@@ -122,6 +122,24 @@ def test_what_was_waited_for_survives_a_checkpoint(recipe: Recipe, tmp_path: Pat
     back = start(recipe, CPU)
     read_checkpoint(tmp_path / "c.pt", back)
     assert (back.best, back.stale, back.drops) == (0.5, 3, 2)
+
+
+def test_a_checkpoint_that_cannot_be_finished_leaves_the_old_one(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "c.pt").write_bytes(b"old")
+
+    def half(kept: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OutputError, match="checkpoint could not be written"):
+        write_checkpoint(folder / "c.pt", start(recipe, CPU), {})
+    assert (folder / "c.pt").read_bytes() == b"old"
+    assert [path.name for path in folder.iterdir()] == ["c.pt"]
 
 
 def test_score_leaves_out_categories_without_buildings() -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from snet4core import outputs
 from snet4core.errors import InputError
 
 
@@ -54,23 +55,20 @@ def update_average(state: State, keep: float) -> None:
 
 
 def write_checkpoint(path: Path, state: State, recipe: dict[str, Any]) -> None:
-    """Write the state to `path` atomically."""
-    temporary = path.with_name(f".{path.name}.part")
-    torch.save(
-        {
-            "net": state.net.state_dict(),
-            "average": state.average,
-            "optimizer": state.optimizer.state_dict(),
-            "step": state.step,
-            "seconds": state.seconds,
-            "best": state.best,
-            "stale": state.stale,
-            "drops": state.drops,
-            "recipe": recipe,
-        },
-        temporary,
-    )
-    temporary.replace(path)
+    """Write the state to `path`, whole or not at all. Raises `OutputError`."""
+    kept = {
+        "net": state.net.state_dict(),
+        "average": state.average,
+        "optimizer": state.optimizer.state_dict(),
+        "step": state.step,
+        "seconds": state.seconds,
+        "best": state.best,
+        "stale": state.stale,
+        "drops": state.drops,
+        "recipe": recipe,
+    }
+    with outputs.replacing(path) as (temporary,), outputs.driver_errors("checkpoint"):
+        torch.save(kept, temporary)
 
 
 def read_checkpoint(path: Path, state: State) -> None:

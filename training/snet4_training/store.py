@@ -18,6 +18,7 @@ import shapely
 
 from snet4_training.pictures import Chip
 from snet4_training.targets import Polygons
+from snet4core import outputs
 from snet4core.errors import InputError
 from snet4core.look import Look
 
@@ -59,11 +60,8 @@ class ChipStore:
         if len(known) == len(chips):
             texts = [shapely.to_wkb(polygons, hex=True).tolist() for polygons in known]
             self._outlines(number).write_text(json.dumps(texts))
-        # Named so that `chunks` does not see it.
-        temporary = path.with_name(f".{path.name}.part")
-        with temporary.open("wb") as file:
-            np.save(file, np.stack(layers))
-        temporary.replace(path)
+        with outputs.replacing(path) as (temporary,):
+            np.save(temporary, np.stack(layers))
 
     def facts(self, number: int) -> list[dict[str, object]]:
         """Look, known bands and pixel size of each chip of a chunk."""
