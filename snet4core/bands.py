@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from snet4core.errors import InputError, UsageError
+from snet4core.sentence import BANDS, Sentence
 
 MODEL_BANDS = ("blue", "green", "red", "nir")
 """Input bands of the models shipped with snet4, in SpaceNet 4's order."""
@@ -127,7 +128,7 @@ def _built(model: tuple[str, ...], chosen: dict[str, int], alpha: int | None, wh
     pairs = zip(model, file_bands, strict=True)
     told = ", ".join(f"{name} = {f'band {band}' if band else 'none'}" for name, band in pairs)
     mask = f", mask = band {alpha}" if alpha else ""
-    return BandMap(model, file_bands, alpha, f"Bands: {told}{mask} ({why}).")
+    return BandMap(model, file_bands, alpha, Sentence(f"Bands: {told}{mask} (", why, ")."))
 
 
 def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMap:
@@ -136,8 +137,9 @@ def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMa
     by_name = any("=" in entry for entry in entries)
     if not by_name and len(entries) != len(model):
         raise UsageError(
-            f"--bands {option} names {len(entries)} bands, but the model reads {len(model)} "
-            f"({', '.join(model)}); name all of them, with - for one that the file lacks."
+            BANDS,
+            f" {option} names {len(entries)} bands, but the model reads {len(model)} "
+            f"({', '.join(model)}); name all of them, with - for one that the file lacks.",
         )
     pairs = entries if by_name else [f"{m}={e}" for m, e in zip(model, entries, strict=True)]
     chosen: dict[str, int] = {}
@@ -147,21 +149,24 @@ def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMa
         name = left.strip() if left.strip() in model else _NAME_OF.get(left.strip().lower(), left)
         if not equals or name not in model or name in seen:
             raise UsageError(
-                f"--bands {option}: '{entry}' does not name one band of the model "
-                f"({', '.join(model)}) once; write for example red=1,green=2,blue=3."
+                BANDS,
+                f" {option}: '{entry}' does not name one band of the model "
+                f"({', '.join(model)}) once; write for example red=1,green=2,blue=3.",
             )
         seen.add(name)
         if right.strip() == "-":
             continue
         if not re.fullmatch(r"[0-9]{1,5}", right.strip()) or not 1 <= int(right) <= file.count:
             raise UsageError(
-                f"--bands {option}: '{right.strip()}' is not a band of the file, which has "
-                f"{file.count}; use 1 to {file.count}, or - for none."
+                BANDS,
+                f" {option}: '{right.strip()}' is not a band of the file, which has "
+                f"{file.count}; use 1 to {file.count}, or - for none.",
             )
         chosen[name] = int(right)
     if not chosen:
-        raise UsageError(f"--bands {option} leaves no band to read; name at least one.")
-    return _built(model, chosen, _alpha(file, set(chosen.values())), f"from --bands {option}")
+        raise UsageError(BANDS, f" {option} leaves no band to read; name at least one.")
+    why = Sentence("from ", BANDS, f" {option}")
+    return _built(model, chosen, _alpha(file, set(chosen.values())), why)
 
 
 def _alpha(file: FileBands, taken: set[int]) -> int | None:
@@ -198,8 +203,11 @@ def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
         3: (("red", "green", "blue"), "three untagged bands are taken as red, green, blue"),
         4: (
             ("blue", "green", "red", "nir"),
-            "four untagged bands are taken in SpaceNet 4's order blue, green, red, infrared; "
-            "if they are not, say so with --bands",
+            Sentence(
+                "four untagged bands are taken in SpaceNet 4's order blue, green, red, infrared; "
+                "if they are not, say so with ",
+                BANDS,
+            ),
         ),
         8: (_WORLDVIEW, "eight untagged bands are taken in WorldView's order"),
     }
@@ -216,11 +224,12 @@ def _refuse(file: FileBands, model: tuple[str, ...]) -> BandMap:
     colours = file.count - (_alpha(file, set()) is not None)
     if colours == 1:
         grey = ",".join("-" if name == "nir" else "1" for name in model)
-        remedy = (
-            f"for a panchromatic picture, read its one band for all colours with --bands {grey}"
+        remedy = Sentence(
+            "for a panchromatic picture, read its one band for all colours with ", BANDS, f" {grey}"
         )
     else:
         example = ",".join(f"{name}={n}" for n, name in enumerate(model[: file.count], 1))
-        remedy = f"say which is which, for example --bands {example}"
+        remedy = Sentence("say which is which, for example ", BANDS, f" {example}")
     bands = "1 band" if file.count == 1 else f"{file.count} bands"
-    raise InputError(f"has {bands} and does not say which of them are {', '.join(model)}; {remedy}")
+    colours_asked = f"has {bands} and does not say which of them are {', '.join(model)}; "
+    raise InputError(colours_asked, remedy)

@@ -106,5 +106,5 @@ def _runs(
         except Snet4Error as problem:
             if job.stop_at_error:
                 raise
-            log.warning("%s", problem)
-            done.failed[scene] = str(problem)
+            log.warning(problem.sentence)
+            done.failed[scene] = problem.sentence

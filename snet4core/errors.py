@@ -1,16 +1,42 @@
 """The exceptions of snet4, all derived from `Snet4Error`.
 
-Each message is one sentence: the file, what is wrong with it, what to do. The class
-sets the exit code, and also inherits from the builtin that a caller would catch.
+Each error is one sentence: the file, what is wrong with it, what to do. Its class
+says the exit code, and also inherits from the builtin that a caller would catch.
+
+Options are named by `sentence.Option`, so that each front end can put its own names:
+
+>>> from snet4core.sentence import ALLOW_REMOTE
+>>> error = InputError("a.tif is remote; download it, or add ", ALLOW_REMOTE, ".")
+>>> str(error)
+'a.tif is remote; download it, or add --allow-remote.'
+>>> error.sentence.told(lambda option: option.keyword)
+'a.tif is remote; download it, or add allow_remote.'
 """
 
 from __future__ import annotations
 
+from typing import cast
+
+from snet4core.sentence import Part, Sentence
+
 
 class Snet4Error(Exception):
-    """Base class of all errors that snet4 raises on purpose."""
+    """Root of all errors that snet4 raises on purpose."""
 
     exit_code = 1
+
+    def __init__(self, *parts: Part) -> None:
+        """The parts of one sentence; `str` of the error is in the words of the command line."""
+        super().__init__(Sentence(*parts))
+        names = [f"{each.keyword} for {each.flag}" for each in self.sentence.options]
+        if names:
+            # A traceback, as in a notebook, shows it; the command line does not.
+            self.add_note(f"In Python: {', '.join(dict.fromkeys(names))}.")
+
+    @property
+    def sentence(self) -> Sentence:
+        """What the error says, with the options it names."""
+        return cast("Sentence", self.args[0])
 
 
 class UsageError(Snet4Error, ValueError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from snet4core.errors import LookError
+from snet4core.sentence import AZIMUTH, OFF_NADIR
 
 Category = Literal["nadir", "off-nadir", "very-off-nadir"]
 CATEGORIES: tuple[Category, ...] = get_args(Category)
@@ -47,12 +48,16 @@ class Look:
         if not 0 <= self.off_nadir_deg <= STEEPEST_DEG:
             raise LookError(
                 f"An off-nadir angle of {self.off_nadir_deg} degrees ({self.source}) is not "
-                f"between 0 and {STEEPEST_DEG:g}; give the true one with --off-nadir."
+                f"between 0 and {STEEPEST_DEG:g}; give the true one with ",
+                OFF_NADIR,
+                ".",
             )
         if self.azimuth_deg is not None and not 0 <= self.azimuth_deg < 360:
             raise LookError(
                 f"An azimuth of {self.azimuth_deg} degrees ({self.source}) is not in [0, 360); "
-                "give the direction from satellite to ground with --azimuth."
+                "give the direction from satellite to ground with ",
+                AZIMUTH,
+                ".",
             )
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from snet4core.errors import LookError
-from snet4core.look import Look
+from snet4core.sentence import OFF_NADIR
 from snet4core.sighting import Sighting
 from snet4core.text import printable
 
@@ -104,8 +104,9 @@ def _in_one_name(name: str) -> Sighting | None:
     known = {SPACENET4[i.upper()] for i in _CATALOGUE_ID.findall(name) if i.upper() in SPACENET4}
     if len(angles) > 1 or len(known) > 1:
         raise LookError(
-            f"The name {printable(name)} holds more than one look angle; give the true one with "
-            "--off-nadir."
+            f"The name {printable(name)} holds more than one look angle; give the true one with ",
+            OFF_NADIR,
+            ".",
         )
     where = f"the name {printable(name)}"
     angle = angles.pop() if angles else None

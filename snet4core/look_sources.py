@@ -18,6 +18,7 @@ from snet4core.look_names import sighting_in_name
 from snet4core.look_table import sighting_in_table
 from snet4core.look_vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
 from snet4core.raster import Scene
+from snet4core.sentence import AZIMUTH, OFF_NADIR, Sentence
 from snet4core.sidecars import beside
 from snet4core.sighting import Sighting
 from snet4core.text import printable
@@ -55,7 +56,7 @@ def find_look(
     message asks for `--off-nadir`), or if the deciding angle is impossible. InputError for a
     table that cannot be read.
     """
-    option = Sighting(off_nadir_deg, azimuth_deg, "option", "--off-nadir and --azimuth")
+    option = Sighting(off_nadir_deg, azimuth_deg, "option", Sentence(OFF_NADIR, " and ", AZIMUTH))
     warnings: list[str] = []
     sightings = [option]
     if table is not None:
@@ -83,14 +84,14 @@ def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
         except InputError as problem:
             # A .json beside the scene may be anything; only a STAC item that was given must be one.
             if scene.stac_item is not None:
-                warnings.append(str(problem))
+                warnings.append(problem.sentence)
     yield sighting_in_tags(scene.metadata)
     if path is not None:
         yield from vendor_sightings(path, warnings)
     try:
         named = sighting_in_name(scene.location)
     except LookError as problem:
-        warnings.append(str(problem))
+        warnings.append(problem.sentence)
         named = None
     if named is not None:
         yield named
@@ -109,9 +110,13 @@ def _guessed(
         unknown = guess.azimuth_deg is None
         azimuth = "azimuth unclear" if unknown else f"azimuth {guess.azimuth_deg:g}"
     warnings.append(
-        f"{scene.admitted.shown} does not tell how tilted it is; {guess.where} is used: "
-        f"{guess.off_nadir_deg:g} degrees off nadir, {azimuth}. If you know the true angle, give "
-        "it with --off-nadir."
+        Sentence(
+            f"{scene.admitted.shown} does not tell how tilted it is; {guess.where} is used: "
+            f"{guess.off_nadir_deg:g} degrees off nadir, {azimuth}. If you know the true angle, "
+            "give it with ",
+            OFF_NADIR,
+            ".",
+        )
     )
     yield guess
 
@@ -120,10 +125,17 @@ def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> Lo
     name = scene.admitted.shown
     first = next((s for s in sightings if s.off_nadir_deg is not None), None)
     if first is None or first.off_nadir_deg is None:
-        tried = f" ({warnings[-1].rstrip('.')})" if warnings else ", in no metadata and not by name"
+        tried = Sentence(", in no metadata and not by name")
+        if warnings:
+            tried = Sentence(" (", Sentence(warnings[-1]).without_stop(), ")")
         raise LookError(
-            f"{name} does not tell how tilted it is{tried}; give the angle with --off-nadir "
-            "DEGREES (0 is straight down), and --azimuth if you know it."
+            f"{name} does not tell how tilted it is",
+            tried,
+            "; give the angle with ",
+            OFF_NADIR.taking("DEGREES"),
+            " (0 is straight down), and ",
+            AZIMUTH,
+            " if you know it.",
         )
     off_nadir_deg = first.off_nadir_deg
     agreeing = [s for s in sightings if _agree(s.off_nadir_deg, off_nadir_deg)]
@@ -131,7 +143,7 @@ def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> Lo
     try:
         look = Look(off_nadir_deg, azimuth_deg, first.source)
     except LookError as problem:
-        raise LookError(f"{name}, by {first.where}: {problem}") from problem
+        raise LookError(f"{name}, by ", first.where, ": ", problem.sentence) from problem
     warnings += _disagreements(name, look, first.where, sightings)
     return LookFound(look, tuple(warnings))
 
@@ -153,9 +165,12 @@ def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting])
     """One warning for each source that contradicts the look that was taken."""
     for other in sightings:
         if other.off_nadir_deg is not None and not _agree(other.off_nadir_deg, look.off_nadir_deg):
-            yield (
-                f"{name}: {where} says {look.off_nadir_deg:g} degrees off nadir, {other.where} "
-                f"says {other.off_nadir_deg:g}; the former is taken."
+            yield Sentence(
+                f"{name}: ",
+                where,
+                f" says {look.off_nadir_deg:g} degrees off nadir, ",
+                other.where,
+                f" says {other.off_nadir_deg:g}; the former is taken.",
             )
         elif (
             look.azimuth_deg is not None
@@ -163,7 +178,8 @@ def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting])
             and look.off_nadir_deg > AGREE_DEG  # Straight down, an azimuth means nothing.
             and apart_deg(look.azimuth_deg, other.azimuth_deg) > AGREE_DEG
         ):
-            yield (
-                f"{name}: the azimuth is taken as {look.azimuth_deg:g} degrees, but {other.where} "
-                f"says {other.azimuth_deg:g}."
+            yield Sentence(
+                f"{name}: the azimuth is taken as {look.azimuth_deg:g} degrees, but ",
+                other.where,
+                f" says {other.azimuth_deg:g}.",
             )

@@ -62,7 +62,7 @@ def vendor_sightings(path: Path, warnings: list[str]) -> Iterator[Sighting]:
         try:
             yield read(found)
         except InputError as problem:
-            warnings.append(str(problem))
+            warnings.append(problem.sentence)
 
 
 def _maxar(values: Mapping[str, str], where: str) -> Sighting:

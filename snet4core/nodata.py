@@ -13,6 +13,7 @@ from rasterio.enums import MaskFlags
 from snet4core.bands import BandMap
 from snet4core.errors import UsageError
 from snet4core.rasterdoor import Admitted
+from snet4core.sentence import NODATA, Sentence
 from snet4core.text import printable
 
 LARGEST_COUNT = 1e30
@@ -64,16 +65,19 @@ def nodata_rule(
     if option is not None:
         if not holds(dtype, option):
             raise UsageError(
-                f"{admitted.shown}: --nodata {option:g} is no value of its type {dtype}; "
-                "give one that its pixels can have, or nan for none."
+                f"{admitted.shown}: ",
+                NODATA,
+                f" {option:g} is no value of its type {dtype}; give one that its pixels can have, "
+                "or nan for none.",
             )
         says = "No value" if math.isnan(option) else f"The value {option:g} in all bands"
         everywhere = tuple(None if band is None else option for band in chosen.file_bands)
-        return NodataRule(everywhere, mask, f"{says} is no data (from --nodata){masked}."), []
+        told = Sentence(f"{says} is no data (from ", NODATA, f"){masked}.")
+        return NodataRule(everywhere, mask, told), []
     declared = tuple(_declared(dataset, band) for band in chosen.file_bands)
-    told = {value for value in declared if value is not None}
-    if told:
-        named = " or ".join(f"{value:g}" for value in sorted(told))
+    values = {value for value in declared if value is not None}
+    if values:
+        named = " or ".join(f"{value:g}" for value in sorted(values))
         return NodataRule(
             declared, mask, f"The declared {named} in all bands is no data{masked}."
         ), []
@@ -103,8 +107,12 @@ def _hidden(admitted: Admitted, dtype: str) -> list[str]:
     if not admitted.nodata or admitted.nodata.lower() == "nan":
         return []
     return [
-        f"{admitted.shown} declares no-data {printable(admitted.nodata[:40])}, which {dtype} "
-        "cannot hold; it is ignored, use --nodata to name the true value."
+        Sentence(
+            f"{admitted.shown} declares no-data {printable(admitted.nodata[:40])}, which {dtype} "
+            "cannot hold; it is ignored, use ",
+            NODATA,
+            " to name the true value.",
+        )
     ]
 
 

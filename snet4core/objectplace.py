@@ -17,6 +17,7 @@ from typing import Any
 from snet4core.errors import DependencyError, InputError, OutputError
 from snet4core.places import FolderPlace, Place
 from snet4core.rasterdoor import is_remote
+from snet4core.sentence import ALLOW_REMOTE
 from snet4core.text import printable
 
 _HERE = ("file", "local", "memory")
@@ -35,7 +36,9 @@ def place_of(given: str, *, allow_remote: bool = False) -> Place:
     if protocol not in _HERE and not allow_remote:
         raise InputError(
             f"{printable(given)} is a URL, and snet4 opens no connections by itself; name a "
-            "folder, or add --allow-remote."
+            "folder, or add ",
+            ALLOW_REMOTE,
+            ".",
         )
     if not rest.strip("/"):
         raise InputError(f"{printable(given)} names no place in the store; add a path to it.")

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from snet4core.errors import OutputError, Snet4Error
+from snet4core.sentence import OVERWRITE
 from snet4core.text import printable
 from snet4core.workfolder import PREFIX, work_folder
 
@@ -85,7 +86,7 @@ def _check_existing(
         if source.exists() and os.path.samestat(found, source.stat()):
             raise OutputError(f"{name} is also an input; choose another name for the result.")
     if not overwrite:
-        raise OutputError(f"{name} exists already; remove it or give --overwrite.")
+        raise OutputError(f"{name} exists already; remove it or give ", OVERWRITE, ".")
 
 
 def _check_folder(folder: Path, name: str) -> None:

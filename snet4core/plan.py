@@ -178,4 +178,4 @@ def _region(location: str, grid: Grid, choices: Choices) -> Region:
     try:
         return Region.of(grid, areas)
     except InputError as problem:
-        raise InputError(f"{location}: {problem}") from problem
+        raise InputError(f"{location}: ", problem.sentence) from problem

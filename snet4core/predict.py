@@ -36,6 +36,7 @@ from snet4core.runtime import (
     choose_runtime,
     settled_together,
 )
+from snet4core.sentence import DEVICE
 from snet4core.windows import Tile, tiles
 
 __all__ = ["Picture", "Precision", "Predictor", "ReadPicture", "choose_runtime"]
@@ -206,8 +207,9 @@ class Predictor:
         except DeviceMemoryError as problem:
             if len(images) == 1:
                 raise EngineError(
-                    f"The memory of {self.runtime.device} does not hold one window; "
-                    "use --device cpu or a smaller model."
+                    f"The memory of {self.runtime.device} does not hold one window; use ",
+                    DEVICE,
+                    " cpu or a smaller model.",
                 ) from problem
         self.batch = max(1, len(images) // 2)
         log.warning("GPU memory is short: going on with %d windows at once.", self.batch)

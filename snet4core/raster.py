@@ -197,9 +197,9 @@ def _chosen_bands(
     try:
         return choose(FileBands(tuple(dataset.descriptions), _interpretations(dataset)))
     except UsageError as problem:
-        raise UsageError(f"{name}: {problem}") from problem
+        raise UsageError(f"{name}: ", problem.sentence) from problem
     except InputError as problem:
-        raise InputError(f"{name} {problem}.") from problem
+        raise InputError(f"{name} ", problem.sentence, ".") from problem
 
 
 def _interpretations(dataset: rasterio.DatasetReader) -> tuple[str, ...]:

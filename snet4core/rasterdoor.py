@@ -28,6 +28,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from snet4core import tiffcheck
 from snet4core.errors import InputError, Snet4Error
 from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
+from snet4core.sentence import ALLOW_REMOTE
 from snet4core.sidecars import beside, read_text
 from snet4core.text import printable
 
@@ -116,7 +117,9 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ad
         if not allow_remote:
             raise InputError(
                 f"{printable(text)} is a URL or virtual path, and snet4 opens no connections by "
-                "itself; download it, or add --allow-remote."
+                "itself; download it, or add ",
+                ALLOW_REMOTE,
+                ".",
             )
         return Admitted(text, None)
     if "\0" in text:

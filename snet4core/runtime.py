@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from snet4core.errors import DependencyError, EngineError, ModelError
 from snet4core.look import Look
 from snet4core.modelfile import Header, graph_beside
+from snet4core.sentence import DEVICE, ENGINE
 
 Engine = Literal["torch", "openvino"]
 """The two libraries that can compute the network."""
@@ -120,7 +121,7 @@ def choose_runtime(
         raise EngineError(f"The runtime '{engine}' is unknown; use auto, torch or openvino.")
     if engine == "openvino" and device.partition(":")[0] in ("cuda", "mps"):
         raise EngineError(
-            f"OpenVINO computes on the CPU here, not on '{device}'; use --runtime torch."
+            f"OpenVINO computes on the CPU here, not on '{device}'; use ", ENGINE, " torch."
         )
     return Wanted(_device(device, engine), precision, engine, threads or processor_threads())
 
@@ -290,7 +291,7 @@ def _device(device: str, engine: AnyEngine) -> str:
     torch = _torch()
     if name == "mps":
         if not torch.backends.mps.is_available():
-            raise EngineError("The device 'mps' is not there; use --device cpu.")
+            raise EngineError("The device 'mps' is not there; use ", DEVICE, " cpu.")
         return "mps"
     count = torch.cuda.device_count()
     if int(number or 0) >= count:

@@ -23,6 +23,7 @@ from snet4core.errors import EngineError, ModelError
 from snet4core.look import Look
 from snet4core.modelfile import read_header
 from snet4core.runtime import DeviceMemoryError, Runtime
+from snet4core.sentence import ENGINE, PRECISION
 
 IMAGE, LOOK = "image", "look"
 """Names of the graph's inputs; its outputs are named after the heads."""
@@ -141,7 +142,11 @@ class OpenVinoNetwork:
                 raise DeviceMemoryError(_first_line(problem)) from problem
             raise EngineError(
                 f"OpenVINO cannot compute the model in {self._runtime.precision} here "
-                f"({_first_line(problem)}); try --precision fp32 or --runtime torch."
+                f"({_first_line(problem)}); try ",
+                PRECISION,
+                " fp32 or ",
+                ENGINE,
+                " torch.",
             ) from problem
         return np.stack(found)
 

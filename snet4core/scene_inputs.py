@@ -16,6 +16,7 @@ from typing import Any
 
 from snet4core.errors import InputError
 from snet4core.rasterdoor import is_remote
+from snet4core.sentence import ALLOW_REMOTE
 from snet4core.sidecars import read_text
 from snet4core.text import printable
 
@@ -67,7 +68,8 @@ def _one(given: str, allow_remote: bool) -> Iterator[SceneInput]:
             try:
                 yield from _plain(line, allow_remote, base)
             except InputError as problem:
-                raise InputError(f"{printable(given[1:])}: line {number}: {problem}") from problem
+                where = f"{printable(given[1:])}: line {number}: "
+                raise InputError(where, problem.sentence) from problem
         return
     yield from _plain(given, allow_remote, None)
 
@@ -267,7 +269,9 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
         if not allow_remote:
             raise InputError(
                 f"{printable(path)}: its raster is at {printable(href)}, and snet4 opens no "
-                "connections by itself; download it, or add --allow-remote."
+                "connections by itself; download it, or add ",
+                ALLOW_REMOTE,
+                ".",
             )
         return SceneInput(href, path)
     return SceneInput(str(path.parent / href), path)

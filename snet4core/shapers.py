@@ -21,6 +21,7 @@ from snet4core.errors import EngineError
 from snet4core.inturn import in_turn
 from snet4core.maps import Maps
 from snet4core.parts import Part, PartResult, finish
+from snet4core.sentence import MEMORY
 from snet4core.shaping import Shaping
 
 Seen = tuple[Part, list[Maps]]
@@ -46,8 +47,9 @@ def shaped(
         yield from in_turn(work, seen, pool, 2 * shapers)
     except BrokenProcessPool as problem:
         raise EngineError(
-            "A process that shapes footprints died; is there enough memory? "
-            "--memory lets one process do all."
+            "A process that shapes footprints died; is there enough memory? ",
+            MEMORY,
+            " lets one process do all.",
         ) from problem
     finally:
         pool.shutdown(cancel_futures=True)

@@ -24,6 +24,7 @@ from snet4core import csvread
 from snet4core.errors import InputError
 from snet4core.reproject import reprojected
 from snet4core.score import Buildings, on_a_map
+from snet4core.sentence import BOUNDS
 from snet4core.text import printable
 
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
@@ -237,7 +238,7 @@ def area_in(path: Path, crs: CRS) -> BaseGeometry:
     """Read an area of interest: the union of a layer's polygons, in `crs`. Raises `InputError`."""
     layer = _read_layer(_readable(path), confidence=False)
     if layer.crs is None:
-        raise InputError(f"{layer.name} names no CRS; assign it, or give --bounds.")
+        raise InputError(f"{layer.name} names no CRS; assign it, or give ", BOUNDS, ".")
     if len(layer) == 0:
         raise InputError(f"{layer.name} holds no polygons; give a layer that does.")
     return shapely.union_all(
