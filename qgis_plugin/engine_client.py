@@ -154,7 +154,7 @@ def final(event: Facts) -> Facts | None:
     if event["event"] == "hello" and event.get("protocol") != PROTOCOL:
         raise EngineFailure(_SAME_VERSION())
     if event["event"] == "error":
-        raise EngineFailure(in_words_of_qgis(str(event.get("sentence"))))
+        raise EngineFailure(told(event, "sentence"))
     return event if event["event"] == "result" else None
 
 
@@ -165,24 +165,36 @@ def _SAME_VERSION() -> str:
     )
 
 
-_OPTIONS = {
-    "--off-nadir DEGREES": "OFF_NADIR",
-    "--off-nadir": "OFF_NADIR",
-    "--azimuth": "AZIMUTH",
-    "--bands": "BANDS",
-    "--bounds": "EXTENT",
-    "--device": "DEVICE",
-    "--min-area": "MIN_AREA",
-    "--min-confidence": "MIN_CONFIDENCE",
+PARAMETERS = {
+    "off_nadir_deg": "OFF_NADIR",
+    "azimuth_deg": "AZIMUTH",
+    "bands": "BANDS",
+    "bounds": "EXTENT",
+    "threshold": "THRESHOLD",
+    "min_area_m2": "MIN_AREA",
+    "min_confidence": "MIN_CONFIDENCE",
+    "simplify_m": "SIMPLIFY",
+    "regularize": "REGULARIZE",
+    "model": "MODEL",
+    "device": "DEVICE",
+    "save_maps": "SAVE_MAPS",
 }
-"""Options of the command line as they may stand in a sentence, and the parameter here."""
+"""The engine's options, and the parameters that set them here."""
 
 
-def in_words_of_qgis(sentence: str) -> str:
-    """The engine's sentence, with parameters where it names options of the command line."""
-    for option, parameter in _OPTIONS.items():
-        sentence = sentence.replace(option, parameter)
-    return sentence
+def told(event: Facts, field: str) -> str:
+    """The text of a field, with parameters where the engine names its options."""
+    parts = event.get(f"{field}_parts")
+    # Absent where no option is named, and from engines before the field was introduced.
+    return str(event.get(field) or "") if parts is None else in_words_of_qgis(parts)
+
+
+def in_words_of_qgis(parts: list[Any]) -> str:
+    """A sentence in parts as one text; an option without a parameter keeps the engine's name."""
+    return "".join(
+        part if isinstance(part, str) else PARAMETERS.get(part["option"], part["text"])
+        for part in parts
+    )
 
 
 def died(process: QProcess, said: str) -> EngineFailure:

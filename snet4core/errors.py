@@ -28,10 +28,11 @@ class Snet4Error(Exception):
     def __init__(self, *parts: Part) -> None:
         """The parts of one sentence; `str` of the error is in the words of the command line."""
         super().__init__(Sentence(*parts))
-        names = [f"{each.keyword} for {each.flag}" for each in self.sentence.options]
+        options = dict.fromkeys((each.keyword, each.flag) for each in self.sentence.options)
+        names = [f"{word} for {flag}" for word, flag in options if flag != f"--{word}"]
         if names:
             # A traceback, as in a notebook, shows it; the command line does not.
-            self.add_note(f"In Python: {', '.join(dict.fromkeys(names))}.")
+            self.add_note(f"In Python: {', '.join(names)}.")
 
     @property
     def sentence(self) -> Sentence:

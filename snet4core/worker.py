@@ -15,6 +15,11 @@ with its whole process group. JSON lines go out on what was stdout:
 | `error` | `code` (the exit code of the error's class), `sentence`; the last event |
 | `result` | what the job gave; files in it live until stdin ends; the last event |
 
+A text that names options is in the words of the command line. Where it does, a field
+`<name>_parts` beside it (`sentence_parts`, `text_parts`, `warnings_parts`, `why_none_parts`)
+holds it in parts, so that a client can put its own names: texts, and
+`{"option": "off_nadir_deg", "text": "--off-nadir"}` for each option. Older workers lack it.
+
 File descriptor 1 itself is pointed at stderr, so that no print and no C library can get
 between the lines.
 """
@@ -22,107 +27,23 @@ between the lines.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
-import time
 import traceback
 import warnings
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from snet4core import __version__
 from snet4core.errors import Snet4Error
+from snet4core.sentence import Sentence
+from snet4core.worker_channel import Channel, Heard, Telling
 from snet4core.worker_request import PROTOCOL, parse
 
 GRACE_S = 2.0
 """How long a job that was told to stop may take to tidy up."""
-
-_EVERY_S = 0.1
-"""Progress is told at most this often."""
-
-Event = dict[str, Any]
-
-
-class Channel:
-    """Writes events, one line each, from any thread; a broken pipe means stop."""
-
-    def __init__(self, descriptor: int, stop: threading.Event) -> None:
-        self.told: set[str] = set()
-        """Sentences that the client knows already; the log need not repeat them."""
-        self._descriptor = descriptor
-        self._stop = stop
-        self._lock = threading.Lock()
-
-    def send(self, event: str, **facts: Any) -> None:
-        """One event. Never raises for a reader that has gone."""
-        line = memoryview(json.dumps({"event": event, **facts}).encode("ascii") + b"\n")
-        with self._lock:
-            try:
-                while line:
-                    line = line[os.write(self._descriptor, line) :]
-            except OSError:
-                self._stop.set()
-
-
-class Telling:
-    """`snet4core.progress.Progress` over a channel, with the time left."""
-
-    def __init__(self, channel: Channel, stop: threading.Event) -> None:
-        self.channel = channel
-        self.folders: list[Path] = []
-        self._stop = stop
-        self._percent = -1.0
-        self._what = ""
-        self._started_s = self._told_s = 0.0
-
-    def step(self, done: float, total: float, what: str) -> None:
-        """Tell how far the job is; percent never goes back, whatever the steps are of."""
-        now_s = time.monotonic()
-        if what != self._what:
-            self._what, self._started_s, self._told_s = what, now_s, 0.0
-        percent = max(self._percent, min(100.0, 100.0 * done / total if total > 0 else 0.0))
-        if percent == self._percent or (now_s - self._told_s < _EVERY_S and done < total):
-            return
-        self._percent, self._told_s = percent, now_s
-        spent_s = now_s - self._started_s
-        left_s = None if done <= 0 or spent_s < 2.0 else spent_s * (total - done) / done
-        self.channel.send("progress", percent=round(percent, 2), what=what, left_s=left_s)
-
-    def scratch(self, inside: str | None) -> Path:
-        """A new folder for results; it is gone when the worker is."""
-        folder = Path(tempfile.mkdtemp(prefix="snet4-", dir=inside))
-        self.folders.append(folder)
-        return folder
-
-    def tidy(self) -> None:
-        """Remove the folders. Never raises."""
-        for folder in self.folders:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def cancelled(self) -> bool:
-        """True once stdin has ended or nobody reads the events."""
-        return self._stop.is_set()
-
-
-class _Heard(logging.Handler):
-    """What the engine logs becomes events; a sentence that was told is not told again."""
-
-    def __init__(self, channel: Channel) -> None:
-        super().__init__(logging.INFO)
-        self._channel = channel
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if text not in self._channel.told:
-            self._channel.told.add(text)
-            kind = "warning" if record.levelno >= logging.WARNING else "info"
-            self._channel.send(kind, text=text)
 
 
 def main() -> NoReturn:
@@ -189,7 +110,7 @@ def _answer(line: bytes, telling: Telling) -> int:
 
         facts = JOBS[request.kind](request, telling)
     except Snet4Error as problem:
-        return _error(channel, problem.exit_code, str(problem))
+        return _error(channel, problem.exit_code, problem.sentence)
     except MemoryError:
         return _error(channel, 4, _NO_MEMORY)
     except ImportError as problem:
@@ -209,7 +130,7 @@ _REINSTALL = f"run: {sys.executable} -m pip install 'snet4[openvino]'"
 
 
 def _error(channel: Channel, code: int, sentence: str) -> int:
-    channel.send("error", code=code, sentence=" ".join(sentence.split()))
+    channel.send("error", code=code, sentence=Sentence(sentence).one_line())
     return code
 
 
@@ -217,7 +138,7 @@ def _hush(channel: Channel) -> None:
     """Our log becomes events; a library's log and warnings are no sentences of ours."""
     log = logging.getLogger("snet4")
     log.setLevel(logging.INFO)
-    log.addHandler(_Heard(channel))
+    log.addHandler(Heard(channel))
     log.propagate = False
     warnings.simplefilter("ignore")
     for library in ("fiona", "pyogrio", "rasterio", "shapely"):

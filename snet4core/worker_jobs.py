@@ -27,12 +27,14 @@ from snet4core.modelfile import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
 from snet4core.runtime import shapers_for
 from snet4core.scene_inputs import SceneInput
+from snet4core.sentence import Sentence
+from snet4core.settings import ShapeSettings
 from snet4core.worker_facts import engine_facts
 from snet4core.worker_request import Request
 
 if TYPE_CHECKING:
     from snet4core.predict import Predictor
-    from snet4core.worker import Telling
+    from snet4core.worker_channel import Telling
 
 Facts = dict[str, Any]
 
@@ -252,15 +254,29 @@ class _Peak:
             self.highest = max(self.highest, int(maps.footprint_HW[maps.valid_HW].max()))
 
 
-def _why_none(decided: Plan, peak: _Peak) -> str:
-    """The likely reason for an empty layer, and what to try."""
-    settings, highest = decided.settings, peak.highest / 255
-    if peak.seen and not peak.valid_px:
-        return "The picture holds no data there; check its nodata value and the extent."
-    if peak.seen and highest < settings.threshold:
-        return (
-            f"The highest building probability was {highest:.2f}, below the threshold of "
-            f"{settings.threshold:.2f}; " + _hint(decided, "try a lower threshold.")
+    def why_none(self, decided: Plan) -> Sentence:
+        """The likely reason for an empty layer, and what to try."""
+        threshold, highest = self._settings.threshold, self._highest / 255
+        if self._seen and not self._valid_px:
+            return Sentence(
+                "The picture holds no data there; check its nodata value and the extent."
+            )
+        if self._seen and highest < threshold:
+            return Sentence(
+                f"The highest building probability was {highest:.2f}, below the threshold of "
+                f"{threshold:.2f}; ",
+                self._hint(decided, "try a lower threshold."),
+            )
+        smallest_m2, least = self._settings.min_area_m2, self._settings.min_confidence
+        if least == 0:
+            return Sentence(
+                f"What looked like a building was smaller than {smallest_m2:g} m2; ",
+                self._hint(decided, "try a smaller minimum area."),
+            )
+        return Sentence(
+            f"What looked like a building was smaller than {smallest_m2:g} m2, or its confidence "
+            f"was below {least:g}; ",
+            self._hint(decided, "try less of either."),
         )
     smallest_m2, least = settings.min_area_m2, settings.min_confidence
     if least == 0:
@@ -272,9 +288,8 @@ def _why_none(decided: Plan, peak: _Peak) -> str:
         f"was below {least:g}; " + _hint(decided, "try less of either.")
     )
 
-
-def _hint(decided: Plan, otherwise: str) -> str:
-    """A warning of the plan explains more than a setting does."""
-    if decided.warnings:
-        return f"the likely reason: {decided.warnings[-1]}"
-    return "perhaps there are no buildings; else check bands and look angle, or " + otherwise
+    def _hint(self, decided: Plan, otherwise: str) -> str:
+        """A warning of the plan explains more than a setting does."""
+        if decided.warnings:
+            return Sentence("the likely reason: ", decided.warnings[-1])
+        return "perhaps there are no buildings; else check bands and look angle, or " + otherwise

@@ -20,7 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QIcon
 
-from ..engine_client import EngineFailure, Facts, running
+from ..engine_client import EngineFailure, Facts, running, told
 from ..environment import Engine, NoEngine, find_engine
 from ..texts import duration, tr
 
@@ -118,6 +118,6 @@ def tell(event: Facts, feedback: QgsProcessingFeedback) -> None:
         if left_s is not None and left_s >= 2:
             feedback.setProgressText(tr("About {} left").format(duration(left_s)))
     elif kind == "warning":
-        feedback.pushWarning(str(event["text"]))
+        feedback.pushWarning(told(event, "text"))
     elif kind == "info":
-        feedback.pushInfo(str(event["text"]))
+        feedback.pushInfo(told(event, "text"))

@@ -349,8 +349,9 @@ def look_line(look: Facts | None) -> str:
 
 
 def warnings_of(plan: Facts) -> list[str]:
-    """The plan's warnings, in the words of the dialog."""
-    return [in_words_of_qgis(text) for text in plan["warnings"]]
+    """The plan's warnings, with the parameters of the dialog where they name options."""
+    parts = plan.get("warnings_parts")
+    return list(plan["warnings"]) if parts is None else [in_words_of_qgis(each) for each in parts]
 
 
 def _package() -> str:

@@ -11,7 +11,7 @@ from qgis.core import (
     QgsProcessingParameterNumber,
 )
 
-from ..engine_client import Facts, in_words_of_qgis
+from ..engine_client import Facts, told
 from ..texts import tr
 from .base import Snet4Algorithm
 
@@ -115,5 +115,5 @@ def say_count(result: Facts, feedback: QgsProcessingFeedback) -> None:
     if result["count"]:
         feedback.pushInfo(tr("{} footprints found.").format(result["count"]))
     else:
-        reason = in_words_of_qgis(str(result.get("why_none") or ""))
+        reason = told(result, "why_none")
         feedback.pushWarning(tr("No footprints were found. {}").format(reason))

@@ -22,7 +22,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snet4core import worker
+from snet4core import worker, worker_channel
 from snet4core.errors import UsageError
 from snet4core.worker_request import PROTOCOL, Request, parse
 
@@ -279,7 +279,14 @@ def test_a_look_that_nobody_knows_is_said_before_the_network_is_loaded(town: Pat
         client.ask(kind="extract", scene=str(town))
         *before, last = client.until_last()
     assert last["code"] == 5
-    assert "--off-nadir" in last["sentence"]
+    assert "give the angle with --off-nadir DEGREES (0 is" in last["sentence"]
+    named = [part for part in last["sentence_parts"] if isinstance(part, dict)]
+    assert named == [
+        {"option": "off_nadir_deg", "text": "--off-nadir DEGREES"},
+        {"option": "azimuth_deg", "text": "--azimuth"},
+    ]
+    texts = (p["text"] if isinstance(p, dict) else p for p in last["sentence_parts"])
+    assert "".join(texts) == last["sentence"]
     assert [event["event"] for event in before] == ["hello"]
 
 
@@ -313,7 +320,7 @@ def test_a_check_tells_versions_and_where_proj_found_its_data() -> None:
 def test_events_go_out_whole_from_many_threads() -> None:
     reader, writer = os.pipe()
     stop = threading.Event()
-    channel = worker.Channel(writer, stop)
+    channel = worker_channel.Channel(writer, stop)
     text = "x" * 70_000  # more than a pipe holds
     threads = [
         threading.Thread(target=channel.send, args=("info",), kwargs={"text": text})

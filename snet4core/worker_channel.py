@@ -1,0 +1,121 @@
+"""How a worker's job reports to its client: events, progress and log records as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from snet4core.sentence import Option, Sentence
+
+_EVERY_S = 0.1
+"""Progress is told at most this often."""
+
+Event = dict[str, Any]
+
+
+class Channel:
+    """Writes events, one line each, from any thread; a broken pipe means stop."""
+
+    def __init__(self, descriptor: int, stop: threading.Event) -> None:
+        self.told: set[str] = set()
+        """Sentences that the client knows already; the log need not repeat them."""
+        self._descriptor = descriptor
+        self._stop = stop
+        self._lock = threading.Lock()
+
+    def send(self, event: str, **facts: Any) -> None:
+        """One event. Never raises for a reader that has gone."""
+        told = {"event": event, **facts, **in_parts(facts)}
+        line = memoryview(json.dumps(told).encode("ascii") + b"\n")
+        with self._lock:
+            try:
+                while line:
+                    line = line[os.write(self._descriptor, line) :]
+            except OSError:
+                self._stop.set()
+
+
+class Telling:
+    """`snet4core.progress.Progress` over a channel, with the time left."""
+
+    def __init__(self, channel: Channel, stop: threading.Event) -> None:
+        self.channel = channel
+        self.folders: list[Path] = []
+        self._stop = stop
+        self._percent = -1.0
+        self._what = ""
+        self._started_s = self._told_s = 0.0
+
+    def step(self, done: float, total: float, what: str) -> None:
+        """Tell how far the job is; percent never goes back, whatever the steps are of."""
+        now_s = time.monotonic()
+        if what != self._what:
+            self._what, self._started_s, self._told_s = what, now_s, 0.0
+        percent = max(self._percent, min(100.0, 100.0 * done / total if total > 0 else 0.0))
+        if percent == self._percent or (now_s - self._told_s < _EVERY_S and done < total):
+            return
+        self._percent, self._told_s = percent, now_s
+        spent_s = now_s - self._started_s
+        left_s = None if done <= 0 or spent_s < 2.0 else spent_s * (total - done) / done
+        self.channel.send("progress", percent=round(percent, 2), what=what, left_s=left_s)
+
+    def scratch(self, inside: str | None) -> Path:
+        """A new folder for results; it is gone when the worker is."""
+        folder = Path(tempfile.mkdtemp(prefix="snet4-", dir=inside))
+        self.folders.append(folder)
+        return folder
+
+    def tidy(self) -> None:
+        """Remove the folders. Never raises."""
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def cancelled(self) -> bool:
+        """True once stdin has ended or nobody reads the events."""
+        return self._stop.is_set()
+
+
+class Heard(logging.Handler):
+    """Sends log records as `info` and `warning` events, each text once."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(logging.INFO)
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.msg if isinstance(record.msg, Sentence) else record.getMessage()
+        if text not in self._channel.told:
+            self._channel.told.add(text)
+            kind = "warning" if record.levelno >= logging.WARNING else "info"
+            self._channel.send(kind, text=text)
+
+
+def in_parts(facts: Event) -> Event:
+    """A field `<name>_parts` for every field of `facts` whose text names options.
+
+    >>> from snet4core.sentence import NODATA
+    >>> in_parts({"text": Sentence("Use ", NODATA, "."), "code": 5})
+    {'text_parts': ['Use ', {'option': 'nodata', 'text': '--nodata'}, '.']}
+    """
+    found: Event = {}
+    for name, value in facts.items():
+        if isinstance(value, Sentence) and value.options:
+            found[f"{name}_parts"] = _parts(value)
+        elif isinstance(value, list) and any(isinstance(each, Sentence) for each in value):
+            found[f"{name}_parts"] = [_parts(Sentence(each)) for each in value]
+    return found
+
+
+def _parts(sentence: Sentence) -> list[str | dict[str, str]]:
+    """The sentence as plain values: texts, and `{"option": keyword, "text": flag}`."""
+    return [
+        {"option": part.keyword, "text": str(part)} if isinstance(part, Option) else part
+        for part in sentence.parts
+    ]
