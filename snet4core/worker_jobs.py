@@ -231,8 +231,9 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
 def _command(request: Request, decided: Plan) -> str:
     """The equal command line, without a switch that says what holds anyway."""
     standard = decided.origin.shapes
-    if standard is not None and request.regularize == standard.regularize:
-        request = replace(request, regularize=None)
+    choices = request.choices
+    if standard is not None and choices.regularize == standard.regularize:
+        request = replace(request, choices=replace(choices, regularize=None))
     return request.command()
 
 

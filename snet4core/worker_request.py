@@ -8,11 +8,31 @@ from __future__ import annotations
 import json
 import math
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from snet4core.errors import UsageError
+from snet4core.sentence import (
+    ALLOW_REMOTE,
+    AOI,
+    AZIMUTH,
+    BANDS,
+    BOUNDS,
+    DEVICE,
+    LOOKS,
+    MIN_AREA,
+    MIN_CONFIDENCE,
+    MODEL,
+    NODATA,
+    OFF_NADIR,
+    PRECISION,
+    REGULARIZE,
+    SAVE_MAPS,
+    SIMPLIFY,
+    THRESHOLD,
+)
 
 if TYPE_CHECKING:
     from snet4core.plan import Choices
@@ -26,10 +46,15 @@ Kind = Literal["extract", "plan", "polygonize", "score", "check"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One job. What is None is left to the scene, the maps or the model's card."""
+    """One job. What is None is left to the scene, the maps or the model's card.
+
+    In the JSON object the fields of `choices` stand beside the others.
+    """
 
     kind: Kind
     """What to do."""
+    choices: Choices
+    """What the user chose for the run."""
     folder: str | None = None
     """Where temporary results may lie; the system's place when absent."""
     scene: str | None = None
@@ -40,20 +65,6 @@ class Request:
     """`score`: what was found."""
     truth: str | None = None
     """`score`: what there is."""
-    off_nadir_deg: float | None = None
-    """Look angle; 0 is straight down."""
-    azimuth_deg: float | None = None
-    """From satellite to ground, clockwise from north."""
-    bands: str | None = None
-    """Which band is which, as in `--bands`."""
-    bounds: tuple[float, float, float, float] | None = None
-    """x min, y min, x max, y max in the scene's CRS."""
-    threshold: float | None = None
-    """See `ShapeSettings`, as the next four."""
-    min_area_m2: float | None = None
-    min_confidence: float | None = None
-    simplify_m: float | None = None
-    regularize: bool | None = None
     model: str = "default"
     """A shipped model's name, or a file."""
     device: str = "auto"
@@ -67,14 +78,6 @@ class Request:
     s_per_mpix: float | None = None
     """`plan`: seconds per megapixel of an earlier run, from which the time is estimated."""
 
-    @property
-    def choices(self) -> Choices:
-        """What the user chose, as `detect` wants it."""
-        from snet4core.plan import Choices  # heavy; the worker holds its lifeline before
-
-        shared = {field.name for field in fields(Choices)} & {f.name for f in fields(Request)}
-        return Choices(**{name: getattr(self, name) for name in shared})
-
     def path(self, name: Literal["scene", "maps", "proposals", "truth"]) -> Path:
         """A file that this kind of job cannot do without. Raises UsageError when absent."""
         value = getattr(self, name)
@@ -85,38 +88,50 @@ class Request:
     def command(self) -> str:
         """The equal command line, to be pasted into a shell.
 
-        >>> Request("extract", scene="a b.tif", off_nadir_deg=32, shown_output="o.gpkg").command()
-        "snet4 run 'a b.tif' -o o.gpkg --off-nadir 32"
+        >>> from snet4core.plan import Choices
+        >>> Request("extract", Choices(off_nadir_deg=32), scene="a b.tif").command()
+        "snet4 run 'a b.tif' -o footprints.gpkg --off-nadir 32"
         """
         output = self.shown_output or "footprints.gpkg"
         verb, source = ("polygonize", self.maps) if self.maps else ("run", self.scene)
         words = ["snet4", verb, _argument(source or ""), "-o", _argument(output)]
-        for name, option in _OPTIONS.items():
-            value = getattr(self, name)
-            if name == "regularize" and value is not None:
-                words.append("--regularize" if value else "--no-regularize")
-            elif name == "bounds" and value is not None:
-                words += [option, *(f"{each!r}" for each in value)]
-            elif value is not None and value != _UNSAID.get(name):
-                words += [option, f"{value:.12g}" if isinstance(value, float | int) else value]
+        for option in _OPTIONS:
+            name = option.keyword
+            holder = self.choices if hasattr(self.choices, name) else self
+            value = getattr(holder, name)
+            if value is None or value == _UNSAID.get(name):
+                continue
+            if name == "regularize":
+                words.append(option.flag if value else "--no-regularize")
+            elif name == "bounds":
+                words += [option.flag, *(f"{each!r}" for each in value)]
+            elif isinstance(value, float | int):
+                words += [option.flag, f"{value:.12g}"]
+            else:
+                words += [option.flag, str(value)]
         return shlex.join(words)
 
 
-_OPTIONS = {
-    "off_nadir_deg": "--off-nadir",
-    "azimuth_deg": "--azimuth",
-    "bands": "--bands",
-    "bounds": "--bounds",
-    "threshold": "--threshold",
-    "min_area_m2": "--min-area",
-    "min_confidence": "--min-confidence",
-    "simplify_m": "--simplify",
-    "regularize": "--regularize",
-    "model": "--model",
-    "device": "--device",
-    "precision": "--precision",
-    "save_maps": "--save-maps",
-}
+_OPTIONS = (
+    OFF_NADIR,
+    AZIMUTH,
+    LOOKS,
+    BANDS,
+    NODATA,
+    BOUNDS,
+    AOI,
+    THRESHOLD,
+    MIN_AREA,
+    MIN_CONFIDENCE,
+    SIMPLIFY,
+    REGULARIZE,
+    MODEL,
+    DEVICE,
+    PRECISION,
+    SAVE_MAPS,
+)
+"""In the order of the command line that is shown."""
+
 _UNSAID = {"model": "default", "device": "auto", "precision": "auto"}
 
 
@@ -142,44 +157,56 @@ def parse(line: bytes) -> Request:
     kind = raw.pop("kind", None)
     if kind not in get_args(Kind):
         raise UsageError(f"The job's kind {kind!r} is unknown; use {', '.join(get_args(Kind))}.")
-    known = {field.name for field in fields(Request)}
+    from snet4core.plan import Choices  # heavy; the worker holds its lifeline before
+
+    chosen = {field.name: str(field.type) for field in fields(Choices)}
+    del chosen[ALLOW_REMOTE.keyword]  # a worker opens no connections
+    others = {field.name: str(field.type) for field in fields(Request)}
+    del others["kind"], others["choices"]
     for name in raw:
-        if name not in known:
+        if name not in chosen | others:
             raise UsageError(f"The job has an unknown entry {name!r}.")
-    return Request(kind, **{name: _checked(name, value) for name, value in raw.items()})
+    values = {name: _checked(name, (chosen | others)[name], raw[name]) for name in raw}
+    choices = Choices(**{name: value for name, value in values.items() if name in chosen})
+    return Request(kind, choices, **{n: value for n, value in values.items() if n in others})
 
 
-_NUMBERS = frozenset(
-    {
-        "off_nadir_deg",
-        "azimuth_deg",
-        "threshold",
-        "min_area_m2",
-        "min_confidence",
-        "simplify_m",
-        "s_per_mpix",
-    }
-)
-
-
-def _checked(name: str, value: Any) -> Any:
-    """The value if it is of the right kind; a list of four becomes a tuple."""
-    if value is None and name not in _UNSAID:
+def _checked(name: str, annotation: str, value: Any) -> Any:
+    """The value as its field's type, if JSON's value fits it. Raises UsageError."""
+    kind = annotation.removesuffix(" | None")
+    if value is None and kind != annotation:
         return None
-    if name == "regularize":
-        fits = isinstance(value, bool)
-    elif name == "bounds":
-        fits = isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
-        value = tuple(map(float, value)) if fits else value
-    elif name in _NUMBERS:
-        fits = _is_number(value)
-        value = float(value) if fits else value
-    else:
-        fits = isinstance(value, str) and "\0" not in value
-    if not fits:
+    if not _FITS[kind](value):
         raise UsageError(f"The job's entry {name!r} cannot be {value!r}.")
-    return value
+    return _MADE[kind](value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+
+
+_BOX = "tuple[float, float, float, float]"
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "str": _is_text,
+    "Path": _is_text,
+    "float": _is_number,
+    "bool": lambda value: isinstance(value, bool),
+    _BOX: _is_box,
+}
+"""Type of a field -> whether a value from JSON fits it."""
+_MADE: dict[str, Callable[[Any], Any]] = {
+    "str": str,
+    "Path": Path,
+    "float": float,
+    "bool": bool,
+    _BOX: lambda value: tuple(map(float, value)),
+}
+"""Type of a field -> its value from one that fits."""

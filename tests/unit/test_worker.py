@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 from snet4core import worker, worker_channel
 from snet4core.errors import UsageError
+from snet4core.plan import Choices
 from snet4core.worker_request import PROTOCOL, Request, parse
 
 STUB = Path(__file__).with_name("worker_stub.py")
@@ -384,21 +386,33 @@ def test_the_command_line_means_the_same(
 
     from snet4_cli.run import run
 
-    request = Request(
-        "extract",
-        scene=scene,
-        threshold=threshold,
-        bounds=bounds,
-        regularize=regularize,
-        off_nadir_deg=off_nadir_deg,
-        shown_output="o.gpkg",
+    choices = Choices(
+        threshold=threshold, bounds=bounds, regularize=regularize, off_nadir_deg=off_nadir_deg
     )
+    request = Request("extract", choices, scene=scene, shown_output="o.gpkg")
     program, verb, *words = shlex.split(request.command())
     assert (program, verb) == ("snet4", "run")
     given_options = run.make_context("run", words).params
     assert Path(given_options["scenes"][0]) == Path(scene)
     for name in ("threshold", "bounds", "regularize", "off_nadir_deg"):
-        assert given_options[name] == getattr(request, name)
+        assert given_options[name] == getattr(choices, name)
+
+
+def test_every_choice_can_be_sent_and_is_shown_as_an_option_of_the_command_line() -> None:
+    from snet4_cli.run import run
+
+    flags = {parameter.name: parameter.opts[0] for parameter in run.params}
+    values = {"bands": "3,2,1,4", "bounds": [1, 2, 3, 4], "regularize": True}
+    for field in dataclasses.fields(Choices):
+        if field.name == "allow_remote":
+            continue  # a worker opens no connections
+        value = values.get(field.name, "a.csv" if "Path" in str(field.type) else 0.5)
+        job = {"protocol": PROTOCOL, "kind": "plan", "scene": "a.tif", field.name: value}
+        request = parse(json.dumps(job).encode())
+        assert getattr(request.choices, field.name) is not None
+        assert flags[field.name] in request.command().split()
+    with pytest.raises(UsageError, match="unknown entry 'allow_remote'"):
+        parse(json.dumps({"protocol": PROTOCOL, "kind": "plan", "allow_remote": True}).encode())
 
 
 def test_the_worker_needs_neither_the_command_line_nor_a_network_to_plan(town: Path) -> None:
