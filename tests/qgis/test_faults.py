@@ -140,6 +140,23 @@ def test_a_picture_without_a_look_is_guessed_and_says_so(tmp_path: Path, qgis_pr
     assert done.results["LOOK"].endswith("from: estimated")
 
 
+def test_options_are_named_as_parameters_and_older_engines_are_understood(qgis: Any) -> None:
+    from snet4.engine_client import told
+
+    sentence = "use --bands 1,1,1,- or --nodata."
+    parts = [
+        "use ",
+        {"option": "bands", "text": "--bands"},
+        " 1,1,1,- or ",
+        {"option": "nodata", "text": "--nodata"},  # which the plugin has no parameter for
+        ".",
+    ]
+    event = {"event": "error", "sentence": sentence}
+    assert told({**event, "sentence_parts": parts}, "sentence") == "use BANDS 1,1,1,- or --nodata."
+    assert told(event, "sentence") == sentence
+    assert told(event, "why_none") == ""
+
+
 def _started(town: Path, output: Path, engine: str, folder: Path) -> subprocess.Popen:
     """`qgis_process` in the midst of a run of many seconds."""
     mark = folder / "in-mid-run"
