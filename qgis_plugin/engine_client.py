@@ -1,4 +1,4 @@
-"""Talks to the engine: one process for one job, over lines of JSON.
+"""Client of the engine: runs one process for each job and exchanges lines of JSON with it.
 
 The job is one line on the process's stdin, which then stays open as its lifeline: when it
 closes, for whatever reason, the engine ends itself and all that it started.
@@ -20,13 +20,13 @@ from .environment import INSTALL, clean_environment
 from .texts import tr
 
 PROTOCOL = 1
-"""What the engine has to speak, too."""
+"""Protocol version that the engine has to announce."""
 
 POLL_MS = 100
-"""How often cancelling is looked for."""
+"""Interval at which cancellation is checked."""
 
 PATIENCE_MS = 3000
-"""How long an engine that was told to stop may take."""
+"""How long the engine may take to exit before it is killed."""
 
 _TAIL_BYTES = 4000
 _ARGUMENTS = ["-I", "-m", "snet4core.worker"]
@@ -111,7 +111,7 @@ def _not_started(python: str) -> str:
 def _result(
     process: QProcess, feedback: QgsProcessingFeedback, hear: Callable[[Facts], None]
 ) -> Facts:
-    """Wait for the last event; look for cancelling meanwhile."""
+    """Handle events until the last one, checking for cancellation meanwhile."""
     said = b""
     while True:
         if feedback.isCanceled():
@@ -132,14 +132,14 @@ def _result(
 
 
 def _keep_windows_alive() -> None:
-    """Where Processing runs us in the windows' own thread (batch does), let them work."""
+    """Process GUI events when Processing runs us in the main thread, as batch does."""
     application = QCoreApplication.instance()
     if application is not None and QThread.currentThread() == application.thread():
         application.processEvents()
 
 
 def parsed(line: bytes) -> Facts:
-    """One event; a line that is none makes the engine one that cannot be trusted."""
+    """Parse one event; raises EngineFailure for a line that is not one."""
     try:
         event = json.loads(line)
     except ValueError:
@@ -236,7 +236,7 @@ def stop(process: QProcess) -> None:
 
 
 class Question(QObject):
-    """A short job that must not block a window: the answer comes as a signal."""
+    """Runs a short job without blocking the GUI; the answer comes as a signal."""
 
     answered = pyqtSignal(dict)
     failed = pyqtSignal(str)

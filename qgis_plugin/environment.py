@@ -1,4 +1,4 @@
-"""Where the engine is, and the clean surroundings that it needs.
+"""Finds the engine's interpreter and prepares the environment of its process.
 
 The engine is a Python of its own with snet4 in it. QGIS's own variables would break it in
 silence: an inherited PROJ_LIB drops the EPSG code, PYTHONPATH loads the wrong NumPy and
@@ -120,7 +120,7 @@ def is_harmful(name: str, value: str) -> bool:
 
 
 def clean_environment() -> QProcessEnvironment:
-    """QGIS's environment without what would lead the engine astray."""
+    """QGIS's environment without the variables that would break the engine."""
     environment = QProcessEnvironment.systemEnvironment()
     for name in environment.keys():  # noqa: SIM118 (not a dict)
         if is_harmful(name, environment.value(name)):

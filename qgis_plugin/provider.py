@@ -1,4 +1,4 @@
-"""The provider: shows the algorithms, also where there is no engine yet, and says so."""
+"""The Processing provider; it lists its algorithms even when no engine is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the engine's file into the layer that the user asked for, with its style."""
+"""Copies the engine's result into the output layer and styles it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line in the dialog that says, before the run, how the picture would be read.
+"""Shows in the dialog, before the run, how the picture would be read.
 
 It sits below the azimuth, because it answers the question that angle and azimuth pose.
 """

@@ -1,4 +1,4 @@
-"""The one way a text reaches the user: `tr`, in the language of QGIS."""
+"""Translation of user-visible texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine as a process of its own, for programs that cannot load it: `detect` over a pipe.
+"""Runs one job of the engine in its own process, for programs that cannot import it.
 
     python -I -m snet4core.worker
 
@@ -71,14 +71,14 @@ def _take_over_stdout() -> int:
 
 
 def _lead_a_group() -> None:
-    """A session of our own: Ctrl-C in a terminal is not for us, and we end as one."""
+    """Start a session and process group: no Ctrl-C from a terminal, and one kill ends all."""
     if hasattr(os, "setsid"):
         with contextlib.suppress(PermissionError):  # we lead one already
             os.setsid()
 
 
 def _first_line() -> bytes:
-    """The job; what follows it in the pipe is the lifeline's."""
+    """Read the job: stdin up to the first newline, and nothing after it."""
     line = bytearray()
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)
@@ -89,7 +89,7 @@ def _first_line() -> bytes:
 
 
 def _hold_lifeline(telling: Telling, stop: threading.Event, finished: threading.Event) -> None:
-    """Wait for the end of stdin; then the job has `GRACE_S` to stop by itself."""
+    """Wait for the end of stdin, ask the job to stop, and kill the group after `GRACE_S`."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
@@ -101,7 +101,7 @@ def _hold_lifeline(telling: Telling, stop: threading.Event, finished: threading.
 
 
 def _answer(line: bytes, telling: Telling) -> int:
-    """Run the job; whatever comes of it is one event and an exit code."""
+    """Run the job and send its result or error as one event; returns the exit code."""
     channel = telling.channel
     try:
         request = parse(line)
@@ -125,7 +125,7 @@ def _answer(line: bytes, telling: Telling) -> int:
     return 0
 
 
-_NO_MEMORY = "The memory does not suffice; close other programs, or search a smaller extent."
+_NO_MEMORY = "Out of memory; close other programs, or search a smaller extent."
 _REINSTALL = f"run: {sys.executable} -m pip install 'snet4[openvino]'"
 
 
@@ -135,7 +135,7 @@ def _error(channel: Channel, code: int, sentence: str) -> int:
 
 
 def _hush(channel: Channel) -> None:
-    """Our log becomes events; a library's log and warnings are no sentences of ours."""
+    """Send snet4's log as events; silence the logs and warnings of libraries."""
     log = logging.getLogger("snet4")
     log.setLevel(logging.INFO)
     log.addHandler(Heard(channel))
@@ -146,7 +146,7 @@ def _hush(channel: Channel) -> None:
 
 
 def _kill_group(how: signal.Signals) -> None:
-    """Nothing that this job started outlives it."""
+    """Send a signal to the whole process group, if we lead one."""
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         if how != getattr(signal, "SIGKILL", None):
             signal.signal(how, signal.SIG_IGN)  # for ourselves; children have their own
@@ -155,7 +155,7 @@ def _kill_group(how: signal.Signals) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    """Leave with the job's code; without waiting for anybody's threads."""
+    """Exit with the job's code, without waiting for threads."""
     _kill_group(signal.SIGTERM)
     sys.stderr.flush()
     os._exit(code)

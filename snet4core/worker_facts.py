@@ -1,4 +1,4 @@
-"""What an engine says of itself: versions, data folders, model and device, as plain values."""
+"""Diagnostics of an installation: versions, data folders, model and device, as JSON values."""
 
 from __future__ import annotations
 

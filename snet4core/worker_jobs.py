@@ -1,4 +1,4 @@
-"""What the worker can do: each kind of job is one function from a request to plain values.
+"""The worker's jobs: one function for each kind, from a request to JSON values.
 
 The work itself is `run_job`, `plan_for`, `polygonize` and `score`, as on the command line,
 so that both give the same features.
@@ -59,7 +59,7 @@ def plan(request: Request, telling: Telling) -> Facts:
 
 
 def extract(request: Request, telling: Telling) -> Facts:
-    """Footprints of one scene, as `snet4 run` writes them, in a temporary GeoPackage."""
+    """Write the footprints of one scene to a temporary GeoPackage, as `snet4 run` would."""
     send = telling.channel.send
     header = read_header(find_model(request.model))
     guesser = LookGuesser(header)
@@ -141,7 +141,7 @@ def polygonize(request: Request, telling: Telling) -> Facts:
 
 
 def score(request: Request, telling: Telling) -> Facts:
-    """How well two layers, or two SpaceNet tables, agree."""
+    """Score one layer or SpaceNet table against another."""
     from snet4core import vectors
     from snet4core.pairing import alike
     from snet4core.score import score as score_of
@@ -160,7 +160,7 @@ def score(request: Request, telling: Telling) -> Facts:
 
 
 def check(request: Request, telling: Telling) -> Facts:
-    """What this installation can do, and why."""
+    """Report versions, data folders, model and device of this installation."""
     return {"facts": engine_facts(request.model, request.device, request.precision)}
 
 
@@ -187,7 +187,7 @@ def _scene(request: Request) -> SceneInput:
 
 
 def _mpix(decided: Plan) -> float:
-    """How much the network has to look at: the whole scene, or about the region asked for."""
+    """Megapixels that the network will read: the whole scene, or about the chosen region."""
     rows, cols = decided.grid.shape
     area_px = decided.region.area_px
     return (rows * cols if area_px is None else max(1.0, area_px.area)) / 1e6
@@ -229,7 +229,7 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
 
 
 def _command(request: Request, decided: Plan) -> str:
-    """The equal command line, without a switch that says what holds anyway."""
+    """The equal command line, without `--regularize` where it is the model's default."""
     standard = decided.origin.shapes
     choices = request.choices
     if standard is not None and choices.regularize == standard.regularize:
@@ -237,9 +237,8 @@ def _command(request: Request, decided: Plan) -> str:
     return request.command()
 
 
-@dataclass(slots=True)
-class _Peak:
-    """What the maps of a run held, for the case that nothing is found."""
+class _Witness:
+    """Wraps a predictor and records its highest probability, to explain an empty result."""
 
     seen: bool = False
     """Whether there were maps at all."""
@@ -254,6 +253,14 @@ class _Peak:
         if maps.valid_HW.any():
             self.highest = max(self.highest, int(maps.footprint_HW[maps.valid_HW].max()))
 
+    def maps(self, *args: Any, **named: Any) -> Iterator[Maps]:
+        """Yield the predictor's maps, recording their maximum and the number of valid pixels."""
+        for each in self._predictor.maps(*args, **named):
+            self._seen = True
+            self._valid_px += int(np.count_nonzero(each.valid_HW))
+            if each.valid_HW.any():
+                self._highest = max(self._highest, int(each.footprint_HW[each.valid_HW].max()))
+            yield each
 
     def why_none(self, decided: Plan) -> Sentence:
         """The likely reason for an empty layer, and what to try."""
@@ -290,7 +297,7 @@ class _Peak:
     )
 
     def _hint(self, decided: Plan, otherwise: str) -> str:
-        """A warning of the plan explains more than a setting does."""
+        """The plan's last warning if there is one, else general advice and `otherwise`."""
         if decided.warnings:
             return Sentence("the likely reason: ", decided.warnings[-1])
         return "perhaps there are no buildings; else check bands and look angle, or " + otherwise

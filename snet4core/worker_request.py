@@ -1,4 +1,4 @@
-"""What a worker is asked to do: one JSON object, checked before anything else happens.
+"""The worker's job: one JSON object, parsed and validated.
 
 A key that is unknown is refused by name, so that a misspelt option is never ignored.
 """
@@ -136,7 +136,7 @@ _UNSAID = {"model": "default", "device": "auto", "precision": "auto"}
 
 
 def _argument(path: str) -> str:
-    """A path that no shell and no option parser takes for something else."""
+    """The path with `./` before it where it would be parsed as an option or a list."""
     return f"./{path}" if path.startswith(("-", "@")) else path
 
 

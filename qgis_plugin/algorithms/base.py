@@ -1,4 +1,4 @@
-"""What the algorithms share: how they look, how they find the engine, how they ask it."""
+"""Base class of the algorithms: icons, finding the engine, running its jobs."""
 
 from __future__ import annotations
 

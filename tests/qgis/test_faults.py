@@ -32,7 +32,7 @@ def one_sentence(done: Finished, says: str) -> None:
     ("mode", "says"),
     [
         ("bug", "This is a bug in snet4, please report it: ZeroDivisionError"),
-        ("memory", "The memory does not suffice"),
+        ("memory", "Out of memory"),
         ("segfault", "The engine crashed (SIGSEGV)"),
         ("killed", "The engine was ended by the system, most likely because memory ran out"),
     ],

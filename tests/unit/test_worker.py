@@ -198,7 +198,7 @@ def test_a_client_that_is_killed_leaves_no_worker(town: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("mode", "code", "says"),
-    [("bug", 1, "bug in snet4"), ("memory", 4, "memory does not suffice")],
+    [("bug", 1, "bug in snet4"), ("memory", 4, "Out of memory")],
 )
 def test_what_nobody_foresaw_is_one_sentence(
     mode: str, code: int, says: str, town: Path, tmp_path: Path
