@@ -25,6 +25,7 @@ from snet4core.partstore import FolderStore, MemoryStore, PartStore
 from snet4core.plan import Plan, plan_for
 from snet4core.progress import Later, Progress
 from snet4core.scenework import Elsewhere, SceneWork
+from snet4core.sentence import joined
 
 if TYPE_CHECKING:
     from snet4core.predict import Predictor
@@ -153,7 +154,7 @@ def _of_shard(job: Job, work: Work) -> Done:
     if job.stop_at_error:
         for problem in work.failed.values():
             raise problem
-    done = Done(failed={scene: str(problem) for scene, problem in work.failed.items()})
+    done = Done(failed={scene: problem.sentence for scene, problem in work.failed.items()})
     for scene, tasks in work.asked.items():
         here = tasks[0].shelf.here() if tasks else set()
         done.parts += len(tasks)
@@ -179,8 +180,8 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
     first = next(results, None)
     if first is None:
         raise SomeScenesFailed(
-            f"All {len(job.inputs)} scenes failed, nothing was written: "
-            + "; ".join(done.failed.values())
+            f"All {len(job.inputs)} scenes failed, nothing was written: ",
+            joined("; ", done.failed.values()),
         )
 
     def stream() -> Iterator[Footprints]:
@@ -217,17 +218,17 @@ def _scenes(
     for attempt in in_their_turn(attempts, min(len(job.inputs), predictor.together)):
         if attempt.found is not None:
             for warning in attempt.found.plan.warnings:
-                log.warning("%s", warning)
+                log.warning(warning)
             for value in attempt.found.plan.description.values():
-                log.info("%s", value)
+                log.info(value)
         # A scene is complete before it goes into the layer: half of one must not stay there
         # when its last rows cannot be read.
         attempt.compute()
         if attempt.problem is not None:
             if job.stop_at_error:
                 raise attempt.problem
-            log.warning("%s", attempt.problem)
-            done.failed[attempt.location] = str(attempt.problem)
+            log.warning(attempt.problem.sentence)
+            done.failed[attempt.location] = attempt.problem.sentence
             continue
         found, batch = attempt.found, attempt.batch
         assert found is not None  # or there was a problem

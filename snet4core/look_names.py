@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from snet4core.errors import LookError
+from snet4core.look import Look
 from snet4core.sentence import OFF_NADIR
 from snet4core.sighting import Sighting
 from snet4core.text import printable

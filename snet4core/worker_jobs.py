@@ -28,7 +28,6 @@ from snet4core.plan import Plan, plan_for
 from snet4core.runtime import shapers_for
 from snet4core.scene_inputs import SceneInput
 from snet4core.sentence import Sentence
-from snet4core.settings import ShapeSettings
 from snet4core.worker_facts import engine_facts
 from snet4core.worker_request import Request
 
@@ -237,8 +236,9 @@ def _command(request: Request, decided: Plan) -> str:
     return request.command()
 
 
-class _Witness:
-    """Wraps a predictor and records its highest probability, to explain an empty result."""
+@dataclass(slots=True)
+class _Peak:
+    """What the maps of a run held, for the case that nothing is found."""
 
     seen: bool = False
     """Whether there were maps at all."""
@@ -253,51 +253,33 @@ class _Witness:
         if maps.valid_HW.any():
             self.highest = max(self.highest, int(maps.footprint_HW[maps.valid_HW].max()))
 
-    def maps(self, *args: Any, **named: Any) -> Iterator[Maps]:
-        """Yield the predictor's maps, recording their maximum and the number of valid pixels."""
-        for each in self._predictor.maps(*args, **named):
-            self._seen = True
-            self._valid_px += int(np.count_nonzero(each.valid_HW))
-            if each.valid_HW.any():
-                self._highest = max(self._highest, int(each.footprint_HW[each.valid_HW].max()))
-            yield each
 
-    def why_none(self, decided: Plan) -> Sentence:
-        """The likely reason for an empty layer, and what to try."""
-        threshold, highest = self._settings.threshold, self._highest / 255
-        if self._seen and not self._valid_px:
-            return Sentence(
-                "The picture holds no data there; check its nodata value and the extent."
-            )
-        if self._seen and highest < threshold:
-            return Sentence(
-                f"The highest building probability was {highest:.2f}, below the threshold of "
-                f"{threshold:.2f}; ",
-                self._hint(decided, "try a lower threshold."),
-            )
-        smallest_m2, least = self._settings.min_area_m2, self._settings.min_confidence
-        if least == 0:
-            return Sentence(
-                f"What looked like a building was smaller than {smallest_m2:g} m2; ",
-                self._hint(decided, "try a smaller minimum area."),
-            )
+def _why_none(decided: Plan, peak: _Peak) -> Sentence:
+    """The likely reason for an empty layer, and what to try."""
+    settings, highest = decided.settings, peak.highest / 255
+    if peak.seen and not peak.valid_px:
+        return Sentence("The picture holds no data there; check its nodata value and the extent.")
+    if peak.seen and highest < settings.threshold:
         return Sentence(
-            f"What looked like a building was smaller than {smallest_m2:g} m2, or its confidence "
-            f"was below {least:g}; ",
-            self._hint(decided, "try less of either."),
+            f"The highest building probability was {highest:.2f}, below the threshold of "
+            f"{settings.threshold:.2f}; ",
+            _hint(decided, "try a lower threshold."),
         )
     smallest_m2, least = settings.min_area_m2, settings.min_confidence
     if least == 0:
-        return f"What looked like a building was smaller than {smallest_m2:g} m2; " + _hint(
-            decided, "try a smaller minimum area."
+        return Sentence(
+            f"What looked like a building was smaller than {smallest_m2:g} m2; ",
+            _hint(decided, "try a smaller minimum area."),
         )
-    return (
+    return Sentence(
         f"What looked like a building was smaller than {smallest_m2:g} m2, or its confidence "
-        f"was below {least:g}; " + _hint(decided, "try less of either.")
+        f"was below {least:g}; ",
+        _hint(decided, "try less of either."),
     )
 
-    def _hint(self, decided: Plan, otherwise: str) -> str:
-        """The plan's last warning if there is one, else general advice and `otherwise`."""
-        if decided.warnings:
-            return Sentence("the likely reason: ", decided.warnings[-1])
-        return "perhaps there are no buildings; else check bands and look angle, or " + otherwise
+
+def _hint(decided: Plan, otherwise: str) -> str:
+    """The plan's last warning if there is one, else general advice and `otherwise`."""
+    if decided.warnings:
+        return Sentence("the likely reason: ", decided.warnings[-1])
+    return "perhaps there are no buildings; else check bands and look angle, or " + otherwise
