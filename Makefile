@@ -1,6 +1,6 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qgis lint format bench bench-full plugin check-plugin clean
+.PHONY: help demo test test-long test-qgis lint format bench bench-full plugin check-plugin clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -32,9 +32,16 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.run ## render a scene, find its houses, write demo/
 	$(BIN)/snet4 demo --output demo --overwrite
 
-test: $(VENV)/.dev ## run every test that this machine can run
-	$(BIN)/python -m pytest
+# So many tests at once. What a failure needs to be repeated is in the header: -p randomly --randomly-seed=N
+TEST_PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
+
+test: $(VENV)/.dev ## the tests that this machine can run, but the long ones
+	$(PYTEST) -m 'not long'
 	@$(MAKE) --no-print-directory test-qgis
+
+test-long: $(VENV)/.dev ## those that take minutes: hundreds of kills and of damaged files, giants
+	$(PYTEST) -m long
 
 # QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error.
 QGIS_PYTHON ?= /usr/bin/python3

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each of pytest's processes has a processor: threads of torch, OpenVINO and of commands
+    # would only get in each other's way. Before any of them is loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine is no fault of the code under test.
 hypothesis.settings.register_profile("snet4", deadline=None)
@@ -38,6 +45,21 @@ def pytest_report_header() -> list[str]:
     if not SHARED_DATA.is_dir():
         lines.append("real pictures: absent, the tests that use them are skipped")
     return lines
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _seed_torch(item)
+
+
+def pytest_runtest_call(item: pytest.Item) -> None:
+    _seed_torch(item)
+
+
+def _seed_torch(item: pytest.Item) -> None:
+    """Random weights depend on no earlier test; pytest-randomly does so for `random` and numpy."""
+    if torch := sys.modules.get("torch"):
+        seed = item.config.getoption("randomly_seed", 0)
+        torch.manual_seed(zlib.crc32(f"{seed} {item.nodeid}".encode()))
 
 
 @pytest.fixture(scope="session")

@@ -323,7 +323,7 @@ class RealCluster:
         self._folder = folder
         self._log = (folder / "dask.log").open("wb")
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.start_scheduler()
+        self._start_scheduler()
 
     def _start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -341,7 +341,7 @@ class RealCluster:
             start_new_session=True,
         )
 
-    def start_scheduler(self) -> None:
+    def _start_scheduler(self) -> None:
         self.file.unlink(missing_ok=True)
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file)
@@ -354,34 +354,48 @@ class RealCluster:
 
         return str(json.loads(self.file.read_text())["address"])
 
-    def start_workers(self, count: int) -> None:
+    def have(self, least: int, most: int) -> None:
+        """Wait until between so many workers are ready, whatever an earlier test has killed."""
         from distributed import Client
 
-        for _ in range(count):
+        if self.scheduler.poll() is not None or len(self.workers) > most:
+            self._kill()
+            self._start_scheduler()
+        while len(self.workers) < least:
             options = ("--nthreads", "1", "--scheduler-file", str(self.file))
             self.workers.append(self._start("worker", *options))
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(len(self.workers), timeout=60)
 
-    def stop(self) -> None:
+    def _kill(self) -> None:
         for process in [*self.workers, self.scheduler]:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        self.workers = []
+
+    def stop(self) -> None:
+        self._kill()
         self._log.close()
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
+def only_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     pytest.importorskip("distributed", reason="Dask is not installed")
     if not hasattr(os, "killpg"):
         pytest.skip("clusters are started as groups of processes")
     real = RealCluster(tmp_path_factory.mktemp("cluster"))
     try:
-        real.start_workers(1)
         yield real
     finally:
         real.stop()
+
+
+@pytest.fixture
+def cluster(only_cluster: RealCluster) -> RealCluster:
+    """This file's one cluster, alive, with one to four workers: starting one takes seconds."""
+    only_cluster.have(least=1, most=4)
+    return only_cluster
 
 
 # Dask leaves sockets and loops to the garbage collector when a scheduler dies.
@@ -392,8 +406,8 @@ class TestDask:
     ) -> None:
         from snet4core.cluster import Cluster
 
-        for count, more in ((1, 0), (2, 1), (4, 2)):
-            cluster.start_workers(more)
+        for count in (1, 2, 4):
+            cluster.have(least=count, most=count)
             assert len(cluster.workers) == count
             job = job_in(tmp_path / str(count), [town])
             whole(job, Cluster(BrightModel(), cluster.address))
@@ -472,7 +486,6 @@ class TestDask:
     def test_the_scheduler_killed_in_mid_run_and_the_run_repeated(
         self, cluster: RealCluster, town: Path, tmp_path: Path, undisturbed: bytes
     ) -> None:
-        """The last one, because it takes the cluster with it."""
         from snet4core.cluster import Cluster
 
         job = job_in(tmp_path / "a", [town], resume=True)

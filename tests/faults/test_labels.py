@@ -358,13 +358,16 @@ class TestCutAndUnfinished:
         assert (path.read_bytes(), journal.read_bytes()) == before
 
 
+@pytest.mark.parametrize("files", [20, pytest.param(150, marks=pytest.mark.long)])
 @pytest.mark.parametrize("ending", ["csv", "geojson", "gpkg", "fgb"])
-def test_flipped_bytes_never_do_worse_than_an_error(tmp_path: Path, ending: str) -> None:
+def test_flipped_bytes_never_do_worse_than_an_error(
+    tmp_path: Path, ending: str, files: int
+) -> None:
     good = _good_file(tmp_path, ending)
     raw = good.read_bytes()
     truth = vectors.read(good)
     rng = random.Random(7)
-    for turn in range(150):
+    for turn in range(files):
         damaged = bytearray(raw)
         for _ in range(rng.choice([1, 1, 3, 20])):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)

@@ -299,9 +299,10 @@ def slowly(pause_s: float) -> Iterator[Footprints]:
         yield footprints(50)
 
 
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("extension", FORMATS)
 def test_kills_at_random_moments_leave_the_old_file_or_the_whole_new_one(
-    tmp_path: Path, extension: str
+    tmp_path: Path, extension: str, kills: int
 ) -> None:
     path, table = tmp_path / f"out{extension}", tmp_path / "submission.csv"
     layers.write(path, slowly(0), UTM, csv=table)
@@ -314,7 +315,7 @@ def test_kills_at_random_moments_leave_the_old_file_or_the_whole_new_one(
             layers.write(path, slowly(0.001), UTM, csv=table, overwrite=True)
 
     rng = random.Random(3)
-    for _ in range(15):
+    for _ in range(kills):
         pid = in_child(work)
         time.sleep(rng.uniform(0, 0.25))
         os.kill(pid, signal.SIGKILL)

@@ -185,19 +185,21 @@ def test_store_and_outputs_write_through_the_calls_that_are_made_to_fail() -> No
         assert "os.write(" not in source
 
 
-@pytest.mark.parametrize("kills", [20])
+@pytest.mark.parametrize(
+    ("kills", "polite"), [(3, 1), pytest.param(100, 10, marks=pytest.mark.long)]
+)
 def test_kills_at_random_moments_end_with_the_bytes_of_an_undisturbed_run(
-    kills: int, tmp_path: Path
+    kills: int, polite: int, tmp_path: Path
 ) -> None:
-    """`snet4 run --resume` over 30 parts, killed 20 times; SIGTERM and Ctrl-C besides."""
+    """`snet4 run --resume` over 30 parts, killed again and again; SIGTERM and Ctrl-C besides."""
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("segmentation_models_pytorch")
     if not hasattr(os, "fork"):
         pytest.skip("runs are started by fork, which this system has not")
     answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kill_resume", "--kills", str(kills), "--polite", "3",
+        [sys.executable, "-m", "benchmarks.kill_resume", "--kills", str(kills), "--polite", str(polite),
          "--folder", str(tmp_path), "--json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-2000:]
     facts = json.loads(answer.stdout)

@@ -1,6 +1,6 @@
-"""An installation without torch: in a fresh environment, from a copy of the sources.
+"""Without torch: in this environment with torch hidden, and long, for pip, in a fresh one.
 
-Takes most of a minute, for pip. Skipped where pip cannot fetch the packages.
+The fresh one is made from a copy of the sources, and skipped where pip cannot fetch the packages.
 """
 
 from __future__ import annotations
@@ -32,10 +32,37 @@ def call(command: list[str | Path], folder: Path) -> Answer:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def snet4(tmp_path_factory: pytest.TempPathFactory) -> Call:
-    """Calls the command `snet4` of a fresh environment with the extra `openvino` alone."""
+HIDDEN = """
+import sys
+from importlib import metadata
+hidden = ("torch", "segmentation_models_pytorch")
+sys.modules.update(dict.fromkeys(hidden))  # what is None there cannot be imported
+known = metadata.version
+metadata.version = lambda name: known("no " * (name.replace("-", "_") in hidden) + name)
+from snet4_cli.main import main
+main()
+"""
+"""The command `snet4` as if torch were not installed."""
+
+
+@pytest.fixture(scope="module", params=["hidden", pytest.param("fresh", marks=pytest.mark.long)])
+def snet4(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Call:
+    """Calls the command `snet4` of an environment with the extra `openvino` alone."""
     folder = tmp_path_factory.mktemp("light")
+    command: list[str | Path] = [sys.executable, "-c", HIDDEN]
+    if request.param == "fresh":
+        command = [installed(folder)]
+    else:
+        pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+    def snet4(*arguments: object) -> Answer:
+        return call([*command, *map(str, arguments)], folder)
+
+    return snet4
+
+
+def installed(folder: Path) -> Path:
+    """Install the sources into a fresh environment below `folder`; its command `snet4`."""
     sources, place = folder / "sources", folder / "venv"
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "*_cache", "build")
     for name in SOURCES:
@@ -50,11 +77,7 @@ def snet4(tmp_path_factory: pytest.TempPathFactory) -> Call:
     if done.returncode and any(sign in done.stderr for sign in missing):
         pytest.skip(f"pip cannot fetch the packages here: {done.stderr.strip()[-200:]}")
     assert done.returncode == 0, done.stderr
-
-    def snet4(*arguments: object) -> Answer:
-        return call([bin_ / "snet4", *map(str, arguments)], folder)
-
-    return snet4
+    return bin_ / "snet4"
 
 
 @pytest.fixture(scope="module")

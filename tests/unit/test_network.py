@@ -83,8 +83,8 @@ def reader(image_CHW: NDArray[np.float32]):  # type: ignore[no-untyped-def]  # a
 
 
 def footprint_map(model: Path, look: Look, batch: int | None = None) -> NDArray[np.uint8]:
-    """The whole footprint map of one random picture of 150 x 100 pixels."""
-    return whole_map(Predictor(model, choose_runtime("cpu", "fp32"), batch), look)
+    """The whole footprint map of one random picture of 150 x 100 pixels, in two lanes."""
+    return whole_map(Predictor(model, choose_runtime("cpu", "fp32", threads=2), batch), look)
 
 
 def whole_map(
@@ -419,7 +419,9 @@ def test_details_are_maps_of_every_pixel() -> None:
     look = torch.tensor([Look(40, 0.0, "option").features()])
     with torch.inference_mode():
         before = smooth(images, look, "off-nadir")
-        assert torch.equal(sharp(images, look, "off-nadir"), before)
+        # Two networks: on some processors their layers take other kernels, which add in
+        # another order. A detail would be as large as the maps themselves.
+        torch.testing.assert_close(sharp(images, look, "off-nadir"), before, atol=1e-5, rtol=1e-5)
         # The second map, top right of each four.
         sharp.details["off-nadir"].bias[4 + 1] = 7.0
         added = sharp(images, look, "off-nadir") - before

@@ -112,13 +112,10 @@ def test_more_processes_than_parts_are_refused(tmp_path: Path) -> None:
         train(small_recipe(run), run, team=Team(0, 2))
 
 
-KILLS = int(os.environ.get("SNET4_TEST_KILLS", "3"))
-"""The whole promise is 20 (SNET4_TEST_KILLS=20 pytest ...); each costs a second or more."""
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="kills processes of a fork server")
+@pytest.mark.parametrize("wanted_kills", [2, pytest.param(20, marks=pytest.mark.long)])
 def test_run_killed_at_random_moments_ends_with_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted_kills: int
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     changes = ["train.steps=12", "train.validate_steps=4", "train.checkpoint_steps=1"]
@@ -140,9 +137,9 @@ def test_run_killed_at_random_moments_ends_with_the_same_weights(
 
     rng = np.random.default_rng()
     kills = 0
-    for _ in range(10 * KILLS):
+    for _ in range(10 * wanted_kills):
         process = begun(killed)
-        process.join(float(rng.uniform(0.02, 0.9) * took_s) if kills < KILLS else 120)
+        process.join(float(rng.uniform(0.02, 0.9) * took_s) if kills < wanted_kills else 120)
         if process.exitcode is None:
             process.kill()
             process.join()
@@ -150,9 +147,9 @@ def test_run_killed_at_random_moments_ends_with_the_same_weights(
             continue
         assert process.exitcode == 0
         assert (killed / MODEL).read_bytes() == (whole / MODEL).read_bytes()
-        if kills >= KILLS:
+        if kills >= wanted_kills:
             break
         for name in (CHECKPOINT, MODEL):
             (killed / name).unlink()
-    assert kills == KILLS
+    assert kills == wanted_kills
     assert process.exitcode == 0
