@@ -71,9 +71,7 @@ def test_a_huge_sparse_scene_shows_progress_in_little_memory_and_stops_at_once(
 
 @pytest.mark.parametrize("count", [25, pytest.param(250, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["tif", "csv", "geojson", "safetensors"])
-def test_damaged_files_are_one_sentence_or_a_result(
-    kind: str, count: int, tmp_path: Path
-) -> None:
+def test_damaged_files_are_one_sentence_or_a_result(kind: str, count: int, tmp_path: Path) -> None:
     """Seeded flips, in a process of their own: a death by signal would be seen."""
     if kind == "safetensors":
         pytest.importorskip("torch", reason="torch is not installed")
