@@ -21,8 +21,9 @@ from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
 from snet4core.progress import Silent
+from snet4core.runtime import choose_runtime
 from snet4core.scene_inputs import expand
 
 SIDE = 900

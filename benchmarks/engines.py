@@ -19,8 +19,8 @@ from benchmarks.measured import keep
 from benchmarks.run_speed import timed, whole
 from benchmarks.scene_file import write_scene, write_truth
 from snet4core.modelfile import find_model
-from snet4core.predict import Predictor, choose_runtime
-from snet4core.runtime import AnyEngine, Precision
+from snet4core.predict import Predictor
+from snet4core.runtime import AnyEngine, Precision, choose_runtime
 
 GOAL = 0.99
 WAYS: tuple[tuple[AnyEngine, Precision], ...] = (

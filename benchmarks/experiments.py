@@ -31,7 +31,8 @@ from snet4_training.scenes import SPACENET4_LOOKS
 from snet4core.card import FIVE_HEADS, THREE_HEADS
 from snet4core.look import CATEGORIES
 from snet4core.modelfile import find_model
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
+from snet4core.runtime import choose_runtime
 from snet4core.score import Tally
 
 RECIPE = Path(__file__).resolve().parents[1] / "training" / "recipes" / "experiment.toml"

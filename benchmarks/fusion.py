@@ -31,7 +31,8 @@ from snet4core.footprints import Source
 from snet4core.fusion import Laid, LookMaps
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
+from snet4core.runtime import choose_runtime
 from snet4core.score import Tally, match
 from snet4core.shaping import footprints_from
 

@@ -50,7 +50,8 @@ from snet4core.look import CATEGORIES, Look
 from snet4core.mapsfile import open_maps
 from snet4core.modelfile import find_model, read_header
 from snet4core.plan import Choices
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
+from snet4core.runtime import choose_runtime
 from snet4core.score import Tally, match
 from snet4core.settings import ShapeSettings
 from snet4core.shaping import footprints_from

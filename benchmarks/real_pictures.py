@@ -29,8 +29,9 @@ from snet4core import preview, raster, vectors
 from snet4core.detect import detect
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
 from snet4core.reproject import reprojected
+from snet4core.runtime import choose_runtime
 from snet4core.score import Buildings, Tally, score
 from snet4core.windows import Window
 

@@ -28,7 +28,8 @@ from snet4core import layers
 from snet4core.detect import detect
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
+from snet4core.runtime import choose_runtime
 from snet4core.windows import Tile
 
 GOAL = 1.15

@@ -81,7 +81,8 @@ def extract(request: Request, telling: Telling) -> Facts:
     )
     job.check_places()
     try:
-        from snet4core.predict import Predictor, choose_runtime
+        from snet4core.predict import Predictor
+        from snet4core.runtime import choose_runtime
     except ImportError as problem:
         raise DependencyError(
             f"The engine cannot load its network runtime ({problem}); run: {sys.executable} "

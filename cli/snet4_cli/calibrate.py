@@ -62,7 +62,8 @@ def calibrate(
     """
     from snet4_training.calibration import calibrate_file
     from snet4core.modelfile import find_model
-    from snet4core.predict import Predictor, choose_runtime
+    from snet4core.predict import Predictor
+    from snet4core.runtime import choose_runtime
 
     chosen = None if places is None else _listed(places)
     path = find_model(model)

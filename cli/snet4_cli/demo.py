@@ -47,7 +47,8 @@ def demo(
     from snet4core.jobrun import run_job
     from snet4core.modelfile import find_model
     from snet4core.plan import Choices
-    from snet4core.predict import Predictor, choose_runtime
+    from snet4core.predict import Predictor
+    from snet4core.runtime import choose_runtime
     from snet4core.score import score
 
     output.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,8 @@ from snet4core.export import export  # noqa: E402
 from snet4core.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.modelfile import Header, read_header  # noqa: E402
-from snet4core.predict import Predictor, choose_runtime  # noqa: E402
+from snet4core.predict import Predictor  # noqa: E402
+from snet4core.runtime import choose_runtime  # noqa: E402
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8), heads=("any",))
 LOOK = Look(30.0, 20.0, "option")

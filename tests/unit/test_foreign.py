@@ -17,7 +17,8 @@ from snet4core.card import THREE_HEADS, Architecture  # noqa: E402
 from snet4core.errors import ModelError, OutputError, UsageError  # noqa: E402
 from snet4core.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
-from snet4core.predict import Predictor, choose_runtime  # noqa: E402
+from snet4core.predict import Predictor  # noqa: E402
+from snet4core.runtime import choose_runtime  # noqa: E402
 
 CHANNELS = ("16", "16", "8")
 THREE = foreign.architecture_of("resnet18", ("red", "green", "blue"), 3, CHANNELS, None)

@@ -16,7 +16,8 @@ from snet4_training.batches import Steps  # noqa: E402  # needs torch
 from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
 from snet4core import weights  # noqa: E402  # needs torch
 from snet4core.card import Card, WindowSettings  # noqa: E402  # needs torch
-from snet4core.predict import Precision, Predictor, choose_runtime  # noqa: E402  # needs torch
+from snet4core.predict import Predictor  # noqa: E402  # needs torch
+from snet4core.runtime import Precision, choose_runtime  # noqa: E402  # needs torch
 
 from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # needs torch
 from .training_helpers import bright_squares, small_recipe  # noqa: E402  # needs torch

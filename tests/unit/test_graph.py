@@ -23,7 +23,8 @@ from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402 
 from snet4core.export import export  # noqa: E402
 from snet4core.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
-from snet4core.predict import Predictor, choose_runtime  # noqa: E402
+from snet4core.predict import Predictor  # noqa: E402
+from snet4core.runtime import choose_runtime  # noqa: E402
 from snet4core.runtime_openvino import OpenVinoNetwork  # noqa: E402  # after the skips
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))

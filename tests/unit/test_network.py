@@ -35,8 +35,11 @@ from snet4core.model import (  # noqa: E402
     shifted_samples,
     swept_samples,
 )
-from snet4core.predict import Picture, Predictor, choose_runtime  # noqa: E402
-from snet4core.runtime import DeviceMemoryError  # noqa: E402
+from snet4core.predict import Picture, Predictor  # noqa: E402
+from snet4core.runtime import (
+    DeviceMemoryError,
+    choose_runtime,
+)
 from snet4core.runtime_torch import TorchNetwork  # noqa: E402
 from snet4core.windows import Tile, Window  # noqa: E402
 

@@ -39,7 +39,8 @@ from snet4_training.lessons import (
 )
 from snet4core import cuts, judge, watershed
 from snet4core.modelfile import find_model
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.predict import Predictor
+from snet4core.runtime import choose_runtime
 
 HIDDEN = 32
 
