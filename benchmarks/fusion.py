@@ -28,7 +28,7 @@ from snet4core import csvread, fusion, mapsfile
 from snet4core.confidence import UNCALIBRATED
 from snet4core.detect import detect
 from snet4core.footprints import Source
-from snet4core.fusion import Laid, LookMaps
+from snet4core.fusion import LookMaps, RegisteredLook
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
@@ -128,12 +128,14 @@ def off(maps: LookMaps, rng: random.Random) -> LookMaps:
 
 def answers(looks: list[LookMaps], moved: bool) -> dict[str, np.ndarray]:
     frame = looks[0].grid
-    still = [Laid(each, fusion.weight_of(each.look, looks[0].look), (0, 0)) for each in looks]
+    still = [
+        RegisteredLook(each, fusion.weight_of(each.look, looks[0].look), (0, 0)) for each in looks
+    ]
     apart = [shapes_of([each], frame) for each in still]
     found = {
         "best single": apart[0],
         "union": parts_of_union(apart),
-        "fuse": shapes_of(fusion.laid_together(looks), frame),
+        "fuse": shapes_of(fusion.registered(looks), frame),
     }
     if moved:
         found["fuse without shifts"] = shapes_of(still, frame)
@@ -143,7 +145,7 @@ def answers(looks: list[LookMaps], moved: bool) -> dict[str, np.ndarray]:
     return found
 
 
-def shapes_of(laid: list[Laid], frame: fusion.Grid) -> np.ndarray:
+def shapes_of(laid: list[RegisteredLook], frame: fusion.Grid) -> np.ndarray:
     """Footprints in pixels of `frame`, with the settings of the best look."""
     origin = mapsfile.open_maps(laid[0].maps.path).origin
     assert origin.shapes is not None

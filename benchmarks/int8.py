@@ -141,7 +141,7 @@ def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
     header = read_header(find_model("default"))
     path = graph_beside(header)
     assert path is not None  # the default model is shipped with its graph
-    graph = graphfile.read(read_header(path))
+    graph = graphfile.read_graph(read_header(path))
 
     def fresh() -> Any:
         tensor = openvino().Tensor(graph.constants)

@@ -44,7 +44,7 @@ from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
 from snet4_training.sources import draw_heights_m, flat_picture
 from snet4core.detect import detect
-from snet4core.ensemble import together
+from snet4core.ensemble import combined_header
 from snet4core.footprints import Footprints, Source
 from snet4core.look import CATEGORIES, Look
 from snet4core.mapsfile import open_maps
@@ -98,7 +98,7 @@ def main() -> None:
     asked = parser.parse_args()
     headers = [read_header(find_model(name)) for name in asked.model or ["default"]]
     scales = [float(scale) for scale in asked.tta.split(",")]
-    predictor = Predictor(together(headers, scales), choose_runtime())
+    predictor = Predictor(combined_header(headers, scales), choose_runtime())
     with tempfile.TemporaryDirectory(prefix="snet4-looks-") as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

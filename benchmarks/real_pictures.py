@@ -102,7 +102,7 @@ def truth_of(picture: Picture, scene: raster.Scene) -> np.ndarray:
         found = masks_to_shapes(mask, mask > 0, transform=scene.grid.transform)
         polygons = [shapely.geometry.shape(outline) for outline, _ in found]
     else:
-        layer = vectors.read(picture.labels, confidence=False)
+        layer = vectors.read_buildings(picture.labels, confidence=False)
         assert layer.crs is not None  # all labels here name theirs
         polygons = list(reprojected(layer.polygons_N, layer.crs, scene.grid.crs, layer.name))
     rows, cols = scene.grid.shape

@@ -58,7 +58,7 @@ def whole(predictor: Predictor, scene: Path, layer: Path) -> int:
     """From file to layer; returns the number of footprints."""
     choices = Choices(off_nadir_deg=LOOK.off_nadir_deg, azimuth_deg=LOOK.azimuth_deg)
     found = detect(scene, predictor, choices)
-    return layers.write(layer, found.footprints, found.plan.grid.crs, overwrite=True)
+    return layers.write_layer(layer, found.footprints, found.plan.grid.crs, overwrite=True)
 
 
 def timed(work: Callable[[], int]) -> tuple[float, float, int]:

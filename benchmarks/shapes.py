@@ -277,7 +277,7 @@ def split_labels(footprint_HW: NDArray[np.uint8], border_HW: NDArray[np.uint8]) 
     window = Window(0, 0, *footprint_HW.shape)
     maps = Maps(window, footprint_HW, border_HW, np.ones(window.shape, bool))
     all_HW = np.zeros(window.shape, np.int32)
-    for labels in seams.joined([maps], window.shape, 0.5):
+    for labels in seams.complete_components([maps], window.shape, 0.5):
         parts_HW = watershed.split(labels, SplitSettings(), GSD_M).at_home(window).labels_HW
         all_HW += np.where(parts_HW > 0, parts_HW + all_HW.max(), 0)
     return all_HW
@@ -415,7 +415,9 @@ def stages(sides: list[int]) -> list[Row]:
         footprint_HW, border_HW, _ = suburb(side)
         spent = dict.fromkeys(("seams", "split", "trace", "outline", "regularize"), 0.0)
         count = 0
-        stream = seams.joined(_blocks(footprint_HW, border_HW, 1024), footprint_HW.shape, 0.5)
+        stream = seams.complete_components(
+            _blocks(footprint_HW, border_HW, 1024), footprint_HW.shape, 0.5
+        )
         while True:
             labels, took = timed(partial(next, stream, None))
             spent["seams"] += took
@@ -459,7 +461,7 @@ def tiled(sides_px: list[int], tile: data.Block) -> list[Row]:
         for block_px in sides_px:
             found: list[bytes] = []
             stream = _blocks(footprint_HW, border_HW, block_px)
-            for labels in seams.joined(stream, footprint_HW.shape, 0.5):
+            for labels in seams.complete_components(stream, footprint_HW.shape, 0.5):
                 parts = watershed.split(labels, SplitSettings(), GSD_M)
                 drawn = outlines(parts, TOLERANCE_PX, regularize).polygons_N
                 found.extend(shapely.to_wkb(shapely.normalize(drawn)))

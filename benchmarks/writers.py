@@ -59,7 +59,7 @@ def main() -> None:
         crs = CRS.from_epsg(32616)
         batches = list(footprints(asked.count))
         started = time.perf_counter()
-        layers.write(asked.write, iter(batches), crs)
+        layers.write_layer(asked.write, iter(batches), crs)
         print(time.perf_counter() - started)
         return
     figures = {}

@@ -25,16 +25,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import shapes_data as data
 from snet4core import seams, watershed
-from snet4core.hearts import hearts_of
+from snet4core.hearts import seeds_of
 from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
 from snet4core.maps import Maps
 from snet4core.outline import outlines
-from snet4core.overlaps import yield_overlaps
+from snet4core.overlaps import remove_overlaps
 from snet4core.rings import trace
 from snet4core.settings import SplitSettings
-from snet4core.simplify import corners, straightened
-from snet4core.walls import Lines, Sides, Stairs, meeting, sides_between
+from snet4core.simplify import collinear_merged, douglas_peucker
+from snet4core.walls import Lines, Sides, Stairs, corners_fitted, sides_between
 from snet4core.windows import Window
 
 FOLDER = Path(__file__).parent / "shapes"
@@ -134,14 +134,14 @@ def steps_to_labels(place: data.Block, maps: Maps, whole: Labels, parts: Labels)
 
 def steps_of_splitting(maps: Maps, whole: Labels) -> None:
     """Hearts and regions, and what is thought of the cuts between them at first sight."""
-    found = watershed.flooded(whole, SplitSettings())
+    found = watershed.oversegmented(whole, SplitSettings())
     assert found is not None
     regions_HW = np.zeros(whole.labels_HW.shape, np.int32)
     regions_HW.ravel()[found.sheet.source_P] = found.regions_HW.ravel()[found.sheet.place_P]
     regions_HW = whole.placed(regions_HW, maps.window)
     home_HW = whole.placed(whole.labels_HW, maps.window)
     inside = (1 - maps.border_HW / 255.0) * maps.footprint_HW * (home_HW > 0)
-    hearts_HW = hearts_of(inside >= 0.75 * 255).painted()
+    hearts_HW = seeds_of(inside >= 0.75 * 255).painted()
     first, second = canvas(2, (0.0, 0.0, float(regions_HW.shape[1]), float(regions_HW.shape[0])))
     image(first, inside, "Greys", 255)
     shown = np.ma.masked_equal(np.where(hearts_HW > 0, (hearts_HW - 1) % 8 + 1, 0), 0)
@@ -177,12 +177,12 @@ def sides_of(parts: Labels, tolerance_px: float) -> tuple[Sides, Sides, Sides, L
     """What `outlines` makes on its way: first corners, joined sides, corners that moved."""
     traced = trace(parts.labels_HW)
     limit = np.full(traced.x_E.size, tolerance_px)
-    chosen = sides_between(traced, corners(traced, limit))
+    chosen = sides_between(traced, douglas_peucker(traced, limit))
     stairs = Stairs.of(traced)
-    joined = straightened(stairs, chosen, limit, traced.joint_E)
+    joined = collinear_merged(stairs, chosen, limit, traced.joint_E)
     lines = stairs.lines_of(joined)
     none = np.zeros(joined.begin_S.size, bool)
-    met = meeting(joined, lines, traced.joints()[joined.begin_S], none)
+    met = corners_fitted(joined, lines, traced.joints()[joined.begin_S], none)
     return chosen, joined, met, lines
 
 
@@ -228,7 +228,7 @@ def right_angles(place: data.Block, parts: Labels) -> None:
     plain, regular = (outlines(parts, 1.0, flag) for flag in (False, True))
     for axes, found in zip(panels, (plain, regular), strict=True):
         image(axes, parts.labels_HW > 0, ListedColormap([GROUND, ROOF]), 1)
-        settled = yield_overlaps(found.polygons_N, found.anchors_N2)
+        settled = remove_overlaps(found.polygons_N, found.anchors_N2)
         rings(axes, place.polygons, TRUE, lw=0.8)
         rings(axes, settled, MADE, lw=1.1, marker="o", ms=2.5)
     count = [
@@ -257,7 +257,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     place = block()
     maps = maps_of(place)
-    [whole] = seams.joined([maps], place.shape, 0.5, 20)
+    [whole] = seams.complete_components([maps], place.shape, 0.5, 20)
     parts = watershed.split(whole, SplitSettings(), GSD_M).at_home(maps.window)
     steps_to_labels(place, maps, whole.at_home(maps.window), parts)
     steps_of_splitting(maps, whole)

@@ -16,7 +16,7 @@ from snet4core.detect import Detected
 from snet4core.errors import Cancelled, OutputError, Snet4Error
 from snet4core.footprints import Footprints
 from snet4core.inturn import in_turn
-from snet4core.progress import Later
+from snet4core.progress import DeferredProgress
 
 SMALL_PX = 2**22
 """Scenes up to this many pixels of the working grid are computed ahead: one part, few windows."""
@@ -30,7 +30,7 @@ class Attempt:
     """As the user gave it."""
     maps: Path | None
     """The file of its maps, if they are kept."""
-    progress: Later
+    progress: DeferredProgress
     """Its progress, held back until its turn."""
     found: Detected | None = None
     """Set once it was planned."""

@@ -21,7 +21,7 @@ from snet4core.resample import resized
 from snet4core.runtime import MapNetwork, Network
 
 
-class Averaged:
+class AveragedNetwork:
     """A `runtime.MapNetwork` that averages other networks over one or several scales."""
 
     def __init__(self, networks: Sequence[Network], header: Header) -> None:
@@ -47,11 +47,11 @@ class Averaged:
         return np.rint(mean_B2HW * 255).astype(np.uint8)
 
 
-def averaged(networks: Sequence[Network], header: Header) -> MapNetwork:
-    """Return one network unchanged; combine several, or several scales, in `Averaged`."""
+def averaged_network(networks: Sequence[Network], header: Header) -> MapNetwork:
+    """Return one network unchanged; combine several, or several scales, in `AveragedNetwork`."""
     if len(networks) == 1 and not header.scales:
         return networks[0]
-    return Averaged(networks, header)
+    return AveragedNetwork(networks, header)
 
 
 def scaled(shape: tuple[int, int], scale: float, stride_px: int) -> tuple[int, int]:

@@ -123,7 +123,9 @@ def _name_in(description: str | None) -> str | None:
     return _NAME_OF.get(" ".join(words.split()))
 
 
-def _built(model: tuple[str, ...], chosen: dict[str, int], alpha: int | None, why: str) -> BandMap:
+def _band_map_of(
+    model: tuple[str, ...], chosen: dict[str, int], alpha: int | None, why: str
+) -> BandMap:
     file_bands = tuple(chosen.get(name) for name in model)
     pairs = zip(model, file_bands, strict=True)
     told = ", ".join(f"{name} = {f'band {band}' if band else 'none'}" for name, band in pairs)
@@ -166,7 +168,7 @@ def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMa
     if not chosen:
         raise UsageError(BANDS, f" {option} leaves no band to read; name at least one.")
     why = Sentence("from ", BANDS, f" {option}")
-    return _built(model, chosen, _alpha(file, set(chosen.values())), why)
+    return _band_map_of(model, chosen, _alpha(file, set(chosen.values())), why)
 
 
 def _alpha(file: FileBands, taken: set[int]) -> int | None:
@@ -188,7 +190,7 @@ def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
     if "nir" in model and "nir" not in chosen and len(unnamed) == 1 and file.count == 4:
         chosen["nir"] = unnamed[0]
         why = f"colours named in the file; its one unnamed band {unnamed[0]} is taken for infrared"
-    return _built(model, chosen, alpha, why)
+    return _band_map_of(model, chosen, alpha, why)
 
 
 def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
@@ -212,12 +214,12 @@ def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
         8: (_WORLDVIEW, "eight untagged bands are taken in WorldView's order"),
     }
     if count == len(model) == 1:
-        return _built(model, {model[0]: 1}, alpha, "the file's only band")
+        return _band_map_of(model, {model[0]: 1}, alpha, "the file's only band")
     if count not in orders:
         return None
     names, why = orders[count]
     chosen = {name: names.index(name) + 1 for name in model if name in names}
-    return _built(model, chosen, alpha, why) if chosen else None
+    return _band_map_of(model, chosen, alpha, why) if chosen else None
 
 
 def _refuse(file: FileBands, model: tuple[str, ...]) -> BandMap:

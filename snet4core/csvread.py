@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snet4core.csvform import COLUMNS
 from snet4core.errors import InputError
-from snet4core.score import Buildings, on_a_map
+from snet4core.score import Buildings, is_plausible
 from snet4core.text import cell_text, printable
 
 LONGEST_CELL = 1 << 24
@@ -151,7 +151,7 @@ def _polygons(wkt: list[str], lines: list[int], name: str) -> NDArray[np.object_
             f"({printable(wkt[first][:40])}); write POLYGON ((x y, ...)) or POLYGON EMPTY."
         )
     points_M2, owner_M = shapely.get_coordinates(polygons_N, return_index=True)
-    wild = owner_M[~on_a_map(points_M2).all(axis=1)]
+    wild = owner_M[~is_plausible(points_M2).all(axis=1)]
     if len(wild):
         raise InputError(
             f"{name}, line {lines[int(wild[0])]}: PolygonWKT_Pix has a coordinate beyond "

@@ -25,13 +25,13 @@ from snet4core.sheet import Sheet
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STEPS = 13
+SAMPLES = 13
 """Samples of a profile, both ends included."""
 
-FULL = 0.95
+FULL_STRENGTH = 0.95
 """Strength, 0..1, from which a pixel does not count as border at all."""
 
-ENOUGH_PX = 8.0
+MAX_BORDER_PX = 8.0
 """Cap on the border of one profile, so that a single gap cannot decide a cut."""
 
 THIN_PX, OPEN_PX = 0.8, 0.4
@@ -44,16 +44,16 @@ the rim every map is weak."""
 NEAR_PX = 4
 """How far inside the outline a border may lie where the mask is too large."""
 
-APART = float(1 << 20)
+REGION_SPACING = float(1 << 20)
 """Step of the third coordinate per region, so that nearest points are of the same region."""
 
-NUDGE = (1e-3, 1.4142135623730951e-3)
+TIE_BREAK = (1e-3, 1.4142135623730951e-3)
 """Offset that breaks ties between equally near points in the same way wherever the component
 lies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class RegionGraph:
     """Region adjacency graph of any number of components."""
 
     component_R: Ints
@@ -74,7 +74,7 @@ class Graph:
 
     def merged(
         self, chosen_C: NDArray[np.bool_], kept_C: NDArray[np.bool_] | None = None
-    ) -> tuple[Graph, Ints]:
+    ) -> tuple[RegionGraph, Ints]:
         """Merge the regions on both sides of the chosen cuts.
 
         Returns the new graph and each old region's new number, shape (R,). The higher region
@@ -91,14 +91,14 @@ class Graph:
         kept_C = np.ones(chosen_C.size, np.bool_) if kept_C is None else kept_C
         one_C, two_C = into_R[self.one_C[kept_C]], into_R[self.two_C[kept_C]]
         cuts = _added_up(one_C, two_C, self.tallies_C7[kept_C], into_R.size)
-        return Graph(self.component_R, moments_R6, rims_R2, *cuts), into_R
+        return RegionGraph(self.component_R, moments_R6, rims_R2, *cuts), into_R
 
     def lengths_C(self) -> Floats:
         """Length of each cut in pixels: the hypotenuse of its vertical and horizontal edges."""
         return np.hypot(self.tallies_C7[:, 0], self.tallies_C7[:, 1])
 
 
-def fullness(moments_N6: Floats) -> Floats:
+def rectangularity(moments_N6: Floats) -> Floats:
     """Area divided by that of the rectangle with the same second moments, shape (N,).
 
     1 for rectangles at any angle, .95 for a disc, .6 for a thin L: the moments of a
@@ -118,13 +118,13 @@ def fullness(moments_N6: Floats) -> Floats:
     return np.asarray(area_N / (12 * np.sqrt(np.maximum(spread_N, 1e-9))))
 
 
-def measured(
+def region_graph(
     regions_HW: NDArray[np.int32],
     body_HW: NDArray[np.bool_],
     strength_HW: NDArray[np.uint8],
     border_HW: NDArray[np.uint8],
     sheet: Sheet,
-) -> Graph:
+) -> RegionGraph:
     """Build the region adjacency graph of a sheet's regions (region numbers, H, W).
 
     Profiles begin and end in `body_HW`, the seeds and the strong pixels around them.
@@ -153,7 +153,7 @@ def measured(
     )
     flat = regions_HW.ravel()
     cuts = _added_up(flat[here_F], flat[there_F], tallies_F7, len(moments_R6))
-    return Graph(component_R, moments_R6, rims_R2, *cuts)
+    return RegionGraph(component_R, moments_R6, rims_R2, *cuts)
 
 
 def _added_up(
@@ -210,7 +210,7 @@ def _rims(regions_HW: NDArray[np.int32], border_HW: NDArray[np.uint8]) -> Floats
     near_HW = border_HW
     for _ in range(NEAR_PX):
         near_HW = _highest_around(near_HW) * inside_HW
-    rim = np.flatnonzero(inside_HW & ~hearts.worn(inside_HW, "cross"))
+    rim = np.flatnonzero(inside_HW & ~hearts.eroded(inside_HW, "cross"))
     region = regions_HW.ravel()[rim]
     size = int(regions_HW.max()) + 1
     seen_R = np.bincount(region, near_HW.ravel()[rim] / 255, minlength=size)
@@ -236,14 +236,14 @@ def _border_crossed(
         return np.zeros(0)
     nearest_F2 = _nearest_of_own_body(regions_HW, body_HW, np.concatenate([here_F, there_F]))
     start_F2, end_F2 = nearest_F2[: here_F.size], nearest_F2[here_F.size :]
-    share_S = np.linspace(0, 1, STEPS)[:, None, None]
+    share_S = np.linspace(0, 1, SAMPLES)[:, None, None]
     # Round halves up along the profile, not to even indices: those change with the sheet.
     step_SF2 = np.floor((end_F2 - start_F2) * share_S + 0.5).astype(np.int64)
     way_SF2 = start_F2 + step_SF2
     strength_SF = strength_HW[way_SF2[..., 0], way_SF2[..., 1]] / 255
     length_F = np.hypot(*(end_F2 - start_F2).T)
-    weak_F = np.maximum(0, FULL - strength_SF).mean(axis=0) * length_F
-    return np.asarray(np.minimum(weak_F, ENOUGH_PX))
+    weak_F = np.maximum(0, FULL_STRENGTH - strength_SF).mean(axis=0) * length_F
+    return np.asarray(np.minimum(weak_F, MAX_BORDER_PX))
 
 
 def _nearest_of_own_body(
@@ -256,13 +256,13 @@ def _nearest_of_own_body(
     place_F = place_F[outside]
     if place_F.size:
         # Seen from outside, the nearest pixel of a body is on its rim or at the cut.
-        is_rim_HW = body_HW & ~hearts.worn(body_HW, "cross")
+        is_rim_HW = body_HW & ~hearts.eroded(body_HW, "cross")
         is_met_R = np.zeros(int(region.max()) + 1, np.bool_)
         is_met_R[region[place_F]] = True
         rim = np.flatnonzero(is_rim_HW)
         rim = rim[is_met_R[region[rim]]]
         tree = cKDTree(
-            _in_space(rim, width, region[rim], NUDGE), balanced_tree=False, compact_nodes=False
+            _in_space(rim, width, region[rim], TIE_BREAK), balanced_tree=False, compact_nodes=False
         )
         nearest_F[outside] = rim[tree.query(_in_space(place_F, width, region[place_F], (0, 0)))[1]]
     return np.stack(np.divmod(nearest_F, width), axis=1)
@@ -273,4 +273,4 @@ def _in_space(
 ) -> Floats:
     """(row, col, region) coordinates that put pixels of other regions far away."""
     row_N, col_N = np.divmod(place_N, width)
-    return np.column_stack([row_N + nudge[0], col_N + nudge[1], region_N * APART])
+    return np.column_stack([row_N + nudge[0], col_N + nudge[1], region_N * REGION_SPACING])

@@ -17,7 +17,7 @@ SMALLEST, LARGEST = 0.25, 4.0
 """Limits of scales: beyond them no object has a size seen in training, and memory fills up."""
 
 
-def together(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
+def combined_header(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
     """The header of models whose maps are averaged, each at each of `scales`.
 
     One model without other scales keeps its own header. UsageError for models that differ in
@@ -28,7 +28,7 @@ def together(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
         return models[0]
     first, *others = models
     for other in others:
-        _refuse_unlike(first, other)
+        _require_compatible(first, other)
     if len({each.network for each in models}) < len(models):
         raise UsageError("One model was given twice; give each --model once.")
     digest = " + ".join(each.network for each in models)
@@ -56,7 +56,7 @@ def _checked(scales: Sequence[float]) -> tuple[float, ...]:
     return () if chosen == (1.0,) else chosen
 
 
-def _refuse_unlike(first: Header, other: Header) -> None:
+def _require_compatible(first: Header, other: Header) -> None:
     """Raise UsageError if two models differ in bands, stride or pixel size."""
     one, two = first.card, other.card
     bands = [", ".join(card.architecture.bands) for card in (one, two)]

@@ -26,7 +26,7 @@ from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
     from snet4core.predict import Predictor
-    from snet4core.runtime import Wanted
+    from snet4core.runtime import RuntimeChoice
 
 log = logging.getLogger("snet4")
 
@@ -59,7 +59,7 @@ class WorkerModel:
 
     model: Header
     """As the driver saw it: files, by their absolute paths, and their digests."""
-    wanted: Wanted
+    wanted: RuntimeChoice
     """Device, engine and precision, settled by the driver so that all workers agree."""
     memory_bytes: int | None = None
     """As `Predictor` takes it, for each worker."""
@@ -205,16 +205,16 @@ def refused(filled: Filled, task: Task | None, problem: Snet4Error) -> None:
 
 
 def worker_model(
-    header: Header, wanted: Wanted, memory_bytes: int | None = None
+    header: Header, wanted: RuntimeChoice, memory_bytes: int | None = None
 ) -> tuple[WorkerModel, Elsewhere]:
     """The model as workers load it, and its placeholder in the driver.
 
     Engine and precision are settled once, so that a worker with other hardware computes the
     same or says that it cannot.
     """
-    from snet4core.runtime import settled_together
+    from snet4core.runtime import resolved_runtimes
 
-    runtime = settled_together(wanted, header.members)[0]
+    runtime = resolved_runtimes(wanted, header.members)[0]
     fixed = replace(wanted, engine=runtime.engine, precision=runtime.precision)
     key = f"{header.network}-{runtime.engine}-{runtime.device}-{runtime.precision}"
     model = WorkerModel(header.at_absolute_paths(), fixed, memory_bytes)

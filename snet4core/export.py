@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from snet4core import graphfile, outputs, weights
 from snet4core.errors import DependencyError, ModelError
 from snet4core.folded import folded
-from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, shifted_samples
+from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, sample_by_shift
 from snet4core.modelfile import read_header
 from snet4core.runtime import INSTALL, installed
 from snet4core.runtime_openvino import IMAGE, LOOK, LOOK_ESTIMATE, openvino
 from snet4core.runtime_torch import quantised
 
 
-class AllOutputs(nn.Module):
+class ExportedNet(nn.Module):
     """Wraps a network to return the quantised maps of every head, and the guess of the look.
 
     Modifies the given network: it is `folded`, and its sweeps sample for one look at a time.
@@ -39,7 +39,7 @@ class AllOutputs(nn.Module):
         self.net = folded(net)
         for part in net.modules():
             if isinstance(part, LeanSweep):
-                part.samples = shifted_samples
+                part.samples = sample_by_shift
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor) -> tuple[Tensor, ...]:
         """(B, 2, H, W) uint8 for each head in the order of the architecture, then (B, 3)."""
@@ -63,8 +63,8 @@ def export(model: Path, target: Path, *, overwrite: bool = False) -> str:
     outputs.check(target, overwrite=overwrite, inputs=[model])
     net, card = weights.load(model)
     graph = graph_of(net)
-    graphfile.write(target, graph, card, read_header(model).digest, overwrite)
-    graphfile.read(read_header(target))  # what was written must pass the checks of reading
+    graphfile.write_graph(target, graph, card, read_header(model).digest, overwrite)
+    graphfile.read_graph(read_header(target))  # what was written must pass the checks of reading
     return graph.digest
 
 
@@ -77,7 +77,7 @@ def graph_of(net: OffNadirNet) -> graphfile.Graph:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's warnings about tracing do not apply here
         try:
-            model = _converted(AllOutputs(net).eval(), example)
+            model = _converted(ExportedNet(net).eval(), example)
         except RuntimeError as problem:
             raise ModelError(
                 f"The encoder '{architecture.encoder}' cannot be exported ({problem})."

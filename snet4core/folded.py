@@ -15,7 +15,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from snet4core.model import Branch, DoublingBlock, OffNadirNet
+from snet4core.model import Decoder, FusedUpsampleBlock, OffNadirNet
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:
@@ -26,32 +26,32 @@ def folded(net: OffNadirNet) -> OffNadirNet:
     net.eval()
     fold_norms(net.encoder)
     for branch in net.branches.values():
-        assert isinstance(branch, Branch)
+        assert isinstance(branch, Decoder)
         for index, block in enumerate(branch.decoder.blocks):
             fold_norms(block.conv1)
             fold_norms(block.conv2)
-            if isinstance(block, DoublingBlock):
+            if isinstance(block, FusedUpsampleBlock):
                 branch.decoder.blocks[index] = FoldedBlock(block)
     return net
 
 
-class FoldedBlock(DoublingBlock):
-    """A `DoublingBlock` with precomputed kernels."""
+class FoldedBlock(FusedUpsampleBlock):
+    """A `FusedUpsampleBlock` with precomputed kernels."""
 
-    def __init__(self, block: DoublingBlock) -> None:
+    def __init__(self, block: FusedUpsampleBlock) -> None:
         super().__init__(block, block.coarse)
         coarse_CE44, fine_ED33 = block.kernels()
         self.coarse_CE44 = nn.Parameter(coarse_CE44.detach().contiguous())
         self.fine_ED33 = nn.Parameter(fine_ED33.detach().contiguous())
 
     def kernels(self) -> tuple[Tensor, Tensor]:
-        """See `DoublingBlock.kernels`; precomputed."""
+        """See `FusedUpsampleBlock.kernels`; precomputed."""
         return self.coarse_CE44, self.fine_ED33
 
 
 def fold_norms(module: nn.Module) -> None:
     """Fold each batch norm into the convolution before it, where nothing else uses its output."""
-    for conv_name, norm_name in list(_followed(module)):
+    for conv_name, norm_name in list(_foldable_pairs(module)):
         conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
@@ -62,10 +62,10 @@ def fold_norms(module: nn.Module) -> None:
         module.set_submodule(norm_name, rest)
 
 
-def _followed(module: nn.Module) -> Iterator[tuple[str, str]]:
+def _foldable_pairs(module: nn.Module) -> Iterator[tuple[str, str]]:
     """Names of convolutions, and of the batch norms that alone use their outputs."""
     try:
-        nodes = list(_Follower().trace(module).nodes)
+        nodes = list(_Tracer().trace(module).nodes)
     except Exception:  # an encoder may contain anything that cannot be traced
         return  # it runs unfolded
     parts = dict(module.named_modules())
@@ -85,7 +85,7 @@ def _followed(module: nn.Module) -> Iterator[tuple[str, str]]:
 _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
-class _Follower(fx.Tracer):
+class _Tracer(fx.Tracer):
     """Traces a module with the batch norms to be folded as leaves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:

@@ -23,7 +23,7 @@ from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.outline import Outlines
-from snet4core.overlaps import Sweep
+from snet4core.overlaps import OverlapSweep
 from snet4core.shapes import Polygons, Shapes
 from snet4core.text import printable, storable
 
@@ -174,7 +174,7 @@ def none_of(source: Source) -> Footprints:
     return Footprints.of(source, none, none, np.empty((0, 2), np.int64), np.empty(0), np.empty(0))
 
 
-def together(source: Source, batches: Sequence[Footprints]) -> Footprints:
+def concatenated(source: Source, batches: Sequence[Footprints]) -> Footprints:
     """Concatenate tables of one scene, in the order given."""
     if len(batches) == 1:
         return batches[0]
@@ -256,7 +256,9 @@ def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
     return np.asarray(shapely.transform(polygons_px, move), dtype=object)
 
 
-def settled(batch: Footprints, sweep: Sweep, native: Grid, min_area_m2: float) -> Footprints:
+def without_overlaps(
+    batch: Footprints, sweep: OverlapSweep, native: Grid, min_area_m2: float
+) -> Footprints:
     """Remove from each footprint of a sorted batch what overlaps an earlier one.
 
     `sweep` has seen all earlier batches; its reach is in pixels of `native`, the scene's own

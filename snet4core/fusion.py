@@ -67,7 +67,7 @@ class LookMaps:
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class RegisteredLook:
     """One look registered to the common grid."""
 
     maps: LookMaps
@@ -92,7 +92,7 @@ def best_first(looks: Sequence[LookMaps]) -> list[LookMaps]:
     return sorted(looks, key=lambda each: (each.look.off_nadir_deg, each.scene))
 
 
-def laid_together(looks: Sequence[LookMaps]) -> list[Laid]:
+def registered(looks: Sequence[LookMaps]) -> list[RegisteredLook]:
     """Order looks, the best first, and compute weight and shift of each relative to the best.
 
     Raises InputError if they are not in one CRS.
@@ -107,7 +107,7 @@ def laid_together(looks: Sequence[LookMaps]) -> list[Laid]:
             )
     frame = common_grid(ordered)
     return [
-        Laid(
+        RegisteredLook(
             each,
             weight_of(each.look, best.look),
             (0, 0) if each is best else shift_px(best, each, frame),
@@ -129,7 +129,7 @@ def common_grid(looks: Sequence[LookMaps]) -> Grid:
     )
 
 
-def fused(laid: Sequence[Laid], frame: Grid) -> Iterator[Maps]:
+def fused(laid: Sequence[RegisteredLook], frame: Grid) -> Iterator[Maps]:
     """Yield fused maps in blocks that cover `frame` once; valid where any look is.
 
     `laid` holds the best look first. The footprint map is the weighted mean of the log-odds,

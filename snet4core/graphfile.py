@@ -71,7 +71,7 @@ class Graph:
         return total.hexdigest()
 
 
-def write(path: Path, graph: Graph, card: Card, exported_from: str, overwrite: bool) -> None:
+def write_graph(path: Path, graph: Graph, card: Card, exported_from: str, overwrite: bool) -> None:
     """Write a graph with its card to `path`, complete or not at all; same input, same bytes."""
     said = {
         "card": json.loads(card.to_json()),
@@ -83,7 +83,7 @@ def write(path: Path, graph: Graph, card: Card, exported_from: str, overwrite: b
         temporary.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(said)}))
 
 
-def read(header: Header) -> Graph:
+def read_graph(header: Header) -> Graph:
     """Read the graph of a model file; ModelError if it is damaged or holds anything not allowed."""
     path = header.path
     try:

@@ -28,7 +28,7 @@ SMALLEST_PX = (4, 2, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Hearts:
+class Seeds:
     """Numbered seeds 1, 2, ..., each in the size at which it was found."""
 
     shape: tuple[int, int]
@@ -47,7 +47,7 @@ class Hearts:
         return hearts_HW
 
 
-def hearts_of(strong_HW: Mask) -> Hearts:
+def seeds_of(strong_HW: Mask) -> Seeds:
     """Find the seeds of a mask of strong pixels (H, W).
 
     Within a component, numbers follow the order of discovery: by step, then by first pixel.
@@ -60,7 +60,7 @@ def hearts_of(strong_HW: Mask) -> Hearts:
     total, fallen = 0, [np.zeros(0, np.int64)]
     core_HW = strong_HW
     for step, smallest_px in zip(STEPS, SMALLEST_PX, strict=True):
-        core_HW = worn(core_HW, step)
+        core_HW = eroded(core_HW, step)
         found, count = runs.components(core_HW)
         if count == 0:
             break
@@ -90,7 +90,7 @@ def _alive(
     born: list[tuple[runs.Runs, NDArray[np.int64]]],
     total: int,
     fallen: NDArray[np.int64],
-) -> Hearts:
+) -> Seeds:
     """The seeds that did not fall apart, renumbered."""
     lives_N = np.ones(total + 1, np.bool_)
     lives_N[0] = False
@@ -100,7 +100,7 @@ def _alive(
     place_N = np.zeros(int(lives_N.sum()) + 1, np.int64)
     for found, number_N in alive:
         place_N[number_N[found.label_R]] = found.row_R * shape[1] + found.start_R
-    return Hearts(shape, alive, place_N)
+    return Seeds(shape, alive, place_N)
 
 
 def _paint(image_HW: NDArray[np.int32], found: runs.Runs, number_N: NDArray[np.int64]) -> None:
@@ -110,7 +110,7 @@ def _paint(image_HW: NDArray[np.int32], found: runs.Runs, number_N: NDArray[np.i
     image_HW.ravel()[some.flat(image_HW.shape[1])] = np.repeat(number_R, some.lengths)
 
 
-def worn(mask_HW: Mask, step: str) -> Mask:
+def eroded(mask_HW: Mask, step: str) -> Mask:
     """Binary erosion by a 3 x 3 "cross" (4 neighbours) or "square" (8); outside counts as False.
 
     >>> worn(np.ones((3, 4), bool), "square").astype(int).tolist()
@@ -132,7 +132,7 @@ def worn(mask_HW: Mask, step: str) -> Mask:
     return left
 
 
-def grown(mask_HW: Mask, step: str) -> Mask:
+def dilated(mask_HW: Mask, step: str) -> Mask:
     """Binary dilation by a 3 x 3 "cross" (4 neighbours) or "square" (8).
 
     >>> grown(np.array([[1, 0, 0], [0, 0, 0]], bool), "cross").astype(int).tolist()
@@ -155,6 +155,6 @@ def depths(mask_HW: Mask, most: int) -> NDArray[np.uint8]:
     """
     depth_HW = mask_HW.astype(np.uint8)
     for step in range(1, most):
-        mask_HW = worn(mask_HW, STEPS[step % 2])
+        mask_HW = eroded(mask_HW, STEPS[step % 2])
         depth_HW += mask_HW
     return depth_HW

@@ -83,7 +83,7 @@ class Job:
     def check_places(self) -> None:
         """Raise OutputError or UsageError before any work if a result could not be written."""
         sources = [Path(each.location) for each in self.inputs]
-        layers.check(
+        layers.check_layer(
             self.output,
             csv=self.csv,
             overwrite=self.overwrite,

@@ -23,7 +23,7 @@ from snet4core.footprints import Footprints
 from snet4core.job import Done, Job, Result, Shard
 from snet4core.partstore import FolderStore, MemoryStore, PartStore
 from snet4core.plan import Plan, plan_for
-from snet4core.progress import Later, Progress
+from snet4core.progress import DeferredProgress, Progress
 from snet4core.scenework import Elsewhere, SceneWork
 from snet4core.sentence import joined
 
@@ -114,7 +114,7 @@ class Work:
 
     store: PartStore
     resumed: bool = False
-    """As in `layers.write`."""
+    """As in `layers.write_layer`."""
     failed: dict[str, Snet4Error] = field(default_factory=dict)
     """Scenes that a worker could not read."""
     asked: dict[str, list[Task]] = field(default_factory=dict)
@@ -169,7 +169,7 @@ def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, wor
     with ExitStack() as stack:
         folder = None
         if job.overlap != "keep":
-            folder = stack.enter_context(outputs.scratch(job.output))
+            folder = stack.enter_context(outputs.scratch_folder(job.output))
         scenes = _scenes(job, predictor, progress, work, done, folder)
         results = scenes if job.overlap == "keep" else looks.resolved(scenes, job.overlap, done)
         return _layer(job, results, work, done)
@@ -190,7 +190,7 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
                 done.found[each.location] = done.found.get(each.location, 0) + len(batch)
                 yield batch
 
-    done.footprints = layers.write(
+    done.footprints = layers.write_layer(
         job.output,
         stream(),
         first.plan.grid.crs,
@@ -251,7 +251,7 @@ def _attempts(
         maps = None if folder is None else folder / f"result-{number}.tif"
         if job.maps is not None:
             maps = job.maps_of(scene)
-        attempt = Attempt(scene.location, maps, Later(progress))
+        attempt = Attempt(scene.location, maps, DeferredProgress(progress))
         try:
             if scene.location in work.failed:
                 raise work.failed[scene.location]

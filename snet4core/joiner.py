@@ -1,6 +1,6 @@
 """Joins components across block seams and returns each one once it is complete.
 
-`seams.cut` makes the `Open` values, `seams.joined` feeds them to a `Joiner`.
+`seams.label_block` makes the `OpenComponents`, `seams.complete_components` feeds them to a `Joiner`.
 Axes: R runs, P pixels, N components or blocks, E edges, X pixels along edges.
 """
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.labels import Labels, laid
-from snet4core.sheet import loads
+from snet4core.labels import Labels, packed
+from snet4core.sheet import sheet_slices
 
 POOL_PX = 1 << 18
 """Finished components are returned together once they hold this many pixels ..."""
@@ -25,7 +25,7 @@ POOL_COMPONENTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenComponents:
     """Components that reach the edge of a block, or of a whole part of a raster.
 
     All rows and columns are the raster's. An edge is where the seen area ends inside
@@ -54,7 +54,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """The part of a component that came with one `Open`."""
+    """The part of a component that came with one `OpenComponents`."""
 
     runs_3R: NDArray[np.int32]
     """Row, first column, column after the last."""
@@ -117,7 +117,7 @@ class _Line:
 
 
 class Joiner:
-    """Accepts `Open` values in any order and returns completed components, each once."""
+    """Accepts `OpenComponents` in any order and returns completed components, each once."""
 
     def __init__(self, shape: tuple[int, int], min_area_px: float = 0) -> None:
         self._shape = shape
@@ -129,7 +129,7 @@ class Joiner:
         self._pool: list[_Growing] = []
         self._lines: dict[tuple[int, int], _Line] = {}
 
-    def take(self, rest: Open) -> None:
+    def take(self, rest: OpenComponents) -> None:
         """Join the open components of one block or part to those taken before.
 
         Raises UsageError where a block covers pixels that were covered before.
@@ -171,7 +171,7 @@ class Joiner:
                     "one covered before; give each block once."
                 )
 
-    def _add_pieces(self, rest: Open) -> None:
+    def _add_pieces(self, rest: OpenComponents) -> None:
         """Register every component of `rest` under a new number."""
         count = int(rest.component_R[-1]) + 1 if rest.component_R.size else 0
         if count == 0:
@@ -276,7 +276,7 @@ def _laid(done: list[_Growing]) -> list[Labels]:
     """Pack components, ordered by first pixel, onto few sheets."""
     done = sorted(done, key=lambda one: one.first_px)
     box_N4 = np.array([one.box for one in done], np.int64).reshape(-1, 4)
-    return [_on_sheet(done[load], box_N4[load]) for load in loads(box_N4)]
+    return [_on_sheet(done[load], box_N4[load]) for load in sheet_slices(box_N4)]
 
 
 def _on_sheet(some: list[_Growing], box_N4: NDArray[np.int64]) -> Labels:
@@ -288,4 +288,4 @@ def _on_sheet(some: list[_Growing], box_N4: NDArray[np.int64]) -> Labels:
     )
     label_R = np.repeat(np.array(number, np.int32), [piece.runs_3R.shape[1] for piece in pieces])
     footprint_P, border_P = np.concatenate([piece.maps_2P for piece in pieces], axis=1)
-    return laid(runs.Runs(row_R, start_R, stop_R, label_R), box_N4, footprint_P, border_P)
+    return packed(runs.Runs(row_R, start_R, stop_R, label_R), box_N4, footprint_P, border_P)

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.cuts import Graph, fullness
+from snet4core.cuts import RegionGraph, rectangularity
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -53,7 +53,7 @@ FEATURES = (
 SEES_BORDERS = 0.2
 """Value of feature `rim` from which a map counts as showing borders."""
 
-BLIND = 4.0
+NO_BORDER_COST = 4.0
 """Log-odds that a cut needs where the map shows no border at all."""
 
 LARGE_M2, LARGE = 280.0, 4.0
@@ -102,19 +102,19 @@ def costs_C(features_CK: Floats) -> Floats:
     smaller, larger, rim = (
         features_CK[:, FEATURES.index(name)] for name in ("smaller_m2", "larger_m2", "rim")
     )
-    blind_C = BLIND * np.clip(1 - rim / SEES_BORDERS, 0, 1)
+    blind_C = NO_BORDER_COST * np.clip(1 - rim / SEES_BORDERS, 0, 1)
     large_C = LARGE * np.maximum(0, (smaller + larger) / 2 - np.log2(LARGE_M2))
     return np.asarray(blind_C + large_C)
 
 
-def features_CK(graph: Graph, gsd_m: float) -> Floats:
+def features_CK(graph: RegionGraph, gsd_m: float) -> Floats:
     """Features of each cut, in the order of FEATURES, shape (C, 18); `gsd_m` is in metres."""
     one_C, two_C, tallies = graph.one_C, graph.two_C, graph.tallies_C7
     area_C2 = graph.moments_R6[np.stack([one_C, two_C]), 0] * gsd_m**2
     smaller, larger = area_C2.min(axis=0), area_C2.max(axis=0)
-    full_R = fullness(graph.moments_R6)
+    full_R = rectangularity(graph.moments_R6)
     full_C2 = full_R[np.where(area_C2[0] <= area_C2[1], [one_C, two_C], [two_C, one_C])]
-    both_C = fullness(graph.moments_R6[one_C] + graph.moments_R6[two_C])
+    both_C = rectangularity(graph.moments_R6[one_C] + graph.moments_R6[two_C])
     length_C = np.maximum(graph.lengths_C(), 0.5) * gsd_m
     weight_C = tallies[:, 2]
     rim_C2 = graph.rims_R2[one_C] + graph.rims_R2[two_C]
@@ -137,7 +137,7 @@ def features_CK(graph: Graph, gsd_m: float) -> Floats:
     )
 
 
-def _around(graph: Graph, border_C: Floats, gsd_m: float) -> tuple[Floats, ...]:
+def _around(graph: RegionGraph, border_C: Floats, gsd_m: float) -> tuple[Floats, ...]:
     """Features of the component of each cut: the last four of FEATURES, each (C,)."""
     of_C = graph.component_R[graph.one_C]
     count, area_R = int(graph.component_R.max()) + 1, graph.moments_R6[:, 0] * gsd_m**2

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.sheet import shelved
+from snet4core.sheet import shelf_packed
 from snet4core.windows import Window
 
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -94,7 +94,7 @@ CHUNK_PX = 1 << 20
 as the raster."""
 
 
-def laid(
+def packed(
     found: runs.Runs,
     box_N4: NDArray[np.int64],
     footprint_P: NDArray[np.uint8],
@@ -107,7 +107,7 @@ def laid(
     `footprint_P` and `border_P` are the maps at the components' pixels, run after run. Runs
     and boxes are relative to (`row`, `col`) of the raster.
     """
-    shape, shift_N2 = shelved(box_N4)
+    shape, shift_N2 = shelf_packed(box_N4)
     moved, length_R = found.moved(shift_N2), found.lengths
     first_R = moved.row_R * shape[1] + moved.start_R
     labels_HW = np.zeros(shape, np.int32)

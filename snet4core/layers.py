@@ -40,7 +40,7 @@ EXTENSIONS = tuple(_WRITERS)
 """Supported file name extensions."""
 
 
-def check(
+def check_layer(
     path: Path,
     *,
     csv: Path | None = None,
@@ -48,7 +48,7 @@ def check(
     inputs: Iterable[Path] = (),
     resumed: bool = False,
 ) -> None:
-    """Raise the errors of `write` before any work is done.
+    """Raise the errors of `write_layer` before any work is done.
 
     `OutputError` for the folder or the extension, `DependencyError` for a missing library.
     """
@@ -71,7 +71,7 @@ def check(
         )
 
 
-def write(
+def write_layer(
     path: Path,
     batches: Iterable[Footprints],
     crs: CRS,
@@ -88,7 +88,7 @@ def write(
     is written; `resumed` as in `outputs.replacing`. Raises `OutputError`, or `InputError` for
     mixed CRS.
     """
-    check(path, csv=csv, overwrite=overwrite, resumed=resumed)
+    check_layer(path, csv=csv, overwrite=overwrite, resumed=resumed)
     targets = (path,) if csv is None else (path, csv)
     facts = {printable(key): printable(value) for key, value in (description or {}).items()}
     with outputs.replacing(*targets, overwrite=overwrite, resumed=resumed) as temporary:

@@ -22,7 +22,7 @@ from snet4core.errors import ModelError
 from snet4core.modelfile import Header
 from snet4core.radiometry import normalise
 from snet4core.raster import Scene, SceneReader
-from snet4core.runtime import AnyEngine, Network, choose_runtime, settled
+from snet4core.runtime import AnyEngine, Network, choose_runtime, resolved_runtime
 from snet4core.scene_ranges import scene_ranges, spread
 from snet4core.sighting import Sighting
 from snet4core.windows import Window
@@ -37,7 +37,7 @@ WINDOW_PX = 512
 ENOUGH = 9
 """Number of windows; with more the median hardly moves."""
 
-MOST_READ = 64
+MAX_WINDOWS_READ = 64
 """Most windows read in search of valid pixels, for scenes that are mostly empty."""
 
 CLEAR_SHARE = 0.5
@@ -76,7 +76,9 @@ class LookGuesser:
                 self._known[key] = None
             else:
                 estimates_B3 = self._loaded().look_estimates(images_BCHW)
-                self._known[key] = sighted(estimates_B3, scale.grid(scene.grid).up_deg, card)
+                self._known[key] = combined_sighting(
+                    estimates_B3, scale.grid(scene.grid).up_deg, card
+                )
         return self._known[key]
 
     def _loaded(self) -> Network:
@@ -84,11 +86,11 @@ class LookGuesser:
             from snet4core.networks import network_for
 
             wanted = choose_runtime("cpu", "fp32", self._engine)
-            self._network = network_for(settled(wanted, self._header))
+            self._network = network_for(resolved_runtime(wanted, self._header))
         return self._network
 
 
-def sighted(estimates_B3: NDArray[np.float32], up_deg: float, card: Card) -> Sighting:
+def combined_sighting(estimates_B3: NDArray[np.float32], up_deg: float, card: Card) -> Sighting:
     """Combine the estimates of all windows into one look, in whole degrees.
 
     `estimates_B3` are the sine of the off-nadir angle, and that sine times sine and cosine
@@ -131,7 +133,7 @@ def sample(scene: Scene, scale: WorkingScale, stride_px: int) -> NDArray[np.floa
     full: list[NDArray[np.float32]] = []
     fullest, most = None, 0.0
     with SceneReader(scene, scale) as reader:
-        for window in islice(windows(shape, stride_px), MOST_READ):
+        for window in islice(windows(shape, stride_px), MAX_WINDOWS_READ):
             counts_BHW, valid_HW = reader.read(window)
             image_BHW, share = normalise(counts_BHW, valid_HW, ranges), float(valid_HW.mean())
             if share > most:

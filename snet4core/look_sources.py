@@ -152,7 +152,7 @@ def _agree(one_deg: float | None, other_deg: float) -> bool:
     return one_deg is None or abs(one_deg - other_deg) <= AGREE_DEG
 
 
-def apart_deg(one_deg: float, other_deg: float) -> float:
+def angle_between_deg(one_deg: float, other_deg: float) -> float:
     """Angle between two directions, 0 to 180 degrees.
 
     >>> apart_deg(350.0, 5.0)
@@ -176,7 +176,7 @@ def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting])
             look.azimuth_deg is not None
             and other.azimuth_deg is not None
             and look.off_nadir_deg > AGREE_DEG  # Straight down, an azimuth means nothing.
-            and apart_deg(look.azimuth_deg, other.azimuth_deg) > AGREE_DEG
+            and angle_between_deg(look.azimuth_deg, other.azimuth_deg) > AGREE_DEG
         ):
             yield Sentence(
                 f"{name}: the azimuth is taken as {look.azimuth_deg:g} degrees, but ",

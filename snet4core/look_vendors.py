@@ -16,7 +16,7 @@ from pathlib import Path
 from snet4core.errors import InputError
 from snet4core.scene_inputs import read_stac
 from snet4core.sidecars import beside, read_text, xml_values
-from snet4core.sighting import Sighting, number, turned
+from snet4core.sighting import Sighting, number, reversed_azimuth
 from snet4core.text import printable
 
 _EARTH_KM = 6371.0
@@ -67,7 +67,7 @@ def vendor_sightings(path: Path, warnings: list[str]) -> Iterator[Sighting]:
 
 def _maxar(values: Mapping[str, str], where: str) -> Sighting:
     off_nadir = number(values.get("MEANOFFNADIRVIEWANGLE", values.get("OFFNADIRVIEWANGLE")))
-    azimuth = turned(number(values.get("MEANSATAZ", values.get("SATAZ"))))
+    azimuth = reversed_azimuth(number(values.get("MEANSATAZ", values.get("SATAZ"))))
     # In some deliveries a minus sign gives the side; the angle itself has no sign.
     return Sighting(None if off_nadir is None else abs(off_nadir), azimuth, "metadata", where)
 

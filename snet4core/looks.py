@@ -165,7 +165,7 @@ def _places(scenes: Sequence[Result]) -> list[list[Result]]:
 def _fused(group: Sequence[Result], done: Done) -> Result:
     """Fuse several looks into one result, named after the best."""
     by_path = {str(scene.maps): scene for scene in group}
-    laid = fusion.laid_together([_look_maps(scene) for scene in group])
+    laid = fusion.registered([_look_maps(scene) for scene in group])
     best = by_path[str(laid[0].maps.path)]
     told = ", ".join(
         f"{each.maps.scene} at {each.maps.look.off_nadir_deg:g} degrees (weight "

@@ -69,7 +69,7 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"{printable(str(place))} holds no parts; give the place that 'snet4 run --shard' "
                 f"filled (its OUT with {partstore.SUFFIX} behind it)."
             )
-    layers.check(job.output, csv=job.csv, overwrite=job.overwrite)
+    layers.check_layer(job.output, csv=job.csv, overwrite=job.overwrite)
     with ExitStack() as stack:
         stores = [stack.enter_context(partstore.opened(place)) for place in job.places]
         scenes = _scenes(stores)
@@ -89,7 +89,7 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"({printable(missing[0])}, ...); run the shards again, or add --allow-missing."
             )
         first = scenes[0]
-        count = layers.write(
+        count = layers.write_layer(
             job.output,
             _footprints(scenes, job.allow_missing, missing, progress),
             first.shaping.grid.crs,

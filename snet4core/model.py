@@ -95,7 +95,7 @@ class LeanSweep(nn.Module):
         are sampled at each of `heights_px` (pixels of the picture)."""
         super().__init__()
         self.first_level, self.heights_px = first_level, tuple(heights_px)
-        self.samples: Callable[[Tensor, Tensor, Sequence[float]], Tensor] = swept_samples
+        self.samples: Callable[[Tensor, Tensor, Sequence[float]], Tensor] = sample_by_grid
         swept = sampled * len(heights_px)
         self.narrow = nn.ModuleList(nn.Conv2d(count, sampled, 1) for count in channels)
         self.widen = nn.ModuleList(nn.Conv2d(swept, count, 1) for count in channels)
@@ -126,7 +126,7 @@ def lean_of(looks_BL: Tensor) -> Tensor:
     return torch.stack([slope_B * looks_BL[:, 2], -slope_B * looks_BL[:, 3]], dim=1)
 
 
-def swept_samples(
+def sample_by_grid(
     level_BCHW: Tensor, lean_B2: Tensor, heights_px: Sequence[float] = SWEPT_HEIGHTS_PX
 ) -> Tensor:
     """Sample the features `height x lean` away from each place: (B, C x heights, H, W).
@@ -159,10 +159,10 @@ def swept_samples(
     return seen.reshape(batch, channels * count, height, width).to(level_BCHW.dtype)
 
 
-def shifted_samples(
+def sample_by_shift(
     level_BCHW: Tensor, lean_B2: Tensor, heights_px: Sequence[float] = SWEPT_HEIGHTS_PX
 ) -> Tensor:
-    """`swept_samples` for one look (all of `lean_B2` equal), by integer shifts that are blended.
+    """`sample_by_grid` for one look (all of `lean_B2` equal), by integer shifts that are blended.
 
     For exported graphs: an engine that computes in bf16 rounds the coordinates of `grid_sample`
     to a pixel or two, but not integers. 0.17 % of the maps' pixels flipped before, 0.05 % now.
@@ -185,7 +185,7 @@ def shifted_samples(
     return torch.stack(seen, dim=2).flatten(1, 2)
 
 
-class DoublingBlock(nn.Module):
+class FusedUpsampleBlock(nn.Module):
     """smp's `UnetDecoderBlock` without attention, in fewer multiplications.
 
     The block upsamples a map, each pixel to 2 x 2 equal ones, concatenates the encoder's finer
@@ -203,7 +203,7 @@ class DoublingBlock(nn.Module):
     def kernels(self) -> tuple[Tensor, Tensor]:
         """Kernels of the transposed convolution (coarse map) and the convolution (finer map)."""
         coarse_EC33, fine_ED33 = self.conv1[0].weight.tensor_split([self.coarse], dim=1)
-        return doubling(coarse_EC33), fine_ED33
+        return upsampling_kernel(coarse_EC33), fine_ED33
 
     def forward(
         self,
@@ -230,7 +230,7 @@ class DoublingBlock(nn.Module):
         return decoded
 
 
-def doubling(kernel_EC33: Tensor) -> Tensor:
+def upsampling_kernel(kernel_EC33: Tensor) -> Tensor:
     """The kernel (C, E, 4, 4) of a transposed convolution with stride 2 that equals upsampling a
     map by 2 and convolving it with `kernel_EC33` (padded by 1)."""
     # Each coarse pixel is repeated twice along each axis, so two weights are summed each way.
@@ -238,7 +238,7 @@ def doubling(kernel_EC33: Tensor) -> Tensor:
     return 4 * mean_EC44.transpose(0, 1)
 
 
-class Branch(nn.Module):
+class Decoder(nn.Module):
     """One decoder, with the layers that condition it on the look."""
 
     def __init__(self, encoder_channels: Sequence[int], architecture: Architecture) -> None:
@@ -260,7 +260,7 @@ class Branch(nn.Module):
         if architecture.attention is None:  # it would need all channels at once
             coarse = [encoder_channels[-1], *architecture.decoder_channels]
             for index, block in enumerate(self.decoder.blocks):
-                self.decoder.blocks[index] = DoublingBlock(block, coarse[index])
+                self.decoder.blocks[index] = FusedUpsampleBlock(block, coarse[index])
 
     def forward(self, features: list[Tensor], looks_BL: Tensor) -> Tensor:
         """Encoder features, finest first, to decoded features (B, C, H, W)."""
@@ -322,7 +322,7 @@ class OffNadirNet(nn.Module):
             ) from problem
         channels = self.encoder.out_channels
         names = ("shared",) if architecture.shared_decoder else architecture.heads
-        self.branches = nn.ModuleDict({name: Branch(channels, architecture) for name in names})
+        self.branches = nn.ModuleDict({name: Decoder(channels, architecture) for name in names})
         self.heads = nn.ModuleDict(
             {
                 head: nn.Conv2d(architecture.decoder_channels[-1], MAPS_PER_HEAD, 3, padding=1)

@@ -12,7 +12,7 @@ from rasterio.enums import MaskFlags
 
 from snet4core.bands import BandMap
 from snet4core.errors import UsageError
-from snet4core.rasterdoor import Admitted
+from snet4core.rasterdoor import CheckedFile
 from snet4core.sentence import NODATA, Sentence
 from snet4core.text import printable
 
@@ -53,7 +53,7 @@ class NodataRule:
 
 
 def nodata_rule(
-    admitted: Admitted, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
+    admitted: CheckedFile, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
 ) -> tuple[NodataRule, list[str]]:
     """The rule, and warnings: from the option, else the file, else zero in all bands.
 
@@ -102,7 +102,7 @@ def _has_mask(dataset: rasterio.DatasetReader, chosen: BandMap) -> bool:
     return any(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in flags)
 
 
-def _hidden(admitted: Admitted, dtype: str) -> list[str]:
+def _hidden(admitted: CheckedFile, dtype: str) -> list[str]:
     """A warning for a declared value that the type cannot hold; NaN for integers is common."""
     if not admitted.nodata or admitted.nodata.lower() == "nan":
         return []

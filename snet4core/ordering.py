@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from snet4core.errors import OutputError
 from snet4core.footprintarrays import from_arrays, to_arrays
-from snet4core.footprints import Footprints, Source, none_of, together
+from snet4core.footprints import Footprints, Source, concatenated, none_of
 from snet4core.text import printable
 
 BATCH = 10_000
@@ -103,14 +103,14 @@ class _Spool:
             if size < enough and next_key != _END:
                 continue
             # Everything before the first key of the blocks not yet read is complete.
-            table = _sorted(together(self._source, pool))
+            table = _sorted(concatenated(self._source, pool))
             complete = int(np.searchsorted(_keys(table), next_key))
             yield table[:complete]
             pool, size = [table[complete:]], len(table) - complete
             enough = 2 * size + BATCH
 
     def _sorted_run(self) -> Footprints:
-        run = _sorted(together(self._source, self._waiting))
+        run = _sorted(concatenated(self._source, self._waiting))
         self._waiting, self._count = [], 0
         return run
 
@@ -148,7 +148,7 @@ def _of_size(source: Source, tables: Iterable[Footprints], size: int) -> Iterato
     """Rebatch to tables of `size` footprints, the last one smaller; at least one table."""
     waiting, is_first = none_of(source), True
     for table in tables:
-        waiting = together(source, [waiting, table])
+        waiting = concatenated(source, [waiting, table])
         full = len(waiting) // size * size
         for start in range(0, full, size):
             yield waiting[start : start + size]

@@ -32,15 +32,15 @@ from snet4core.errors import UsageError
 from snet4core.labels import Labels
 from snet4core.regularize import regular
 from snet4core.rings import Ints, Rings, pieces, some_labels, trace, twice_area
-from snet4core.simplify import corners, straightened
+from snet4core.simplify import collinear_merged, douglas_peucker
 from snet4core.walls import (
     Flags,
     Floats,
     Sides,
     Stairs,
-    area_kept,
+    area_restored,
     areas,
-    meeting,
+    corners_fitted,
     sides_between,
     strays,
     summed,
@@ -176,14 +176,14 @@ def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize
     exact = plain.copy()
     exact[1:] = _assembled(rings, sides_between(rings, rings.x_E >= 0))
     miss_L, corners_L = np.zeros(every.size), shapely.get_num_coordinates(plain)
-    miss_L[1:] = missed(plain[1:], exact[1:])
+    miss_L[1:] = difference_area(plain[1:], exact[1:])
 
     def worse(polygons_L: Polygons, drawn_L: Flags) -> Flags:
         drawn = polygons_L[drawn_L]
         saved = np.maximum(corners_L[drawn_L] - shapely.get_num_coordinates(drawn), 0)
         allowed = miss_L[drawn_L] + WORSE_PX * shapely.length(drawn) + CORNER_PX2 * saved
         bad = drawn_L.copy()
-        bad[drawn_L] = missed(drawn, exact[drawn_L]) > allowed
+        bad[drawn_L] = difference_area(drawn, exact[drawn_L]) > allowed
         return bad
 
     tolerance_px = max(tolerance_px, LEAST_REGULAR_PX)
@@ -215,7 +215,7 @@ def _drawn(
     return polygons
 
 
-def missed(one: Polygons, other: Polygons) -> Floats:
+def difference_area(one: Polygons, other: Polygons) -> Floats:
     """Area of the symmetric difference of each pair of polygons, shape (N,).
 
     >>> missed(np.array([shapely.box(0, 0, 4, 1)]), np.array([shapely.box(1, 0, 5, 1)])).tolist()
@@ -240,7 +240,7 @@ def _sides(
     # Both neighbours must treat their common wall alike: at the later stage of the two.
     stage_E = np.maximum(stage_L[rings.label_E], stage_L[rings.other_E])
     tolerance_E = tolerance_px * np.array([stage.share for stage in STAGES])[stage_E]
-    kept_E = corners(rings, tolerance_E) | (tolerance_E == 0)
+    kept_E = douglas_peucker(rings, tolerance_E) | (tolerance_E == 0)
     # A ring that is left with two corners has no area.
     thin_R = np.add.reduceat(kept_E.astype(np.int64), rings.first_R[:-1]) < 3
     kept_E |= thin_R[rings.ring_E]
@@ -250,16 +250,16 @@ def _sides(
     stairs = Stairs.of(rings)
     fitted_E = np.array([stage.fitted for stage in STAGES])[stage_E]
     regular_E = stage_E < PLAIN
-    sides = straightened(stairs, sides, tolerance_E, rings.joint_E | ~fitted_E | regular_E)
+    sides = collinear_merged(stairs, sides, tolerance_E, rings.joint_E | ~fitted_E | regular_E)
     lines = stairs.lines_of(sides)
     if regular_E.any():
         sides, lines, none_L = regular(rings, stairs, sides, lines, regular_E, stage_L.size)
         failed_L |= none_L & (stage_L < PLAIN)
     begin = sides.begin_S
-    sides = meeting(sides, lines, rings.joints()[begin], ~fitted_E[begin])
+    sides = corners_fitted(sides, lines, rings.joints()[begin], ~fitted_E[begin])
     free_S = ~rings.joint_E[begin] & (rings.other_E[begin] == 0)
     label_S = rings.label_E[begin]
-    sides = area_kept(sides, label_S, free_S, area_px_L)
+    sides = area_restored(sides, label_S, free_S, area_px_L)
     area_L, perimeter_L = areas(sides, label_S, stage_L.size)
     lost_L = np.abs(area_L - area_px_L) > LOST_SHARE * area_px_L + LOST_PX * perimeter_L
     failed_L |= lost_L & (perimeter_L > 0)  # the others were not drawn

@@ -157,7 +157,7 @@ def replacing(
 
 
 @contextmanager
-def scratch(beside: Path) -> Iterator[Path]:
+def scratch_folder(beside: Path) -> Iterator[Path]:
     """A folder for large intermediate files in the folder of `beside`, removed at the end."""
     try:
         with work_folder(beside.parent) as folder:

@@ -32,7 +32,7 @@ SLIVER = 1e-6
 """A smaller common area is no overlap, in square units of the polygons."""
 
 
-class Sweep:
+class OverlapSweep:
     """Removes overlaps from batches of footprints that come in the order of their anchors.
 
     Only footprints that reach down to where later ones may begin are kept in memory.
@@ -71,7 +71,7 @@ class Sweep:
         return late[[begin for begin, _ in stretches]] - before, left_K
 
 
-def yield_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polygons:
+def remove_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polygons:
     """Remove overlaps from footprints in any order, all at once; the order is kept.
 
     >>> early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
@@ -79,7 +79,7 @@ def yield_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polyg
     [4.0, 16.0]
     """
     order = np.lexsort((anchors_N2[:, 1], anchors_N2[:, 0]))
-    changed, left_K = Sweep().settle(Shapes.of(polygons_N[order]))
+    changed, left_K = OverlapSweep().settle(Shapes.of(polygons_N[order]))
     settled = polygons_N.copy()
     settled[order[changed]] = left_K
     return settled

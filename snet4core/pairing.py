@@ -12,7 +12,7 @@ from snet4core.score import Buildings
 from snet4core.text import printable
 
 
-def alike(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:
+def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:
     """Bring the proposals into the truth's coordinates; returns them with notes for the user.
 
     Raises `InputError` where that is impossible: pixels against map units, or a missing CRS.

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from snet4core.footprintarrays import Arrays, from_arrays, to_arrays
 from snet4core.footprints import Source
-from snet4core.joiner import Open
+from snet4core.joiner import OpenComponents
 from snet4core.maps import Maps
 from snet4core.parts import PartResult
 from snet4core.windows import Window
@@ -60,7 +60,7 @@ def from_bytes(stored: bytes, key: str, source: Source) -> PartResult:
 
 def _arrays(result: PartResult) -> Arrays:
     found = {f"f.{name}": array for name, array in to_arrays(result.footprints).items()}
-    found |= {f"o.{each.name}": getattr(result.rest, each.name) for each in fields(Open)}
+    found |= {f"o.{each.name}": getattr(result.rest, each.name) for each in fields(OpenComponents)}
     for number, maps in enumerate(result.maps):
         window = maps.window
         found[f"m.{number}.window"] = np.array([window.row, window.col, *window.shape], np.int64)
@@ -79,7 +79,7 @@ def _result(found: Arrays, source: Source) -> PartResult:
         )
         for number in range(count)
     )
-    rest = Open(**{each.name: found[f"o.{each.name}"] for each in fields(Open)})
+    rest = OpenComponents(**{each.name: found[f"o.{each.name}"] for each in fields(OpenComponents)})
     return PartResult(from_arrays(table, source), rest, tuple(maps))
 
 

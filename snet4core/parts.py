@@ -1,7 +1,7 @@
 """Divides a run into parts: rectangles of windows to be computed anywhere, in any order.
 
 A footprint depends on its connected component alone. So a part finishes what lies inside
-it, and what touches its edges goes on as one `joiner.Open` value. How a raster is cut into
+it, and what touches its edges goes on as one `joiner.OpenComponents` value. How a raster is cut into
 parts, who computes them, and in which order they come back does not affect the result.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from snet4core import seams
-from snet4core.footprints import Footprints, together
-from snet4core.joiner import Open
+from snet4core.footprints import Footprints, concatenated
+from snet4core.joiner import OpenComponents
 from snet4core.maps import Maps
 from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window, tiles
@@ -50,7 +50,7 @@ class PartResult:
 
     footprints: Footprints
     """Of the components that lie inside the part; not in order, not numbered."""
-    rest: Open
+    rest: OpenComponents
     """Of those that touch its edges, to be joined."""
     maps: tuple[Maps, ...] = ()
     """The maps of its windows, when they are to be kept."""
@@ -84,8 +84,8 @@ def finish(
     kept = tuple(maps)
     whole = _side_by_side(part.window, kept)
     shape, settings = shaping.grid.shape, shaping.settings
-    inside, rest = seams.cut(whole, shape, settings.threshold, shaping.specks_px)
-    found = together(shaping.source, [shaping.footprints(each) for each in inside])
+    inside, rest = seams.label_block(whole, shape, settings.threshold, shaping.specks_px)
+    found = concatenated(shaping.source, [shaping.footprints(each) for each in inside])
     return PartResult(found, rest, kept if keep_maps else ())
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core import memory
-from snet4core.averaged import averaged
+from snet4core.averaged import averaged_network
 from snet4core.errors import EngineError
 from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
@@ -32,9 +32,9 @@ from snet4core.networks import network_for
 from snet4core.runtime import (
     DeviceMemoryError,
     Precision,
-    Wanted,
+    RuntimeChoice,
     choose_runtime,
-    settled_together,
+    resolved_runtimes,
 )
 from snet4core.sentence import DEVICE
 from snet4core.windows import Tile, tiles
@@ -57,7 +57,7 @@ class Predictor:
     def __init__(
         self,
         model: Path | Header,
-        wanted: Wanted | None = None,
+        wanted: RuntimeChoice | None = None,
         batch: int | None = None,
         *,
         memory_bytes: int | None = None,
@@ -77,13 +77,13 @@ class Predictor:
         """
         self.header = model if isinstance(model, Header) else read_header(model)
         self.card = self.header.card
-        runtimes = settled_together(wanted or choose_runtime(), self.header.members)
+        runtimes = resolved_runtimes(wanted or choose_runtime(), self.header.members)
         runtimes = [replace(each, lean=memory_bytes is not None) for each in runtimes]
         self.runtime = runtimes[0]
         self.guesser = guesser or LookGuesser(self.header, self.runtime.engine)
         self._on_maps = on_maps
         on_cpu = self.runtime.device == "cpu"
-        self._network = averaged([network_for(each) for each in runtimes], self.header)
+        self._network = averaged_network([network_for(each) for each in runtimes], self.header)
         side_px = self.card.windows.core_px + 2 * self.card.windows.halo_px
         side_px = round(side_px * max((1.0, *self.header.scales)))
         flight = memory.in_flight(

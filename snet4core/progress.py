@@ -30,7 +30,7 @@ class Silent:
         return False
 
 
-class Later:
+class DeferredProgress:
     """Wraps a progress for work that runs ahead of its turn: reports are held back until its turn
     comes, cancellation works at any time."""
 

@@ -59,7 +59,7 @@ Valid = NDArray[np.bool_]
 class Scene:
     """Description of a raster file, all but its pixels; can be sent to other processes."""
 
-    admitted: rasterdoor.Admitted
+    admitted: rasterdoor.CheckedFile
     """The file, as `rasterdoor.admit` accepted it."""
     stored_grid: Grid
     """Grid of the pixels as they are stored."""
@@ -219,7 +219,7 @@ def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
     return found
 
 
-def _page_warnings(admitted: rasterdoor.Admitted) -> list[str]:
+def _page_warnings(admitted: rasterdoor.CheckedFile) -> list[str]:
     if admitted.pages < 2:
         return []
     return [f"{admitted.shown} holds {admitted.pages} pictures; only the first is used."]

@@ -56,7 +56,7 @@ _REMOTE_DRIVERS = tuple(dict.fromkeys(driver for _, driver in _MAGIC))
 
 ALLOWED = "GeoTIFF, JPEG 2000, PNG, JPEG, ERDAS Imagine (.img) or ENVI"
 
-_STRANGERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+_REFUSED_FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\s*<!doctype html|\s*<html", re.I), "an HTML page, perhaps a failed download"),
     (re.compile(rb"\s*<VRTDataset", re.I), "a VRT, which may name any other file"),
     (re.compile(rb"\s*<(GDAL_WMS|WMT_MS|WMS|TileMap)", re.I), "a description of a web map"),
@@ -78,7 +78,7 @@ _opening = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class CheckedFile:
     """A file that passed the checks, and the driver to open it with."""
 
     location: str
@@ -110,7 +110,7 @@ def is_remote(location: str) -> bool:
     return bool(_REMOTE.match(location)) or location.startswith("/vsi")
 
 
-def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Admitted:
+def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> CheckedFile:
     """Check a file before GDAL opens it; InputError, naming the file, if it is refused."""
     text = os.fspath(location)
     if is_remote(text):
@@ -121,7 +121,7 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ad
                 ALLOW_REMOTE,
                 ".",
             )
-        return Admitted(text, None)
+        return CheckedFile(text, None)
     if "\0" in text:
         raise InputError(
             f"{printable(text)}: a path cannot hold a NUL byte; check the list it came from."
@@ -132,7 +132,7 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ad
     if driver is None and _envi_header(path):
         driver = "ENVI"
     if driver is None:
-        what = next((name for pattern, name in _STRANGERS if pattern.match(head)), None)
+        what = next((name for pattern, name in _REFUSED_FORMATS if pattern.match(head)), None)
         if what is None and path.suffix.lower() == ".hdr":
             what = "a header without pixels; give the data file beside it"
         raise InputError(
@@ -140,9 +140,9 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ad
             f"give a picture as {ALLOWED}."
         )
     if driver != "GTiff":
-        return Admitted(text, driver)
+        return CheckedFile(text, driver)
     facts = tiffcheck.check(path)
-    return Admitted(text, driver, facts.pictures, facts.nodata)
+    return CheckedFile(text, driver, facts.pictures, facts.nodata)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -189,7 +189,7 @@ def _envi_header(path: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def opened(admitted: Admitted) -> Iterator[rasterio.DatasetReader]:
+def opened(admitted: CheckedFile) -> Iterator[rasterio.DatasetReader]:
     """Open the dataset, for one thread. InputError if GDAL refuses it.
 
     Read it without resampling, so that overviews, which may be stale, are never used. (The
@@ -215,7 +215,7 @@ def _close(dataset: rasterio.DatasetReader) -> None:
         dataset.close()
 
 
-def _dataset(admitted: Admitted, name: str) -> rasterio.DatasetReader:
+def _dataset(admitted: CheckedFile, name: str) -> rasterio.DatasetReader:
     """Open with the one allowed driver; a remote file, not checked, with the first that fits.
 
     Never with all of GDAL's drivers: some open other files and connections.
@@ -238,7 +238,7 @@ def _dataset(admitted: Admitted, name: str) -> rasterio.DatasetReader:
 
 
 @contextlib.contextmanager
-def _visible_name(admitted: Admitted) -> Iterator[str]:
+def _visible_name(admitted: CheckedFile) -> Iterator[str]:
     """A path under which GDAL sees the file and nothing else.
 
     ENVI needs its header beside it, and GDAL cannot open a name that is not UTF-8; for both
@@ -285,7 +285,7 @@ def _check_length(name: str, path: Path, needed_bytes: int) -> None:
         )
 
 
-def check_header(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
+def check_header(admitted: CheckedFile, dataset: rasterio.DatasetReader) -> None:
     """Refuse impossible sizes, complex or mixed types, and blocks too large for memory."""
     name = admitted.shown
     rows, cols, count = dataset.height, dataset.width, dataset.count
@@ -323,7 +323,7 @@ def check_header(admitted: Admitted, dataset: rasterio.DatasetReader) -> None:
         )
 
 
-def _bands_together(admitted: Admitted, dataset: rasterio.DatasetReader) -> int:
+def _bands_together(admitted: CheckedFile, dataset: rasterio.DatasetReader) -> int:
     """Number of bands in one stored block."""
     if admitted.driver != "GTiff":
         return 1  # Not queried: on a damaged JPEG 2000 file GDAL would search for minutes.

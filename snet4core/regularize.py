@@ -75,7 +75,7 @@ def regular(
     direction_LD[compactness(sides, label_S, outer_S, count) > ROUND] = np.nan
     wanted_S = wanted_E[sides.begin_S]
     snapped, axis = turned(lines, label_S, other_S, direction_LD)
-    plan = Plan(
+    plan = Regularised(
         sides,
         snapped.chosen(wanted_S, lines),
         np.where(wanted_S, axis, FREE),
@@ -104,7 +104,7 @@ class Angles:
         return cls(np.arctan2(y, x), turned.astype(np.int64))
 
 
-def off(folded: Floats, direction: Floats) -> Floats:
+def angle_from(folded: Floats, direction: Floats) -> Floats:
     """Signed angle from a direction in radians, folded into -pi / 4 .. pi / 4.
 
     >>> float(np.round(np.degrees(off(np.radians([1.0]), np.radians([88.0]))), 6)[0])
@@ -123,14 +123,14 @@ def directions(lines: Lines, label_S: NDArray[np.int32], count: int) -> Floats:
     weight = lines.length_S**2 * lines.weight_S
     perimeter = summed(label_S, lines.length_S, count)
     main = _peak(folded, weight, label_S, count)
-    away = np.abs(off(folded, main[label_S]))
+    away = np.abs(angle_from(folded, main[label_S]))
     wing = _peak(folded, np.where(away > math.radians(APART_DEG), weight, 0.0), label_S, count)
     near = math.radians(PEAK_DEG)
-    apart = np.abs(off(folded, wing[label_S]))
+    apart = np.abs(angle_from(folded, wing[label_S]))
     in_main = summed(label_S, np.where(away <= near, lines.length_S, 0.0), count)
     in_wing = summed(label_S, np.where(apart <= near, lines.length_S, 0.0), count)
     winged = (in_wing >= WING_SHARE * perimeter) & (
-        np.abs(off(wing, main)) >= math.radians(APART_DEG)
+        np.abs(angle_from(wing, main)) >= math.radians(APART_DEG)
     )
     agreed = in_main + np.where(winged, in_wing, 0.0) >= AGREED_SHARE * perimeter
     found = np.column_stack([main, np.where(winged, wing, np.nan)])
@@ -151,7 +151,7 @@ def _peak(folded: Floats, weight: Floats, label_S: NDArray[np.int32], count: int
     )
     top = (np.argmax(smooth, axis=1) + 0.5) * (math.pi / 2 / bins)
     # The weighted mean near the peak; a line's angle is as certain as its length cubed.
-    away = off(folded, top[label_S])
+    away = angle_from(folded, top[label_S])
     sure = np.where(np.abs(away) <= math.radians(PEAK_DEG), weight, 0.0)
     total = summed(label_S, sure, count)
     mean = summed(label_S, sure * away, count) / np.where(total > 0, total, 1.0)
@@ -171,7 +171,7 @@ def turned(
     choices = np.vstack([direction_LD, none])
     own, other = label_S, np.where(other_S > 0, other_S, len(direction_LD))
     candidate = np.concatenate([choices[own], choices[other]], axis=1)
-    away = np.abs(off(angles.folded_S[:, None], candidate))
+    away = np.abs(angle_from(angles.folded_S[:, None], candidate))
     away = np.where(np.isnan(away), np.inf, away)
     best = np.argmin(away, axis=1)
     rows = np.arange(best.size)
@@ -210,7 +210,7 @@ def compactness(sides: Sides, label_S: NDArray[np.int32], outer_S: Flags, count:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Regularised:
     """Sides during regularisation; all arrays but `sides.first_R` are by side."""
 
     sides: Sides
@@ -221,7 +221,7 @@ class Plan:
     """True where the corner at which the side begins must stay in the ring."""
 
 
-def tidied(plan: Plan, stairs: Stairs) -> Plan:
+def tidied(plan: Regularised, stairs: Stairs) -> Regularised:
     """Merge sides on nearly the same line, remove short ones, insert right-angled steps."""
     for _ in range(MOST_ROUNDS):
         absorbed, dropped = _nearly_one_line(plan), np.zeros(plan.axis_S.size, bool)
@@ -242,7 +242,7 @@ def _gap(lines: Lines, one: Ints, two: Ints) -> Floats:
     return np.abs(lines.tx_S[two] * dy - lines.ty_S[two] * dx)
 
 
-def _nearly_one_line(plan: Plan) -> Flags:
+def _nearly_one_line(plan: Regularised) -> Flags:
     """True for sides that are collinear with the side before them, within STEP_PX."""
     before, here = plan.sides.before(), np.arange(plan.axis_S.size)
     same = (plan.axis_S == plan.axis_S[before]) & (plan.axis_S != FREE) & ~plan.locked_S
@@ -250,7 +250,7 @@ def _nearly_one_line(plan: Plan) -> Flags:
     return plan.sides.sparing(near)
 
 
-def _short(plan: Plan) -> tuple[Flags, Flags]:
+def _short(plan: Regularised) -> tuple[Flags, Flags]:
     """Find short sides: (sides to merge into the side before, sides to drop).
 
     A short side between two walls of one axis is a step, and the three become one wall; any
@@ -276,7 +276,7 @@ def _short(plan: Plan) -> tuple[Flags, Flags]:
     return absorbed, corner
 
 
-def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Plan:
+def _reduced(plan: Regularised, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Regularised:
     """Remove sides from the plan; lines whose stairs grew keep their direction."""
     stay = ~(absorbed | dropped)
     sides, lines = plan.sides.without(absorbed, dropped), plan.lines
@@ -290,10 +290,10 @@ def _reduced(plan: Plan, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Pla
         fresh.length_S,
         lines.weight_S[stay],
     )
-    return Plan(sides, lines, plan.axis_S[stay], plan.locked_S[stay])
+    return Regularised(sides, lines, plan.axis_S[stay], plan.locked_S[stay])
 
 
-def _stepped(plan: Plan) -> Plan:
+def _stepped(plan: Regularised) -> Regularised:
     """Insert a step at a right angle between consecutive walls of one axis."""
     sides, lines, axis = plan.sides, plan.lines, plan.axis_S
     before = sides.before()
@@ -331,7 +331,7 @@ def _stepped(plan: Plan) -> Plan:
         with_steps(lines.length_S, np.zeros(at.size)),
         with_steps(lines.weight_S, np.ones(at.size)),
     )
-    return Plan(
+    return Regularised(
         sides,
         lines,
         np.insert(axis, at, axis[at] ^ 1),

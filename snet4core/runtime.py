@@ -76,7 +76,7 @@ class Network(MapNetwork, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RuntimeChoice:
     """The user's choice, checked against this machine; the model decides the rest."""
 
     device: str = "cpu"
@@ -111,7 +111,7 @@ def choose_runtime(
     precision: Precision = "auto",
     engine: AnyEngine = "auto",
     threads: int | None = None,
-) -> Wanted:
+) -> RuntimeChoice:
     """Check `--device auto|cpu|cuda|cuda:N|mps`, `--precision` and `--runtime`.
 
     `threads` limits the processor threads (default: all that the process may use). Raises
@@ -123,10 +123,10 @@ def choose_runtime(
         raise EngineError(
             f"OpenVINO computes on the CPU here, not on '{device}'; use ", ENGINE, " torch."
         )
-    return Wanted(_device(device, engine), precision, engine, threads or processor_threads())
+    return RuntimeChoice(_device(device, engine), precision, engine, threads or processor_threads())
 
 
-def settled(wanted: Wanted, header: Header) -> Runtime:
+def resolved_runtime(wanted: RuntimeChoice, header: Header) -> Runtime:
     """Choose the engine, precision and file for one model.
 
     Raises DependencyError when the engine that is needed is not installed, ModelError when
@@ -139,15 +139,15 @@ def settled(wanted: Wanted, header: Header) -> Runtime:
     return Runtime(engine, wanted.device, precision, lanes, threads, file, f"{why}; {fast}")
 
 
-def settled_together(wanted: Wanted, models: Sequence[Header]) -> list[Runtime]:
-    """`settled` for models that are averaged: one engine for all, torch where they differ."""
-    found = [settled(wanted, each) for each in models]
+def resolved_runtimes(wanted: RuntimeChoice, models: Sequence[Header]) -> list[Runtime]:
+    """`resolved_runtime` for models that are averaged: one engine for all, torch where they differ."""
+    found = [resolved_runtime(wanted, each) for each in models]
     if len({runtime.engine for runtime in found}) > 1:
-        found = [settled(replace(wanted, engine="torch"), each) for each in models]
+        found = [resolved_runtime(replace(wanted, engine="torch"), each) for each in models]
     return found
 
 
-def shapers_for(wanted: Wanted, memory_bytes: int | None) -> int:
+def shapers_for(wanted: RuntimeChoice, memory_bytes: int | None) -> int:
     """Number of processes that shape polygons, for this device; 1: this process only.
 
     >>> [shapers_for(Wanted("cuda:0", threads=count), None) for count in (1, 2, 16, 64)]
@@ -162,11 +162,13 @@ def shapers_for(wanted: Wanted, memory_bytes: int | None) -> int:
     return min(_MOST_SHAPERS, max(1, wanted.threads // (8 if wanted.device == "cpu" else 2)))
 
 
-def facts(model: Header, device: str, precision: Precision, engine: AnyEngine) -> dict[str, str]:
+def runtime_facts(
+    model: Header, device: str, precision: Precision, engine: AnyEngine
+) -> dict[str, str]:
     """What would be used for a model and why, in words; `problem` if it cannot be computed."""
     try:
         wanted = choose_runtime(device, precision, engine)
-        found, shapers = settled(wanted, model), shapers_for(wanted, None)
+        found, shapers = resolved_runtime(wanted, model), shapers_for(wanted, None)
     except EngineError as problem:
         return {"problem": str(problem)}
     threads = f"{found.lanes} x {found.threads}" if found.device == "cpu" else "as torch decides"
@@ -196,7 +198,7 @@ def installed(library: str) -> bool:
         return False
 
 
-def _engine(wanted: Wanted, header: Header) -> tuple[Path, Engine, str]:
+def _engine(wanted: RuntimeChoice, header: Header) -> tuple[Path, Engine, str]:
     """(file, engine, why) for a model."""
     graph = header.path if header.is_graph else graph_beside(header)
     if wanted.engine == "torch" or wanted.device != "cpu":
@@ -237,7 +239,7 @@ def _needed(engine: Engine) -> Engine:
     return engine
 
 
-def _lanes(engine: Engine, wanted: Wanted) -> int:
+def _lanes(engine: Engine, wanted: RuntimeChoice) -> int:
     """Number of batches computed at once.
 
     torch leaves processors idle at the end of every layer, which a second window fills (1.08 x
@@ -251,7 +253,7 @@ def _lanes(engine: Engine, wanted: Wanted) -> int:
     return max(least, wanted.threads // _SPARE)
 
 
-def _precision(wanted: Wanted) -> tuple[Literal["fp32", "bf16"], str]:
+def _precision(wanted: RuntimeChoice) -> tuple[Literal["fp32", "bf16"], str]:
     if wanted.precision == "bf16":
         return "bf16", "bf16 as asked"
     if wanted.precision == "fp32":

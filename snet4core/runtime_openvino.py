@@ -78,7 +78,7 @@ class OpenVinoNetwork:
         header = read_header(runtime.file)
         self._card = header.card
         self._runtime = runtime
-        graph = graphfile.read(header)
+        graph = graphfile.read_graph(header)
         self._core = _core()
         try:
             self._model = self._core.read_model(
@@ -86,7 +86,7 @@ class OpenVinoNetwork:
             )
         except RuntimeError as problem:
             raise ModelError(
-                f"{runtime.file}: OpenVINO cannot read the graph ({_first_line(problem)})."
+                f"{runtime.file}: OpenVINO cannot read the graph ({_last_line(problem)})."
             ) from problem
         _check_ports(runtime, self._model, header.card)
         self._compiled: dict[Program, Future[Any]] = {}
@@ -103,13 +103,13 @@ class OpenVinoNetwork:
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; windows run singly, so that results do not depend on B."""
-        return self._computed(head, images_BCHW, _told(look))
+        return self._computed(head, images_BCHW, _look_input(look))
 
     def probabilities(
         self, images_BCHW: NDArray[np.float32], look: Look, head: str
     ) -> NDArray[np.float32]:
         """See `runtime.Network`."""
-        return self._computed(head, images_BCHW, _told(look), stop_at="Sigmoid")
+        return self._computed(head, images_BCHW, _look_input(look), stop_at="Sigmoid")
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `runtime.Network`; pictures run singly."""
@@ -139,10 +139,10 @@ class OpenVinoNetwork:
             raise DeviceMemoryError("the memory does not hold one window") from problem
         except RuntimeError as problem:
             if "bad_alloc" in str(problem) or "allocate" in str(problem):
-                raise DeviceMemoryError(_first_line(problem)) from problem
+                raise DeviceMemoryError(_last_line(problem)) from problem
             raise EngineError(
                 f"OpenVINO cannot compute the model in {self._runtime.precision} here "
-                f"({_first_line(problem)}); try ",
+                f"({_last_line(problem)}); try ",
                 PRECISION,
                 " fp32 or ",
                 ENGINE,
@@ -214,7 +214,7 @@ def _is_made(program: Future[Any]) -> bool:
     return program.done() and program.exception() is None
 
 
-def _told(look: Look) -> dict[str, Any]:
+def _look_input(look: Look) -> dict[str, Any]:
     return {LOOK: np.array([look.features()], dtype=np.float32)}
 
 
@@ -247,7 +247,7 @@ def _check_ports(runtime: Runtime, model: Any, card: Card) -> None:
         raise ModelError(f"{runtime.file}: the graph takes other bands than the card names.")
 
 
-def _first_line(problem: Exception) -> str:
+def _last_line(problem: Exception) -> str:
     """The last line of OpenVINO's message, which says what is wrong."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return lines[-1][:200] if lines else type(problem).__name__

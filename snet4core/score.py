@@ -57,7 +57,7 @@ _FARTHEST = 1e12
 """Largest plausible coordinate, in pixels or map units; GEOS overflows only far beyond it."""
 
 
-def on_a_map(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+def is_plausible(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """True where a coordinate is finite and of plausible size; same shape as `points`."""
     return np.asarray(np.abs(points) <= _FARTHEST)
 

@@ -1,12 +1,12 @@
 """Labels connected components of maps that come in blocks, independently of the blocks.
 
 A footprint depends on its 4-connected component of foreground alone. So components
-inside a block are finished there, and only those that touch its edges wait, as `Open`
+inside a block are finished there, and only those that touch its edges wait, as `OpenComponents`
 pieces, for the neighbouring blocks. Pieces are joined where they meet along a seam, and
 a component is finished, once, when every edge it touches has been seen from both
 sides. The result does not depend on the order or the size of the blocks.
 
-A part computed on another machine leaves the same kind of `Open` value as a single
+A part computed on another machine leaves the same kind of `OpenComponents` value as a single
 block does: it consists of arrays only, can be stored, and is joined in the same way.
 
 Cost: linear in pixels and runs, n log n in the pieces of one component. Memory: one
@@ -25,17 +25,17 @@ from numpy.typing import NDArray
 
 from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.joiner import Joiner, Open
-from snet4core.labels import Labels, laid
+from snet4core.joiner import Joiner, OpenComponents
+from snet4core.labels import Labels, packed
 from snet4core.maps import Maps, quantised_threshold
-from snet4core.sheet import boxes_of, loads
+from snet4core.sheet import boxes_of, sheet_slices
 from snet4core.windows import Window
 
 Edge = tuple[tuple[int, int, int, int, int], NDArray[np.int32]]
-"""Axis, line, side, from, to, and the label of each pixel along it, as `Open` holds them."""
+"""Axis, line, side, from, to, and the label of each pixel along it, as `OpenComponents` holds them."""
 
 
-def joined(
+def complete_components(
     maps: Iterable[Maps], shape: tuple[int, int], threshold: float, min_area_px: float = 0
 ) -> Iterator[Labels]:
     """Yield the 4-connected components of footprint >= `threshold` (0..1) on valid pixels.
@@ -47,7 +47,7 @@ def joined(
     """
     seams = Joiner(shape, min_area_px)
     for block in maps:
-        inside, rest = cut(block, shape, threshold, min_area_px)
+        inside, rest = label_block(block, shape, threshold, min_area_px)
         seams.take(rest)
         yield from inside
         yield from seams.finished()
@@ -55,9 +55,9 @@ def joined(
     seams.check_complete()
 
 
-def cut(
+def label_block(
     maps: Maps, shape: tuple[int, int], threshold: float, min_area_px: float = 0
-) -> tuple[Iterator[Labels], Open]:
+) -> tuple[Iterator[Labels], OpenComponents]:
     """Label one block; returns its complete components, sheet by sheet, and the open ones.
 
     A pure function of the block, so that workers may run it. Raises UsageError where arrays
@@ -81,11 +81,11 @@ def _finished(found: runs.Runs, keep_N: NDArray[np.bool_], maps: Maps) -> Iterat
     """Yield the chosen, complete components, sheet by sheet."""
     window, done = maps.window, found.some(keep_N)
     box_N4 = boxes_of(done, int(keep_N.sum()))
-    for load in loads(box_N4):
+    for load in sheet_slices(box_N4):
         on_sheet_N = np.zeros(len(box_N4) + 1, np.bool_)
         on_sheet_N[1:][load] = True
         some = done.some(on_sheet_N)
-        yield laid(some, box_N4[load], *_values(some, maps), window.row, window.col)
+        yield packed(some, box_N4[load], *_values(some, maps), window.row, window.col)
 
 
 def _open(
@@ -93,11 +93,11 @@ def _open(
     is_open_N: NDArray[np.bool_],
     maps: Maps,
     edges: list[Edge],
-) -> Open:
+) -> OpenComponents:
     """Collect the chosen components, which reach the block's edges, and those edges."""
     window, rest = maps.window, found.some(is_open_N).by_label()
     number_N = np.cumsum(is_open_N, dtype=np.int32) * is_open_N
-    return Open(
+    return OpenComponents(
         np.array([[window.row, window.col, *window.shape]]),
         (rest.row_R + window.row).astype(np.int32),
         (rest.start_R + window.col).astype(np.int32),

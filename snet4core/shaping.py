@@ -15,13 +15,13 @@ from rasterio.crs import CRS
 
 from snet4core import outline, seams, watershed
 from snet4core.confidence import UNCALIBRATED, Calibration
-from snet4core.footprints import Footprints, Source, footprints_of, settled
+from snet4core.footprints import Footprints, Source, footprints_of, without_overlaps
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.ordering import in_order
-from snet4core.overlaps import REACH_PX, Sweep
+from snet4core.overlaps import REACH_PX, OverlapSweep
 from snet4core.settings import ShapeSettings, SplitSettings
 
 
@@ -66,10 +66,10 @@ class Shaping:
         """All footprints sorted and numbered; where two overlap, the later one yields."""
         native = self.native or self.grid
         scale = native.shape[0] / self.grid.shape[0]
-        sweep = Sweep(REACH_PX * max(1.0, scale))
+        sweep = OverlapSweep(REACH_PX * max(1.0, scale))
 
         def settle(batch: Footprints) -> Footprints:
-            return settled(batch, sweep, native, self.settings.min_area_m2)
+            return without_overlaps(batch, sweep, native, self.settings.min_area_m2)
 
         return in_order(self.source, found, settle)
 
@@ -122,7 +122,7 @@ def footprints_from(
     `grid` is the maps' own, `native` the scene's; `calibration` that of the confidence.
     """
     shaping = Shaping(grid, settings, source, native, calibration)
-    labels = seams.joined(maps, grid.shape, settings.threshold, shaping.specks_px)
+    labels = seams.complete_components(maps, grid.shape, settings.threshold, shaping.specks_px)
     return shaping.in_order(map(shaping.footprints, labels))
 
 

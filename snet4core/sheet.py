@@ -58,7 +58,7 @@ def sheet_of(found: runs.Runs, width: int, chosen_N: NDArray[np.bool_]) -> Sheet
     """
     found = found.some(chosen_N)
     box_N4 = boxes_of(found, int(chosen_N.sum()))
-    shape, shift_N2 = shelved(box_N4)
+    shape, shift_N2 = shelf_packed(box_N4)
     label = np.flatnonzero(chosen_N)
     corner_N2 = np.zeros((chosen_N.size, 2), np.int64)
     corner_N2[label] = box_N4[:, :2] + shift_N2
@@ -89,7 +89,7 @@ def boxes_of(found: runs.Runs, count: int) -> Ints:
     return box_N4
 
 
-def loads(box_N4: Ints) -> Iterator[slice]:
+def sheet_slices(box_N4: Ints) -> Iterator[slice]:
     """Slice boxes into consecutive groups of about SHEET_PX pixels, at least one box each."""
     area_N = _sides(box_N4).prod(axis=1)
     sheet_N = (np.cumsum(area_N) - area_N) // SHEET_PX
@@ -97,7 +97,7 @@ def loads(box_N4: Ints) -> Iterator[slice]:
     return starmap(slice, pairwise([*first, len(box_N4)]))
 
 
-def shelved(box_N4: Ints) -> tuple[tuple[int, int], Ints]:
+def shelf_packed(box_N4: Ints) -> tuple[tuple[int, int], Ints]:
     """Shelf packing of at least one box, the tallest first.
 
     Returns the sheet's shape (rows, columns), and the (row, column) shift of each box from

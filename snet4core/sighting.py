@@ -40,7 +40,7 @@ def number(text: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def turned(azimuth_deg: float | None) -> float | None:
+def reversed_azimuth(azimuth_deg: float | None) -> float | None:
     """Reverse an azimuth: from "ground to satellite" to "satellite to ground", or back.
 
     >>> turned(201.5), turned(21.5), turned(None)

@@ -1,7 +1,7 @@
 """Simplifies exact outlines: Douglas-Peucker, then merging of nearly collinear sides.
 
-Douglas-Peucker (`corners`) keeps corners until none of those removed is beyond the
-tolerance. Then sides that continue each other are merged (`straightened`), because chords
+Douglas-Peucker (`douglas_peucker`) keeps corners until none of those removed is beyond the
+tolerance. Then sides that continue each other are merged (`collinear_merged`), because chords
 between corners of the pixel stairs bend where a line fitted to the stairs would not.
 
 Both work on all rings at once and depend on the shape alone, with symmetric ties: a ring
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def corners(rings: Rings, tolerance_E: Floats) -> Flags:
+def douglas_peucker(rings: Rings, tolerance_E: Floats) -> Flags:
     """Select corners by Douglas-Peucker; True for the walls whose corner stays, shape (E,).
 
     The corner farthest from the chord stays if it is beyond the tolerance, and so on between
@@ -120,7 +120,7 @@ STRAIGHT = 0.85
 MOST_ROUNDS = 8
 
 
-def straightened(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Flags) -> Sides:
+def collinear_merged(stairs: Stairs, sides: Sides, tolerance_E: Floats, locked_E: Flags) -> Sides:
     """Merge nearly collinear sides; corners of locked steps stay.
 
     Every round removes the corners whose error is a local minimum, below that of both

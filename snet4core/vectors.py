@@ -23,7 +23,7 @@ from shapely.geometry.base import BaseGeometry
 from snet4core import csvread
 from snet4core.errors import InputError
 from snet4core.reproject import reprojected
-from snet4core.score import Buildings, on_a_map
+from snet4core.score import Buildings, is_plausible
 from snet4core.sentence import BOUNDS
 from snet4core.text import printable
 
@@ -36,7 +36,7 @@ _CONFIDENCE = ("confidence", "conf", "score")
 _IMAGE = "ImageId"
 
 
-def read(path: Path, *, confidence: bool = True) -> Buildings:
+def read_buildings(path: Path, *, confidence: bool = True) -> Buildings:
     """Read buildings from a SpaceNet table (.csv) or a vector layer. Raises `InputError`."""
     if _readable(path).suffix.lower() in (".csv", ".txt"):
         return csvread.read(path, confidence=confidence)
@@ -213,7 +213,7 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
         return None, "with an empty geometry"
     if shapely.get_type_id(polygon) not in _AREAS:
         return None, "points or lines, not areas"
-    if not on_a_map(shapely.get_coordinates(polygon)).all():
+    if not is_plausible(shapely.get_coordinates(polygon)).all():
         raise InputError(f"{name}, feature {row}: a coordinate lies beyond any map; correct it.")
     return polygon, ""
 

@@ -200,7 +200,7 @@ class Lines:
         )
 
 
-def meeting(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:
+def corners_fitted(sides: Sides, lines: Lines, joint_S: Ints, still_S: Flags) -> Sides:
     """Move each corner to the intersection of its lines.
 
     Corner v minimises the sum of (n.(v - c))^2 over its lines (normal n, centre c) plus
@@ -250,7 +250,9 @@ SHRUNK = 0.1
 """A side that would shrink to less than this share of its length keeps its corners."""
 
 
-def area_kept(sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L: Floats) -> Sides:
+def area_restored(
+    sides: Sides, label_S: NDArray[np.int32], free_S: Flags, area_px_L: Floats
+) -> Sides:
     """Offset the free walls of each building so that its area is `area_px_L`, by label.
 
     All of them move by one distance, outwards or inwards, which is the root of a quadratic;

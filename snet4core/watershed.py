@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core import cuts, flood, runs
-from snet4core.hearts import STEPS, depths, grown, hearts_of, worn
+from snet4core.hearts import STEPS, depths, dilated, eroded, seeds_of
 from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
 from snet4core.maps import quantised_threshold
@@ -45,14 +45,14 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Flooded:
+class Oversegmentation:
     """Components with several seeds, partitioned into regions by flooding."""
 
     sheet: Sheet
     """Positions of the components on the sheet and in the block."""
     regions_HW: NDArray[np.int32]
     """Region of each pixel on the sheet, 0 outside."""
-    graph: cuts.Graph
+    graph: cuts.RegionGraph
     """Region adjacency graph."""
 
 
@@ -61,19 +61,19 @@ def split(labels: Labels, settings: SplitSettings, gsd_m: float) -> Labels:
 
     `gsd_m` is the maps' ground sample distance in metres. Labels are 1..count.
     """
-    found = flooded(labels, settings)
+    found = oversegmented(labels, settings)
     if found is None:
         return labels
-    building_R = judged(found.graph, settings, gsd_m)
+    building_R = merged_regions(found.graph, settings, gsd_m)
     return _relabelled(labels, found.sheet, found.regions_HW, building_R)
 
 
-def flooded(labels: Labels, settings: SplitSettings) -> Flooded | None:
+def oversegmented(labels: Labels, settings: SplitSettings) -> Oversegmentation | None:
     """Flood the components that have several seeds; None if there are none."""
     if labels.count == 0:
         return None
     heart_level = max(1, quantised_threshold(settings.seed_threshold))
-    hearts = hearts_of(_strength(labels.footprint_HW, labels.border_HW) >= heart_level)
+    hearts = seeds_of(_strength(labels.footprint_HW, labels.border_HW) >= heart_level)
     owner_N = labels.labels_HW.ravel()[hearts.place_N]
     several_N = np.bincount(owner_N[1:], minlength=labels.count + 1) >= 2
     if not several_N.any():
@@ -83,10 +83,10 @@ def flooded(labels: Labels, settings: SplitSettings) -> Flooded | None:
     hearts_HW = sheet.laid(hearts.painted(several_N[owner_N]))
     border_HW = sheet.laid(labels.border_HW)
     strength_HW = _strength(sheet.laid(labels.footprint_HW), border_HW)
-    body_HW = grown(worn(strength_HW >= heart_level, "square"), "square") | (hearts_HW > 0)
+    body_HW = dilated(eroded(strength_HW >= heart_level, "square"), "square") | (hearts_HW > 0)
     regions_HW = _regions(hearts_HW, body_HW, sheet)
-    return Flooded(
-        sheet, regions_HW, cuts.measured(regions_HW, body_HW, strength_HW, border_HW, sheet)
+    return Oversegmentation(
+        sheet, regions_HW, cuts.region_graph(regions_HW, body_HW, strength_HW, border_HW, sheet)
     )
 
 
@@ -115,13 +115,13 @@ def _regions(
     level_HW = len(STEPS) - depths(body_HW, len(STEPS))
     reached_HW = body_HW
     for step in range(1, AROUND + 1):
-        reached_HW = grown(reached_HW, STEPS[step % 2]) & inside_HW
+        reached_HW = dilated(reached_HW, STEPS[step % 2]) & inside_HW
         level_HW += ~reached_HW
     np.putmask(level_HW, ~inside_HW, top)
     return flood.flooded(level_HW, hearts_HW, top)
 
 
-def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
+def merged_regions(graph: cuts.RegionGraph, settings: SplitSettings, gsd_m: float) -> Ints:
     """Merge regions into buildings; returns the building of each region, shape (R,).
 
     A building's number is that of one of its regions; index 0 is unused. Every round removes
@@ -132,7 +132,7 @@ def judged(graph: cuts.Graph, settings: SplitSettings, gsd_m: float) -> Ints:
     asked = _log_odds(settings.cut_probability)
     while True:
         surplus_C = trained().log_odds_C(features_CK(graph, gsd_m)) - asked
-        back_C = weakest_here(graph, surplus_C) & (surplus_C < 0)
+        back_C = locally_weakest(graph, surplus_C) & (surplus_C < 0)
         if not back_C.any():
             return building_R
         component_C = graph.component_R[graph.one_C]
@@ -148,7 +148,7 @@ def _log_odds(probability: float) -> float:
     return math.log(inside / (1 - inside))
 
 
-def weakest_here(graph: cuts.Graph, surplus_C: NDArray[np.float64]) -> NDArray[np.bool_]:
+def locally_weakest(graph: cuts.RegionGraph, surplus_C: NDArray[np.float64]) -> NDArray[np.bool_]:
     """True for cuts with the lowest surplus (on ties, number) of all cuts of both regions; (C,)."""
     rank_C = np.empty(surplus_C.size, np.int64)
     rank_C[np.argsort(surplus_C, kind="stable")] = np.arange(surplus_C.size)

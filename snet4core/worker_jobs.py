@@ -127,7 +127,7 @@ def polygonize(request: Request, telling: Telling) -> Facts:
     found = polygonized(request.path("maps"), request.choices, progress=telling)
     for value in found.description.values():
         telling.channel.send("info", text=value)
-    count = layers.write(
+    count = layers.write_layer(
         output, found.footprints, found.source.crs, found.description, overwrite=True
     )
     look = found.source.look
@@ -143,15 +143,15 @@ def polygonize(request: Request, telling: Telling) -> Facts:
 def score(request: Request, telling: Telling) -> Facts:
     """Score one layer or SpaceNet table against another."""
     from snet4core import vectors
-    from snet4core.pairing import alike
+    from snet4core.pairing import aligned
     from snet4core.score import score as score_of
 
     telling.step(0, 3, "score")
-    found = vectors.read(request.path("proposals"))
+    found = vectors.read_buildings(request.path("proposals"))
     telling.step(1, 3, "score")
-    expected = vectors.read(request.path("truth"), confidence=False)
+    expected = vectors.read_buildings(request.path("truth"), confidence=False)
     telling.step(2, 3, "score")
-    found, notes = alike(found, expected)
+    found, notes = aligned(found, expected)
     for note in notes:
         telling.channel.send("warning", text=note)
     result = score_of(found, expected)

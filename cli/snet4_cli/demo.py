@@ -68,7 +68,7 @@ def demo(
         job = Job(inputs, choices, layer, csv=table, overwrite=overwrite, stop_at_error=True)
         done = run_job(job, predictor, bar)
     _join_tables(sorted(scenes.glob("summaryData/*.csv")), truth)
-    result = score(vectors.read(table), vectors.read(truth, confidence=False))
+    result = score(vectors.read_buildings(table), vectors.read_buildings(truth, confidence=False))
     _draw([Path(each.location) for each in inputs], table, truth, preview)
     click.echo(f"{done.footprints} footprints in {len(inputs)} pictures of one place.")
     _say_score(result)
@@ -95,8 +95,8 @@ def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
     from snet4core.windows import Window
 
     tables = {
-        preview.FOUND_COLOUR: vectors.read(found),
-        preview.TRUTH_COLOUR: vectors.read(truth, confidence=False),
+        preview.FOUND_COLOUR: vectors.read_buildings(found),
+        preview.TRUTH_COLOUR: vectors.read_buildings(truth, confidence=False),
     }
     rows = []
     for path in sorted(scenes, key=lambda path: len(path.name)):  # nadir8 before nadir32

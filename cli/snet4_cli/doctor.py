@@ -76,10 +76,10 @@ def _model(name: str) -> dict[str, str]:
 
 def _runtime(model: str, device: str, precision: str, engine: str) -> dict[str, str]:
     from snet4core.modelfile import find_model, read_header
-    from snet4core.runtime import facts
+    from snet4core.runtime import runtime_facts
 
     try:
         header = read_header(find_model(model))
     except Snet4Error:
         return {"problem": "without a model there is nothing to compute"}
-    return facts(header, device, precision, engine)  # type: ignore[arg-type]  # click checked it
+    return runtime_facts(header, device, precision, engine)  # type: ignore[arg-type]  # click checked it

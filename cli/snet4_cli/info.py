@@ -85,7 +85,7 @@ def info(
         warnings.append(str(problem))
     if header is not None:
         facts["model"] = _reading(found, header, facts["look"], warnings)
-        facts["runtime"] = runtime.facts(header, "auto", "auto", "auto")
+        facts["runtime"] = runtime.runtime_facts(header, "auto", "auto", "auto")
     facts["warnings"] = warnings
     click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
 

@@ -54,11 +54,11 @@ def polygonize(
     from snet4core.plan import Choices
     from snet4core.polygonize import polygonize as polygonized
 
-    layers.check(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
+    layers.check_layer(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
     choices = Choices(off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg, **chosen)
     with Bar() as bar:
         found = polygonized(maps, choices, block_px, bar)
-        count = layers.write(
+        count = layers.write_layer(
             output,
             found.footprints,
             found.source.crs,

@@ -168,7 +168,7 @@ def run(
         jobs = eachjob.open_jobs(eachjob.each_scene(job))
     for each in jobs:
         each.check_places()
-    header = ensemble.together([read_header(find_model(each)) for each in models], scales)
+    header = ensemble.combined_header([read_header(find_model(each)) for each in models], scales)
     if dry_run:
         guesser = LookGuesser(header, engine)  # type: ignore[arg-type]  # click checked it
         plans = [plan_for(each, header, choices, guesser) for each in inputs]
@@ -207,7 +207,7 @@ def _network(
 ) -> tuple[Predictor | Elsewhere, Executor | None]:
     """The predictor of this process, or its placeholder and the executor of other processes."""
     from snet4core.errors import EngineError
-    from snet4core.runtime import Wanted, choose_runtime
+    from snet4core.runtime import RuntimeChoice, choose_runtime
 
     try:
         wanted = choose_runtime(*runtime)  # type: ignore[arg-type]  # click checked it
@@ -217,7 +217,7 @@ def _network(
             raise
         # The GPUs are the cluster's; a worker without one reports it.
         fixed = "bf16" if precision == "auto" else precision
-        wanted = Wanted("cuda:0", fixed, "torch")  # type: ignore[arg-type]  # as above
+        wanted = RuntimeChoice("cuda:0", fixed, "torch")  # type: ignore[arg-type]  # as above
     if workers == 1 and cluster is None:
         from snet4core.predict import Predictor
         from snet4core.runtime import shapers_for

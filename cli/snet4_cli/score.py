@@ -30,12 +30,12 @@ def score(proposals: Path, truth: Path, as_json: bool) -> None:
       snet4 score footprints.gpkg buildings.geojson --json
     """
     from snet4core import vectors
-    from snet4core.pairing import alike
+    from snet4core.pairing import aligned
     from snet4core.score import score as score_of
 
-    found = vectors.read(proposals)
-    expected = vectors.read(truth, confidence=False)
-    found, notes = alike(found, expected)
+    found = vectors.read_buildings(proposals)
+    expected = vectors.read_buildings(truth, confidence=False)
+    found, notes = aligned(found, expected)
     for note in notes:
         click.echo(f"Note: {note}", err=True)
     result = score_of(found, expected)

@@ -25,7 +25,7 @@ from snet4core.executors import WorkerModel
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
-from snet4core.runtime import Wanted
+from snet4core.runtime import RuntimeChoice
 from snet4core.scenework import Elsewhere
 from snet4core.windows import Tile, Window
 
@@ -63,7 +63,7 @@ class BrightModel(WorkerModel):
     """How a worker comes by it, and what it does to its worker."""
 
     model: Header = HEADER
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: RuntimeChoice = field(default_factory=RuntimeChoice)
     pause_s: float = 0.0
     """For each window."""
     deadly: Window | None = None

@@ -53,7 +53,7 @@ def table(folder: Path) -> tuple[Path, Callable[[Path], object]]:
         for n in range(30)
     ]
     good.write_text("\n".join(["ImageId,BuildingId,PolygonWKT_Pix,Confidence", *rows, ""]))
-    return good, vectors.read
+    return good, vectors.read_buildings
 
 
 def layer(folder: Path) -> tuple[Path, Callable[[Path], object]]:
@@ -70,7 +70,7 @@ def layer(folder: Path) -> tuple[Path, Callable[[Path], object]]:
         for n in range(30)
     ]
     good.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    return good, vectors.read
+    return good, vectors.read_buildings
 
 
 def model(folder: Path) -> tuple[Path, Callable[[Path], object]]:

@@ -20,7 +20,7 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core import weights  # noqa: E402  # after the skips
 from snet4core.card import Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.ensemble import together  # noqa: E402
+from snet4core.ensemble import combined_header  # noqa: E402
 from snet4core.export import export  # noqa: E402
 from snet4core.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
@@ -63,13 +63,13 @@ def maps(model: Path | Header, engine: str) -> np.ndarray:
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_the_average_is_that_of_what_each_says(models: list[Path], engine: str) -> None:
     alone = [maps(path, engine) for path in models]
-    both = maps(together([read_header(path) for path in models]), engine)
+    both = maps(combined_header([read_header(path) for path in models]), engine)
     assert np.abs(alone[0] - alone[1]).max() > 50  # they do not agree
     assert np.abs(both - (alone[0] + alone[1]) / 2).max() <= 1
 
 
 def test_both_engines_average_alike(models: list[Path]) -> None:
-    combined = together([read_header(path) for path in models], (0.75, 1.0, 1.25))
+    combined = combined_header([read_header(path) for path in models], (0.75, 1.0, 1.25))
     one, other = maps(combined, "torch"), maps(combined, "openvino")
     assert np.ptp(one) > 20
     assert np.abs(one - other).max() <= 2
@@ -79,7 +79,7 @@ def test_one_engine_computes_all(models: list[Path], tmp_path: Path) -> None:
     """A model without a graph beside one that has it: torch for both."""
     lonely = tmp_path / "lonely.safetensors"
     lonely.write_bytes(models[0].read_bytes())
-    combined = together([read_header(path) for path in (models[1], lonely)])
+    combined = combined_header([read_header(path) for path in (models[1], lonely)])
     assert Predictor(combined, choose_runtime("cpu", "fp32")).runtime.engine == "torch"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from snet4core.attempts import SMALL_PX, Attempt, in_their_turn
 from snet4core.errors import Cancelled, InputError
-from snet4core.progress import Later, Silent
+from snet4core.progress import DeferredProgress, Silent
 
 SMALL, LARGE = (100, 100), (SMALL_PX, 2)
 
@@ -31,7 +31,7 @@ def attempt(
     found: Any = SimpleNamespace(
         plan=SimpleNamespace(grid=SimpleNamespace(shape=shape)), footprints=footprints()
     )
-    return Attempt(name, None, Later(progress or Silent()), found)
+    return Attempt(name, None, DeferredProgress(progress or Silent()), found)
 
 
 def test_small_scenes_are_computed_at_once() -> None:
@@ -97,7 +97,7 @@ class Watched(Silent):
 
 def test_what_runs_ahead_says_nothing_before_its_turn() -> None:
     watched = Watched()
-    later = Later(watched)
+    later = DeferredProgress(watched)
     later.step(0.0, 8.0, "b")
     later.step(8.0, 8.0, "b")
     assert watched.told == []
@@ -110,6 +110,8 @@ def test_what_runs_ahead_says_nothing_before_its_turn() -> None:
 
 
 def test_a_location_and_a_file_of_maps_go_with_it() -> None:
-    scene = Attempt("a.tif", Path("a_maps.tif"), Later(Silent()), problem=InputError("gone"))
+    scene = Attempt(
+        "a.tif", Path("a_maps.tif"), DeferredProgress(Silent()), problem=InputError("gone")
+    )
     assert next(iter(in_their_turn([scene], 2))) is scene
     assert (scene.location, scene.maps, scene.batch) == ("a.tif", Path("a_maps.tif"), None)

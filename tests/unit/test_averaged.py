@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4core.averaged import Averaged, averaged, scaled
+from snet4core.averaged import AveragedNetwork, averaged_network, scaled
 from snet4core.card import ONE_HEAD, Architecture, Card
-from snet4core.ensemble import together
+from snet4core.ensemble import combined_header
 from snet4core.errors import UsageError
 from snet4core.look import Look
 from snet4core.modelfile import Header
@@ -97,13 +97,13 @@ class Plain:
 
 
 def average(networks: list[Any], combined: Header, images: Any) -> NDArray[np.uint8]:
-    return Averaged(networks, combined).forward(images, LOOK, "off-nadir")
+    return AveragedNetwork(networks, combined).forward(images, LOOK, "off-nadir")
 
 
 def test_maps_are_averaged_before_they_are_quantised() -> None:
     images = np.zeros((3, 4, 16, 24), np.float32)
     networks = [Plain(0.101), Plain(0.104)]
-    maps = average(networks, together([A, B]), images)
+    maps = average(networks, combined_header([A, B]), images)
     assert maps.shape == (3, 2, 16, 24)
     assert maps.dtype == np.uint8
     assert np.unique(maps[:, 0]).tolist() == [26]  # 0.1025 x 255; each alone gives 26 and 27
@@ -116,14 +116,14 @@ def test_each_scale_sees_the_window_and_comes_back() -> None:
     smooth = np.sin(np.linspace(0, 3, 64, dtype=np.float32))[:, None] * np.ones(64, np.float32)
     images = np.tile(smooth, (1, 4, 1, 1)).astype(np.float32)
     network = Plain(None)
-    maps = average([network], together([A], (0.75, 1.0, 1.5)), images)
+    maps = average([network], combined_header([A], (0.75, 1.0, 1.5)), images)
     assert [shape[2:] for shape, _ in network.seen] == [(48, 48), (64, 64), (96, 96)]
     assert np.abs(maps[0, 0, 4:-4] - np.rint(smooth[4:-4] * 255)).max() <= 1
 
 
 def test_windows_of_a_batch_play_no_part() -> None:
     images = np.random.default_rng(2).random((3, 4, 32, 32), np.float32)
-    combined = together([A, B], (0.75, 1.0))
+    combined = combined_header([A, B], (0.75, 1.0))
     both = [Plain(None), Plain(0.3)]
     together_B2HW = average(both, combined, images)
     for index in range(3):
@@ -133,21 +133,29 @@ def test_windows_of_a_batch_play_no_part() -> None:
 
 def test_one_model_at_its_own_scale_is_left_alone() -> None:
     network: Any = Plain(0.5)
-    assert together([A]) is A
-    assert together([A], (1.0,)) is A
-    assert averaged([network], A) is network
+    assert combined_header([A]) is A
+    assert combined_header([A], (1.0,)) is A
+    assert averaged_network([network], A) is network
 
 
 # What the rest of a run knows of it.
 
 
 def test_names_and_digests_of_all_stand_for_it() -> None:
-    both = together([A, B], (1.25, 0.8, 1.0, 0.8))
+    both = combined_header([A, B], (1.25, 0.8, 1.0, 0.8))
     assert both.card == replace(A.card, name="a + b")
     assert both.scales == (0.8, 1.0, 1.25)
     assert both.members == (A, B)
     assert both.network == f"{'a' * 64} + {'b' * 64} at 0.8, 1, 1.25"
-    keys = {h.network for h in (A, together([A], (0.8, 1)), together([A, B]), together([B, A]))}
+    keys = {
+        h.network
+        for h in (
+            A,
+            combined_header([A], (0.8, 1)),
+            combined_header([A, B]),
+            combined_header([B, A]),
+        )
+    }
     assert len(keys) == 4
     assert all(each.path.is_absolute() for each in both.at_absolute_paths().members)
 
@@ -163,10 +171,10 @@ def test_names_and_digests_of_all_stand_for_it() -> None:
 )
 def test_models_that_do_not_see_alike_are_refused(other: Header, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        together([A, other])
+        combined_header([A, other])
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 0.2, 5.0, float("nan"), float("inf")])
 def test_senseless_scales_are_refused(scale: float) -> None:
     with pytest.raises(UsageError, match="scale"):
-        together([A], (1.0, scale))
+        combined_header([A], (1.0, scale))

@@ -239,7 +239,7 @@ def test_progress_never_goes_back_and_ends_at_one(scene: Path) -> None:
 def test_a_cancelled_run_writes_nothing(scene: Path, tmp_path: Path) -> None:
     found = detect(scene, BrightIsBuilding(), AT_30, StopAfter(3))
     with pytest.raises(Cancelled):
-        layers.write(tmp_path / "out.gpkg", found.footprints, found.plan.grid.crs)
+        layers.write_layer(tmp_path / "out.gpkg", found.footprints, found.plan.grid.crs)
     assert [each.name for each in tmp_path.iterdir()] == ["town.tif"]
 
 
@@ -304,5 +304,7 @@ def test_maps_of_several_scenes_go_into_a_folder(scene: Path, tmp_path: Path) ->
 def test_the_same_run_gives_the_same_bytes(scene: Path, tmp_path: Path) -> None:
     for name in ("a.gpkg", "b.gpkg"):
         found = detect(scene, BrightIsBuilding(), AT_30)
-        layers.write(tmp_path / name, found.footprints, found.plan.grid.crs, found.plan.description)
+        layers.write_layer(
+            tmp_path / name, found.footprints, found.plan.grid.crs, found.plan.description
+        )
     assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()

@@ -24,7 +24,7 @@ from bright import Bright
 from snet4core import fusion, mapsfile
 from snet4core.eachjob import each_scene, open_jobs, run_each
 from snet4core.errors import InputError, UsageError
-from snet4core.fusion import Laid, LookMaps
+from snet4core.fusion import LookMaps, RegisteredLook
 from snet4core.grid import Grid
 from snet4core.job import Done, Job, Overlap, Shard
 from snet4core.jobrun import run_job
@@ -67,7 +67,7 @@ def kept(
     return LookMaps(path, grid, Look(tilt_deg, None, "option"), name)
 
 
-def whole(laid: list[Laid], frame: Grid) -> Maps:
+def whole(laid: list[RegisteredLook], frame: Grid) -> Maps:
     (maps,) = fusion.fused(laid, frame)
     return maps
 
@@ -76,7 +76,7 @@ def whole(laid: list[Laid], frame: Grid) -> Maps:
 def test_equal_looks_fuse_to_themselves(tmp_path: Path, copies: int) -> None:
     levels = np.clip(town(1), 3, 252)
     looks = [kept(tmp_path, f"n{n}", levels, tilt_deg=5.0 * n) for n in range(copies)]
-    laid = fusion.laid_together(looks)
+    laid = fusion.registered(looks)
     assert {each.shift_px for each in laid} == {(0, 0)}
     maps = whole(laid, fusion.common_grid(looks))
     is_house = levels > 128
@@ -102,7 +102,7 @@ def test_a_shift_is_found_to_the_pixel(tmp_path: Path, rows: int, cols: int, see
     blurred_HW = np.clip(seen_HW + noise_HW, 0, 255).astype(np.uint8)
     other = kept(tmp_path, "other", blurred_HW, tilt_deg=30)
     assert fusion.shift_px(best, other, best.grid) == (rows, cols)
-    maps = whole(fusion.laid_together([other, best]), best.grid)
+    maps = whole(fusion.registered([other, best]), best.grid)
     inner = (slice(12, -12), slice(12, -12))
     truth_HW = (ground_HW[20:140, 20:160] > 128)[inner]
     assert ((maps.footprint_HW > 128)[inner] == truth_HW).mean() > 0.999
@@ -123,7 +123,7 @@ def test_independent_errors_cancel_out(tmp_path: Path) -> None:
         seen_HW = np.where(truth_HW ^ wrong_HW, 200, 60).astype(np.uint8)
         shares.append(((seen_HW > 128) == truth_HW).mean())
         looks.append(kept(tmp_path, f"n{number}", seen_HW, tilt_deg=10))
-    laid = [Laid(each, 1.0, (0, 0)) for each in looks]
+    laid = [RegisteredLook(each, 1.0, (0, 0)) for each in looks]
     maps = whole(laid, looks[0].grid)
     assert ((maps.footprint_HW > 128) == truth_HW).mean() > max(shares) + 0.05
 
@@ -131,8 +131,8 @@ def test_independent_errors_cancel_out(tmp_path: Path) -> None:
 def test_the_order_of_the_looks_plays_no_part(tmp_path: Path) -> None:
     looks = [kept(tmp_path, f"n{n}", town(n)[:120, :140], tilt_deg=40 - 9 * n) for n in range(4)]
     frame = fusion.common_grid(looks)
-    one = whole(fusion.laid_together(looks), frame)
-    other = whole(fusion.laid_together(looks[::-1]), fusion.common_grid(looks[::-1]))
+    one = whole(fusion.registered(looks), frame)
+    other = whole(fusion.registered(looks[::-1]), fusion.common_grid(looks[::-1]))
     assert np.array_equal(one.footprint_HW, other.footprint_HW)
     assert np.array_equal(one.border_HW, other.border_HW)
 
@@ -143,7 +143,7 @@ def test_ground_that_one_look_lacks_is_taken_from_the_others(tmp_path: Path) -> 
     valid_HW[:, :70] = False
     best = kept(tmp_path, "best", np.where(valid_HW, ground_HW, 0), valid_HW=valid_HW)
     other = kept(tmp_path, "other", ground_HW, tilt_deg=40)
-    maps = whole([Laid(best, 1.0, (0, 0)), Laid(other, 0.1, (0, 0))], best.grid)
+    maps = whole([RegisteredLook(best, 1.0, (0, 0)), RegisteredLook(other, 0.1, (0, 0))], best.grid)
     assert maps.valid_HW.all()
     assert np.array_equal(maps.footprint_HW > 128, ground_HW > 128)
 
@@ -161,7 +161,7 @@ def test_the_common_grid_keeps_the_best_looks_pixels_and_holds_every_look(tmp_pa
 def test_a_less_tilted_look_counts_more(tmp_path: Path) -> None:
     yes, no = np.full((40, 50), 200, np.uint8), np.full((40, 50), 55, np.uint8)
     looks = [kept(tmp_path, "best", yes, tilt_deg=5), kept(tmp_path, "side", no, tilt_deg=45)]
-    maps = whole(fusion.laid_together(looks), looks[0].grid)
+    maps = whole(fusion.registered(looks), looks[0].grid)
     assert (maps.footprint_HW > 128).all()
 
 
@@ -170,7 +170,7 @@ def test_looks_in_different_crs_are_refused(tmp_path: Path) -> None:
     other = Grid((40, 50), grid_at().transform, CRS.from_epsg(32617))
     looks = [kept(tmp_path, "a", flat), kept(tmp_path, "b", flat, grid=other)]
     with pytest.raises(InputError, match="different CRS"):
-        fusion.laid_together(looks)
+        fusion.registered(looks)
 
 
 # --- Through the whole job ---

@@ -224,7 +224,7 @@ def with_xml(graph: Path, target: Path, xml: bytes) -> Path:
     tensors = load_file(graph)
     hostile = graphfile.Graph(xml, tensors["constants"])
     header = modelfile.read_header(graph)
-    graphfile.write(target, hostile, header.card, header.network, overwrite=True)
+    graphfile.write_graph(target, hostile, header.card, header.network, overwrite=True)
     return target
 
 
@@ -327,7 +327,7 @@ signal.raise_signal(signal.SIGUSR1)
 
 def test_every_kernel_is_a_constant(graph: Path) -> None:
     """OpenVINO's threads spoil each other's maps where kernels are computed on the way."""
-    stored = graphfile.read(modelfile.read_header(graph))
+    stored = graphfile.read_graph(modelfile.read_header(graph))
     net = openvino.Core().read_model(
         model=stored.xml, weights=openvino.Tensor(stored.constants)
     )  # fmt: skip
@@ -355,7 +355,7 @@ def test_the_shipped_graph_is_that_of_the_shipped_model() -> None:
     header = modelfile.read_header(graph)
     assert header.card == shipped.card, "its card is an older one"
     assert graph.stat().st_size <= 21e6
-    graphfile.read(header)
+    graphfile.read_graph(header)
 
 
 # The guess of the look: one more output, of models that have it.
@@ -386,7 +386,7 @@ def test_a_graph_from_before_there_were_guesses_still_computes_maps(
     header = modelfile.read_header(graph)
     old = tmp_path / "old.safetensors"
     card = replace(header.card, architecture=GUESSES)
-    graphfile.write(old, graphfile.read(header), card, header.network, overwrite=True)
+    graphfile.write_graph(old, graphfile.read_graph(header), card, header.network, overwrite=True)
     assert np.array_equal(forward(old, "openvino", NORTH_30), forward(graph, "openvino", NORTH_30))
     with pytest.raises(ModelError, match="export it again"):
         estimates(old, "openvino")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from snet4core import look_guess, networks
 from snet4core.card import Architecture, Card
 from snet4core.errors import LookError, ModelError
-from snet4core.look_guess import ENOUGH, LookGuesser, sample, sighted, windows
+from snet4core.look_guess import ENOUGH, LookGuesser, combined_sighting, sample, windows
 from snet4core.modelfile import Header
 from snet4core.plan import Choices, plan_for
 from snet4core.raster import open_scene
@@ -35,7 +35,7 @@ def estimate(off_nadir_deg: float, azimuth_deg: float, share: float = 1.0) -> li
 
 
 def said(*estimates: list[float], up_deg: float = 0.0) -> tuple[float | None, float | None]:
-    found = sighted(np.array(estimates, np.float32), up_deg, CARD)
+    found = combined_sighting(np.array(estimates, np.float32), up_deg, CARD)
     assert found.source == "estimated"
     return found.off_nadir_deg, found.azimuth_deg
 
@@ -126,7 +126,7 @@ class Sure:
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> Sure:
     network = Sure()
-    monkeypatch.setattr(look_guess, "settled", lambda *_: None)
+    monkeypatch.setattr(look_guess, "resolved_runtime", lambda *_: None)
     monkeypatch.setattr(networks, "network_for", lambda _: network)
     return network
 

@@ -27,19 +27,16 @@ from snet4core.model import (  # noqa: E402
     FINE_LEVEL,
     SWEPT_FROM,
     SWEPT_HEIGHTS_PX,
-    DoublingBlock,
+    FusedUpsampleBlock,
     LeanSweep,
     OffNadirNet,
-    doubling,
     lean_of,
-    shifted_samples,
-    swept_samples,
+    sample_by_grid,
+    sample_by_shift,
+    upsampling_kernel,
 )
 from snet4core.predict import Picture, Predictor  # noqa: E402
-from snet4core.runtime import (
-    DeviceMemoryError,
-    choose_runtime,
-)
+from snet4core.runtime import DeviceMemoryError, choose_runtime  # noqa: E402
 from snet4core.runtime_torch import TorchNetwork  # noqa: E402
 from snet4core.windows import Tile, Window  # noqa: E402
 
@@ -349,7 +346,7 @@ def test_a_sweep_samples_where_the_look_displaces_roofs_to() -> None:
     level = torch.zeros(1, 1, 48, 48)
     level[0, 0, 20, 12] = 1.0
     lean = lean_of(torch.tensor([Look(45.0, 0.0, "option").features()]))
-    seen = swept_samples(level, lean)[0]
+    seen = sample_by_grid(level, lean)[0]
     for index, height_px in enumerate(SWEPT_HEIGHTS_PX):
         if (ground := 20 + int(height_px)) < 48:
             assert seen[index, ground, 12] == pytest.approx(1.0, abs=1e-3)
@@ -363,7 +360,7 @@ def test_moving_rows_and_columns_samples_the_same(
 ) -> None:
     level = torch.from_numpy(np.random.default_rng(4).standard_normal((2, 3, 40, 28), np.float32))
     look = torch.tensor([Look(off_nadir_deg, azimuth_deg, "option").features()] * 2)
-    seen, moved = (way(level, lean_of(look)) for way in (swept_samples, shifted_samples))
+    seen, moved = (way(level, lean_of(look)) for way in (sample_by_grid, sample_by_shift))
     torch.testing.assert_close(moved, seen, atol=1e-4, rtol=1e-4)
 
 
@@ -473,7 +470,7 @@ def test_a_doubled_map_need_not_be_made(height: int, width: int) -> None:
     coarse = torch.randn(2, 4, height, width, dtype=torch.float64)
     doubled = nn.functional.interpolate(coarse, scale_factor=2, mode="nearest")
     plain = nn.functional.conv2d(doubled, kernel, padding=1)
-    lean = nn.functional.conv_transpose2d(coarse, doubling(kernel), stride=2, padding=1)
+    lean = nn.functional.conv_transpose2d(coarse, upsampling_kernel(kernel), stride=2, padding=1)
     torch.testing.assert_close(lean, plain)
 
 
@@ -484,7 +481,7 @@ def test_a_doubling_block_learns_and_answers_as_the_plain_one(
 ) -> None:
     torch.manual_seed(9)
     plain = UnetDecoderBlock(5, fine, 4).double()
-    lean = DoublingBlock(copy.deepcopy(plain), 5)
+    lean = FusedUpsampleBlock(copy.deepcopy(plain), 5)
     assert lean.state_dict().keys() == plain.state_dict().keys()  # older weights fit
     coarse = torch.randn(2, 5, 6, 3, dtype=torch.float64)
     skip = torch.randn(2, fine, *sides, dtype=torch.float64) if fine else None

@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 from snet4core.footprints import Footprints, Source, footprints_of
 from snet4core.grid import Grid
 from snet4core.outline import Outlines, outlines
-from snet4core.overlaps import Sweep, yield_overlaps
+from snet4core.overlaps import OverlapSweep, remove_overlaps
 from snet4core.settings import ShapeSettings
 from snet4core.shapes import Shapes
 from snet4core.shaping import Shaping
@@ -36,7 +36,7 @@ def overlap(polygons_N: np.ndarray) -> float:
 @at_leisure
 def test_nothing_overlaps_afterwards(labels_HW: LabelImage, limit: float, flag: bool) -> None:
     found = outlines(as_labels(labels_HW), limit, flag)
-    settled = yield_overlaps(found.polygons_N, found.anchors_N2)
+    settled = remove_overlaps(found.polygons_N, found.anchors_N2)
     assert overlap(settled) <= 1e-9
     assert shapely.is_valid(settled).all()
 
@@ -45,12 +45,12 @@ def test_nothing_overlaps_afterwards(labels_HW: LabelImage, limit: float, flag: 
 @at_leisure
 def test_order_and_batches_play_no_part(labels_HW: LabelImage, seed: int, batch: int) -> None:
     found = outlines(as_labels(labels_HW), 2.0)
-    at_once = yield_overlaps(found.polygons_N, found.anchors_N2)
+    at_once = remove_overlaps(found.polygons_N, found.anchors_N2)
     shuffle = np.random.default_rng(seed).permutation(len(at_once))
-    mixed = yield_overlaps(found.polygons_N[shuffle], found.anchors_N2[shuffle])
+    mixed = remove_overlaps(found.polygons_N[shuffle], found.anchors_N2[shuffle])
     assert shapely.equals_exact(at_once[shuffle], mixed, 0.0).all()
     order = np.lexsort(found.anchors_N2.T[::-1])
-    sweep, drawn = Sweep(), found.polygons_N[order]
+    sweep, drawn = OverlapSweep(), found.polygons_N[order]
     for at in range(0, len(drawn), batch):
         changed, left = sweep.settle(Shapes.of(drawn[at : at + batch]))
         drawn[at + changed] = left
@@ -59,35 +59,35 @@ def test_order_and_batches_play_no_part(labels_HW: LabelImage, seed: int, batch:
 
 def test_the_later_one_gives_up_what_it_has_in_common() -> None:
     early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
-    settled = yield_overlaps(np.array([late, early]), np.array([[1, 3], [0, 0]]))
+    settled = remove_overlaps(np.array([late, early]), np.array([[1, 3], [0, 0]]))
     assert settled[1].equals(early)
     assert settled[0].equals(shapely.box(4, 1, 6, 3))
 
 
 def test_neighbours_along_a_wall_keep_everything() -> None:
     pair = np.array([shapely.box(0, 0, 4, 4), shapely.box(4, 0, 6, 4)])
-    assert shapely.equals_exact(yield_overlaps(pair, np.array([[0, 0], [0, 4]])), pair, 0.0).all()
+    assert shapely.equals_exact(remove_overlaps(pair, np.array([[0, 0], [0, 4]])), pair, 0.0).all()
 
 
 def test_what_an_earlier_one_has_lost_still_counts() -> None:
     """The third yields to the second as it was drawn, so it need not know of the first."""
     first, second, third = (shapely.box(x, x / 4, x + 4, x / 4 + 2) for x in (0, 2, 4))
     drawn, anchors = np.array([first, second, third]), np.array([[0, 0], [1, 2], [2, 4]])
-    all_three = yield_overlaps(drawn, anchors)
-    without_first = yield_overlaps(drawn[1:], anchors[1:])
+    all_three = remove_overlaps(drawn, anchors)
+    without_first = remove_overlaps(drawn[1:], anchors[1:])
     assert all_three[2].equals(without_first[1])
 
 
 def test_of_a_footprint_in_two_pieces_the_larger_remains_and_of_a_covered_one_nothing() -> None:
     bar = shapely.box(0, 0, 2, 9)
     across, inside = shapely.box(-1, 3, 7, 5), shapely.box(0.5, 6, 1.5, 7)
-    settled = yield_overlaps(np.array([bar, across, inside]), np.array([[0, 0], [3, 0], [6, 0]]))
+    settled = remove_overlaps(np.array([bar, across, inside]), np.array([[0, 0], [3, 0], [6, 0]]))
     assert settled[1].equals(shapely.box(2, 3, 7, 5))
     assert settled[2].is_empty
 
 
 def test_no_footprints_give_none() -> None:
-    assert len(yield_overlaps(np.empty(0, object), np.empty((0, 2), np.int64))) == 0
+    assert len(remove_overlaps(np.empty(0, object), np.empty((0, 2), np.int64))) == 0
 
 
 # ---------------------------------------------------------------- in the stream of a scene

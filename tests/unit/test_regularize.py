@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from snet4core.outline import CORNER_PX2, WORSE_PX, missed, outlines
-from snet4core.regularize import FREE, directions, off, turned
+from snet4core.outline import CORNER_PX2, WORSE_PX, difference_area, outlines
+from snet4core.regularize import FREE, angle_from, directions, turned
 from snet4core.walls import Lines
 
 from .shapes_helpers import (
@@ -94,7 +94,7 @@ def test_a_long_slanted_wall_stays_slanted() -> None:
 
 @given(st.floats(0, 1.57), st.floats(0, 1.57))
 def test_the_angle_off_a_direction_is_at_most_half_a_quarter_turn(a: float, b: float) -> None:
-    away = off(np.array([a]), np.array([b]))[0]
+    away = angle_from(np.array([a]), np.array([b]))[0]
     assert abs(away) <= np.pi / 4 + 1e-12
     assert np.sin(2 * (a - b - away)) == pytest.approx(0, abs=1e-9)
 
@@ -164,7 +164,7 @@ def test_regular_outlines_are_valid_and_miss_the_mask_little_more(labels_HW: Lab
     same = shapely.equals_exact(plain, regular, 0.0)
     # A plain neighbour of a polygon that stays regular has the wall that both can bear.
     shares = np.array([_touches_another(labels_HW, k + 1) for k in range(len(plain))])
-    ok = missed(regular, exact) <= missed(plain, exact) + allowed + 1e-6
+    ok = difference_area(regular, exact) <= difference_area(plain, exact) + allowed + 1e-6
     assert (ok | same | shares).all()
 
 

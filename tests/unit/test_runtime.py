@@ -21,7 +21,7 @@ from snet4core.errors import DependencyError, EngineError, ModelError, UsageErro
 from snet4core.look import Look
 from snet4core.modelfile import Header
 from snet4core.predict import Picture, Predictor
-from snet4core.runtime import Runtime, Wanted, choose_runtime, settled
+from snet4core.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
 from snet4core.windows import Tile
 
 CARD = Card(
@@ -79,7 +79,7 @@ def test_a_processor_gets_openvino_where_it_and_a_graph_are_there(
 ) -> None:
     machine.has(*libraries)
     machine.graph_lies_beside(beside)
-    found = settled(Wanted(), header)
+    found = resolved_runtime(RuntimeChoice(), header)
     assert (found.engine, found.file) == (engine, file)
     assert found.reason
 
@@ -87,19 +87,26 @@ def test_a_processor_gets_openvino_where_it_and_a_graph_are_there(
 @pytest.mark.parametrize(
     ("libraries", "wanted", "header", "beside", "error", "said"),
     [
-        ((), Wanted(), WEIGHTS, True, DependencyError, r"snet4\[openvino\]"),
-        ((), Wanted(), WEIGHTS, False, DependencyError, r"snet4\[torch\]"),
-        (("openvino",), Wanted(engine="torch"), WEIGHTS, True, DependencyError, r"\[torch\]"),
-        (TORCH, Wanted(engine="openvino"), WEIGHTS, True, DependencyError, r"\[openvino\]"),
-        (TORCH, Wanted(engine="openvino"), WEIGHTS, False, ModelError, "models export"),
-        (TORCH, Wanted(engine="torch"), GRAPH, False, ModelError, "exported from"),
-        (TORCH, Wanted(device="cuda:0"), GRAPH, False, ModelError, "exported from"),
+        ((), RuntimeChoice(), WEIGHTS, True, DependencyError, r"snet4\[openvino\]"),
+        ((), RuntimeChoice(), WEIGHTS, False, DependencyError, r"snet4\[torch\]"),
+        (
+            ("openvino",),
+            RuntimeChoice(engine="torch"),
+            WEIGHTS,
+            True,
+            DependencyError,
+            r"\[torch\]",
+        ),
+        (TORCH, RuntimeChoice(engine="openvino"), WEIGHTS, True, DependencyError, r"\[openvino\]"),
+        (TORCH, RuntimeChoice(engine="openvino"), WEIGHTS, False, ModelError, "models export"),
+        (TORCH, RuntimeChoice(engine="torch"), GRAPH, False, ModelError, "exported from"),
+        (TORCH, RuntimeChoice(device="cuda:0"), GRAPH, False, ModelError, "exported from"),
     ],
 )
 def test_what_is_missing_is_said_with_the_remedy(
     machine: Machine,
     libraries: tuple[str, ...],
-    wanted: Wanted,
+    wanted: RuntimeChoice,
     header: Header,
     beside: bool,
     error: type[Exception],
@@ -108,7 +115,7 @@ def test_what_is_missing_is_said_with_the_remedy(
     machine.has(*libraries)
     machine.graph_lies_beside(beside)
     with pytest.raises(error, match=said):
-        settled(wanted, header)
+        resolved_runtime(wanted, header)
 
 
 def test_bf16_needs_a_processor_that_gains_from_it(
@@ -118,7 +125,7 @@ def test_bf16_needs_a_processor_that_gains_from_it(
 
     def on(vendor: str, *flags: str) -> bool:
         machine.processor(vendor, *flags)
-        return settled(Wanted(), WEIGHTS).precision == "bf16"
+        return resolved_runtime(RuntimeChoice(), WEIGHTS).precision == "bf16"
 
     assert on("GenuineIntel", "amx_tile", "amx_bf16", "avx512_bf16")
     assert on("AuthenticAMD", "avx512_bf16")
@@ -132,9 +139,9 @@ def test_bf16_needs_a_processor_that_gains_from_it(
 def test_a_precision_that_was_asked_for_is_kept(machine: Machine) -> None:
     machine.has(*TORCH)
     machine.processor("AuthenticAMD", "avx512_bf16")
-    assert settled(Wanted(precision="fp32"), WEIGHTS).precision == "fp32"
+    assert resolved_runtime(RuntimeChoice(precision="fp32"), WEIGHTS).precision == "fp32"
     machine.processor("GenuineIntel")
-    assert settled(Wanted(precision="bf16"), WEIGHTS).precision == "bf16"
+    assert resolved_runtime(RuntimeChoice(precision="bf16"), WEIGHTS).precision == "bf16"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 def test_lanes_and_their_threads_never_oversubscribe(
     engine: runtime.Engine, threads: int, device: str
 ) -> None:
-    wanted = Wanted(device=device, threads=threads)
+    wanted = RuntimeChoice(device=device, threads=threads)
     lanes = runtime._lanes(engine, wanted)
     assert lanes >= 1
     if device == "cpu":
@@ -184,7 +191,7 @@ def test_deciding_loads_neither_engine() -> None:
         "import sys, snet4core.predict, snet4core.detect, snet4core.jobrun\n"
         "from snet4core import runtime, modelfile\n"
         "wanted = runtime.choose_runtime('cpu')\n"
-        "runtime.settled(wanted, modelfile.read_header(modelfile.find_model('default')))\n"
+        "runtime.resolved_runtime(wanted, modelfile.read_header(modelfile.find_model('default')))\n"
         "sys.exit(bool({'torch', 'openvino', 'segmentation_models_pytorch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -257,7 +264,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doubling]:
     fake = Doubling()
     how = Runtime("openvino", "cpu", "fp32", 2, 1, WEIGHTS.path, "made up")
     monkeypatch.setattr(predict, "read_header", lambda _: WEIGHTS)
-    monkeypatch.setattr(predict, "settled_together", lambda *_: [how])
+    monkeypatch.setattr(predict, "resolved_runtimes", lambda *_: [how])
     monkeypatch.setattr(predict, "network_for", lambda _: fake)
     yield fake
     assert fake.running == 0
@@ -296,7 +303,7 @@ def mosaic(predictor: Predictor, read: Reading) -> NDArray[np.uint8]:
 def test_batch_readers_and_memory_play_no_part(
     network: Doubling, batch: int, readers: int, memory_bytes: int | None
 ) -> None:
-    predictor = Predictor(Path("m"), Wanted(), batch, memory_bytes=memory_bytes)
+    predictor = Predictor(Path("m"), RuntimeChoice(), batch, memory_bytes=memory_bytes)
     rows = np.arange(SHAPE[0])[:, None] % 100
     expected = np.broadcast_to(np.stack([rows, 2 * rows]), (2, *SHAPE))
     predictor.readers = readers
@@ -306,15 +313,15 @@ def test_batch_readers_and_memory_play_no_part(
 
 def test_little_memory_keeps_one_window_under_way(network: Doubling) -> None:
     generous, small = Reading(), Reading()
-    mosaic(Predictor(Path("m"), Wanted()), generous)
-    mosaic(Predictor(Path("m"), Wanted(), memory_bytes=1), small)
+    mosaic(Predictor(Path("m"), RuntimeChoice()), generous)
+    mosaic(Predictor(Path("m"), RuntimeChoice(), memory_bytes=1), small)
     assert network.most_running <= 2
     assert small.most_ahead <= 2  # one under way, one just taken
     assert small.most_ahead < generous.most_ahead <= 6
 
 
 def test_maps_are_never_far_ahead_of_who_takes_them(network: Doubling) -> None:
-    predictor, read = Predictor(Path("m"), Wanted()), Reading()
+    predictor, read = Predictor(Path("m"), RuntimeChoice()), Reading()
     maps = predictor.maps(read, (6400, 64), LOOK)
     next(maps)
     assert read.count <= predictor.ahead + 1
@@ -323,7 +330,7 @@ def test_maps_are_never_far_ahead_of_who_takes_them(network: Doubling) -> None:
 
 
 def test_an_error_while_reading_comes_out_in_its_turn(network: Doubling) -> None:
-    predictor, read = Predictor(Path("m"), Wanted()), Reading(fail_at=5)
+    predictor, read = Predictor(Path("m"), RuntimeChoice()), Reading(fail_at=5)
     got = []
 
     def take() -> None:
@@ -338,14 +345,14 @@ def test_an_error_while_reading_comes_out_in_its_turn(network: Doubling) -> None
 
 def test_who_stops_early_stops_the_threads(network: Doubling) -> None:
     before = {thread.name for thread in threading.enumerate()}
-    for _ in Predictor(Path("m"), Wanted()).maps(Reading(), SHAPE, LOOK):
+    for _ in Predictor(Path("m"), RuntimeChoice()).maps(Reading(), SHAPE, LOOK):
         break
     after = {thread.name for thread in threading.enumerate()} - before
     assert not any(name.startswith("snet4-read") for name in after)
 
 
 def test_what_maps_depend_on_is_in_the_key(network: Doubling) -> None:
-    predictor = Predictor(Path("m"), Wanted())
+    predictor = Predictor(Path("m"), RuntimeChoice())
     keys = {predictor.key}
     for change in ({"engine": "torch"}, {"precision": "bf16"}, {"device": "mps"}):
         predictor.runtime = replace(predictor.runtime, **change)

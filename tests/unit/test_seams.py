@@ -15,7 +15,7 @@ from scipy import ndimage as ndi
 from snet4core.errors import UsageError
 from snet4core.labels import Labels
 from snet4core.maps import Maps
-from snet4core.seams import joined
+from snet4core.seams import complete_components
 from snet4core.windows import Window, blocks
 
 Component = tuple[tuple[tuple[int, int], ...], bytes, bytes]
@@ -123,7 +123,7 @@ def test_any_blocks_in_any_order_give_the_components_of_the_whole(
     case: tuple[Maps, list[Window]], min_area_px: int
 ) -> None:
     maps, windows = case
-    stream = list(joined(parts(maps, windows), maps.window.shape, 0.5, min_area_px))
+    stream = list(complete_components(parts(maps, windows), maps.window.shape, 0.5, min_area_px))
     assert components_of(stream) == oracle(maps, 0.5, min_area_px)
 
 
@@ -167,7 +167,7 @@ def test_shapes_that_wind_through_many_blocks(
 ) -> None:
     mask_HW = shape(33)
     maps = maps_of(mask_maps(mask_HW))
-    stream = list(joined(parts(maps, list(blocks((33, 33), block_px))), (33, 33), 0.5))
+    stream = list(complete_components(parts(maps, list(blocks((33, 33), block_px))), (33, 33), 0.5))
     found = components_of(stream)
     assert len(found) == count
     assert found == oracle(maps, 0.5)
@@ -177,7 +177,7 @@ def test_one_component_as_large_as_the_scene_is_one() -> None:
     footprint_HW = np.full((1500, 1500), 255, np.uint8)
     footprint_HW[5::10, 1:-1] = 0  # a sieve: open at both ends
     maps = maps_of(footprint_HW)
-    (labels,) = joined(parts(maps, list(blocks((1500, 1500), 100))), (1500, 1500), 0.5)
+    (labels,) = complete_components(parts(maps, list(blocks((1500, 1500), 100))), (1500, 1500), 0.5)
     assert labels.count == 1
     labels = labels.at_home(maps.window)
     assert np.array_equal(labels.labels_HW > 0, footprint_HW > 0)
@@ -188,8 +188,8 @@ def test_a_checkerboard_of_millions_of_specks_is_dropped_or_kept_in_linear_work(
     footprint_HW = (np.indices((2048, 2048)).sum(axis=0) % 2 * 255).astype(np.uint8)
     maps = maps_of(footprint_HW)
     pieces = parts(maps, list(blocks((2048, 2048), 512)))
-    assert list(joined(pieces, (2048, 2048), 0.5, min_area_px=2)) == []
-    stream = list(joined(pieces, (2048, 2048), 0.5))
+    assert list(complete_components(pieces, (2048, 2048), 0.5, min_area_px=2)) == []
+    stream = list(complete_components(pieces, (2048, 2048), 0.5))
     assert sum(labels.count for labels in stream) == 2048 * 2048 // 2
     assert sum(int((labels.labels_HW > 0).sum()) for labels in stream) == 2048 * 2048 // 2
 
@@ -197,7 +197,7 @@ def test_a_checkerboard_of_millions_of_specks_is_dropped_or_kept_in_linear_work(
 def test_nodata_is_never_foreground_and_cuts_a_building() -> None:
     maps = maps_of(np.full((8, 9), 255, np.uint8))
     maps.valid_HW[:, 4] = False
-    stream = list(joined(parts(maps, list(blocks((8, 9), 3))), (8, 9), 0.5))
+    stream = list(complete_components(parts(maps, list(blocks((8, 9), 3))), (8, 9), 0.5))
     found = components_of(stream)
     assert sorted(len(pixels) for pixels, _, _ in found) == [32, 32]
 
@@ -207,14 +207,16 @@ def test_a_speck_at_a_seam_is_measured_with_its_other_half() -> None:
     mask_HW[1, 3:5] = True  # one pixel on either side of the seam at column 4
     mask_HW[3, 3] = True
     maps = maps_of(mask_maps(mask_HW))
-    (labels,) = joined(parts(maps, list(blocks((4, 8), 4))), (4, 8), 0.5, min_area_px=2)
+    (labels,) = complete_components(
+        parts(maps, list(blocks((4, 8), 4))), (4, 8), 0.5, min_area_px=2
+    )
     assert labels.at_home(Window(1, 3, 1, 2)).labels_HW.tolist() == [[1, 1]]
 
 
 def test_labels_are_numbered_by_their_first_pixel() -> None:
     mask_HW = np.random.default_rng(0).random((60, 60)) < 0.45
     maps = maps_of(mask_maps(mask_HW))
-    for labels in joined(parts(maps, list(blocks((60, 60), 20))), (60, 60), 0.5):
+    for labels in complete_components(parts(maps, list(blocks((60, 60), 20))), (60, 60), 0.5):
         image_HW = labels.at_home(maps.window).labels_HW
         label_P = image_HW[image_HW > 0]
         _, first_N = np.unique(label_P, return_index=True)
@@ -234,11 +236,11 @@ def test_blocks_that_do_not_cover_once_are_refused(windows: list[Window], word: 
     whole = np.full((9, 9), 255, np.uint8)
     pieces = [maps_of(whole, w) for w in windows]
     with pytest.raises(UsageError, match=word):
-        list(joined(pieces, (4, 4), 0.5))
+        list(complete_components(pieces, (4, 4), 0.5))
 
 
 def test_maps_of_another_size_than_their_window_are_refused() -> None:
     narrow = np.zeros((4, 3), np.uint8)
     maps = Maps(Window(0, 0, 4, 4), narrow, narrow, np.ones((4, 4), np.bool_))
     with pytest.raises(UsageError, match="footprint_HW has shape"):
-        list(joined([maps], (4, 4), 0.5))
+        list(complete_components([maps], (4, 4), 0.5))

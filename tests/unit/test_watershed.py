@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from snet4_training import degraded
 from snet4core import cuts, judge, runs, seams, sheet, watershed
-from snet4core.hearts import depths, grown, hearts_of, worn
+from snet4core.hearts import depths, dilated, eroded, seeds_of
 from snet4core.labels import Labels
 from snet4core.maps import Maps
 from snet4core.settings import ShapeSettings, SplitSettings
@@ -37,7 +37,7 @@ def joined(footprint_HW: Image, border_HW: Image, row: int = 0, col: int = 0) ->
     foot[window.slices()], edge[window.slices()] = footprint_HW, border_HW
     whole = Window(0, 0, *around.shape)
     maps = Maps(whole, foot, edge, np.ones(whole.shape, np.bool_))
-    return next(seams.joined([maps], whole.shape, 0.5))
+    return next(seams.complete_components([maps], whole.shape, 0.5))
 
 
 def split(footprint_HW: Image, border_HW: Image, **chosen: float) -> Labels:
@@ -86,7 +86,7 @@ def test_a_house_whose_border_map_is_silent_inside_stays_whole() -> None:
 
 def test_the_worked_example_is_true() -> None:
     """The figures in the docstring of `watershed`."""
-    found = watershed.flooded(joined(*two_houses(15, 20)), SplitSettings())
+    found = watershed.oversegmented(joined(*two_houses(15, 20)), SplitSettings())
     assert found is not None
     [cut] = judge.features_CK(found.graph, GSD_M)
     said = dict(zip(judge.FEATURES, cut.round(2).tolist(), strict=True))
@@ -98,7 +98,7 @@ def test_the_worked_example_is_true() -> None:
     border_HW[4:106, [5, 6, 143, 144]] = 200
     border_HW[[5, 6, 103, 104], 5:145] = 200
     border_HW[5:105, 70:73] = 190
-    found = watershed.flooded(joined(footprint_HW, border_HW), SplitSettings())
+    found = watershed.oversegmented(joined(footprint_HW, border_HW), SplitSettings())
     assert found is not None
     [cut] = judge.features_CK(found.graph, GSD_M)
     assert judge.trained().log_odds_without_costs(cut[None])[0] == pytest.approx(1.6, abs=0.1)
@@ -182,7 +182,7 @@ def partition(
         for w in blocks((height, width), block_px)
     )
     found = set()
-    for each in seams.joined(stream, (height, width), 0.5):
+    for each in seams.complete_components(stream, (height, width), 0.5):
         parts = watershed.split(each, SplitSettings(cut_probability=asked), GSD_M)
         for number in range(1, parts.count + 1):
             rows, cols = np.nonzero(parts.labels_HW == number)
@@ -289,7 +289,7 @@ def test_nothing_in_nothing_out() -> None:
 def test_a_dumbbell_has_two_hearts() -> None:
     strong_HW = np.zeros((20, 40), np.bool_)
     strong_HW[3:17, 3:17] = strong_HW[3:17, 23:37] = strong_HW[8:12, 17:23] = True
-    hearts_HW = hearts_of(strong_HW).painted()
+    hearts_HW = seeds_of(strong_HW).painted()
     assert hearts_HW.max() == 2
     assert hearts_HW[10, 10] != hearts_HW[10, 30]
     assert hearts_HW[10, 20] == 0
@@ -297,7 +297,7 @@ def test_a_dumbbell_has_two_hearts() -> None:
 
 def test_a_disc_has_one_heart_however_far_it_is_worn() -> None:
     rows, cols = np.indices((41, 41)) - 20
-    hearts_HW = hearts_of(rows**2 + cols**2 <= 15**2).painted()
+    hearts_HW = seeds_of(rows**2 + cols**2 <= 15**2).painted()
     assert hearts_HW.max() == 1
 
 
@@ -308,8 +308,8 @@ def test_wearing_and_growing_are_duals() -> None:
         ("cross", ndimage.generate_binary_structure(2, 1)),
         ("square", np.ones((3, 3))),
     ):
-        assert np.array_equal(worn(mask_HW, step), ndimage.binary_erosion(mask_HW, shape))
-        assert np.array_equal(grown(mask_HW, step), ndimage.binary_dilation(mask_HW, shape))
+        assert np.array_equal(eroded(mask_HW, step), ndimage.binary_erosion(mask_HW, shape))
+        assert np.array_equal(dilated(mask_HW, step), ndimage.binary_dilation(mask_HW, shape))
 
 
 def test_depth_counts_from_the_rim() -> None:
@@ -349,7 +349,7 @@ def test_a_cut_is_measured_as_by_hand() -> None:
     # The sheet has a pixel of background around it, as the block has here.
     assert laid_on.shape == (8, 16)
     border_HW = np.where(regions_HW > 0, 255 - strength_HW, 0).astype(np.uint8)
-    graph = cuts.measured(regions_HW, body_HW, strength_HW, border_HW, laid_on)
+    graph = cuts.region_graph(regions_HW, body_HW, strength_HW, border_HW, laid_on)
     assert (graph.one_C.tolist(), graph.two_C.tolist()) == ([1], [2])
     assert graph.lengths_C().tolist() == [6.0]
     assert graph.moments_R6[1:, 0].tolist() == [42.0, 42.0]
@@ -371,10 +371,10 @@ def test_a_cut_is_measured_as_by_hand() -> None:
 def test_merging_adds_up() -> None:
     block = degraded.terraces(4, shape=(300, 300))
     before = joined(degraded.footprint_map(block, 1.0), degraded.border_map(block))
-    found = watershed.flooded(before, SplitSettings())
+    found = watershed.oversegmented(before, SplitSettings())
     assert found is not None
     graph = found.graph
-    chosen_C = watershed.weakest_here(graph, np.arange(graph.one_C.size, dtype=float))
+    chosen_C = watershed.locally_weakest(graph, np.arange(graph.one_C.size, dtype=float))
     merged, into_R = graph.merged(chosen_C)
     assert merged.moments_R6[np.unique(into_R)].sum(axis=0) == pytest.approx(
         graph.moments_R6.sum(axis=0)
@@ -412,7 +412,7 @@ def test_halls_and_blind_maps_ask_for_more() -> None:
     blind[0, judge.FEATURES.index("rim")] = 0.0
     hall[0, judge.FEATURES.index("smaller_m2")] = np.log2(judge.LARGE_M2 * 2)
     hall[0, judge.FEATURES.index("larger_m2")] = np.log2(judge.LARGE_M2 * 2)
-    assert judge.costs_C(blind)[0] == judge.BLIND
+    assert judge.costs_C(blind)[0] == judge.NO_BORDER_COST
     assert judge.costs_C(hall)[0] == pytest.approx(judge.LARGE)
 
 

@@ -26,7 +26,7 @@ from snet4core import worker, worker_jobs
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
-from snet4core.runtime import Wanted
+from snet4core.runtime import RuntimeChoice
 from snet4core.windows import tiles
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "plain"
@@ -91,7 +91,7 @@ def main() -> None:
     """Put the stand-in where `extract` looks for the network, then be a worker."""
     predict = types.ModuleType("snet4core.predict")
     predict.Predictor = BrightIsBuilding  # type: ignore[attr-defined]
-    predict.choose_runtime = lambda *_: Wanted()  # type: ignore[attr-defined]
+    predict.choose_runtime = lambda *_: RuntimeChoice()  # type: ignore[attr-defined]
     sys.modules["snet4core.predict"] = predict
     worker_jobs.find_model = Path  # type: ignore[assignment]
     worker_jobs.read_header = lambda _: HEADER

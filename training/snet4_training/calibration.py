@@ -26,7 +26,7 @@ from snet4_training.targets import Polygons
 from snet4core import outputs, weights
 from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.errors import InputError
-from snet4core.footprints import Footprints, Source, together
+from snet4core.footprints import Footprints, Source, concatenated
 from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Category
 from snet4core.maps import Maps
@@ -142,7 +142,7 @@ def found_in(
             calibration=calibration,
         )
     )
-    return together(picture.source, batches)
+    return concatenated(picture.source, batches)
 
 
 def tally(

@@ -51,7 +51,7 @@ Floats = NDArray[np.float64]
 class Lesson:
     """The regions of one block, with their overlap with the true buildings."""
 
-    graph: cuts.Graph
+    graph: cuts.RegionGraph
     shared_NT: Floats
     """Pixels that region n has in common with building t; column 0 is background."""
     size_T: Floats
@@ -193,8 +193,8 @@ def lesson(
     """The regions of the block with their true buildings; none where nothing could be split."""
     true_HW = degraded.labels_of(block)
     size_T = np.bincount(true_HW.ravel(), minlength=block.polygons.size + 1).astype(float)
-    for labels in seams.joined(maps, block.shape, settings.threshold):
-        flooded = watershed.flooded(labels, settings.split)
+    for labels in seams.complete_components(maps, block.shape, settings.threshold):
+        flooded = watershed.oversegmented(labels, settings.split)
         if flooded is not None and flooded.graph.one_C.size:
             row_P, col_P = np.divmod(flooded.sheet.source_P, labels.labels_HW.shape[1])
             origin_P2 = labels.origin_N2[flooded.sheet.label_P]

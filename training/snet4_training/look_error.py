@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snet4core.look import Look
-from snet4core.look_sources import apart_deg
+from snet4core.look_sources import angle_between_deg
 from snet4core.sighting import Sighting
 
 Guessed = tuple[Look, Sighting]
@@ -39,7 +39,7 @@ def _tilt_deg(one: Guessed) -> float:
 
 def _turns_deg(every: Sequence[Guessed]) -> list[float]:
     return [
-        apart_deg(guess.azimuth_deg, look.azimuth_deg)
+        angle_between_deg(guess.azimuth_deg, look.azimuth_deg)
         for look, guess in every
         if guess.azimuth_deg is not None and look.azimuth_deg is not None
     ]

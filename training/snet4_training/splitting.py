@@ -72,7 +72,7 @@ def examples(one: Lesson, decide: Decide | None) -> tuple[Floats, NDArray[np.boo
         share = 1.0 if len(met) < 4 else 0.3
         met.append((features_CK, gain_C, share * np.abs(gain_C)))
         surplus_C = gain_C if decide is None else decide(features_CK)
-        back_C = watershed.weakest_here(graph, surplus_C) & (surplus_C < 0)
+        back_C = watershed.locally_weakest(graph, surplus_C) & (surplus_C < 0)
         if not back_C.any():
             break
         graph, into_N = graph.merged(back_C)
@@ -84,7 +84,7 @@ def examples(one: Lesson, decide: Decide | None) -> tuple[Floats, NDArray[np.boo
     return features_CK, gain_C > 0, weight_C / np.sqrt(gain_C.size)
 
 
-def _gain_C(one: Lesson, graph: cuts.Graph, shared_NT: Floats) -> Floats:
+def _gain_C(one: Lesson, graph: cuts.RegionGraph, shared_NT: Floats) -> Floats:
     """What each cut is worth, in buildings found."""
     size_N = graph.moments_R6[:, 0]
     first, second = graph.one_C, graph.two_C
