@@ -1,6 +1,8 @@
 """Joins components across block seams and returns each one once it is complete.
 
-`seams.label_block` makes the `OpenComponents`, `seams.complete_components` feeds them to a `Joiner`.
+`seams.label_block` makes the `OpenComponents`, `seams.complete_components` feeds them to a
+`Joiner`.
+
 Axes: R runs, P pixels, N components or blocks, E edges, X pixels along edges.
 """
 

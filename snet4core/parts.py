@@ -1,8 +1,9 @@
 """Divides a run into parts: rectangles of windows to be computed anywhere, in any order.
 
 A footprint depends on its connected component alone. So a part finishes what lies inside
-it, and what touches its edges goes on as one `joiner.OpenComponents` value. How a raster is cut into
-parts, who computes them, and in which order they come back does not affect the result.
+it, and what touches its edges goes on as one `joiner.OpenComponents` value. How a raster
+is cut into parts, who computes them, and in which order they come back does not affect the
+result.
 """
 
 from __future__ import annotations

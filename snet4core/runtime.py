@@ -140,7 +140,7 @@ def resolved_runtime(wanted: RuntimeChoice, header: Header) -> Runtime:
 
 
 def resolved_runtimes(wanted: RuntimeChoice, models: Sequence[Header]) -> list[Runtime]:
-    """`resolved_runtime` for models that are averaged: one engine for all, torch where they differ."""
+    """The same for models that are averaged: one engine for all, torch where they differ."""
     found = [resolved_runtime(wanted, each) for each in models]
     if len({runtime.engine for runtime in found}) > 1:
         found = [resolved_runtime(replace(wanted, engine="torch"), each) for each in models]

@@ -32,7 +32,7 @@ from snet4core.sheet import boxes_of, sheet_slices
 from snet4core.windows import Window
 
 Edge = tuple[tuple[int, int, int, int, int], NDArray[np.int32]]
-"""Axis, line, side, from, to, and the label of each pixel along it, as `OpenComponents` holds them."""
+"""As in `OpenComponents`: axis, line, side, from, to; and the label of each pixel along it."""
 
 
 def complete_components(

@@ -330,8 +330,8 @@ class TestGeoPackage:
             "from snet4core import layers\n"
             f"sys.path.insert(0, '')\n"
             f"batches, description = pickle.loads(Path({str(pickled)!r}).read_bytes())\n"
-            f"layers.write_layer(Path({str(tmp_path / 'two.gpkg')!r}), batches, CRS.from_epsg(32616), "
-            "description)"
+            f"layers.write_layer(Path({str(tmp_path / 'two.gpkg')!r}), batches, "
+            "CRS.from_epsg(32616), description)"
         )
         import pickle
 
