@@ -25,7 +25,6 @@ from affine import Affine
 
 from benchmarks.measured import keep
 from snet4core import csvread, fusion, mapsfile
-from snet4core.confidence import UNCALIBRATED
 from snet4core.detect import detect
 from snet4core.footprints import Source
 from snet4core.fusion import LookMaps, RegisteredLook
@@ -34,6 +33,7 @@ from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime
 from snet4core.score import Tally, match
+from snet4core.settings import UNCALIBRATED
 from snet4core.shaping import footprints_from
 
 COUNTS = (2, 3, 5, 9)

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from snet4core.runtime import installed
+from snet4core.extras import installed
 
 OUT = Path("benchmarks/out")
 

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar, get_args
 
-from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.errors import ModelError
 from snet4core.look import CATEGORIES, Category, Look
-from snet4core.settings import ShapeSettings, SplitSettings
+from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
 FORMAT_VERSION = 1
 """Incremented when an older snet4 could misread the file."""

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from snet4core import graphfile, outputs, weights
 from snet4core.errors import DependencyError, ModelError
+from snet4core.extras import INSTALL, installed
 from snet4core.folded import folded
 from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, sample_by_shift
 from snet4core.modelfile import read_header
-from snet4core.runtime import INSTALL, installed
 from snet4core.runtime_openvino import IMAGE, LOOK, LOOK_ESTIMATE, openvino
 from snet4core.runtime_torch import quantised
 

@@ -18,12 +18,12 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.outline import Outlines
 from snet4core.overlaps import OverlapSweep
+from snet4core.settings import UNCALIBRATED, Calibration
 from snet4core.shapes import Polygons, Shapes
 from snet4core.text import printable, storable
 

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from snet4core.bands import BandMap, FileBands, band_map
-from snet4core.confidence import Calibration
 from snet4core.errors import InputError, Snet4Error
 from snet4core.gdalcalls import gdal_settings
 from snet4core.grid import Grid
@@ -30,7 +29,7 @@ from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.outputs import driver_errors, replacing
 from snet4core.raster import Scene, SceneReader, describe
-from snet4core.settings import ShapeSettings, SplitSettings
+from snet4core.settings import Calibration, ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 
 FORMAT = "1"

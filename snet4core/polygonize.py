@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snet4core.confidence import UNCALIBRATED
 from snet4core.errors import UsageError
 from snet4core.footprints import Footprints, Source
 from snet4core.look import Look
@@ -14,7 +13,7 @@ from snet4core.mapsfile import MapsFile, open_maps
 from snet4core.plan import Choices
 from snet4core.progress import Progress, Silent
 from snet4core.scenework import Watch
-from snet4core.settings import ShapeSettings
+from snet4core.settings import UNCALIBRATED, ShapeSettings
 from snet4core.shaping import footprints_from
 
 

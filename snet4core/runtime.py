@@ -14,7 +14,6 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.errors import DependencyError, EngineError, ModelError
+from snet4core.extras import INSTALL, installed
 from snet4core.look import Look
 from snet4core.modelfile import Header, graph_beside
 from snet4core.sentence import DEVICE, ENGINE
@@ -32,11 +32,6 @@ Engine = Literal["torch", "openvino"]
 AnyEngine = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "bf16"]
 
-INSTALL = {
-    "torch": "pip install 'snet4[torch]'",
-    "openvino": "pip install 'snet4[openvino]'",
-}
-"""How to install a missing engine."""
 
 _SPARE = 8
 """Threads that one window keeps busy; further threads are better used on another window."""
@@ -188,14 +183,6 @@ def processor_threads() -> int:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return min(int(asked), count or 1) if asked.isdigit() and int(asked) else count or 1
-
-
-def installed(library: str) -> bool:
-    """Whether a library can be imported, without importing it."""
-    try:
-        return find_spec(library) is not None
-    except (ImportError, ValueError):  # half removed, or blocked
-        return False
 
 
 def _engine(wanted: RuntimeChoice, header: Header) -> tuple[Path, Engine, str]:

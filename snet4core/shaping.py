@@ -14,7 +14,6 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from snet4core import outline, seams, watershed
-from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.footprints import Footprints, Source, footprints_of, without_overlaps
 from snet4core.grid import Grid
 from snet4core.labels import Labels
@@ -22,7 +21,7 @@ from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.ordering import in_order
 from snet4core.overlaps import REACH_PX, OverlapSweep
-from snet4core.settings import ShapeSettings, SplitSettings
+from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
 
 @dataclass(frozen=True)

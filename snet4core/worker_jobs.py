@@ -143,7 +143,7 @@ def polygonize(request: Request, telling: Telling) -> Facts:
 def score(request: Request, telling: Telling) -> Facts:
     """Score one layer or SpaceNet table against another."""
     from snet4core import vectors
-    from snet4core.pairing import aligned
+    from snet4core.score import aligned
     from snet4core.score import score as score_of
 
     telling.step(0, 3, "score")

@@ -30,7 +30,7 @@ def score(proposals: Path, truth: Path, as_json: bool) -> None:
       snet4 score footprints.gpkg buildings.geojson --json
     """
     from snet4core import vectors
-    from snet4core.pairing import aligned
+    from snet4core.score import aligned
     from snet4core.score import score as score_of
 
     found = vectors.read_buildings(proposals)

@@ -18,8 +18,7 @@ from shapely.geometry import mapping
 
 from snet4core import vectors
 from snet4core.errors import InputError, Snet4Error
-from snet4core.pairing import aligned
-from snet4core.score import Tally, score
+from snet4core.score import Tally, aligned, score
 
 HEADER = "ImageId,BuildingId,PolygonWKT_Pix,Confidence"
 HOUSE = '"POLYGON ((0 0, 9 0, 9 9, 0 9, 0 0))"'

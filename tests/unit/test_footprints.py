@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from snet4core import ordering
-from snet4core.confidence import Calibration
 from snet4core.errors import InputError, ModelError
 from snet4core.footprints import (
     FIELDS,
@@ -28,6 +27,7 @@ from snet4core.grid import Grid, Points
 from snet4core.look import Look
 from snet4core.ordering import in_order
 from snet4core.outline import Outlines
+from snet4core.settings import Calibration
 
 UTM = CRS.from_epsg(32616)
 NORTH_UP = Affine(0.5, 0, 733601, 0, -0.5, 3724689)

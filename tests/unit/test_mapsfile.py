@@ -14,14 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from snet4core.confidence import Calibration
 from snet4core.errors import InputError, OutputError
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.mapsfile import MapsFile, MapsOrigin, open_maps, saved
 from snet4core.raster import open_scene
-from snet4core.settings import ShapeSettings, SplitSettings
+from snet4core.settings import Calibration, ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 
 Picture = Callable[..., Path]

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from snet4_cli.score import score as score_command
 from snet4core import vectors
 from snet4core.errors import InputError, UsageError
-from snet4core.pairing import aligned
-from snet4core.score import Buildings, Score, Tally, collect_of, match, score
+from snet4core.score import Buildings, Score, Tally, aligned, collect_of, match, score
 
 NADIR = "Atlanta_nadir8_catid_10300100023BC100_743501_3728739"
 OFF = "Atlanta_nadir29_catid_1030010003315300_743501_3728739"

@@ -24,7 +24,6 @@ from snet4_training.pairs import pairs
 from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
 from snet4core import outputs, weights
-from snet4core.confidence import UNCALIBRATED, Calibration
 from snet4core.errors import InputError
 from snet4core.footprints import Footprints, Source, concatenated
 from snet4core.grid import Grid
@@ -35,7 +34,7 @@ from snet4core.predict import Predictor
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.scenework import maps_of
 from snet4core.score import MIN_AREA_PX, Tally, match
-from snet4core.settings import ShapeSettings
+from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings
 from snet4core.shaping import footprints_from
 from snet4core.sighting import Sighting
 
