@@ -30,13 +30,13 @@ from benchmarks.measured import keep
 from snet4core import partstore
 from snet4core.cluster import Cluster
 from snet4core.executors import Executor, worker_model
+from snet4core.files.places import FolderPlace
 from snet4core.footprints import Footprints
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.mergejob import Merge, merge
 from snet4core.modelfile import find_model, read_header
 from snet4core.parts import PartResult, lost
-from snet4core.places import FolderPlace
 from snet4core.plan import Choices, plan_for
 from snet4core.processes import Processes
 from snet4core.progress import Silent

@@ -19,9 +19,9 @@ from typing import TextIO
 import shapely
 from rasterio.crs import CRS
 
+from snet4core.files.names import cell, storable
 from snet4core.footprints import Footprints, rounded
 from snet4core.shapes import Polygons
-from snet4core.text import cell, storable
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix", "Confidence")
 """The challenge's header."""

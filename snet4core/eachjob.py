@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from snet4core import partstore
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
+from snet4core.files.names import printable
 from snet4core.job import Done, Job, Shard
 from snet4core.jobrun import run_job
 from snet4core.progress import Progress
-from snet4core.text import printable
 
 if TYPE_CHECKING:
     from snet4core.executors import Executor

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snet4core import graphfile, outputs, weights
+from snet4core import graphfile, weights
 from snet4core.errors import DependencyError, ModelError
 from snet4core.extras import INSTALL, installed
+from snet4core.files import outputs
 from snet4core.folded import folded
 from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, sample_by_shift
 from snet4core.modelfile import read_header

@@ -19,8 +19,8 @@ from rasterio.crs import CRS
 
 from snet4core import gpkg
 from snet4core.errors import OutputError
+from snet4core.files.outputs import driver_errors
 from snet4core.footprints import Footprints
-from snet4core.outputs import driver_errors
 
 _WHAT = "FlatGeobuf"
 

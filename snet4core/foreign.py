@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snet4core import __version__, outputs, weights
+from snet4core import __version__, weights
 from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.errors import ModelError, UsageError
+from snet4core.files import outputs
 from snet4core.model import MAPS_PER_HEAD, OffNadirNet
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")

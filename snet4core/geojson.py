@@ -14,10 +14,10 @@ import numpy as np
 import shapely
 from rasterio.crs import CRS
 
+from snet4core.files.names import printable
 from snet4core.footprints import Footprints, rounded
 from snet4core.reproject import reprojected
 from snet4core.shapes import Polygons
-from snet4core.text import printable
 
 _LON_LAT = CRS.from_epsg(4326)
 _DECIMALS = 7

@@ -20,8 +20,8 @@ import numpy as np
 from rasterio.crs import CRS
 
 from snet4core.errors import OutputError
+from snet4core.files.outputs import driver_errors
 from snet4core.footprints import FIELDS, Footprints
-from snet4core.outputs import driver_errors
 from snet4core.rtree import RTreeFiller
 from snet4core.shapes import Shapes
 

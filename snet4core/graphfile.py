@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from snet4core import outputs
 from snet4core.card import Card
 from snet4core.errors import ModelError
+from snet4core.files import outputs
 from snet4core.modelfile import METADATA_KEY, Header
 
 MOST_XML_BYTES = 2**24

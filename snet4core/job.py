@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from snet4core import layers, outputs, partstore
+from snet4core import layers, partstore
 from snet4core.errors import OutputError, UsageError
+from snet4core.files import outputs
+from snet4core.files.names import printable
+from snet4core.files.places import Place
 from snet4core.footprints import Footprints
-from snet4core.places import Place
 from snet4core.plan import Choices, Plan
 from snet4core.scene_inputs import SceneInput
-from snet4core.text import printable
 
 Overlap = Literal["keep", "best-look", "fuse"]
 

@@ -14,11 +14,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import layers, looks, outputs, partstore
+from snet4core import layers, looks, partstore
 from snet4core.attempts import Attempt, in_their_turn
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
 from snet4core.executors import Executor, InProcess, Task, open_tasks
+from snet4core.files import outputs
 from snet4core.footprints import Footprints
 from snet4core.job import Done, Job, Result, Shard
 from snet4core.partstore import FolderStore, MemoryStore, PartStore

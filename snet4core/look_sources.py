@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snet4core.errors import InputError, LookError
+from snet4core.files.names import printable
 from snet4core.look import Look
 from snet4core.look_names import sighting_in_name
 from snet4core.look_table import sighting_in_table
@@ -21,7 +22,6 @@ from snet4core.raster import Scene
 from snet4core.sentence import AZIMUTH, OFF_NADIR, Sentence
 from snet4core.sidecars import beside
 from snet4core.sighting import Sighting
-from snet4core.text import printable
 
 AGREE_DEG = 2.0
 """Tolerance, as vendors round and angles vary along a strip; beyond it one source is wrong."""

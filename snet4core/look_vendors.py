@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from snet4core.errors import InputError
+from snet4core.files.names import printable
 from snet4core.scene_inputs import read_stac
 from snet4core.sidecars import beside, read_text, xml_values
 from snet4core.sighting import Sighting, number, reversed_azimuth
-from snet4core.text import printable
 
 _EARTH_KM = 6371.0
 

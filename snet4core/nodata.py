@@ -12,9 +12,9 @@ from rasterio.enums import MaskFlags
 
 from snet4core.bands import BandMap
 from snet4core.errors import UsageError
+from snet4core.files.names import printable
 from snet4core.rasterdoor import CheckedFile
 from snet4core.sentence import NODATA, Sentence
-from snet4core.text import printable
 
 LARGEST_COUNT = 1e30
 """No sensor counts that far; larger numbers are undeclared fill values."""

@@ -26,6 +26,7 @@ from rasterio.windows import Window as RasterioWindow
 from snet4core import rasterdoor
 from snet4core.bands import MODEL_BANDS, BandMap, FileBands, band_map
 from snet4core.errors import InputError, UsageError
+from snet4core.files.names import printable
 from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
 from snet4core.georeference import georeference
 from snet4core.grid import Grid
@@ -33,7 +34,6 @@ from snet4core.nodata import NodataRule, nodata_rule
 from snet4core.orientation import Orientation, orientation_of
 from snet4core.resample import averaged, interpolated
 from snet4core.scene_inputs import SceneInput
-from snet4core.text import printable
 from snet4core.windows import Window
 from snet4core.working import WorkingScale, working_scale
 

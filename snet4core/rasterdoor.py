@@ -27,10 +27,10 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from snet4core import tiffcheck
 from snet4core.errors import InputError, Snet4Error
+from snet4core.files.names import is_remote, printable
 from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
 from snet4core.sentence import ALLOW_REMOTE
 from snet4core.sidecars import beside, read_text
-from snet4core.text import printable
 
 MOST_PIXELS = 2**40
 """A million by a million; a header that claims more is taken for damaged."""
@@ -71,7 +71,6 @@ _REFUSED_FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS, not the file it stands for"),
 )
 
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 
 _opening = threading.Lock()
 """`warnings.catch_warnings` changes the whole process: one opening at a time."""
@@ -99,15 +98,6 @@ class CheckedFile:
     def path(self) -> Path | None:
         """The local path; None for a remote file."""
         return None if self.driver is None else Path(self.location)
-
-
-def is_remote(location: str) -> bool:
-    """Whether this is a URL or one of GDAL's virtual paths, not a local file.
-
-    >>> is_remote("https://host/a.tif"), is_remote("/vsicurl/x"), is_remote("C:\\\\a.tif")
-    (True, True, False)
-    """
-    return bool(_REMOTE.match(location)) or location.startswith("/vsi")
 
 
 def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> CheckedFile:

@@ -36,9 +36,9 @@ import shapely
 from numpy.typing import NDArray
 
 from snet4core.errors import InputError, UsageError
+from snet4core.files.names import printable
 from snet4core.look import CATEGORIES, Category, category_of
 from snet4core.reproject import reprojected
-from snet4core.text import printable
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS

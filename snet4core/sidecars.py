@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from snet4core.errors import InputError
-from snet4core.text import printable
+from snet4core.files.names import printable
 
 LIMIT_BYTES = 16 * 2**20
 """Largest sidecar accepted; a Maxar XML with its ephemeris has about 2 MB."""

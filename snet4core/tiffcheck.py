@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from snet4core.errors import InputError
-from snet4core.text import printable
+from snet4core.files.names import printable
 
 _TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4",
           16: "u8", 17: "i8", 18: "u8"}  # fmt: skip

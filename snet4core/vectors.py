@@ -22,10 +22,10 @@ from shapely.geometry.base import BaseGeometry
 
 from snet4core import csvread
 from snet4core.errors import InputError
+from snet4core.files.names import printable
 from snet4core.reproject import reprojected
 from snet4core.score import Buildings, is_plausible
 from snet4core.sentence import BOUNDS
-from snet4core.text import printable
 
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
 """Formats that hold their features themselves; formats that refer to other files are excluded."""

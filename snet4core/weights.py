@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from snet4core import outputs
 from snet4core.card import Card
 from snet4core.errors import ModelError
+from snet4core.files import outputs
 from snet4core.model import OffNadirNet
 from snet4core.modelfile import read_header, write_metadata
 

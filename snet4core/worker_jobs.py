@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from snet4core import layers, outputs, rasterdoor
+from snet4core import layers
 from snet4core.errors import DependencyError, InputError
+from snet4core.files import names, outputs
 from snet4core.gpkg import LAYER
 from snet4core.job import Job
 from snet4core.jobrun import run_job
@@ -181,7 +182,7 @@ def _device(predictor: Predictor) -> str:
 
 def _scene(request: Request) -> SceneInput:
     location = str(request.path("scene"))
-    if rasterdoor.is_remote(location):
+    if names.is_remote(location):
         raise InputError(f"{location}: a remote picture is not read; download it first.")
     return SceneInput(location)
 

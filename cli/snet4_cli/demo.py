@@ -42,7 +42,8 @@ def demo(
     import shutil
 
     from snet4_training.scenes.write import parse_looks, write_scenes
-    from snet4core import outputs, scene_inputs, vectors
+    from snet4core import scene_inputs, vectors
+    from snet4core.files import outputs
     from snet4core.job import Job
     from snet4core.jobrun import run_job
     from snet4core.modelfile import find_model

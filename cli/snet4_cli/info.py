@@ -155,7 +155,7 @@ def _reading(
 
 def _text(facts: dict[str, Any]) -> str:
     """The facts as text for people, one per line."""
-    from snet4core.text import printable
+    from snet4core.files.names import printable
 
     look, model = facts["look"], facts.get("model")
     lines = [

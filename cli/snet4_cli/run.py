@@ -141,11 +141,11 @@ def run(
     command again. It is refused if the picture, the model or the settings have changed.
     """
     from snet4core import eachjob, ensemble, scene_inputs
+    from snet4core.files.object_store import place_of
     from snet4core.job import Job, Shard
     from snet4core.jobrun import run_job
     from snet4core.look_guess import LookGuesser
     from snet4core.modelfile import find_model, read_header
-    from snet4core.objectplace import place_of
     from snet4core.plan import Choices, plan_for
 
     choices = Choices(**chosen)

@@ -23,8 +23,9 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
-from snet4core import layers, outputs
+from snet4core import layers
 from snet4core.errors import OutputError
+from snet4core.files import outputs
 from snet4core.footprints import Footprints, Source
 
 UTM = CRS.from_epsg(32616)

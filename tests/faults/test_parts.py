@@ -18,9 +18,10 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from snet4core import outputs, partstore, places
+from snet4core import partstore
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
+from snet4core.files import outputs, places
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look import Look

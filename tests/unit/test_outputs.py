@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snet4core import outputs, workfolder
 from snet4core.errors import OutputError
-from snet4core.text import cell, cell_text, printable, storable
-from snet4core.workfolder import work_folder
+from snet4core.files import outputs, workfolder
+from snet4core.files.names import cell, cell_text, printable, storable
+from snet4core.files.workfolder import work_folder
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

@@ -20,6 +20,7 @@ from scipy import ndimage
 from snet4core import partfile, partstore
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Cancelled, InputError, OutputError
+from snet4core.files.places import FolderPlace
 from snet4core.footprints import Footprints, Source
 from snet4core.grid import Grid
 from snet4core.job import Job
@@ -30,7 +31,6 @@ from snet4core.merge import merged
 from snet4core.modelfile import Header
 from snet4core.partfile import DamagedPartError
 from snet4core.parts import Part, PartResult, finish, lost, parts_of
-from snet4core.places import FolderPlace
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene_inputs import SceneInput

@@ -23,8 +23,9 @@ from snet4_training.look_error import look_error
 from snet4_training.pairs import pairs
 from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
-from snet4core import outputs, weights
+from snet4core import weights
 from snet4core.errors import InputError
+from snet4core.files import outputs
 from snet4core.footprints import Footprints, Source, concatenated
 from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Category

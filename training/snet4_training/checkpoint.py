@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from snet4core import outputs
 from snet4core.errors import InputError
+from snet4core.files import outputs
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ from PIL import Image
 from snet4_training.pictures import Chip
 from snet4_training.sources import CATEGORY_CHIPS
 from snet4_training.validate import Judged
-from snet4core import outputs
 from snet4core.errors import OutputError
+from snet4core.files import outputs
 from snet4core.preview import FOUND_COLOUR, TRUTH_COLOUR, Panel, natural_colours, sheet
 
 PANEL_PX = 320

@@ -12,8 +12,8 @@ from rasterio.errors import RasterioError
 from snet4_training.folder import Ground, footprints_on
 from snet4_training.lean import leaned
 from snet4_training.pictures import Picture
-from snet4core import outputs
 from snet4core.errors import InputError
+from snet4core.files import outputs
 from snet4core.grid import Grid
 from snet4core.look import Look
 

@@ -18,8 +18,8 @@ import shapely
 
 from snet4_training.pictures import Chip
 from snet4_training.targets import Polygons
-from snet4core import outputs
 from snet4core.errors import InputError
+from snet4core.files import outputs
 from snet4core.look import Look
 
 

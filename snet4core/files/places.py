@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from snet4core import outputs
 from snet4core.errors import OutputError
-from snet4core.text import printable
-from snet4core.workfolder import locked
+from snet4core.files import outputs
+from snet4core.files.names import printable
+from snet4core.files.workfolder import locked
 
 TEMPORARY = ".writing-"
 """Prefix of files that are not complete yet, or never will be."""

@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from snet4core.errors import OutputError, Snet4Error
+from snet4core.files.names import printable
+from snet4core.files.workfolder import PREFIX, work_folder
 from snet4core.sentence import OVERWRITE
-from snet4core.text import printable
-from snet4core.workfolder import PREFIX, work_folder
 
 _JOURNALS = ("-wal", "-journal")
 """Endings of the files that SQLite keeps beside a database that is open or was left unfinished."""

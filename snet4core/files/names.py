@@ -7,6 +7,7 @@ not UTF-8, with characters that reverse the reading direction, or like a spreads
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 
 _FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 (the wide forms count too)
@@ -66,3 +67,15 @@ def cell_text(written: str) -> str:
     bare = written.lstrip(_MARK)
     guarded = written.startswith(_MARK) and bare and bare[0] in _FORMULA_STARTS
     return written[1:] if guarded else written
+
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+
+
+def is_remote(location: str) -> bool:
+    """Whether this is a URL or one of GDAL's virtual paths, not a local file.
+
+    >>> is_remote("https://host/a.tif"), is_remote("/vsicurl/x"), is_remote("C:\\\\a.tif")
+    (True, True, False)
+    """
+    return bool(_REMOTE.match(location)) or location.startswith("/vsi")

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from snet4core.errors import DependencyError, InputError, OutputError
-from snet4core.places import FolderPlace, Place
-from snet4core.rasterdoor import is_remote
+from snet4core.files.names import is_remote, printable
+from snet4core.files.places import FolderPlace, Place
 from snet4core.sentence import ALLOW_REMOTE
-from snet4core.text import printable
 
 _HERE = ("file", "local", "memory")
 """Protocols that open no connection."""

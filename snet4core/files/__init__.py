@@ -1,0 +1,1 @@
+"""Nothing half-written: outputs, places, names."""
