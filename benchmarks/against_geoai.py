@@ -34,9 +34,9 @@ from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.model import OffNadirNet
 from snet4core.modelfile import graph_beside, read_header
-from snet4core.radiometry import normalise
-from snet4core.raster import open_scene
-from snet4core.scene_ranges import scene_ranges
+from snet4core.scene.radiometry import normalise
+from snet4core.scene.ranges import scene_ranges
+from snet4core.scene.scene import open_scene
 
 GOAL = 6.0
 SCRIPT = Path(__file__).with_name("geoai_script.py")

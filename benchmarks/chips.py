@@ -24,7 +24,7 @@ from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.progress import Silent
 from snet4core.runtime import choose_runtime
-from snet4core.scene_inputs import expand
+from snet4core.scene.inputs import expand
 
 SIDE = 900
 

@@ -35,7 +35,7 @@ from snet4core.jobrun import run_job
 from snet4core.plan import Choices
 from snet4core.processes import Processes
 from snet4core.progress import Silent
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Window
 
 WINDOWS = 4

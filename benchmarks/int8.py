@@ -31,9 +31,9 @@ from snet4core.look import Look
 from snet4core.modelfile import find_model, graph_beside, read_header
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
-from snet4core.radiometry import band_range, normalise
 from snet4core.runtime import choose_runtime
 from snet4core.runtime_openvino import IMAGE, LOOK, openvino
+from snet4core.scene.radiometry import band_range, normalise
 from snet4core.score import Buildings, Tally, score
 
 PLACES, LOOKS_EACH, SIDE_PX = 24, 2, 576

@@ -25,13 +25,16 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import shapes as masks_to_shapes
 
-from snet4core import preview, raster, vectors
+from snet4core import vectors
 from snet4core.detect import detect
 from snet4core.modelfile import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.reproject import reprojected
 from snet4core.runtime import choose_runtime
+from snet4core.scene import preview
+from snet4core.scene import reader as raster
+from snet4core.scene.scene import Scene
 from snet4core.score import Buildings, Tally, score
 from snet4core.windows import Window
 
@@ -94,7 +97,7 @@ def placed(picture: Picture, folder: Path) -> Path:
     return target
 
 
-def truth_of(picture: Picture, scene: raster.Scene) -> np.ndarray:
+def truth_of(picture: Picture, scene: Scene) -> np.ndarray:
     """The labels as polygons in the scene's map units, clipped to the picture."""
     if picture.labels.suffix == ".png":
         with rasterio.open(picture.labels) as file:
@@ -149,7 +152,7 @@ def in_map_units(polygons: list[shapely.Polygon], confidence: list[float] | None
 
 def draw(
     picture: Picture,
-    scene: raster.Scene,
+    scene: Scene,
     found: list[shapely.Polygon],
     truth: np.ndarray,
     out: Path,

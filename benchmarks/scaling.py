@@ -41,7 +41,7 @@ from snet4core.plan import Choices, plan_for
 from snet4core.processes import Processes
 from snet4core.progress import Silent
 from snet4core.runtime import choose_runtime
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.scenework import Elsewhere, SceneWork
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from snet4core.look import Look
 from snet4core.modelfile import Header
-from snet4core.resample import resized
 from snet4core.runtime import MapNetwork, Network
+from snet4core.scene.resample import resized
 
 
 class AveragedNetwork:

@@ -22,7 +22,7 @@ from snet4core.merge import merged
 from snet4core.partstore import MemoryStore, PartStore
 from snet4core.plan import Choices, Plan, plan_for
 from snet4core.progress import Progress
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:

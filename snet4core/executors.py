@@ -14,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
-from snet4core import __version__, scene_ranges
+from snet4core import __version__
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
 from snet4core.look_guess import LookGuesser
 from snet4core.modelfile import Header, read_header
 from snet4core.parts import Part
 from snet4core.partstore import FolderShelf
 from snet4core.progress import Progress, stop_if_cancelled
-from snet4core.radiometry import BandRange
+from snet4core.scene.radiometry import BandRange
+from snet4core.scene.ranges import scene_ranges
 from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Worker:
             return
         key = task.shelf.run_key
         if key not in self._ranges:
-            self._ranges = {key: scene_ranges.scene_ranges(task.work.plan.scene)}
+            self._ranges = {key: scene_ranges(task.work.plan.scene)}
         work = replace(task.work, ranges=self._ranges[key])
         for part, result in work.computed([task.part], self._predictor):
             task.shelf.put(part, result)

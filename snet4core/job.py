@@ -14,7 +14,7 @@ from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints import Footprints
 from snet4core.plan import Choices, Plan
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 
 Overlap = Literal["keep", "best-look", "fuse"]
 

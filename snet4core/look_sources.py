@@ -18,9 +18,9 @@ from snet4core.look import Look
 from snet4core.look_names import sighting_in_name
 from snet4core.look_table import sighting_in_table
 from snet4core.look_vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
-from snet4core.raster import Scene
+from snet4core.scene.scene import Scene
+from snet4core.scene.sidecars import beside
 from snet4core.sentence import AZIMUTH, OFF_NADIR, Sentence
-from snet4core.sidecars import beside
 from snet4core.sighting import Sighting
 
 AGREE_DEG = 2.0

@@ -21,14 +21,15 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from snet4core.bands import BandMap, FileBands, band_map
 from snet4core.errors import InputError, Snet4Error
 from snet4core.files.outputs import driver_errors, replacing
-from snet4core.gdalcalls import gdal_settings
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.maps import Maps
-from snet4core.raster import Scene, SceneReader, describe
+from snet4core.scene.bands import BandMap, FileBands, band_map
+from snet4core.scene.gdal import gdal_settings
+from snet4core.scene.reader import SceneReader
+from snet4core.scene.scene import Scene, describe
 from snet4core.settings import Calibration, ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from snet4core import look_sources, raster, vectors, working
+from snet4core import look_sources, vectors
 from snet4core.errors import InputError
 from snet4core.footprints import Source
 from snet4core.grid import Grid
@@ -21,8 +21,10 @@ from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.mapsfile import MapsOrigin
 from snet4core.modelfile import Header
-from snet4core.region import Region
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
+from snet4core.scene.region import Region
+from snet4core.scene.scene import Scene, open_scene
+from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.settings import ShapeSettings
 
 
@@ -64,9 +66,9 @@ class Choices:
 class Plan:
     """Everything about one run over one scene except its pixels."""
 
-    scene: raster.Scene
+    scene: Scene
     """The raster file, opened and checked."""
-    scale: working.WorkingScale
+    scale: WorkingScale
     """How scene pixels become working pixels."""
     grid: Grid
     """The working grid: that of the maps."""
@@ -117,7 +119,7 @@ def plan_for(
     """
     card = model.card
     given = given if isinstance(given, SceneInput) else SceneInput(str(given))
-    scene = raster.open_scene(
+    scene = open_scene(
         given,
         bands=choices.bands,
         nodata=choices.nodata,
@@ -132,7 +134,7 @@ def plan_for(
         guess=None if guesser is None else partial(guesser.sighting, scene),
     )
     look = found.look
-    scale = working.working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
     grid = scale.grid(scene.grid)
     settings = choices.shapes(card.shapes[look.category])
     warnings = [*scene.warnings, *found.warnings]

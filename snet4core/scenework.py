@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snet4core import __version__, raster, scene_ranges
+from snet4core import __version__
 from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.look_guess import LookGuesser
@@ -25,8 +25,10 @@ from snet4core.parts import Part, PartResult, Windows, lost, parts_of
 from snet4core.partstore import Facts, FolderShelf, FolderStore, PartStore, Shelf
 from snet4core.plan import Plan
 from snet4core.progress import Progress, Silent, stop_if_cancelled
-from snet4core.radiometry import BandRange, normalise
-from snet4core.reading import SharedReader
+from snet4core.scene.radiometry import BandRange, normalise
+from snet4core.scene.ranges import scene_ranges
+from snet4core.scene.reader import SharedReader
+from snet4core.scene.scene import digest
 from snet4core.shapers import shaped
 from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window
@@ -117,7 +119,7 @@ class SceneWork:
         plan, look, settings = self.plan, self.plan.look, self.plan.settings
         area = plan.region.area_px
         return {
-            "picture": raster.digest(plan.scene),
+            "picture": digest(plan.scene),
             "bands": plan.description["bands"],
             "nodata": plan.description["nodata"],
             "working grid": f"{plan.grid.shape} x {plan.scale.factor} finer={plan.scale.finer}",
@@ -235,7 +237,7 @@ def maps_of(
         # By whoever reads first: meanwhile the network gets ready.
         with settling:
             if not found:
-                found.append(scene_ranges.scene_ranges(plan.scene))
+                found.append(scene_ranges(plan.scene))
             return found[0]
 
     with SharedReader(plan.scene, plan.scale) as reader:

@@ -27,7 +27,7 @@ from snet4core.maps import Maps
 from snet4core.modelfile import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
 from snet4core.runtime import shapers_for
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import Sentence
 from snet4core.worker_facts import engine_facts
 from snet4core.worker_request import Request

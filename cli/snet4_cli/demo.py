@@ -42,7 +42,7 @@ def demo(
     import shutil
 
     from snet4_training.scenes.write import parse_looks, write_scenes
-    from snet4core import scene_inputs, vectors
+    from snet4core import vectors
     from snet4core.files import outputs
     from snet4core.job import Job
     from snet4core.jobrun import run_job
@@ -50,6 +50,7 @@ def demo(
     from snet4core.plan import Choices
     from snet4core.predict import Predictor
     from snet4core.runtime import choose_runtime
+    from snet4core.scene import inputs as scene_inputs
     from snet4core.score import score
 
     output.mkdir(parents=True, exist_ok=True)
@@ -91,8 +92,11 @@ def _say_score(result: Score) -> None:
 
 def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
     """Draw found footprints on the left, true ones on the right, a row for each look."""
-    from snet4core import preview, raster, vectors
+    from snet4core import vectors
     from snet4core.csvform import image_id
+    from snet4core.scene import preview
+    from snet4core.scene import reader as raster
+    from snet4core.scene.scene import open_scene
     from snet4core.windows import Window
 
     tables = {
@@ -101,7 +105,7 @@ def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
     }
     rows = []
     for path in sorted(scenes, key=lambda path: len(path.name)):  # nadir8 before nadir32
-        scene = raster.open_scene(path)
+        scene = open_scene(path)
         with raster.SceneReader(scene) as reader:
             rgb_HW3 = preview.natural_colours(*reader.read(Window(0, 0, *scene.grid.shape)))
         image = image_id(path.name)

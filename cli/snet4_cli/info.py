@@ -13,8 +13,8 @@ from snet4_cli import options
 
 if TYPE_CHECKING:
     from snet4core.modelfile import Header
-    from snet4core.raster import Scene
-    from snet4core.scene_inputs import SceneInput
+    from snet4core.scene.inputs import SceneInput
+    from snet4core.scene.scene import Scene
 
 
 @click.command()
@@ -51,7 +51,7 @@ def info(
     from snet4core.errors import EngineError, LookError
     from snet4core.look_guess import LookGuesser
     from snet4core.look_sources import find_look
-    from snet4core.raster import open_scene
+    from snet4core.scene.scene import open_scene
 
     header = _header(model)
     model_bands = {"model_bands": header.card.architecture.bands} if header else {}
@@ -92,7 +92,7 @@ def info(
 
 def _only_one(given: str, allow_remote: bool) -> SceneInput:
     from snet4core.errors import UsageError
-    from snet4core.scene_inputs import expand
+    from snet4core.scene.inputs import expand
 
     scenes = expand([given], allow_remote=allow_remote)
     if len(scenes) > 1:
@@ -134,7 +134,7 @@ def _reading(
     scene: Scene, header: Header, look: dict[str, Any] | None, warnings: list[str]
 ) -> dict[str, Any]:
     """How the model would read the scene; adds to `warnings`."""
-    from snet4core.working import working_scale
+    from snet4core.scene.working_scale import working_scale
 
     card = header.card
     scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)

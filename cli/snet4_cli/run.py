@@ -140,13 +140,14 @@ def run(
     With --resume an interrupted or killed run continues where it stopped: type the same
     command again. It is refused if the picture, the model or the settings have changed.
     """
-    from snet4core import eachjob, ensemble, scene_inputs
+    from snet4core import eachjob, ensemble
     from snet4core.files.object_store import place_of
     from snet4core.job import Job, Shard
     from snet4core.jobrun import run_job
     from snet4core.look_guess import LookGuesser
     from snet4core.modelfile import find_model, read_header
     from snet4core.plan import Choices, plan_for
+    from snet4core.scene import inputs as scene_inputs
 
     choices = Choices(**chosen)
     inputs = scene_inputs.expand(scenes, allow_remote=choices.allow_remote)

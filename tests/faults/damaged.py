@@ -21,7 +21,7 @@ from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.plan import Choices
 from snet4core.progress import Silent
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

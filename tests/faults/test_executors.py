@@ -37,7 +37,7 @@ from snet4core.parts import parts_of  # noqa: E402
 from snet4core.plan import Choices  # noqa: E402
 from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Progress, Silent  # noqa: E402
-from snet4core.scene_inputs import SceneInput  # noqa: E402
+from snet4core.scene.inputs import SceneInput  # noqa: E402
 from snet4core.windows import Window  # noqa: E402
 
 CHOICES = Choices(off_nadir_deg=30.0, min_area_m2=1.0)

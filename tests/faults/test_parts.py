@@ -29,7 +29,7 @@ from snet4core.maps import Maps
 from snet4core.modelfile import Header
 from snet4core.plan import Choices
 from snet4core.progress import Silent
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Tile
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -34,11 +34,12 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from snet4core.errors import InputError, Snet4Error
-from snet4core.gdalcalls import GDAL_ERRORS
 from snet4core.look_sources import find_look
-from snet4core.raster import Scene, SceneReader, open_scene
-from snet4core.scene_inputs import expand
-from snet4core.scene_ranges import scene_ranges
+from snet4core.scene.gdal import GDAL_ERRORS
+from snet4core.scene.inputs import expand
+from snet4core.scene.ranges import scene_ranges
+from snet4core.scene.reader import SceneReader
+from snet4core.scene.scene import Scene, open_scene
 from snet4core.windows import Window, blocks
 
 Picture = Callable[..., Path]

@@ -18,7 +18,7 @@ from snet4core.ensemble import combined_header
 from snet4core.errors import UsageError
 from snet4core.look import Look
 from snet4core.modelfile import Header
-from snet4core.resample import resized
+from snet4core.scene.resample import resized
 
 SMALL = Architecture(decoder_channels=(8, 8, 8))
 LOOK = Look(30.0, 20.0, "option")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snet4core.bands import MODEL_BANDS, FileBands, band_map
 from snet4core.errors import InputError, UsageError
+from snet4core.scene.bands import MODEL_BANDS, FileBands, band_map
 
 RGB = ("red", "green", "blue")
 

@@ -28,7 +28,7 @@ from snet4core.modelfile import Header
 from snet4core.plan import Choices
 from snet4core.polygonize import polygonize
 from snet4core.progress import Silent
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Tile, tiles
 
 HOUSES = ((20, 30, 24, 40), (60, 50, 30, 30), (100, 120, 60, 20), (10, 150, 20, 20))

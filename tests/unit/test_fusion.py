@@ -32,7 +32,7 @@ from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.plan import Choices
 from snet4core.progress import Silent
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Window
 
 UTM = CRS.from_epsg(32616)

@@ -13,7 +13,7 @@ import rasterio
 from rasterio.crs import CRS
 from rasterio.env import getenv, hasenv
 
-from snet4core import gdalcalls
+from snet4core.scene import gdal
 
 
 def undecodable() -> UnicodeDecodeError:
@@ -22,19 +22,19 @@ def undecodable() -> UnicodeDecodeError:
 
 def test_only_the_loggers_own_failure_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     printed: list[Any] = []
-    monkeypatch.setattr(gdalcalls, "_printed", lambda *problem: printed.append(problem[1]))
-    monkeypatch.setattr(gdalcalls, "_unraised", lambda report: printed.append(report.exc_value))
+    monkeypatch.setattr(gdal, "_printed", lambda *problem: printed.append(problem[1]))
+    monkeypatch.setattr(gdal, "_unraised", lambda report: printed.append(report.exc_value))
     try:
         raise undecodable()
     except UnicodeDecodeError as problem:
         real = problem
     other = ValueError("x")
-    gdalcalls._print_hook(UnicodeDecodeError, undecodable(), None)
-    gdalcalls._print_hook(UnicodeDecodeError, real, real.__traceback__)
-    gdalcalls._print_hook(ValueError, other, None)
+    gdal._print_hook(UnicodeDecodeError, undecodable(), None)
+    gdal._print_hook(UnicodeDecodeError, real, real.__traceback__)
+    gdal._print_hook(ValueError, other, None)
     for source in ("rasterio._env.log_error", "another"):
         report: Any = SimpleNamespace(exc_value=real, object=source)
-        gdalcalls._unraisable_hook(report)
+        gdal._unraisable_hook(report)
     assert printed == [real, other, real]
 
 
@@ -48,7 +48,7 @@ def test_the_hooks_are_in_place() -> None:
 
 def test_settings_end_with_the_call_and_keep_the_users_own() -> None:
     with rasterio.Env(GDAL_CACHEMAX=64 * 2**20, MINE="kept"):
-        with gdalcalls.gdal_settings():
+        with gdal.gdal_settings():
             inside = dict(getenv())
         outside = dict(getenv())
     assert inside["GDAL_DISABLE_READDIR_ON_OPEN"] == "EMPTY_DIR"
@@ -59,7 +59,7 @@ def test_settings_end_with_the_call_and_keep_the_users_own() -> None:
 
 def test_nothing_stays_when_nobody_else_set_anything() -> None:
     before = hasenv()
-    with gdalcalls.gdal_settings():
+    with gdal.gdal_settings():
         assert hasenv()
     assert hasenv() == before
 

@@ -20,8 +20,8 @@ from snet4core.errors import LookError, ModelError
 from snet4core.look_guess import ENOUGH, LookGuesser, combined_sighting, sample, windows
 from snet4core.modelfile import Header
 from snet4core.plan import Choices, plan_for
-from snet4core.raster import open_scene
-from snet4core.working import WorkingScale
+from snet4core.scene.scene import open_scene
+from snet4core.scene.working_scale import WorkingScale
 
 CARD = Card("guesses", Architecture(estimates_look=True))
 HEADER = Header(Path("guesses.safetensors"), CARD, "a" * 64)

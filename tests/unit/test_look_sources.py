@@ -18,8 +18,8 @@ from snet4core.look_names import SPACENET4, sighting_in_name
 from snet4core.look_sources import LookFound, find_look
 from snet4core.look_table import sighting_in_table
 from snet4core.look_vendors import off_nadir_of_incidence, sighting_in_stac
-from snet4core.raster import open_scene
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
+from snet4core.scene.scene import open_scene
 
 Picture = Callable[..., Path]
 ONE_PIXEL = np.full((3, 4, 4), 9, dtype=np.uint8)

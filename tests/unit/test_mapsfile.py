@@ -19,7 +19,7 @@ from snet4core.grid import Grid
 from snet4core.look import Look
 from snet4core.maps import Maps
 from snet4core.mapsfile import MapsFile, MapsOrigin, open_maps, saved
-from snet4core.raster import open_scene
+from snet4core.scene.scene import open_scene
 from snet4core.settings import Calibration, ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 

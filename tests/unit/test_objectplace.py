@@ -29,7 +29,7 @@ from snet4core.mergejob import Merge, merge  # noqa: E402
 from snet4core.plan import Choices  # noqa: E402
 from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Silent  # noqa: E402
-from snet4core.scene_inputs import SceneInput  # noqa: E402
+from snet4core.scene.inputs import SceneInput  # noqa: E402
 
 PARTS = 16
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rasterio.crs import CRS
 
 from snet4core.grid import Grid
-from snet4core.orientation import Orientation, orientation_of
+from snet4core.scene.orientation import Orientation, orientation_of
 from snet4core.windows import Window
 
 UTM16 = CRS.from_epsg(32616)

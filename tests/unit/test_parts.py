@@ -33,7 +33,7 @@ from snet4core.partfile import DamagedPartError
 from snet4core.parts import Part, PartResult, finish, lost, parts_of
 from snet4core.plan import Choices
 from snet4core.progress import Silent
-from snet4core.scene_inputs import SceneInput
+from snet4core.scene.inputs import SceneInput
 from snet4core.settings import ShapeSettings
 from snet4core.shaping import Shaping, footprints_from
 from snet4core.windows import Tile, Window, tiles

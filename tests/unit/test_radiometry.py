@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from snet4core.radiometry import BandRange, band_range, normalise
+from snet4core.scene.radiometry import BandRange, band_range, normalise
 
 counts = hnp.arrays(np.uint16, st.integers(1, 300), elements=st.integers(0, 4000))
 

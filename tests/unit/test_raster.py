@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snet4core.errors import InputError, UsageError
-from snet4core.raster import Scene, SceneReader, digest, open_scene
-from snet4core.resample import averaged, interpolated
-from snet4core.scene_ranges import sample_windows, scene_ranges, spread, without_collar
+from snet4core.scene.ranges import sample_windows, scene_ranges, spread, without_collar
+from snet4core.scene.reader import SceneReader
+from snet4core.scene.resample import averaged, interpolated
+from snet4core.scene.scene import Scene, digest, open_scene
+from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.windows import Window
-from snet4core.working import WorkingScale, working_scale
 
 Picture = Callable[..., Path]
 

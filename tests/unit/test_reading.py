@@ -10,22 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snet4core import raster
 from snet4core.errors import InputError, UsageError
-from snet4core.raster import SceneReader, open_scene
-from snet4core.reading import SharedReader
+from snet4core.scene.reader import SceneReader, SharedReader
+from snet4core.scene.scene import Scene, open_scene
 from snet4core.windows import Window, blocks
 
 Picture = Callable[..., Path]
 
 
 @pytest.fixture
-def scene(picture: Picture) -> raster.Scene:
+def scene(picture: Picture) -> Scene:
     counts = np.random.default_rng(4).integers(1, 4000, (4, 700, 600)).astype(np.uint16)
     return open_scene(picture(counts, tiled=True, blockxsize=64, blockysize=64))
 
 
-def test_threads_read_what_one_reads(scene: raster.Scene) -> None:
+def test_threads_read_what_one_reads(scene: Scene) -> None:
     windows = [Window(w.row - 9, w.col - 9, 90, 90) for w in blocks((700, 600), 60)]
     with SceneReader(scene) as alone:
         expected = [alone.read(window) for window in windows]
@@ -36,7 +35,7 @@ def test_threads_read_what_one_reads(scene: raster.Scene) -> None:
         assert np.array_equal(valid, valid_again)
 
 
-def test_each_thread_opens_one_handle(scene: raster.Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thread_opens_one_handle(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, closed, together = [], [], threading.Barrier(3)
     enter, leave = SceneReader.__enter__, SceneReader.__exit__
     monkeypatch.setattr(
@@ -56,14 +55,14 @@ def test_each_thread_opens_one_handle(scene: raster.Scene, monkeypatch: pytest.M
     assert len(opened) == len(closed) == 4  # three, and the one that opened it
 
 
-def test_a_file_that_changed_is_refused_at_once(scene: raster.Scene) -> None:
+def test_a_file_that_changed_is_refused_at_once(scene: Scene) -> None:
     assert scene.path is not None
     scene.path.write_bytes(b"something else")
     with pytest.raises(InputError, match="changed"), SharedReader(scene):
         pass
 
 
-def test_it_reads_only_while_open(scene: raster.Scene) -> None:
+def test_it_reads_only_while_open(scene: Scene) -> None:
     shared = SharedReader(scene)
     with shared:
         shared.read(Window(0, 0, 10, 10))

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snet4core.errors import InputError
-from snet4core.scene_inputs import SceneInput, expand
+from snet4core.scene.inputs import SceneInput, expand
 
 
 @pytest.fixture

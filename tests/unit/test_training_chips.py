@@ -167,7 +167,7 @@ def test_training_and_inference_normalise_alike() -> None:
 
 
 def test_chip_range_is_what_normalise_lets_through() -> None:
-    from snet4core.radiometry import normalise
+    from snet4core.scene.radiometry import normalise
 
     ends = np.array([[[0, CHIP_RANGE.low, CHIP_RANGE.high, 255]]])
     seen = normalise(ends, np.ones((1, 4), dtype=bool), (CHIP_RANGE,))[0, 0] / 4.0 + 0.4

@@ -19,7 +19,7 @@ from snet4_training.pictures import CHIP_RANGE, Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
 from snet4_training.turning import faced
 from snet4core.look import STEEPEST_DEG, Look, category_of
-from snet4core.radiometry import BandRange, normalise
+from snet4core.scene.radiometry import BandRange, normalise
 
 
 @dataclass(frozen=True, slots=True)

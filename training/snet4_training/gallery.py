@@ -20,7 +20,7 @@ from snet4_training.sources import CATEGORY_CHIPS
 from snet4_training.validate import Judged
 from snet4core.errors import OutputError
 from snet4core.files import outputs
-from snet4core.preview import FOUND_COLOUR, TRUTH_COLOUR, Panel, natural_colours, sheet
+from snet4core.scene.preview import FOUND_COLOUR, TRUTH_COLOUR, Panel, natural_colours, sheet
 
 PANEL_PX = 320
 """Width of a panel: a chip of 320 pixels as it is."""

@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from snet4_training.targets import Polygons, targets
 from snet4core.look import Look
-from snet4core.radiometry import BandRange, band_range
+from snet4core.scene.radiometry import BandRange, band_range
 from snet4core.windows import Window
 
 _LOW, _HIGH = 0.25 / 1.75, 1.25 / 1.75

@@ -26,7 +26,7 @@ from snet4core.look import Look
 from snet4core.look_names import sighting_in_name
 from snet4core.look_sources import find_look
 from snet4core.look_table import sighting_in_table
-from snet4core.raster import open_scene
+from snet4core.scene.scene import open_scene
 
 SAME_GROUND = 0.05
 """Pictures that share more of the smaller one's ground than this are one place."""

@@ -34,9 +34,10 @@ from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look import CATEGORIES, Look
-from snet4core.radiometry import BandRange
-from snet4core.raster import Scene, SceneReader, open_scene
-from snet4core.scene_ranges import scene_ranges
+from snet4core.scene.radiometry import BandRange
+from snet4core.scene.ranges import scene_ranges
+from snet4core.scene.reader import SceneReader
+from snet4core.scene.scene import Scene, open_scene
 from snet4core.windows import Window
 
 log = logging.getLogger("snet4")

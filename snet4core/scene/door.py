@@ -25,12 +25,12 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from snet4core import tiffcheck
 from snet4core.errors import InputError, Snet4Error
 from snet4core.files.names import is_remote, printable
-from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
+from snet4core.scene import tiff
+from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
+from snet4core.scene.sidecars import beside, read_text
 from snet4core.sentence import ALLOW_REMOTE
-from snet4core.sidecars import beside, read_text
 
 MOST_PIXELS = 2**40
 """A million by a million; a header that claims more is taken for damaged."""
@@ -131,7 +131,7 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ch
         )
     if driver != "GTiff":
         return CheckedFile(text, driver)
-    facts = tiffcheck.check(path)
+    facts = tiff.check(path)
     return CheckedFile(text, driver, facts.pictures, facts.nodata)
 
 

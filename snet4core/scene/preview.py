@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from snet4core.radiometry import band_range
+from snet4core.scene.radiometry import band_range
 
 FOUND_COLOUR = "#ffd400"
 TRUTH_COLOUR = "#00e5ff"

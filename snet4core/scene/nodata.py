@@ -10,10 +10,10 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 
-from snet4core.bands import BandMap
 from snet4core.errors import UsageError
 from snet4core.files.names import printable
-from snet4core.rasterdoor import CheckedFile
+from snet4core.scene.bands import BandMap
+from snet4core.scene.door import CheckedFile
 from snet4core.sentence import NODATA, Sentence
 
 LARGEST_COUNT = 1e30

@@ -16,8 +16,8 @@ from typing import Any
 
 from snet4core.errors import InputError
 from snet4core.files.names import is_remote, printable
+from snet4core.scene.sidecars import read_text
 from snet4core.sentence import ALLOW_REMOTE
-from snet4core.sidecars import read_text
 
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".j2k", ".j2c", ".img"})
 """Extensions of the files that are taken from a folder."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.radiometry import BandRange, band_range
-from snet4core.raster import Scene, SceneReader
+from snet4core.scene.radiometry import BandRange, band_range
+from snet4core.scene.reader import SceneReader
+from snet4core.scene.scene import Scene
 from snet4core.windows import Window
 
 ENOUGH_PX = 2**22

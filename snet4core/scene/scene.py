@@ -16,26 +16,22 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.windows import Window as RasterioWindow
 
-from snet4core import rasterdoor
-from snet4core.bands import MODEL_BANDS, BandMap, FileBands, band_map
 from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
-from snet4core.gdalcalls import GDAL_ERRORS, gdal_settings
-from snet4core.georeference import georeference
 from snet4core.grid import Grid
-from snet4core.nodata import NodataRule, nodata_rule
-from snet4core.orientation import Orientation, orientation_of
-from snet4core.resample import averaged, interpolated
-from snet4core.scene_inputs import SceneInput
-from snet4core.windows import Window
-from snet4core.working import WorkingScale, working_scale
+from snet4core.scene import door
+from snet4core.scene.bands import MODEL_BANDS, BandMap, FileBands, band_map
+from snet4core.scene.gdal import gdal_settings
+from snet4core.scene.georeference import georeference
+from snet4core.scene.inputs import SceneInput
+from snet4core.scene.nodata import NodataRule, nodata_rule
+from snet4core.scene.orientation import Orientation, orientation_of
+from snet4core.scene.working_scale import WorkingScale, working_scale
 
 __all__ = [
     "NodataRule",
@@ -59,7 +55,7 @@ Valid = NDArray[np.bool_]
 class Scene:
     """Description of a raster file, all but its pixels; can be sent to other processes."""
 
-    admitted: rasterdoor.CheckedFile
+    admitted: door.CheckedFile
     """The file, as `rasterdoor.admit` accepted it."""
     stored_grid: Grid
     """Grid of the pixels as they are stored."""
@@ -139,10 +135,10 @@ def describe(
     Without `set_upright` pixels are read in the order in which they are stored.
     """
     with _disk_errors(os.fspath(path)):
-        admitted = rasterdoor.admit(path, allow_remote=allow_remote)
+        admitted = door.admit(path, allow_remote=allow_remote)
     name = admitted.shown
-    with rasterdoor.opened(admitted) as dataset, gdal_settings():
-        rasterdoor.check_header(admitted, dataset)
+    with door.opened(admitted) as dataset, gdal_settings():
+        door.check_header(admitted, dataset)
         chosen = _chosen_bands(name, dataset, choose)
         placed = georeference(name, dataset, admitted.path)
         orientation = orientation_of(placed.grid) if set_upright else Orientation()
@@ -219,118 +215,7 @@ def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
     return found
 
 
-def _page_warnings(admitted: rasterdoor.CheckedFile) -> list[str]:
+def _page_warnings(admitted: door.CheckedFile) -> list[str]:
     if admitted.pages < 2:
         return []
     return [f"{admitted.shown} holds {admitted.pages} pictures; only the first is used."]
-
-
-class SceneReader:
-    """Reads windows of a scene on the working grid; use one per thread.
-
-    >>> with SceneReader(scene) as reader:  # doctest: +SKIP
-    ...     counts_BHW, valid_HW = reader.read(Window(0, 0, 512, 512))
-    """
-
-    def __init__(self, scene: Scene, scale: WorkingScale | None = None) -> None:
-        self.scene = scene
-        self.scale = scale or WorkingScale()
-        self.grid = self.scale.grid(scene.grid)
-        """The working grid; `read` takes windows in its pixels."""
-        self._stack = contextlib.ExitStack()
-        self._dataset: rasterio.DatasetReader | None = None
-
-    def __enter__(self) -> SceneReader:
-        _refuse_changed(self.scene)
-        self._dataset = self._stack.enter_context(rasterdoor.opened(self.scene.admitted))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._dataset = None
-        self._stack.close()
-
-    def read(self, window: Window) -> tuple[Counts, Valid]:
-        """Counts (B, H, W) and validity (H, W) of a window on the working grid.
-
-        The window may extend beyond the raster, where pixels are invalid. Counts have the
-        file's type when the scale is 1, float32 otherwise; 0 where invalid and in bands that
-        the file does not have. A pixel has the same value in every window.
-        InputError if the pixels cannot be decoded.
-        """
-        k = self.scale.factor
-        if k == 1:
-            return self._native(window)
-        if not self.scale.finer:
-            cells = Window(window.row * k, window.col * k, window.height * k, window.width * k)
-            return averaged(*self._native(cells), k)
-        row, col = window.row // k - 1, window.col // k - 1
-        around = Window(
-            row, col, -(-window.row_stop // k) + 1 - row, -(-window.col_stop // k) + 1 - col
-        )
-        finer = Window(around.row * k, around.col * k, around.height * k, around.width * k)
-        counts_BHW, valid_HW = interpolated(*self._native(around), k)
-        part = window.slices(finer)
-        return counts_BHW[:, *part], valid_HW[part]
-
-    def _native(self, window: Window) -> tuple[Counts, Valid]:
-        """As `read`, on the scene's own pixels."""
-        bands = self.scene.bands.file_bands
-        present = [n for n, band in enumerate(bands) if band is not None]
-        inside = window.within(Window(0, 0, *self.scene.grid.shape))
-        if inside.height and inside.width:
-            planes_BHW, valid_HW = self._decoded(inside)
-            if not valid_HW.all():
-                np.copyto(planes_BHW, 0, where=~valid_HW)
-            if inside == window and len(present) == len(bands):
-                return planes_BHW, valid_HW
-        counts_BHW = np.zeros((len(bands), *window.shape), dtype=self.scene.dtype)
-        all_valid_HW = np.zeros(window.shape, dtype=np.bool_)
-        if inside.height and inside.width:
-            part = inside.slices(window)
-            all_valid_HW[part] = valid_HW
-            for model_band, plane_HW in zip(present, planes_BHW, strict=True):
-                counts_BHW[model_band][part] = plane_HW
-        return counts_BHW, all_valid_HW
-
-    def _decoded(self, inside: Window) -> tuple[Counts, Valid]:
-        """Counts of the bands that the file has, in the model's order, and validity."""
-        if self._dataset is None:
-            raise UsageError("A SceneReader reads only inside its 'with' block.")
-        stored = self.scene.orientation.stored(inside, self.scene.grid.shape)
-        where = RasterioWindow(stored.col, stored.row, stored.width, stored.height)
-        chosen, rule = self.scene.bands, self.scene.nodata
-        try:
-            with gdal_settings():
-                planes_BHW = self._dataset.read(
-                    [band for band in chosen.file_bands if band is not None], window=where
-                )
-                if not rule.mask:
-                    valid_HW = np.ones(stored.shape, dtype=np.bool_)
-                elif chosen.alpha_band is not None:
-                    valid_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
-                else:
-                    valid_HW = self._dataset.read_masks(chosen.read_bands[0], window=where) != 0
-        except GDAL_ERRORS as problem:
-            rows = f"rows {stored.row} to {stored.row_stop}"
-            what = f"{rows}, columns {stored.col} to {stored.col_stop}"
-            raise rasterdoor.read_problem(self.scene.admitted.shown, problem, what) from problem
-        valid_HW &= rule.ground(planes_BHW, chosen)
-        turn = self.scene.orientation.turn
-        return turn(planes_BHW), turn(valid_HW)
-
-
-def _refuse_changed(scene: Scene) -> None:
-    """Raise InputError if the file has changed since it was described."""
-    if scene.path is None:
-        return
-    try:
-        status = os.stat(scene.path)  # noqa: PTH116 - the error names the path below
-    except OSError as problem:
-        raise InputError(f"{scene.admitted.shown} has gone; check the path.") from problem
-    if (status.st_size, status.st_mtime_ns) != (scene.size_bytes, scene.modified_ns):
-        raise InputError(f"{scene.admitted.shown} changed while it was in use; run again.")

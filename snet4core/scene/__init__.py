@@ -1,0 +1,1 @@
+"""What a picture is: door, bands, no-data, georeference, radiometry, reader."""

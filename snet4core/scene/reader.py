@@ -1,0 +1,184 @@
+"""Reads one scene from several threads, each with its own GDAL handle.
+
+GDAL's handles must not be shared between threads; its block cache is shared, so each thread
+finds the blocks that the others have decoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from contextlib import ExitStack
+from types import TracebackType
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window as RasterioWindow
+
+from snet4core.errors import InputError, UsageError
+from snet4core.scene import door
+from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
+from snet4core.scene.resample import averaged, interpolated
+from snet4core.scene.scene import Counts, Scene, Valid
+from snet4core.scene.working_scale import WorkingScale
+from snet4core.windows import Window
+
+
+class SharedReader:
+    """A `SceneReader` for any number of threads. Close it when all of them are done.
+
+    >>> with SharedReader(scene) as reader:  # doctest: +SKIP
+    ...     counts_BHW, valid_HW = reader.read(Window(0, 0, 512, 512))
+    """
+
+    def __init__(self, scene: Scene, scale: WorkingScale | None = None) -> None:
+        self._scene, self._scale = scene, scale
+        self._own = threading.local()
+        self._opening = threading.Lock()
+        self._stack: ExitStack | None = None
+
+    def __enter__(self) -> SharedReader:
+        self._stack = ExitStack()
+        try:
+            self._reader()  # so that a file that cannot be opened fails here
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            stack.close()
+        self._own = threading.local()
+
+    def read(self, window: Window) -> tuple[Counts, Valid]:
+        """See `SceneReader.read`; the first call of each thread opens the file."""
+        return self._reader().read(window)
+
+    def _reader(self) -> SceneReader:
+        reader: SceneReader | None = getattr(self._own, "reader", None)
+        if reader is None:
+            with self._opening:
+                if self._stack is None:
+                    raise UsageError("A SharedReader reads only inside its 'with' block.")
+                reader = self._stack.enter_context(SceneReader(self._scene, self._scale))
+            self._own.reader = reader
+        return reader
+
+
+class SceneReader:
+    """Reads windows of a scene on the working grid; use one per thread.
+
+    >>> with SceneReader(scene) as reader:  # doctest: +SKIP
+    ...     counts_BHW, valid_HW = reader.read(Window(0, 0, 512, 512))
+    """
+
+    def __init__(self, scene: Scene, scale: WorkingScale | None = None) -> None:
+        self.scene = scene
+        self.scale = scale or WorkingScale()
+        self.grid = self.scale.grid(scene.grid)
+        """The working grid; `read` takes windows in its pixels."""
+        self._stack = contextlib.ExitStack()
+        self._dataset: rasterio.DatasetReader | None = None
+
+    def __enter__(self) -> SceneReader:
+        _refuse_changed(self.scene)
+        self._dataset = self._stack.enter_context(door.opened(self.scene.admitted))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._dataset = None
+        self._stack.close()
+
+    def read(self, window: Window) -> tuple[Counts, Valid]:
+        """Counts (B, H, W) and validity (H, W) of a window on the working grid.
+
+        The window may extend beyond the raster, where pixels are invalid. Counts have the
+        file's type when the scale is 1, float32 otherwise; 0 where invalid and in bands that
+        the file does not have. A pixel has the same value in every window.
+        InputError if the pixels cannot be decoded.
+        """
+        k = self.scale.factor
+        if k == 1:
+            return self._native(window)
+        if not self.scale.finer:
+            cells = Window(window.row * k, window.col * k, window.height * k, window.width * k)
+            return averaged(*self._native(cells), k)
+        row, col = window.row // k - 1, window.col // k - 1
+        around = Window(
+            row, col, -(-window.row_stop // k) + 1 - row, -(-window.col_stop // k) + 1 - col
+        )
+        finer = Window(around.row * k, around.col * k, around.height * k, around.width * k)
+        counts_BHW, valid_HW = interpolated(*self._native(around), k)
+        part = window.slices(finer)
+        return counts_BHW[:, *part], valid_HW[part]
+
+    def _native(self, window: Window) -> tuple[Counts, Valid]:
+        """As `read`, on the scene's own pixels."""
+        bands = self.scene.bands.file_bands
+        present = [n for n, band in enumerate(bands) if band is not None]
+        inside = window.within(Window(0, 0, *self.scene.grid.shape))
+        if inside.height and inside.width:
+            planes_BHW, valid_HW = self._decoded(inside)
+            if not valid_HW.all():
+                np.copyto(planes_BHW, 0, where=~valid_HW)
+            if inside == window and len(present) == len(bands):
+                return planes_BHW, valid_HW
+        counts_BHW = np.zeros((len(bands), *window.shape), dtype=self.scene.dtype)
+        all_valid_HW = np.zeros(window.shape, dtype=np.bool_)
+        if inside.height and inside.width:
+            part = inside.slices(window)
+            all_valid_HW[part] = valid_HW
+            for model_band, plane_HW in zip(present, planes_BHW, strict=True):
+                counts_BHW[model_band][part] = plane_HW
+        return counts_BHW, all_valid_HW
+
+    def _decoded(self, inside: Window) -> tuple[Counts, Valid]:
+        """Counts of the bands that the file has, in the model's order, and validity."""
+        if self._dataset is None:
+            raise UsageError("A SceneReader reads only inside its 'with' block.")
+        stored = self.scene.orientation.stored(inside, self.scene.grid.shape)
+        where = RasterioWindow(stored.col, stored.row, stored.width, stored.height)
+        chosen, rule = self.scene.bands, self.scene.nodata
+        try:
+            with gdal_settings():
+                planes_BHW = self._dataset.read(
+                    [band for band in chosen.file_bands if band is not None], window=where
+                )
+                if not rule.mask:
+                    valid_HW = np.ones(stored.shape, dtype=np.bool_)
+                elif chosen.alpha_band is not None:
+                    valid_HW = self._dataset.read(chosen.alpha_band, window=where) != 0
+                else:
+                    valid_HW = self._dataset.read_masks(chosen.read_bands[0], window=where) != 0
+        except GDAL_ERRORS as problem:
+            rows = f"rows {stored.row} to {stored.row_stop}"
+            what = f"{rows}, columns {stored.col} to {stored.col_stop}"
+            raise door.read_problem(self.scene.admitted.shown, problem, what) from problem
+        valid_HW &= rule.ground(planes_BHW, chosen)
+        turn = self.scene.orientation.turn
+        return turn(planes_BHW), turn(valid_HW)
+
+
+def _refuse_changed(scene: Scene) -> None:
+    """Raise InputError if the file has changed since it was described."""
+    if scene.path is None:
+        return
+    try:
+        status = os.stat(scene.path)  # noqa: PTH116 - the error names the path below
+    except OSError as problem:
+        raise InputError(f"{scene.admitted.shown} has gone; check the path.") from problem
+    if (status.st_size, status.st_mtime_ns) != (scene.size_bytes, scene.modified_ns):
+        raise InputError(f"{scene.admitted.shown} changed while it was in use; run again.")
