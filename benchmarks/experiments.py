@@ -29,7 +29,7 @@ from benchmarks.measured import keep
 from snet4_training.recipe import read_recipe
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4core.card import FIVE_HEADS, THREE_HEADS
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 from snet4core.modelfile import find_model
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime

@@ -27,7 +27,7 @@ from benchmarks.real_pictures import in_map_units, pictures, placed, truth_of
 from snet4_training.scenes import PLAIN, make_place, render
 from snet4core import graphfile
 from snet4core.detect import detect
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.modelfile import find_model, graph_beside, read_header
 from snet4core.plan import Choices
 from snet4core.predict import Predictor

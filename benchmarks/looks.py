@@ -46,7 +46,7 @@ from snet4_training.sources import draw_heights_m, flat_picture
 from snet4core.detect import detect
 from snet4core.ensemble import combined_header
 from snet4core.footprints import Footprints, Source
-from snet4core.look import CATEGORIES, Look
+from snet4core.look.look import CATEGORIES, Look
 from snet4core.mapsfile import open_maps
 from snet4core.modelfile import find_model, read_header
 from snet4core.plan import Choices

@@ -12,7 +12,7 @@ from affine import Affine
 from rasterio.windows import Window
 
 from snet4_training.scenes import PLAIN, make_place, render, truth
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 LOOK = Look(30.0, 20.0, "option")
 OPTIONS = ("--off-nadir", "30", "--azimuth", "20")

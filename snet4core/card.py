@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar, get_args
 
 from snet4core.errors import ModelError
-from snet4core.look import CATEGORIES, Category, Look
+from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
 FORMAT_VERSION = 1

@@ -21,7 +21,7 @@ from rasterio.crs import CRS
 from snet4core.errors import InputError
 from snet4core.files.names import printable, storable
 from snet4core.grid import Grid
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.outline import Outlines
 from snet4core.overlaps import OverlapSweep
 from snet4core.settings import UNCALIBRATED, Calibration

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from snet4core.card import Card
 from snet4core.errors import ModelError
+from snet4core.look.sighting import Sighting
 from snet4core.modelfile import Header
 from snet4core.runtime import AnyEngine, Network, choose_runtime, resolved_runtime
 from snet4core.scene.radiometry import normalise
@@ -26,7 +27,6 @@ from snet4core.scene.ranges import scene_ranges, spread
 from snet4core.scene.reader import SceneReader
 from snet4core.scene.scene import Scene
 from snet4core.scene.working_scale import WorkingScale, working_scale
-from snet4core.sighting import Sighting
 from snet4core.windows import Window
 
 SOURCE = "estimated"

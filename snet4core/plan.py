@@ -13,11 +13,12 @@ from pathlib import Path
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from snet4core import look_sources, vectors
+from snet4core import vectors
 from snet4core.errors import InputError
 from snet4core.footprints import Source
 from snet4core.grid import Grid
-from snet4core.look import Look
+from snet4core.look.look import Look
+from snet4core.look.sources import find_look
 from snet4core.look_guess import LookGuesser
 from snet4core.mapsfile import MapsOrigin
 from snet4core.modelfile import Header
@@ -126,7 +127,7 @@ def plan_for(
         allow_remote=choices.allow_remote,
         model_bands=card.architecture.bands,
     )
-    found = look_sources.find_look(
+    found = find_look(
         scene,
         off_nadir_deg=choices.off_nadir_deg,
         azimuth_deg=choices.azimuth_deg,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from snet4core import memory
 from snet4core.averaged import averaged_network
 from snet4core.errors import EngineError
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header, read_header

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import DependencyError, EngineError, ModelError
 from snet4core.extras import INSTALL, installed
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.modelfile import Header, graph_beside
 from snet4core.sentence import DEVICE, ENGINE
 

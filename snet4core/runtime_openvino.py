@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from snet4core import graphfile
 from snet4core.card import Card
 from snet4core.errors import EngineError, ModelError
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.modelfile import read_header
 from snet4core.runtime import DeviceMemoryError, Runtime
 from snet4core.sentence import ENGINE, PRECISION

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snet4core import weights
 from snet4core.errors import ModelError
 from snet4core.folded import folded
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.runtime import DeviceMemoryError, Runtime
 
 Finish = Callable[[torch.Tensor], torch.Tensor]

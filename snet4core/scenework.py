@@ -17,7 +17,7 @@ import numpy as np
 
 from snet4core import __version__
 from snet4core.grid import Grid
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
 from snet4core.modelfile import Header

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
-from snet4core.look import CATEGORIES, Category, category_of
+from snet4core.look.look import CATEGORIES, Category, category_of
 from snet4core.reproject import reprojected
 
 if TYPE_CHECKING:

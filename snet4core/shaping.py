@@ -17,7 +17,7 @@ from snet4core import outline, seams, watershed
 from snet4core.footprints import Footprints, Source, footprints_of, without_overlaps
 from snet4core.grid import Grid
 from snet4core.labels import Labels
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.maps import Maps
 from snet4core.ordering import in_order
 from snet4core.overlaps import REACH_PX, OverlapSweep

@@ -49,8 +49,8 @@ def info(
     """
     from snet4core import runtime
     from snet4core.errors import EngineError, LookError
+    from snet4core.look.sources import find_look
     from snet4core.look_guess import LookGuesser
-    from snet4core.look_sources import find_look
     from snet4core.scene.scene import open_scene
 
     header = _header(model)

@@ -64,7 +64,7 @@ def lean(
       snet4 lean town.tif houses.gpkg out.tif --off-nadir 30 --azimuth 190 --heights height_m
     """
     from snet4_training.leaning import lean_file
-    from snet4core.look import Look
+    from snet4core.look.look import Look
 
     look = Look(off_nadir_deg, azimuth_deg % 360 % 360, "option")
     count = lean_file(image, footprints, out, look, height_field, seed, overwrite=overwrite)

@@ -22,7 +22,7 @@ from scipy import ndimage
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import EngineError, InputError
 from snet4core.executors import WorkerModel
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
 from snet4core.runtime import RuntimeChoice

@@ -22,7 +22,7 @@ from snet4core import weights  # noqa: E402  # after the skips
 from snet4core.card import Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.ensemble import combined_header  # noqa: E402
 from snet4core.export import export  # noqa: E402
-from snet4core.look import Look  # noqa: E402
+from snet4core.look.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.modelfile import Header, read_header  # noqa: E402
 from snet4core.predict import Predictor  # noqa: E402

@@ -24,7 +24,7 @@ from snet4core.errors import Snet4Error
 from snet4core.files import outputs, places
 from snet4core.job import Job
 from snet4core.jobrun import run_job
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.maps import Maps
 from snet4core.modelfile import Header
 from snet4core.plan import Choices

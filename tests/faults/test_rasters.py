@@ -34,7 +34,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from snet4core.errors import InputError, Snet4Error
-from snet4core.look_sources import find_look
+from snet4core.look.sources import find_look
 from snet4core.scene.gdal import GDAL_ERRORS
 from snet4core.scene.inputs import expand
 from snet4core.scene.ranges import scene_ranges

@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402  # after the skip: needs torch
 
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
 from snet4core.folded import fold_norms, folded  # noqa: E402  # after the skip: needs torch
-from snet4core.look import Look  # noqa: E402  # after the skip: needs torch
+from snet4core.look.look import Look  # noqa: E402  # after the skip: needs torch
 from snet4core.model import OffNadirNet  # noqa: E402  # after the skip: needs torch
 
 SMALL = Architecture(

@@ -24,7 +24,7 @@ from snet4core.footprints import (
     rounded,
 )
 from snet4core.grid import Grid, Points
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.ordering import in_order
 from snet4core.outline import Outlines
 from snet4core.settings import Calibration

@@ -15,7 +15,7 @@ import segmentation_models_pytorch as smp  # noqa: E402  # after the skip
 from snet4core import foreign, weights  # noqa: E402
 from snet4core.card import THREE_HEADS, Architecture  # noqa: E402
 from snet4core.errors import ModelError, OutputError, UsageError  # noqa: E402
-from snet4core.look import Look  # noqa: E402
+from snet4core.look.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor  # noqa: E402
 from snet4core.runtime import choose_runtime  # noqa: E402

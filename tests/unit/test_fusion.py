@@ -28,7 +28,7 @@ from snet4core.fusion import LookMaps, RegisteredLook
 from snet4core.grid import Grid
 from snet4core.job import Done, Job, Overlap, Shard
 from snet4core.jobrun import run_job
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.maps import Maps
 from snet4core.plan import Choices
 from snet4core.progress import Silent

@@ -21,7 +21,7 @@ from snet4core import graphfile, modelfile, weights  # noqa: E402  # after the s
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402  # after the skips
 from snet4core.export import export  # noqa: E402
-from snet4core.look import Look  # noqa: E402
+from snet4core.look.look import Look  # noqa: E402
 from snet4core.model import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor  # noqa: E402
 from snet4core.runtime import choose_runtime  # noqa: E402

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snet4core.errors import LookError
-from snet4core.look import CATEGORIES, STEEPEST_DEG, Look, category_of
+from snet4core.look.look import CATEGORIES, STEEPEST_DEG, Look, category_of
 
 angles = st.floats(0, STEEPEST_DEG)
 turns = st.floats(0, 359.999)

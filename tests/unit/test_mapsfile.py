@@ -16,7 +16,7 @@ from rasterio.crs import CRS
 
 from snet4core.errors import InputError, OutputError
 from snet4core.grid import Grid
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.maps import Maps
 from snet4core.mapsfile import MapsFile, MapsOrigin, open_maps, saved
 from snet4core.scene.scene import open_scene

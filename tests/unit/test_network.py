@@ -21,7 +21,7 @@ from torch import nn  # noqa: E402  # needs torch
 from snet4core import modelfile, weights  # noqa: E402
 from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
-from snet4core.look import CATEGORIES, Look  # noqa: E402
+from snet4core.look.look import CATEGORIES, Look  # noqa: E402
 from snet4core.maps import Maps  # noqa: E402
 from snet4core.model import (  # noqa: E402
     FINE_LEVEL,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from snet4core import memory, modelfile, predict, runtime
 from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import DependencyError, EngineError, ModelError, UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.modelfile import Header
 from snet4core.predict import Picture, Predictor
 from snet4core.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime

@@ -32,7 +32,7 @@ from snet4_training.scenes.render import light_of
 from snet4_training.scenes.roofs import rise_of
 from snet4_training.scenes.sensor import imaged
 from snet4_training.scenes.world import LIT_ONE, Building, Facades, Wing
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 SIZE, MARGIN, GSD_M = 160, 60, 0.5
 GROUND, ROOF, WALL, MARK = 0.1, 0.8, 0.4, 0.6

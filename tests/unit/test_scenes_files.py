@@ -28,8 +28,8 @@ from snet4_training.scenes.layout import (
 from snet4_training.scenes.world import Building
 from snet4_training.scenes.write import parse_looks, write_scenes
 from snet4core.errors import Cancelled, OutputError, UsageError
-from snet4core.look_names import SPACENET4_LOOKS
-from snet4core.look_table import sighting_in_table
+from snet4core.look.names import SPACENET4_LOOKS
+from snet4core.look.table import sighting_in_table
 
 NADIR7 = SPACENET4_LOOKS[0]
 TILE = TileName(743501, 3728739)

@@ -18,7 +18,7 @@ from snet4core.errors import (
     OutputError,
     Snet4Error,
 )
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.sentence import AZIMUTH, NODATA, OFF_NADIR, Option, Sentence, joined
 
 CORE = Path(sentence.__file__).parent

@@ -33,10 +33,10 @@ from snet4core.card import Architecture, Card
 from snet4core.errors import InputError
 from snet4core.footprints import Source
 from snet4core.grid import Grid
-from snet4core.look import CATEGORIES, Look
+from snet4core.look.look import CATEGORIES, Look
+from snet4core.look.sighting import Sighting
 from snet4core.maps import Maps
 from snet4core.settings import Calibration, ShapeSettings
-from snet4core.sighting import Sighting
 from snet4core.windows import Window
 
 

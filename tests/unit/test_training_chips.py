@@ -17,7 +17,7 @@ from snet4_training.recipe import AugmentRecipe
 from snet4_training.store import ChipStore
 from snet4_training.targets import FINER, burn, targets
 from snet4core.errors import InputError
-from snet4core.look import CATEGORIES, Look, category_of
+from snet4core.look.look import CATEGORIES, Look, category_of
 
 from .training_helpers import QUIET
 

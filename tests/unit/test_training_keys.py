@@ -28,7 +28,7 @@ from snet4_training.scenes import Place, make_place
 from snet4_training.schedule import finished, learning_rate, take_score
 from snet4_training.store import ChipStore
 from snet4core.errors import UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 from .training_helpers import bright_squares, small_recipe
 

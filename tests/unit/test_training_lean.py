@@ -18,7 +18,7 @@ from snet4_cli.lean import lean
 from snet4_training.lean import leaned, line_of_sight, surface
 from snet4_training.pictures import Picture
 from snet4core.errors import InputError, UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 GSD_M = 0.5
 

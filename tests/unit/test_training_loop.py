@@ -23,7 +23,7 @@ from snet4_training.records import LOG
 from snet4_training.schedule import learning_rate
 from snet4core import __version__, weights
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 
 from .training_helpers import SMALL, bright_squares, small_recipe
 

@@ -15,7 +15,7 @@ from snet4_training.recipe import LOSSES, TrainRecipe
 from snet4_training.targets import targets
 from snet4_training.weighing import NARROW_PX, SMALL_PX, buildings, by_gap, by_size, weights
 from snet4core.errors import UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 
 def random_maps(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

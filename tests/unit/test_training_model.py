@@ -16,7 +16,7 @@ from snet4_training.recipe import read_recipe
 from snet4core import weights
 from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.errors import InputError, ModelError, UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 from snet4core.model import OffNadirNet
 
 from .training_helpers import bright_squares, small_recipe

@@ -24,7 +24,7 @@ from snet4_training.scenes.write import parse_looks, write_scenes
 from snet4_training.sources import HELD_OUT, fill
 from snet4_training.store import ChipStore
 from snet4core.errors import InputError, LookError, UsageError
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 
 LOOKS = "nadir7,nadir29,45:200"
 SIZE_PX = 128

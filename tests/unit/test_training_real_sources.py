@@ -24,7 +24,7 @@ from snet4_training.recipe import DataRecipe, RealSource, Recipe, as_plain, read
 from snet4_training.sources import HELD_OUT, fill, flat_picture, sources, validation_sources
 from snet4_training.store import ChipStore
 from snet4core.errors import InputError, UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 from .training_helpers import SMALL, bright_squares
 

@@ -20,7 +20,7 @@ from snet4_training.team import Team
 from snet4_training.validate import score_of
 from snet4core import weights
 from snet4core.errors import OutputError, UsageError
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 
 from .training_helpers import bright_squares, small_recipe
 

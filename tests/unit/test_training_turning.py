@@ -16,7 +16,7 @@ from snet4_training.augment import augmented
 from snet4_training.pictures import Chip
 from snet4_training.recipe import AugmentRecipe
 from snet4_training.turning import faced, mirrored_east_west, mirrored_north_south, turned
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 from .training_helpers import QUIET
 

@@ -25,7 +25,7 @@ from snet4core import mapsfile, weights
 from snet4core.card import Card
 from snet4core.errors import InputError
 from snet4core.grid import Grid
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 from snet4core.maps import Maps
 from snet4core.polygonize import polygonize
 from snet4core.score import MIN_AREA_PX, Buildings, Tally, match, score

@@ -25,7 +25,7 @@ from snet4_training.sources import CATEGORY_CHIPS, sources
 from snet4_training.store import ChipStore
 from snet4_training.weighing import weights
 from snet4core.errors import InputError
-from snet4core.look import CATEGORIES, Look
+from snet4core.look.look import CATEGORIES, Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from snet4_training.pictures import Picture
 from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.grid import Grid
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 VISIBLE = ("red", "green", "blue")
 """Bands of an RGB file, in its order."""

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from snet4_training.pictures import Picture
 from snet4core.errors import UsageError
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 STOREY_M = 3.0
 """Height of one row of windows."""

@@ -15,7 +15,7 @@ from snet4_training.pictures import Picture
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.grid import Grid
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 LOWEST_M, HIGHEST_M = 3.0, 12.0
 """Range of random heights for buildings of unknown height: one to four storeys."""

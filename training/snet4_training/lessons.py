@@ -30,7 +30,7 @@ from snet4_training.scenes.materials import season
 from snet4_training.scenes.place import KINDS, make_plan
 from snet4_training.scenes.write import day_of
 from snet4core import cuts, seams, watershed
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 from snet4core.maps import Maps
 from snet4core.plan import Choices, plan_for
 from snet4core.predict import Predictor

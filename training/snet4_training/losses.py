@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snet4_training.recipe import TrainRecipe
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 
 def dice_loss(probability_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:

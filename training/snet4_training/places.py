@@ -22,10 +22,10 @@ from scipy.sparse.csgraph import connected_components
 
 from snet4_training.pairs import Pair, pairs
 from snet4core.errors import InputError
-from snet4core.look import Look
-from snet4core.look_names import sighting_in_name
-from snet4core.look_sources import find_look
-from snet4core.look_table import sighting_in_table
+from snet4core.look.look import Look
+from snet4core.look.names import sighting_in_name
+from snet4core.look.sources import find_look
+from snet4core.look.table import sighting_in_table
 from snet4core.scene.scene import open_scene
 
 SAME_GROUND = 0.05

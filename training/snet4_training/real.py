@@ -33,7 +33,7 @@ from snet4_training.recipe import DataRecipe, RealSource, Recipe
 from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.grid import Grid
-from snet4core.look import CATEGORIES, Look
+from snet4core.look.look import CATEGORIES, Look
 from snet4core.scene.radiometry import BandRange
 from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.reader import SceneReader

@@ -19,7 +19,7 @@ from snet4_training.scenes.place import KINDS
 from snet4_training.scenes.write import parse_looks
 from snet4core.card import Architecture
 from snet4core.errors import InputError, UsageError
-from snet4core.look import CATEGORIES
+from snet4core.look.look import CATEGORIES
 
 log = logging.getLogger("snet4")
 

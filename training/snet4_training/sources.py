@@ -30,7 +30,7 @@ from snet4_training.scenes import make_place, random_sensor, render, truth
 from snet4_training.scenes.write import parse_looks
 from snet4_training.store import ChipStore
 from snet4core.errors import UsageError
-from snet4core.look import CATEGORIES, Category, Look
+from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 CATEGORY_CHIPS = 8

@@ -20,7 +20,7 @@ from snet4_training.pictures import Chip
 from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.files import outputs
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from snet4_training.pictures import Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 Layers = NDArray[np.uint8]
 """(..., H, W)."""

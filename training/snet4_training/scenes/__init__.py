@@ -10,7 +10,7 @@ from snet4_training.scenes.place import KINDS, make_place, truth
 from snet4_training.scenes.render import render
 from snet4_training.scenes.sensor import PLAIN, WORLDVIEW2, Sensor, random_sensor
 from snet4_training.scenes.world import Building, Place, Sun
-from snet4core.look_names import SPACENET4_LOOKS, Collect
+from snet4core.look.names import SPACENET4_LOOKS, Collect
 
 __all__ = [
     "KINDS",

@@ -22,7 +22,7 @@ from rasterio.enums import ColorInterp
 from shapely.geometry import Polygon
 
 from snet4_training.scenes.world import Building
-from snet4core.look_names import Collect
+from snet4core.look.names import Collect
 
 Layout = Literal["competition", "bucket"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)

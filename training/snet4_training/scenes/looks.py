@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from snet4core.look import Look
-from snet4core.look_names import SPACENET4_LOOKS
+from snet4core.look.look import Look
+from snet4core.look.names import SPACENET4_LOOKS
 
 STEEPEST_SCENE_DEG = 58.0
 """Random looks end a little beyond the challenge's 54 degrees."""

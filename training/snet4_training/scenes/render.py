@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from snet4_training.scenes.lean import Box, seen
 from snet4_training.scenes.sensor import Sensor, counts, hazed, imaged, random_sensor
 from snet4_training.scenes.world import Floats, Place
-from snet4core.look import Look
+from snet4core.look.look import Look
 
 _RIM_PX = 6
 """Rendered around a window and cut away, so that blur and noise know no edge."""

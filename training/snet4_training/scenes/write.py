@@ -32,8 +32,8 @@ from snet4_training.scenes.render import render
 from snet4_training.scenes.sensor import WORLDVIEW2, Sensor
 from snet4_training.scenes.world import Building
 from snet4core.errors import OutputError, UsageError
-from snet4core.look import Look
-from snet4core.look_names import SPACENET4_LOOKS, Collect
+from snet4core.look.look import Look
+from snet4core.look.names import SPACENET4_LOOKS, Collect
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 GSD_M = 0.5

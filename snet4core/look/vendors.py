@@ -15,9 +15,9 @@ from pathlib import Path
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
+from snet4core.look.sighting import Sighting, number, reversed_azimuth
 from snet4core.scene.inputs import read_stac
 from snet4core.scene.sidecars import beside, read_text, xml_values
-from snet4core.sighting import Sighting, number, reversed_azimuth
 
 _EARTH_KM = 6371.0
 

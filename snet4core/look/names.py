@@ -12,9 +12,9 @@ from pathlib import PurePath
 
 from snet4core.errors import LookError
 from snet4core.files.names import printable
-from snet4core.look import Look
+from snet4core.look.look import Look
+from snet4core.look.sighting import Sighting
 from snet4core.sentence import OFF_NADIR
-from snet4core.sighting import Sighting
 
 _ANGLE = re.compile(r"(?<![a-z])(?:off[-_]?)?nadir[-_]?(\d{1,2}(?:\.\d+)?)(?![\d.]*\d)", re.I)
 _CATALOGUE_ID = re.compile(r"(?<![0-9A-Z])(10300100[0-9A-F]{8})(?![0-9A-Z])", re.I)

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from snet4core.errors import InputError, LookError
 from snet4core.files.names import printable
-from snet4core.look import Look
-from snet4core.look_names import sighting_in_name
-from snet4core.look_table import sighting_in_table
-from snet4core.look_vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
+from snet4core.look.look import Look
+from snet4core.look.names import sighting_in_name
+from snet4core.look.sighting import Sighting
+from snet4core.look.table import sighting_in_table
+from snet4core.look.vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
 from snet4core.scene.scene import Scene
 from snet4core.scene.sidecars import beside
 from snet4core.sentence import AZIMUTH, OFF_NADIR, Sentence
-from snet4core.sighting import Sighting
 
 AGREE_DEG = 2.0
 """Tolerance, as vendors round and angles vary along a strip; beyond it one source is wrong."""

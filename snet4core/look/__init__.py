@@ -1,0 +1,1 @@
+"""How tilted the picture is, and who says so."""
