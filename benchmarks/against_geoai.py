@@ -29,11 +29,11 @@ import torch
 from benchmarks.against_script import f1, snet4
 from benchmarks.measured import Measured, keep, measured
 from benchmarks.scene_file import LOOK, write_scene, write_truth
-from snet4core import weights
-from snet4core.card import Card
 from snet4core.errors import ModelError
-from snet4core.model import OffNadirNet
-from snet4core.modelfile import graph_beside, read_header
+from snet4core.model import weights
+from snet4core.model.card import Card
+from snet4core.model.header import graph_beside, read_header
+from snet4core.model.network import OffNadirNet
 from snet4core.scene.radiometry import normalise
 from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.scene import open_scene

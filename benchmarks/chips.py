@@ -19,7 +19,7 @@ from benchmarks.run_speed import forward, timed
 from benchmarks.scene_file import LOOK, write_scene
 from snet4core.job import Job
 from snet4core.jobrun import run_job
-from snet4core.modelfile import find_model
+from snet4core.model.header import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.progress import Silent

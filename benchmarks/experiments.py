@@ -28,9 +28,9 @@ from benchmarks import looks
 from benchmarks.measured import keep
 from snet4_training.recipe import read_recipe
 from snet4_training.scenes import SPACENET4_LOOKS
-from snet4core.card import FIVE_HEADS, THREE_HEADS
 from snet4core.look.look import CATEGORIES
-from snet4core.modelfile import find_model
+from snet4core.model.card import FIVE_HEADS, THREE_HEADS
+from snet4core.model.header import find_model
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime
 from snet4core.score import Tally

@@ -28,7 +28,7 @@ from snet4core import csvread, fusion, mapsfile
 from snet4core.detect import detect
 from snet4core.footprints import Source
 from snet4core.fusion import LookMaps, RegisteredLook
-from snet4core.modelfile import find_model
+from snet4core.model.header import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime

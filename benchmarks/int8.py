@@ -25,14 +25,13 @@ from numpy.typing import NDArray
 from benchmarks.measured import keep
 from benchmarks.real_pictures import in_map_units, pictures, placed, truth_of
 from snet4_training.scenes import PLAIN, make_place, render
-from snet4core import graphfile
 from snet4core.detect import detect
 from snet4core.look.look import Look
-from snet4core.modelfile import find_model, graph_beside, read_header
+from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
+from snet4core.model.header import find_model, graph_beside, read_header
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime
-from snet4core.runtime_openvino import IMAGE, LOOK, openvino
 from snet4core.scene.radiometry import band_range, normalise
 from snet4core.score import Buildings, Tally, score
 
@@ -141,7 +140,7 @@ def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
     header = read_header(find_model("default"))
     path = graph_beside(header)
     assert path is not None  # the default model is shipped with its graph
-    graph = graphfile.read_graph(read_header(path))
+    graph = read_graph(read_header(path))
 
     def fresh() -> Any:
         tensor = openvino().Tensor(graph.constants)

@@ -210,9 +210,9 @@ def write_model(path: Path) -> None:
     """A network that was never trained, with small windows, centred on its threshold."""
     import torch
 
-    from snet4core import weights
-    from snet4core.card import Architecture, Card, WindowSettings
-    from snet4core.model import OffNadirNet
+    from snet4core.model import weights
+    from snet4core.model.card import Architecture, Card, WindowSettings
+    from snet4core.model.network import OffNadirNet
 
     torch.set_num_threads(1)
     torch.manual_seed(5)

@@ -29,9 +29,9 @@ import skimage.segmentation
 import torch
 from affine import Affine
 
-from snet4core import weights
 from snet4core.look.look import Look
-from snet4core.modelfile import find_model
+from snet4core.model import weights
+from snet4core.model.header import find_model
 from snet4core.scene.radiometry import band_range, normalise
 from snet4core.settings import ShapeSettings
 

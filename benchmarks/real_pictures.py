@@ -27,7 +27,7 @@ from rasterio.features import shapes as masks_to_shapes
 
 from snet4core import vectors
 from snet4core.detect import detect
-from snet4core.modelfile import find_model
+from snet4core.model.header import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.reproject import reprojected

@@ -26,7 +26,7 @@ from benchmarks.measured import keep
 from benchmarks.scene_file import LOOK, write_scene
 from snet4core import layers
 from snet4core.detect import detect
-from snet4core.modelfile import find_model
+from snet4core.model.header import find_model
 from snet4core.plan import Choices
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime

@@ -35,7 +35,7 @@ from snet4core.footprints import Footprints
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.mergejob import Merge, merge
-from snet4core.modelfile import find_model, read_header
+from snet4core.model.header import find_model, read_header
 from snet4core.parts import PartResult, lost
 from snet4core.plan import Choices, plan_for
 from snet4core.processes import Processes

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.look.look import Look
-from snet4core.modelfile import Header
+from snet4core.model.header import Header
 from snet4core.runtime import MapNetwork, Network
 from snet4core.scene.resample import resized
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from snet4core import __version__
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
 from snet4core.look_guess import LookGuesser
-from snet4core.modelfile import Header, read_header
+from snet4core.model.header import Header, read_header
 from snet4core.parts import Part
 from snet4core.partstore import FolderShelf
 from snet4core.progress import Progress, stop_if_cancelled

@@ -17,10 +17,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.look.sighting import Sighting
-from snet4core.modelfile import Header
+from snet4core.model.card import Card
+from snet4core.model.header import Header
 from snet4core.runtime import AnyEngine, Network, choose_runtime, resolved_runtime
 from snet4core.scene.radiometry import normalise
 from snet4core.scene.ranges import scene_ranges, spread

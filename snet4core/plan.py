@@ -21,7 +21,7 @@ from snet4core.look.look import Look
 from snet4core.look.sources import find_look
 from snet4core.look_guess import LookGuesser
 from snet4core.mapsfile import MapsOrigin
-from snet4core.modelfile import Header
+from snet4core.model.header import Header
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.region import Region
 from snet4core.scene.scene import Scene, open_scene

@@ -27,7 +27,7 @@ from snet4core.errors import EngineError
 from snet4core.look.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
-from snet4core.modelfile import Header, read_header
+from snet4core.model.header import Header, read_header
 from snet4core.networks import network_for
 from snet4core.runtime import (
     DeviceMemoryError,

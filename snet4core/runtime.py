@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from snet4core.errors import DependencyError, EngineError, ModelError
 from snet4core.extras import INSTALL, installed
 from snet4core.look.look import Look
-from snet4core.modelfile import Header, graph_beside
+from snet4core.model.header import Header, graph_beside
 from snet4core.sentence import DEVICE, ENGINE
 
 Engine = Literal["torch", "openvino"]

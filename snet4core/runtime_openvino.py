@@ -6,7 +6,6 @@ Array names end in their axes: B batch, C channel or band, H row, W column, L lo
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -17,34 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import graphfile
-from snet4core.card import Card
 from snet4core.errors import EngineError, ModelError
 from snet4core.look.look import Look
-from snet4core.modelfile import read_header
+from snet4core.model.card import Card
+from snet4core.model.graph import IMAGE, LOOK, LOOK_ESTIMATE, openvino, read_graph
+from snet4core.model.header import read_header
 from snet4core.runtime import DeviceMemoryError, Runtime
 from snet4core.sentence import ENGINE, PRECISION
-
-IMAGE, LOOK = "image", "look"
-"""Names of the graph's inputs; its outputs are named after the heads."""
-
-LOOK_ESTIMATE = "look_estimate"
-"""An additional output of models that guess the look: (B, 3), from the picture alone."""
-
-
-def openvino() -> Any:
-    """Import OpenVINO, without the usage report that it would send on import."""
-    reporter = "openvino_telemetry"
-    if "openvino" not in sys.modules and reporter not in sys.modules:
-        sys.modules[reporter] = None  # type: ignore[assignment]  # Python's own way to say "not there"
-        try:
-            import openvino
-        finally:
-            del sys.modules[reporter]
-        return openvino
-    import openvino
-
-    return openvino
 
 
 @functools.cache
@@ -78,7 +56,7 @@ class OpenVinoNetwork:
         header = read_header(runtime.file)
         self._card = header.card
         self._runtime = runtime
-        graph = graphfile.read_graph(header)
+        graph = read_graph(header)
         self._core = _core()
         try:
             self._model = self._core.read_model(

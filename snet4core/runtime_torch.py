@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snet4core import weights
 from snet4core.errors import ModelError
-from snet4core.folded import folded
 from snet4core.look.look import Look
+from snet4core.model import weights
+from snet4core.model.folded import folded
+from snet4core.model.network import quantised
 from snet4core.runtime import DeviceMemoryError, Runtime
 
 Finish = Callable[[torch.Tensor], torch.Tensor]
@@ -96,8 +97,3 @@ class TorchNetwork:
             logits_B2HW = self._net(images, looks_BL, head)
         finished: NDArray[Any] = finish(logits_B2HW.float()).cpu().numpy()
         return finished
-
-
-def quantised(logits: torch.Tensor) -> torch.Tensor:
-    """Convert logits to probabilities 0..255, uint8."""
-    return (torch.sigmoid(logits) * 255).round().to(torch.uint8)

@@ -20,7 +20,7 @@ from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
-from snet4core.modelfile import Header
+from snet4core.model.header import Header
 from snet4core.parts import Part, PartResult, Windows, lost, parts_of
 from snet4core.partstore import Facts, FolderShelf, FolderStore, PartStore, Shelf
 from snet4core.plan import Plan

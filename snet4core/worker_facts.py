@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from snet4core import __version__
 from snet4core.errors import Snet4Error
-from snet4core.modelfile import find_model, read_header
+from snet4core.model.header import find_model, read_header
 
 _LIBRARIES = (
     "torch", "openvino", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "pyogrio",

@@ -24,7 +24,7 @@ from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look_guess import LookGuesser
 from snet4core.maps import Maps
-from snet4core.modelfile import Header, find_model, read_header
+from snet4core.model.header import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
 from snet4core.runtime import shapers_for
 from snet4core.scene.inputs import SceneInput

@@ -46,7 +46,7 @@ def demo(
     from snet4core.files import outputs
     from snet4core.job import Job
     from snet4core.jobrun import run_job
-    from snet4core.modelfile import find_model
+    from snet4core.model.header import find_model
     from snet4core.plan import Choices
     from snet4core.predict import Predictor
     from snet4core.runtime import choose_runtime

@@ -65,7 +65,7 @@ def _geo() -> dict[str, str]:
 
 
 def _model(name: str) -> dict[str, str]:
-    from snet4core.modelfile import find_model, read_header
+    from snet4core.model.header import find_model, read_header
 
     try:
         header = read_header(find_model(name))
@@ -75,7 +75,7 @@ def _model(name: str) -> dict[str, str]:
 
 
 def _runtime(model: str, device: str, precision: str, engine: str) -> dict[str, str]:
-    from snet4core.modelfile import find_model, read_header
+    from snet4core.model.header import find_model, read_header
     from snet4core.runtime import runtime_facts
 
     try:

@@ -12,7 +12,7 @@ import click
 from snet4_cli import options
 
 if TYPE_CHECKING:
-    from snet4core.modelfile import Header
+    from snet4core.model.header import Header
     from snet4core.scene.inputs import SceneInput
     from snet4core.scene.scene import Scene
 
@@ -102,7 +102,7 @@ def _only_one(given: str, allow_remote: bool) -> SceneInput:
 
 def _header(model: str) -> Header | None:
     """The model's header; None if no model is shipped: a picture can be described without."""
-    from snet4core.modelfile import DEFAULT_MODEL, find_model, read_header, shipped_models
+    from snet4core.model.header import DEFAULT_MODEL, find_model, read_header, shipped_models
 
     if model == DEFAULT_MODEL and model not in shipped_models():
         return None

@@ -11,7 +11,7 @@ import click
 from snet4_cli import options
 
 if TYPE_CHECKING:
-    from snet4core.modelfile import Header
+    from snet4core.model.header import Header
 
 
 @click.group()
@@ -31,7 +31,7 @@ def models() -> None:
 @options.as_json
 def list_models(as_json: bool) -> None:
     """List the models that come with snet4."""
-    from snet4core.modelfile import read_header, shipped_models
+    from snet4core.model.header import read_header, shipped_models
 
     headers = {name: read_header(path) for name, path in shipped_models().items()}
     if as_json:
@@ -50,7 +50,7 @@ def list_models(as_json: bool) -> None:
 @options.as_json
 def show(model: str, as_json: bool) -> None:
     """Show the card of MODEL, a shipped name or a file."""
-    from snet4core.modelfile import find_model, read_header
+    from snet4core.model.header import find_model, read_header
 
     header = read_header(find_model(model))
     if as_json:
@@ -89,8 +89,8 @@ def export(model: str, engine: str, output: Path | None, overwrite: bool) -> Non
       snet4 models export my-model.safetensors
       snet4 models export default --overwrite
     """
-    from snet4core import export as exporting
-    from snet4core.modelfile import GRAPH_ENDING, find_model
+    from snet4core.model import exporter as exporting
+    from snet4core.model.header import GRAPH_ENDING, find_model
 
     path = find_model(model)
     target = output or path.with_name(path.stem + GRAPH_ENDING)
@@ -156,16 +156,16 @@ def import_model(
     \b
       snet4 models import unet.pt -o unet.safetensors --encoder resnet34 --heads 1
     """
-    from snet4core import foreign
+    from snet4core.model import importer
 
-    wanted = foreign.architecture_of(
+    wanted = importer.architecture_of(
         encoder,
         bands.split(","),
         int(heads),
         decoder_channels.split(","),
         "scse" if scse else None,
     )
-    digest = foreign.import_state(
+    digest = importer.import_state(
         file, output, wanted, name or output.stem, gsd_m=gsd_m, licence=licence, overwrite=overwrite
     )
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, sha256 {digest}")

@@ -15,7 +15,7 @@ from snet4core.errors import Cancelled, SomeScenesFailed
 if TYPE_CHECKING:
     from snet4core.executors import Executor
     from snet4core.job import Done, Job
-    from snet4core.modelfile import Header
+    from snet4core.model.header import Header
     from snet4core.plan import Plan
     from snet4core.predict import Predictor
     from snet4core.scenework import Elsewhere
@@ -140,12 +140,13 @@ def run(
     With --resume an interrupted or killed run continues where it stopped: type the same
     command again. It is refused if the picture, the model or the settings have changed.
     """
-    from snet4core import eachjob, ensemble
+    from snet4core import eachjob
     from snet4core.files.object_store import place_of
     from snet4core.job import Job, Shard
     from snet4core.jobrun import run_job
     from snet4core.look_guess import LookGuesser
-    from snet4core.modelfile import find_model, read_header
+    from snet4core.model import ensemble
+    from snet4core.model.header import find_model, read_header
     from snet4core.plan import Choices, plan_for
     from snet4core.scene import inputs as scene_inputs
 

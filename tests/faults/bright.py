@@ -19,12 +19,12 @@ from affine import Affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import EngineError, InputError
 from snet4core.executors import WorkerModel
 from snet4core.look.look import Look
 from snet4core.maps import Maps
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header
 from snet4core.runtime import RuntimeChoice
 from snet4core.scenework import Elsewhere
 from snet4core.windows import Tile, Window

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snet4core import vectors
-from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
 from snet4core.job import Job
 from snet4core.jobrun import run_job
+from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
@@ -77,9 +77,9 @@ def model(folder: Path) -> tuple[Path, Callable[[Path], object]]:
     """Flips fall into the card at the front of the file, and now and then into the weights."""
     import torch
 
-    from snet4core import weights
-    from snet4core.model import OffNadirNet
-    from snet4core.modelfile import read_header
+    from snet4core.model import weights
+    from snet4core.model.header import read_header
+    from snet4core.model.network import OffNadirNet
 
     torch.set_num_threads(1)
     architecture = Architecture(encoder="resnet18", decoder_channels=(8, 8, 8))

@@ -18,13 +18,13 @@ from snet4core.errors import Snet4Error
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
-from snet4core import weights  # noqa: E402  # after the skips
-from snet4core.card import Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.ensemble import combined_header  # noqa: E402
-from snet4core.export import export  # noqa: E402
 from snet4core.look.look import Look  # noqa: E402
-from snet4core.model import OffNadirNet  # noqa: E402
-from snet4core.modelfile import Header, read_header  # noqa: E402
+from snet4core.model import weights  # noqa: E402  # after the skips
+from snet4core.model.card import Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.ensemble import combined_header  # noqa: E402
+from snet4core.model.exporter import export  # noqa: E402
+from snet4core.model.header import Header, read_header  # noqa: E402
+from snet4core.model.network import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor  # noqa: E402
 from snet4core.runtime import choose_runtime  # noqa: E402
 

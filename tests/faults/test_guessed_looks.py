@@ -21,10 +21,10 @@ from snet4_cli.main import snet4
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
-from snet4core import weights  # noqa: E402  # after the skips
-from snet4core.card import Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.export import export  # noqa: E402
-from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.model import weights  # noqa: E402  # after the skips
+from snet4core.model.card import Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.exporter import export  # noqa: E402
+from snet4core.model.network import OffNadirNet  # noqa: E402
 from snet4core.worker_request import PROTOCOL  # noqa: E402
 
 ARCHITECTURE = Architecture(

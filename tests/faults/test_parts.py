@@ -19,14 +19,14 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from snet4core import partstore
-from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Snet4Error
 from snet4core.files import outputs, places
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look
 from snet4core.maps import Maps
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput

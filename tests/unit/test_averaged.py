@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snet4core.averaged import AveragedNetwork, averaged_network, scaled
-from snet4core.card import ONE_HEAD, Architecture, Card
-from snet4core.ensemble import combined_header
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
-from snet4core.modelfile import Header
+from snet4core.model.card import ONE_HEAD, Architecture, Card
+from snet4core.model.ensemble import combined_header
+from snet4core.model.header import Header
 from snet4core.scene.resample import resized
 
 SMALL = Architecture(decoder_channels=(8, 8, 8))

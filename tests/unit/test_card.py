@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.errors import ModelError
 from snet4core.look.look import Look
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.settings import ShapeSettings, SplitSettings
 
 CARD = Card(

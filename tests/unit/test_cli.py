@@ -18,9 +18,9 @@ from snet4_cli.main import COMMANDS, main
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from snet4core import weights  # noqa: E402  # after the skip
-from snet4core.card import Architecture, Card  # noqa: E402
-from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.model import weights  # noqa: E402  # after the skip
+from snet4core.model.card import Architecture, Card  # noqa: E402
+from snet4core.model.network import OffNadirNet  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 
 from snet4core import layers
-from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints import Footprints
@@ -24,7 +23,8 @@ from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look
 from snet4core.maps import Maps
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header
 from snet4core.plan import Choices
 from snet4core.polygonize import polygonize
 from snet4core.progress import Silent

@@ -10,10 +10,10 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from torch import nn  # noqa: E402  # after the skip: needs torch
 
-from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
-from snet4core.folded import fold_norms, folded  # noqa: E402  # after the skip: needs torch
 from snet4core.look.look import Look  # noqa: E402  # after the skip: needs torch
-from snet4core.model import OffNadirNet  # noqa: E402  # after the skip: needs torch
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
+from snet4core.model.folded import fold_norms, folded  # noqa: E402  # after the skip: needs torch
+from snet4core.model.network import OffNadirNet  # noqa: E402  # after the skip: needs torch
 
 SMALL = Architecture(
     encoder="resnet18", decoder_channels=(16, 16, 8), heads=ONE_HEAD, attention=None

@@ -12,17 +12,17 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import segmentation_models_pytorch as smp  # noqa: E402  # after the skip
 
-from snet4core import foreign, weights  # noqa: E402
-from snet4core.card import THREE_HEADS, Architecture  # noqa: E402
 from snet4core.errors import ModelError, OutputError, UsageError  # noqa: E402
 from snet4core.look.look import Look  # noqa: E402
-from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.model import importer, weights  # noqa: E402
+from snet4core.model.card import THREE_HEADS, Architecture  # noqa: E402
+from snet4core.model.network import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor  # noqa: E402
 from snet4core.runtime import choose_runtime  # noqa: E402
 
 CHANNELS = ("16", "16", "8")
-THREE = foreign.architecture_of("resnet18", ("red", "green", "blue"), 3, CHANNELS, None)
-ONE = foreign.architecture_of("resnet18", ("red", "green", "blue"), 1, CHANNELS, None)
+THREE = importer.architecture_of("resnet18", ("red", "green", "blue"), 3, CHANNELS, None)
+ONE = importer.architecture_of("resnet18", ("red", "green", "blue"), 1, CHANNELS, None)
 
 
 def unet(classes: int) -> smp.Unet:
@@ -51,7 +51,7 @@ def logits(net: torch.nn.Module, *more: object) -> torch.Tensor:
 def test_a_unet_of_six_maps_becomes_three_heads(tmp_path: Path, wrap) -> None:  # type: ignore[no-untyped-def]  # parametrised
     theirs = unet(6)
     torch.save(wrap(theirs.state_dict()), tmp_path / "unet.pt")
-    foreign.import_state(tmp_path / "unet.pt", tmp_path / "ours.safetensors", THREE, "ours")
+    importer.import_state(tmp_path / "unet.pt", tmp_path / "ours.safetensors", THREE, "ours")
     net, card = weights.load(tmp_path / "ours.safetensors")
     assert card.name == "ours"
     assert card.architecture.heads == THREE_HEADS
@@ -63,7 +63,7 @@ def test_a_unet_of_six_maps_becomes_three_heads(tmp_path: Path, wrap) -> None:  
 def test_a_footprint_alone_gets_a_border_of_nothing(tmp_path: Path) -> None:
     theirs = unet(1)
     torch.save(theirs.state_dict(), tmp_path / "unet.pt")
-    foreign.import_state(tmp_path / "unet.pt", tmp_path / "ours.safetensors", ONE, "ours")
+    importer.import_state(tmp_path / "unet.pt", tmp_path / "ours.safetensors", ONE, "ours")
     predictor = Predictor(tmp_path / "ours.safetensors", choose_runtime("cpu", "fp32"))
     images = np.random.default_rng(1).standard_normal((1, 3, 64, 64)).astype(np.float32)
     maps = predictor._network.forward(images, Look(30.0, None, "option"), "any")
@@ -78,7 +78,7 @@ def test_our_own_names_are_understood(tmp_path: Path) -> None:
     torch.manual_seed(3)
     net = OffNadirNet(architecture).eval()
     torch.save({"ema": net.state_dict()}, tmp_path / "checkpoint.pt")
-    digest = foreign.import_state(
+    digest = importer.import_state(
         tmp_path / "checkpoint.pt", tmp_path / "ours.safetensors", architecture, "ours"
     )
     again, _ = weights.load(tmp_path / "ours.safetensors")
@@ -90,8 +90,8 @@ def test_our_own_names_are_understood(tmp_path: Path) -> None:
     [
         (6, ONE, "gives 6 maps"),
         (4, THREE, "gives 4 maps"),
-        (6, foreign.architecture_of("resnet34", ("r", "g", "b"), 3, CHANNELS, None), "--encoder"),
-        (6, foreign.architecture_of("resnet18", ("r", "g"), 3, CHANNELS, None), "--bands"),
+        (6, importer.architecture_of("resnet34", ("r", "g", "b"), 3, CHANNELS, None), "--encoder"),
+        (6, importer.architecture_of("resnet18", ("r", "g"), 3, CHANNELS, None), "--bands"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
@@ -99,7 +99,7 @@ def test_weights_that_do_not_fit_are_refused(
 ) -> None:
     torch.save(unet(classes).state_dict(), tmp_path / "unet.pt")
     with pytest.raises(ModelError, match=said):
-        foreign.import_state(tmp_path / "unet.pt", tmp_path / "o.safetensors", architecture, "o")
+        importer.import_state(tmp_path / "unet.pt", tmp_path / "o.safetensors", architecture, "o")
     assert not (tmp_path / "o.safetensors").exists()
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_state_dict_is_refused_and_runs_nothing(
     if make == "numbers":
         torch.save([1, 2, 3], file)
     with pytest.raises(ModelError, match=r"weights\.pt"):
-        foreign.import_state(file, tmp_path / "o.safetensors", ONE, "o")
+        importer.import_state(file, tmp_path / "o.safetensors", ONE, "o")
     assert not (tmp_path / "trapped").exists()
 
 
@@ -135,7 +135,7 @@ def test_a_model_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     torch.save(unet(1).state_dict(), tmp_path / "unet.pt")
     (tmp_path / "o.safetensors").write_text("mine")
     with pytest.raises(OutputError, match="overwrite"):
-        foreign.import_state(tmp_path / "unet.pt", tmp_path / "o.safetensors", ONE, "o")
+        importer.import_state(tmp_path / "unet.pt", tmp_path / "o.safetensors", ONE, "o")
     assert (tmp_path / "o.safetensors").read_text() == "mine"
 
 
@@ -146,4 +146,4 @@ def test_an_architecture_that_makes_no_sense_is_a_usage_error(
     bands: tuple[str, ...], channels: tuple[str, ...]
 ) -> None:
     with pytest.raises(UsageError, match="--"):
-        foreign.architecture_of("resnet18", bands, 1, channels, None)
+        importer.architecture_of("resnet18", bands, 1, channels, None)

@@ -14,8 +14,8 @@ if not torch.cuda.is_available():
 
 from snet4_training.batches import Steps  # noqa: E402  # needs torch
 from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
-from snet4core import weights  # noqa: E402  # needs torch
-from snet4core.card import Card, WindowSettings  # noqa: E402  # needs torch
+from snet4core.model import weights  # noqa: E402  # needs torch
+from snet4core.model.card import Card, WindowSettings  # noqa: E402  # needs torch
 from snet4core.predict import Predictor  # noqa: E402  # needs torch
 from snet4core.runtime import Precision, choose_runtime  # noqa: E402  # needs torch
 

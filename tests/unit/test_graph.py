@@ -17,12 +17,14 @@ from safetensors.numpy import load_file, save_file
 torch = pytest.importorskip("torch", reason="torch is not installed")
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
-from snet4core import graphfile, modelfile, weights  # noqa: E402  # after the skips
-from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402  # after the skips
-from snet4core.export import export  # noqa: E402
 from snet4core.look.look import Look  # noqa: E402
-from snet4core.model import OffNadirNet  # noqa: E402
+from snet4core.model import weights  # noqa: E402  # after the skips
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.exporter import export  # noqa: E402
+from snet4core.model.graph import Graph, read_graph, write_graph  # noqa: E402  # after the skips
+from snet4core.model.header import METADATA_KEY, find_model, graph_beside, read_header  # noqa: E402  # after the skips
+from snet4core.model.network import OffNadirNet  # noqa: E402
 from snet4core.predict import Predictor  # noqa: E402
 from snet4core.runtime import choose_runtime  # noqa: E402
 from snet4core.runtime_openvino import OpenVinoNetwork  # noqa: E402  # after the skips
@@ -181,10 +183,10 @@ def test_other_architectures_are_exported_too(tmp_path: Path, architecture: Arch
 
 
 def test_the_graph_bears_the_card_and_the_digest_of_its_weights(model: Path, graph: Path) -> None:
-    of_weights, of_graph = modelfile.read_header(model), modelfile.read_header(graph)
+    of_weights, of_graph = read_header(model), read_header(graph)
     assert of_graph.card == of_weights.card
     assert of_graph.network == of_weights.digest
-    assert modelfile.graph_beside(of_weights) == graph
+    assert graph_beside(of_weights) == graph
     assert graph.stat().st_size < 1.2 * model.stat().st_size
 
 
@@ -208,7 +210,7 @@ def test_a_graph_of_other_weights_is_not_taken(model: Path, graph: Path, tmp_pat
         net.heads["nadir"].bias += 1
     weights.save(other, net, card)
     other.with_name(graph.name).write_bytes(graph.read_bytes())
-    assert modelfile.graph_beside(modelfile.read_header(other)) is None
+    assert graph_beside(read_header(other)) is None
     assert Predictor(other, choose_runtime("cpu")).runtime.engine == "torch"
 
 
@@ -222,9 +224,9 @@ def test_weights_are_not_read_from_a_graph(graph: Path) -> None:
 
 def with_xml(graph: Path, target: Path, xml: bytes) -> Path:
     tensors = load_file(graph)
-    hostile = graphfile.Graph(xml, tensors["constants"])
-    header = modelfile.read_header(graph)
-    graphfile.write_graph(target, hostile, header.card, header.network, overwrite=True)
+    hostile = Graph(xml, tensors["constants"])
+    header = read_header(graph)
+    write_graph(target, hostile, header.card, header.network, overwrite=True)
     return target
 
 
@@ -279,7 +281,7 @@ def test_a_graph_without_one_of_the_heads_is_refused(graph: Path, tmp_path: Path
 )
 def test_a_damaged_graph_is_refused(graph: Path, tmp_path: Path, change: str, said: str) -> None:
     tensors = load_file(graph)
-    header = modelfile.read_header(graph)
+    header = read_header(graph)
     digest = header.digest
     if change == "bit":
         tensors["constants"][1000] ^= 1
@@ -292,14 +294,14 @@ def test_a_damaged_graph_is_refused(graph: Path, tmp_path: Path, change: str, sa
     if change == "type":
         tensors["constants"] = tensors["constants"].view(np.int8)
     if change in ("nan", "short"):
-        digest = graphfile.Graph(tensors["xml"].tobytes(), tensors["constants"]).digest
+        digest = Graph(tensors["xml"].tobytes(), tensors["constants"]).digest
     said_in_file = {
         "card": json.loads(header.card.to_json()),
         "sha256": digest,
         "graph": {"runtime": "openvino", "exported_from": header.network},
     }
     path = tmp_path / "damaged.safetensors"
-    save_file(tensors, path, metadata={modelfile.METADATA_KEY: json.dumps(said_in_file)})
+    save_file(tensors, path, metadata={METADATA_KEY: json.dumps(said_in_file)})
     refused(path, said)
 
 
@@ -327,7 +329,7 @@ signal.raise_signal(signal.SIGUSR1)
 
 def test_every_kernel_is_a_constant(graph: Path) -> None:
     """OpenVINO's threads spoil each other's maps where kernels are computed on the way."""
-    stored = graphfile.read_graph(modelfile.read_header(graph))
+    stored = read_graph(read_header(graph))
     net = openvino.Core().read_model(
         model=stored.xml, weights=openvino.Tensor(stored.constants)
     )  # fmt: skip
@@ -349,13 +351,13 @@ def test_a_cut_off_file_is_refused(graph: Path, tmp_path: Path) -> None:
 
 def test_the_shipped_graph_is_that_of_the_shipped_model() -> None:
     """After a change of the default model: snet4 models export default --overwrite."""
-    shipped = modelfile.read_header(modelfile.find_model("default"))
+    shipped = read_header(find_model("default"))
     graph = shipped.path.with_name("default.openvino.safetensors")
-    assert modelfile.graph_beside(shipped) == graph, "it was exported from other weights"
-    header = modelfile.read_header(graph)
+    assert graph_beside(shipped) == graph, "it was exported from other weights"
+    header = read_header(graph)
     assert header.card == shipped.card, "its card is an older one"
     assert graph.stat().st_size <= 21e6
-    graphfile.read_graph(header)
+    read_graph(header)
 
 
 # The guess of the look: one more output, of models that have it.
@@ -383,10 +385,10 @@ def test_both_engines_guess_the_same_look(tmp_path: Path) -> None:
 def test_a_graph_from_before_there_were_guesses_still_computes_maps(
     graph: Path, tmp_path: Path
 ) -> None:
-    header = modelfile.read_header(graph)
+    header = read_header(graph)
     old = tmp_path / "old.safetensors"
     card = replace(header.card, architecture=GUESSES)
-    graphfile.write_graph(old, graphfile.read_graph(header), card, header.network, overwrite=True)
+    write_graph(old, read_graph(header), card, header.network, overwrite=True)
     assert np.array_equal(forward(old, "openvino", NORTH_30), forward(graph, "openvino", NORTH_30))
     with pytest.raises(ModelError, match="export it again"):
         estimates(old, "openvino")

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from snet4core import look_guess, networks
-from snet4core.card import Architecture, Card
 from snet4core.errors import LookError, ModelError
 from snet4core.look_guess import ENOUGH, LookGuesser, combined_sighting, sample, windows
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card
+from snet4core.model.header import Header
 from snet4core.plan import Choices, plan_for
 from snet4core.scene.scene import open_scene
 from snet4core.scene.working_scale import WorkingScale

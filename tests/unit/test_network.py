@@ -18,23 +18,21 @@ from safetensors.torch import load_file, save_file  # noqa: E402  # after the sk
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402  # needs torch
 from torch import nn  # noqa: E402  # needs torch
 
-from snet4core import modelfile, weights  # noqa: E402
-from snet4core.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
 from snet4core.look.look import CATEGORIES, Look  # noqa: E402
 from snet4core.maps import Maps  # noqa: E402
-from snet4core.model import (  # noqa: E402
-    FINE_LEVEL,
+from snet4core.model import weights  # noqa: E402
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.header import find_model, read_header, write_metadata  # noqa: E402
+from snet4core.model.look_layers import (  # noqa: E402
     SWEPT_FROM,
     SWEPT_HEIGHTS_PX,
-    FusedUpsampleBlock,
     LeanSweep,
-    OffNadirNet,
     lean_of,
     sample_by_grid,
     sample_by_shift,
-    upsampling_kernel,
 )
+from snet4core.model.network import FINE_LEVEL, FusedUpsampleBlock, OffNadirNet, upsampling_kernel  # noqa: E402
 from snet4core.predict import Picture, Predictor  # noqa: E402
 from snet4core.runtime import DeviceMemoryError, choose_runtime  # noqa: E402
 from snet4core.runtime_torch import TorchNetwork  # noqa: E402
@@ -243,14 +241,14 @@ def test_a_reading_error_reaches_the_caller(model: Path) -> None:
 
 def test_a_missing_model_is_named() -> None:
     with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
-        modelfile.find_model("nowhere.safetensors")
+        find_model("nowhere.safetensors")
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     path = tmp_path / "seed.pt"
     path.write_bytes(b"\x80\x04cos\nsystem\n")
     with pytest.raises(ModelError, match="can run code"):
-        modelfile.read_header(path)
+        read_header(path)
 
 
 def test_a_renamed_pickle_is_refused(tmp_path: Path) -> None:
@@ -270,7 +268,7 @@ def test_safetensors_of_somebody_else_are_refused(tmp_path: Path) -> None:
 def rewritten(model: Path, path: Path, change: str) -> Path:
     """The model again with one thing wrong; the checksum is right unless it is the thing."""
     tensors = load_file(model)
-    header = modelfile.read_header(model)
+    header = read_header(model)
     name = "encoder.conv1.weight"
     digest = header.digest
     if change == "bit":
@@ -283,7 +281,7 @@ def rewritten(model: Path, path: Path, change: str) -> Path:
         del tensors[name]
     if change != "bit":
         digest = weights.digest_of(tensors)
-    save_file(tensors, path, metadata=modelfile.write_metadata(header.card, digest))
+    save_file(tensors, path, metadata=write_metadata(header.card, digest))
     return path
 
 

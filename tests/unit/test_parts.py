@@ -18,7 +18,6 @@ from rasterio.crs import CRS
 from scipy import ndimage
 
 from snet4core import partfile, partstore
-from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.errors import Cancelled, InputError, OutputError
 from snet4core.files.places import FolderPlace
 from snet4core.footprints import Footprints, Source
@@ -28,7 +27,8 @@ from snet4core.jobrun import run_job
 from snet4core.look.look import Look
 from snet4core.maps import Maps
 from snet4core.merge import merged
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header
 from snet4core.partfile import DamagedPartError
 from snet4core.parts import Part, PartResult, finish, lost, parts_of
 from snet4core.plan import Choices

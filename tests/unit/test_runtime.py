@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4core import memory, modelfile, predict, runtime
-from snet4core.card import Architecture, Card, WindowSettings
+from snet4core import memory, predict, runtime
 from snet4core.errors import DependencyError, EngineError, ModelError, UsageError
 from snet4core.look.look import Look
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header, shipped_models
 from snet4core.predict import Picture, Predictor
 from snet4core.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
 from snet4core.windows import Tile
@@ -368,4 +368,4 @@ def test_weights_and_their_graph_are_one_network() -> None:
 
 
 def test_a_graph_is_no_shipped_model_of_its_own() -> None:
-    assert all("openvino" not in name for name in modelfile.shipped_models())
+    assert all("openvino" not in name for name in shipped_models())

@@ -21,9 +21,10 @@ from snet4_training.losses import dice_loss, loss
 from snet4_training.recipe import Recipe, TrainRecipe, read_recipe
 from snet4_training.records import LOG
 from snet4_training.schedule import learning_rate
-from snet4core import __version__, weights
+from snet4core import __version__
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
 from snet4core.look.look import CATEGORIES
+from snet4core.model import weights
 
 from .training_helpers import SMALL, bright_squares, small_recipe
 

@@ -13,11 +13,11 @@ from snet4_training.batches import Steps
 from snet4_training.loop import start, step_once, train
 from snet4_training.pretrained import COLOURS, load_encoder, widened
 from snet4_training.recipe import read_recipe
-from snet4core import weights
-from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.errors import InputError, ModelError, UsageError
 from snet4core.look.look import Look
-from snet4core.model import OffNadirNet
+from snet4core.model import weights
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
+from snet4core.model.network import OffNadirNet
 
 from .training_helpers import bright_squares, small_recipe
 

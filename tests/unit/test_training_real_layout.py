@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from snet4_cli.main import snet4 as command
-from snet4core import weights
+from snet4core.model import weights
 
 RECIPE = """
 [model]

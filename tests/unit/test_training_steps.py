@@ -18,9 +18,9 @@ from snet4_training.records import LOG
 from snet4_training.schedule import learning_rate, steps_in_all, take_score
 from snet4_training.team import Team
 from snet4_training.validate import score_of
-from snet4core import weights
 from snet4core.errors import OutputError, UsageError
 from snet4core.look.look import CATEGORIES
+from snet4core.model import weights
 
 from .training_helpers import bright_squares, small_recipe
 

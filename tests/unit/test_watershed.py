@@ -466,7 +466,7 @@ def test_a_judge_can_be_trained_and_beats_chance() -> None:
 
 def test_a_network_gives_lessons_of_places_that_tests_do_not_see() -> None:
     from snet4_training import lessons
-    from snet4core.modelfile import find_model
+    from snet4core.model.header import find_model
     from snet4core.predict import Predictor
     from snet4core.runtime import choose_runtime
 

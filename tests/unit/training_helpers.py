@@ -13,8 +13,8 @@ from snet4_training.pictures import Chip
 from snet4_training.recipe import AugmentRecipe, Recipe, read_recipe
 from snet4_training.store import ChipStore
 from snet4_training.targets import targets
-from snet4core.card import Architecture
 from snet4core.look.look import CATEGORIES, Look
+from snet4core.model.card import Architecture
 
 MADE_PX = 96
 """Side of the chips of `chip_of`."""

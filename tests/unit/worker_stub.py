@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from snet4core import worker, worker_jobs
-from snet4core.card import Architecture, Card, WindowSettings
 from snet4core.maps import Maps
-from snet4core.modelfile import Header
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header
 from snet4core.runtime import RuntimeChoice
 from snet4core.windows import tiles
 

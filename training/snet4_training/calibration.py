@@ -23,7 +23,6 @@ from snet4_training.look_error import look_error
 from snet4_training.pairs import pairs
 from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
-from snet4core import weights
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.footprints import Footprints, Source, concatenated
@@ -31,6 +30,7 @@ from snet4core.grid import Grid
 from snet4core.look.look import CATEGORIES, Category
 from snet4core.look.sighting import Sighting
 from snet4core.maps import Maps
+from snet4core.model import weights
 from snet4core.plan import Choices, plan_for
 from snet4core.predict import Predictor
 from snet4core.progress import Progress, Silent, stop_if_cancelled

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from snet4_training.recipe import DataRecipe, RealSource, Recipe
 from snet4core import __version__
-from snet4core.card import Card
-from snet4core.modelfile import find_model, read_header
+from snet4core.model.card import Card
+from snet4core.model.header import find_model, read_header
 
 
 def card_of(recipe: Recipe) -> Card:

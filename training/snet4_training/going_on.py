@@ -12,9 +12,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from snet4core import weights
 from snet4core.errors import ModelError
-from snet4core.model import OffNadirNet
+from snet4core.model import weights
+from snet4core.model.network import OffNadirNet
 
 SHARED = "shared"
 

@@ -28,11 +28,11 @@ from snet4_training.schedule import finished, learning_rate, steps_in_all, take_
 from snet4_training.surroundings import surroundings
 from snet4_training.team import Team, gathered
 from snet4_training.validate import judged, score_of, summed
-from snet4core import weights
-from snet4core.card import Architecture, Card
 from snet4core.errors import EngineError
-from snet4core.model import OffNadirNet
-from snet4core.modelfile import find_model
+from snet4core.model import weights
+from snet4core.model.card import Architecture, Card
+from snet4core.model.header import find_model
+from snet4core.model.network import OffNadirNet
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 CHECKPOINT = "checkpoint.pt"

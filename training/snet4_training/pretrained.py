@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from snet4core.errors import InputError
-from snet4core.model import OffNadirNet
+from snet4core.model.network import OffNadirNet
 
 COLOURS = ("red", "green", "blue")
 """Order of the channels in the files of torchvision, timm and segmentation-models-pytorch."""

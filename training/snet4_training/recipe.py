@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from snet4_training.scenes.place import KINDS
 from snet4_training.scenes.write import parse_looks
-from snet4core.card import Architecture
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import CATEGORIES
+from snet4core.model.card import Architecture
 
 log = logging.getLogger("snet4")
 

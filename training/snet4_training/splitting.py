@@ -38,7 +38,7 @@ from snet4_training.lessons import (
     seen_lessons,
 )
 from snet4core import cuts, judge, watershed
-from snet4core.modelfile import find_model
+from snet4core.model.header import find_model
 from snet4core.predict import Predictor
 from snet4core.runtime import choose_runtime
 

@@ -31,15 +31,14 @@ from snet4_training.store import ChipStore
 from snet4_training.targets import Polygons
 from snet4_training.weighing import buildings
 from snet4core import score
-from snet4core.card import Card
 from snet4core.footprints import Source
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look.look import Look
 from snet4core.maps import Maps, quantised_threshold
-from snet4core.model import OffNadirNet
+from snet4core.model.card import Card
+from snet4core.model.network import OffNadirNet, quantised
 from snet4core.outline import outlines
-from snet4core.runtime_torch import quantised
 from snet4core.settings import ShapeSettings
 from snet4core.shaping import footprints_from
 from snet4core.windows import Window

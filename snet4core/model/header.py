@@ -14,8 +14,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from snet4core.card import Card
 from snet4core.errors import ModelError
+from snet4core.model.card import Card
 
 METADATA_KEY = "snet4"
 """The only key in the file's metadata: safetensors writes several in random order."""

@@ -15,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.files import outputs
-from snet4core.model import OffNadirNet
-from snet4core.modelfile import read_header, write_metadata
+from snet4core.model.card import Card
+from snet4core.model.header import read_header, write_metadata
+from snet4core.model.network import OffNadirNet
 
 
 def digest_of(tensors: dict[str, Tensor]) -> str:

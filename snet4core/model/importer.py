@@ -17,11 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snet4core import __version__, weights
-from snet4core.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
+from snet4core import __version__
 from snet4core.errors import ModelError, UsageError
 from snet4core.files import outputs
-from snet4core.model import MAPS_PER_HEAD, OffNadirNet
+from snet4core.model import weights
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
+from snet4core.model.network import MAPS_PER_HEAD, OffNadirNet
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")
 """Keys under which training loops store the state dict."""

@@ -15,7 +15,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from snet4core.model import Decoder, FusedUpsampleBlock, OffNadirNet
+from snet4core.model.network import Decoder, FusedUpsampleBlock, OffNadirNet
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:

@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from snet4core.card import Card
 from snet4core.errors import ModelError
 from snet4core.files import outputs
-from snet4core.modelfile import METADATA_KEY, Header
+from snet4core.model.card import Card
+from snet4core.model.header import METADATA_KEY, Header
 
 MOST_XML_BYTES = 2**24
 """Largest XML accepted; a network of a thousand layers has a megabyte."""
@@ -153,3 +155,26 @@ def _wrong_constant(layer: ElementTree.Element, constants: NDArray[np.uint8]) ->
         if not np.isfinite(values).all():
             return f"the constant '{name}' of its graph holds NaN or infinity"
     return ""
+
+
+IMAGE, LOOK = "image", "look"
+"""Names of the graph's inputs; its outputs are named after the heads."""
+
+
+LOOK_ESTIMATE = "look_estimate"
+"""An additional output of models that guess the look: (B, 3), from the picture alone."""
+
+
+def openvino() -> Any:
+    """Import OpenVINO, without the usage report that it would send on import."""
+    reporter = "openvino_telemetry"
+    if "openvino" not in sys.modules and reporter not in sys.modules:
+        sys.modules[reporter] = None  # type: ignore[assignment]  # Python's own way to say "not there"
+        try:
+            import openvino
+        finally:
+            del sys.modules[reporter]
+        return openvino
+    import openvino
+
+    return openvino

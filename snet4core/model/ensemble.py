@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from snet4core.errors import UsageError
-from snet4core.modelfile import Header
+from snet4core.model.header import Header
 
 SMALLEST, LARGEST = 0.25, 4.0
 """Limits of scales: beyond them no object has a size seen in training, and memory fills up."""

@@ -18,15 +18,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snet4core import graphfile, weights
 from snet4core.errors import DependencyError, ModelError
 from snet4core.extras import INSTALL, installed
 from snet4core.files import outputs
-from snet4core.folded import folded
-from snet4core.model import LOOK_FEATURES, LeanSweep, OffNadirNet, sample_by_shift
-from snet4core.modelfile import read_header
-from snet4core.runtime_openvino import IMAGE, LOOK, LOOK_ESTIMATE, openvino
-from snet4core.runtime_torch import quantised
+from snet4core.model import weights
+from snet4core.model.folded import folded
+from snet4core.model.graph import (
+    IMAGE,
+    LOOK,
+    LOOK_ESTIMATE,
+    Graph,
+    openvino,
+    read_graph,
+    write_graph,
+)
+from snet4core.model.header import read_header
+from snet4core.model.look_layers import LOOK_FEATURES, LeanSweep, sample_by_shift
+from snet4core.model.network import OffNadirNet, quantised
 
 
 class ExportedNet(nn.Module):
@@ -64,12 +72,12 @@ def export(model: Path, target: Path, *, overwrite: bool = False) -> str:
     outputs.check(target, overwrite=overwrite, inputs=[model])
     net, card = weights.load(model)
     graph = graph_of(net)
-    graphfile.write_graph(target, graph, card, read_header(model).digest, overwrite)
-    graphfile.read_graph(read_header(target))  # what was written must pass the checks of reading
+    write_graph(target, graph, card, read_header(model).digest, overwrite)
+    read_graph(read_header(target))  # what was written must pass the checks of reading
     return graph.digest
 
 
-def graph_of(net: OffNadirNet) -> graphfile.Graph:
+def graph_of(net: OffNadirNet) -> Graph:
     """Trace the network on a small picture and convert it to an OpenVINO graph."""
     architecture = net.architecture
     side_px = 2 * architecture.stride_px
@@ -90,7 +98,7 @@ def graph_of(net: OffNadirNet) -> graphfile.Graph:
         xml = Path(folder, "graph.xml")
         openvino().save_model(model, str(xml), compress_to_fp16=True)
         constants = np.frombuffer(xml.with_suffix(".bin").read_bytes(), dtype=np.uint8)
-        return graphfile.Graph(xml.read_bytes(), constants)
+        return Graph(xml.read_bytes(), constants)
 
 
 def _converted(module: nn.Module, example: tuple[Tensor, Tensor]) -> Any:

@@ -1,0 +1,1 @@
+"""What a model is: card, weights, network, graph, import, export."""
