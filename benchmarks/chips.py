@@ -19,11 +19,11 @@ from benchmarks.run_speed import forward, timed
 from benchmarks.scene_file import LOOK, write_scene
 from snet4core.job import Job
 from snet4core.jobrun import run_job
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor
 from snet4core.progress import Silent
-from snet4core.runtime import choose_runtime
 from snet4core.scene.inputs import expand
 
 SIDE = 900

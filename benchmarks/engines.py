@@ -18,9 +18,9 @@ from benchmarks.against_script import f1
 from benchmarks.measured import keep
 from benchmarks.run_speed import timed, whole
 from benchmarks.scene_file import write_scene, write_truth
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import AnyEngine, Precision, choose_runtime
 from snet4core.model.header import find_model
-from snet4core.predict import Predictor
-from snet4core.runtime import AnyEngine, Precision, choose_runtime
 
 GOAL = 0.99
 WAYS: tuple[tuple[AnyEngine, Precision], ...] = (

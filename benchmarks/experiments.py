@@ -29,10 +29,10 @@ from benchmarks.measured import keep
 from snet4_training.recipe import read_recipe
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4core.look.look import CATEGORIES
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.card import FIVE_HEADS, THREE_HEADS
 from snet4core.model.header import find_model
-from snet4core.predict import Predictor
-from snet4core.runtime import choose_runtime
 from snet4core.score import Tally
 
 RECIPE = Path(__file__).resolve().parents[1] / "training" / "recipes" / "experiment.toml"

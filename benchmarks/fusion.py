@@ -24,14 +24,16 @@ import shapely
 from affine import Affine
 
 from benchmarks.measured import keep
-from snet4core import csvread, fusion, mapsfile
+from snet4core import csvread
 from snet4core.detect import detect
 from snet4core.footprints import Source
-from snet4core.fusion import LookMaps, RegisteredLook
+from snet4core.maps import file as mapsfile
+from snet4core.maps import fusion
+from snet4core.maps.fusion import LookMaps, RegisteredLook
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor
-from snet4core.runtime import choose_runtime
 from snet4core.score import Tally, match
 from snet4core.settings import UNCALIBRATED
 from snet4core.shaping import footprints_from

@@ -27,11 +27,11 @@ from benchmarks.real_pictures import in_map_units, pictures, placed, truth_of
 from snet4_training.scenes import PLAIN, make_place, render
 from snet4core.detect import detect
 from snet4core.look.look import Look
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
 from snet4core.model.header import find_model, graph_beside, read_header
 from snet4core.plan import Choices
-from snet4core.predict import Predictor
-from snet4core.runtime import choose_runtime
 from snet4core.scene.radiometry import band_range, normalise
 from snet4core.score import Buildings, Tally, score
 

@@ -46,12 +46,12 @@ from snet4_training.sources import draw_heights_m, flat_picture
 from snet4core.detect import detect
 from snet4core.footprints import Footprints, Source
 from snet4core.look.look import CATEGORIES, Look
-from snet4core.mapsfile import open_maps
+from snet4core.maps.file import open_maps
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import find_model, read_header
 from snet4core.plan import Choices
-from snet4core.predict import Predictor
-from snet4core.runtime import choose_runtime
 from snet4core.score import Tally, match
 from snet4core.settings import ShapeSettings
 from snet4core.shaping import footprints_from

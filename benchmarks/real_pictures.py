@@ -27,11 +27,11 @@ from rasterio.features import shapes as masks_to_shapes
 
 from snet4core import vectors
 from snet4core.detect import detect
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
 from snet4core.plan import Choices
-from snet4core.predict import Predictor
 from snet4core.reproject import reprojected
-from snet4core.runtime import choose_runtime
 from snet4core.scene import preview
 from snet4core.scene import reader as raster
 from snet4core.scene.scene import Scene

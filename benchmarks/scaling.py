@@ -34,13 +34,13 @@ from snet4core.files.places import FolderPlace
 from snet4core.footprints import Footprints
 from snet4core.job import Job
 from snet4core.jobrun import run_job
+from snet4core.maps.runtime import choose_runtime
 from snet4core.mergejob import Merge, merge
 from snet4core.model.header import find_model, read_header
 from snet4core.parts import PartResult, lost
 from snet4core.plan import Choices, plan_for
 from snet4core.processes import Processes
 from snet4core.progress import Silent
-from snet4core.runtime import choose_runtime
 from snet4core.scene.inputs import SceneInput
 from snet4core.scenework import Elsewhere, SceneWork
 

@@ -30,7 +30,7 @@ from benchmarks import shapes_rivals as rivals
 from benchmarks.measured import keep
 from snet4core import seams, watershed
 from snet4core.labels import Labels
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.outline import outlines
 from snet4core.rings import trace
 from snet4core.settings import SplitSettings

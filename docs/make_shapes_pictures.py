@@ -28,7 +28,7 @@ from snet4core import seams, watershed
 from snet4core.hearts import seeds_of
 from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.outline import outlines
 from snet4core.overlaps import remove_overlaps
 from snet4core.rings import trace

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import mapsfile
 from snet4core.footprints import Footprints
+from snet4core.maps import file as mapsfile
 from snet4core.merge import merged
 from snet4core.partstore import MemoryStore, PartStore
 from snet4core.plan import Choices, Plan, plan_for
@@ -26,7 +26,7 @@ from snet4core.scene.inputs import SceneInput
 from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
-    from snet4core.predict import Predictor
+    from snet4core.maps.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from snet4core.progress import Progress
 
 if TYPE_CHECKING:
     from snet4core.executors import Executor
-    from snet4core.predict import Predictor
+    from snet4core.maps.predictor import Predictor
     from snet4core.scenework import Elsewhere
 
 log = logging.getLogger("snet4")

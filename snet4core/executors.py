@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from snet4core import __version__
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
-from snet4core.look_guess import LookGuesser
+from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header, read_header
 from snet4core.parts import Part
 from snet4core.partstore import FolderShelf
@@ -26,8 +26,8 @@ from snet4core.scene.ranges import scene_ranges
 from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
-    from snet4core.predict import Predictor
-    from snet4core.runtime import RuntimeChoice
+    from snet4core.maps.predictor import Predictor
+    from snet4core.maps.runtime import RuntimeChoice
 
 log = logging.getLogger("snet4")
 
@@ -69,7 +69,7 @@ class WorkerModel:
 
     def load(self) -> Predictor:
         """The loaded network. EngineError for another snet4 or another model at that path."""
-        from snet4core.predict import Predictor
+        from snet4core.maps.predictor import Predictor
 
         if self.version != __version__:
             raise EngineError(
@@ -213,7 +213,7 @@ def worker_model(
     Engine and precision are settled once, so that a worker with other hardware computes the
     same or says that it cannot.
     """
-    from snet4core.runtime import resolved_runtimes
+    from snet4core.maps.runtime import resolved_runtimes
 
     runtime = resolved_runtimes(wanted, header.members)[0]
     fixed = replace(wanted, engine=runtime.engine, precision=runtime.precision)

@@ -29,7 +29,7 @@ from snet4core.scenework import Elsewhere, SceneWork
 from snet4core.sentence import joined
 
 if TYPE_CHECKING:
-    from snet4core.predict import Predictor
+    from snet4core.maps.predictor import Predictor
 
 log = logging.getLogger("snet4")
 

@@ -19,8 +19,8 @@ from snet4core.footprints import Source
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.look.sources import find_look
-from snet4core.look_guess import LookGuesser
-from snet4core.mapsfile import MapsOrigin
+from snet4core.maps.file import MapsOrigin
+from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.region import Region

@@ -9,7 +9,7 @@ from pathlib import Path
 from snet4core.errors import UsageError
 from snet4core.footprints import Footprints, Source
 from snet4core.look.look import Look
-from snet4core.mapsfile import MapsFile, open_maps
+from snet4core.maps.file import MapsFile, open_maps
 from snet4core.plan import Choices
 from snet4core.progress import Progress, Silent
 from snet4core.scenework import Watch

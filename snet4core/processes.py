@@ -110,7 +110,7 @@ class Processes:
         return queue.hopeless
 
     def _hired(self, index: int, workers: int) -> _Hand:
-        from snet4core.runtime import processor_threads
+        from snet4core.maps.hardware import processor_threads
 
         wanted = replace(self._model.wanted, threads=max(1, processor_threads() // workers))
         if wanted.device.startswith("cuda"):

@@ -18,8 +18,8 @@ import numpy as np
 from snet4core import __version__
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.look_guess import LookGuesser
-from snet4core.maps import Maps
+from snet4core.maps.look_guesser import LookGuesser
+from snet4core.maps.maps import Maps
 from snet4core.model.header import Header
 from snet4core.parts import Part, PartResult, Windows, lost, parts_of
 from snet4core.partstore import Facts, FolderShelf, FolderStore, PartStore, Shelf
@@ -34,7 +34,7 @@ from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window
 
 if TYPE_CHECKING:
-    from snet4core.predict import Picture, Predictor
+    from snet4core.maps.predictor import Picture, Predictor
 
 
 @dataclass(frozen=True, slots=True)

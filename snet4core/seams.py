@@ -27,7 +27,7 @@ from snet4core import runs
 from snet4core.errors import UsageError
 from snet4core.joiner import Joiner, OpenComponents
 from snet4core.labels import Labels, packed
-from snet4core.maps import Maps, quantised_threshold
+from snet4core.maps.maps import Maps, quantised_threshold
 from snet4core.sheet import boxes_of, sheet_slices
 from snet4core.windows import Window
 

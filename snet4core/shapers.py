@@ -19,7 +19,7 @@ from multiprocessing.connection import wait
 
 from snet4core.errors import EngineError
 from snet4core.inturn import in_turn
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.parts import Part, PartResult, finish
 from snet4core.sentence import MEMORY
 from snet4core.shaping import Shaping

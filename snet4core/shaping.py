@@ -18,7 +18,7 @@ from snet4core.footprints import Footprints, Source, footprints_of, without_over
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.ordering import in_order
 from snet4core.overlaps import REACH_PX, OverlapSweep
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings

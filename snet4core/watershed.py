@@ -36,7 +36,7 @@ from snet4core import cuts, flood, runs
 from snet4core.hearts import STEPS, depths, dilated, eroded, seeds_of
 from snet4core.judge import features_CK, trained
 from snet4core.labels import Labels
-from snet4core.maps import quantised_threshold
+from snet4core.maps.maps import quantised_threshold
 from snet4core.settings import SplitSettings
 from snet4core.sheet import Sheet, sheet_of
 

@@ -89,7 +89,7 @@ def _runtime(model: str, device: str, precision: str) -> Section:
     except Snet4Error:
         return {}  # said by the model's section
     try:
-        from snet4core.runtime import runtime_facts
+        from snet4core.maps.runtime import runtime_facts
     except ImportError as problem:
         return {"problem": f"{problem}; run: {sys.executable} -m pip install 'snet4[openvino]'"}
     return runtime_facts(header, device, cast(Any, precision), "auto")

@@ -22,18 +22,18 @@ from snet4core.files import names, outputs
 from snet4core.gpkg import LAYER
 from snet4core.job import Job
 from snet4core.jobrun import run_job
-from snet4core.look_guess import LookGuesser
-from snet4core.maps import Maps
+from snet4core.maps.look_guesser import LookGuesser
+from snet4core.maps.maps import Maps
+from snet4core.maps.runtime import shapers_for
 from snet4core.model.header import Header, find_model, read_header
 from snet4core.plan import Plan, plan_for
-from snet4core.runtime import shapers_for
 from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import Sentence
 from snet4core.worker_facts import engine_facts
 from snet4core.worker_request import Request
 
 if TYPE_CHECKING:
-    from snet4core.predict import Predictor
+    from snet4core.maps.predictor import Predictor
     from snet4core.worker_channel import Telling
 
 Facts = dict[str, Any]
@@ -82,8 +82,8 @@ def extract(request: Request, telling: Telling) -> Facts:
     )
     job.check_places()
     try:
-        from snet4core.predict import Predictor
-        from snet4core.runtime import choose_runtime
+        from snet4core.maps.predictor import Predictor
+        from snet4core.maps.runtime import choose_runtime
     except ImportError as problem:
         raise DependencyError(
             f"The engine cannot load its network runtime ({problem}); run: {sys.executable} "

@@ -61,9 +61,9 @@ def calibrate(
       snet4 calibrate model.safetensors SN4 --places chips/held-out.txt -o sn4.safetensors
     """
     from snet4_training.calibration import calibrate_file
+    from snet4core.maps.predictor import Predictor
+    from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model
-    from snet4core.predict import Predictor
-    from snet4core.runtime import choose_runtime
 
     chosen = None if places is None else _listed(places)
     path = find_model(model)

@@ -46,10 +46,10 @@ def demo(
     from snet4core.files import outputs
     from snet4core.job import Job
     from snet4core.jobrun import run_job
+    from snet4core.maps.predictor import Predictor
+    from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model
     from snet4core.plan import Choices
-    from snet4core.predict import Predictor
-    from snet4core.runtime import choose_runtime
     from snet4core.scene import inputs as scene_inputs
     from snet4core.score import score
 

@@ -75,8 +75,8 @@ def _model(name: str) -> dict[str, str]:
 
 
 def _runtime(model: str, device: str, precision: str, engine: str) -> dict[str, str]:
+    from snet4core.maps.runtime import runtime_facts
     from snet4core.model.header import find_model, read_header
-    from snet4core.runtime import runtime_facts
 
     try:
         header = read_header(find_model(model))

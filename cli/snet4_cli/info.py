@@ -47,10 +47,10 @@ def info(
       snet4 info scene.tif
       snet4 info scene.tif --bands 1,1,1,- --json
     """
-    from snet4core import runtime
     from snet4core.errors import EngineError, LookError
     from snet4core.look.sources import find_look
-    from snet4core.look_guess import LookGuesser
+    from snet4core.maps import runtime
+    from snet4core.maps.look_guesser import LookGuesser
     from snet4core.scene.scene import open_scene
 
     header = _header(model)

@@ -70,7 +70,7 @@ runtime = click.option(
 
 
 def _bytes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
-    from snet4core.memory import parsed_bytes
+    from snet4core.maps.memory import parsed_bytes
 
     return None if text is None else parsed_bytes(text)
 

@@ -15,9 +15,9 @@ from snet4core.errors import Cancelled, SomeScenesFailed
 if TYPE_CHECKING:
     from snet4core.executors import Executor
     from snet4core.job import Done, Job
+    from snet4core.maps.predictor import Predictor
     from snet4core.model.header import Header
     from snet4core.plan import Plan
-    from snet4core.predict import Predictor
     from snet4core.scenework import Elsewhere
 
 
@@ -144,7 +144,7 @@ def run(
     from snet4core.files.object_store import place_of
     from snet4core.job import Job, Shard
     from snet4core.jobrun import run_job
-    from snet4core.look_guess import LookGuesser
+    from snet4core.maps.look_guesser import LookGuesser
     from snet4core.model import ensemble
     from snet4core.model.header import find_model, read_header
     from snet4core.plan import Choices, plan_for
@@ -209,7 +209,7 @@ def _network(
 ) -> tuple[Predictor | Elsewhere, Executor | None]:
     """The predictor of this process, or its placeholder and the executor of other processes."""
     from snet4core.errors import EngineError
-    from snet4core.runtime import RuntimeChoice, choose_runtime
+    from snet4core.maps.runtime import RuntimeChoice, choose_runtime
 
     try:
         wanted = choose_runtime(*runtime)  # type: ignore[arg-type]  # click checked it
@@ -221,8 +221,8 @@ def _network(
         fixed = "bf16" if precision == "auto" else precision
         wanted = RuntimeChoice("cuda:0", fixed, "torch")  # type: ignore[arg-type]  # as above
     if workers == 1 and cluster is None:
-        from snet4core.predict import Predictor
-        from snet4core.runtime import shapers_for
+        from snet4core.maps.predictor import Predictor
+        from snet4core.maps.runtime import shapers_for
 
         shapers = shapers_for(wanted, memory_bytes)
         return Predictor(header, wanted, memory_bytes=memory_bytes, shapers=shapers), None

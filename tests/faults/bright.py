@@ -22,10 +22,10 @@ from scipy import ndimage
 from snet4core.errors import EngineError, InputError
 from snet4core.executors import WorkerModel
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
+from snet4core.maps.runtime import RuntimeChoice
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
-from snet4core.runtime import RuntimeChoice
 from snet4core.scenework import Elsewhere
 from snet4core.windows import Tile, Window
 

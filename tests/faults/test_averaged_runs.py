@@ -19,14 +19,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core.look.look import Look  # noqa: E402
+from snet4core.maps.predictor import Predictor  # noqa: E402
+from snet4core.maps.runtime import choose_runtime  # noqa: E402
 from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.ensemble import combined_header  # noqa: E402
 from snet4core.model.exporter import export  # noqa: E402
 from snet4core.model.header import Header, read_header  # noqa: E402
 from snet4core.model.network import OffNadirNet  # noqa: E402
-from snet4core.predict import Predictor  # noqa: E402
-from snet4core.runtime import choose_runtime  # noqa: E402
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8), heads=("any",))
 LOOK = Look(30.0, 20.0, "option")

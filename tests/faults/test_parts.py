@@ -24,7 +24,7 @@ from snet4core.files import outputs, places
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
 from snet4core.plan import Choices

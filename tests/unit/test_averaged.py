@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4core.averaged import AveragedNetwork, averaged_network, scaled
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
+from snet4core.maps.networks import AveragedNetwork, averaged_network, scaled
 from snet4core.model.card import ONE_HEAD, Architecture, Card
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import Header

@@ -21,15 +21,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 
 from bright import Bright
 
-from snet4core import fusion, mapsfile
 from snet4core.eachjob import each_scene, open_jobs, run_each
 from snet4core.errors import InputError, UsageError
-from snet4core.fusion import LookMaps, RegisteredLook
 from snet4core.grid import Grid
 from snet4core.job import Done, Job, Overlap, Shard
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps import file as mapsfile
+from snet4core.maps import fusion
+from snet4core.maps.fusion import LookMaps, RegisteredLook
+from snet4core.maps.maps import Maps
 from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput

@@ -14,10 +14,10 @@ if not torch.cuda.is_available():
 
 from snet4_training.batches import Steps  # noqa: E402  # needs torch
 from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
+from snet4core.maps.predictor import Predictor  # noqa: E402  # needs torch
+from snet4core.maps.runtime import Precision, choose_runtime  # noqa: E402  # needs torch
 from snet4core.model import weights  # noqa: E402  # needs torch
 from snet4core.model.card import Card, WindowSettings  # noqa: E402  # needs torch
-from snet4core.predict import Predictor  # noqa: E402  # needs torch
-from snet4core.runtime import Precision, choose_runtime  # noqa: E402  # needs torch
 
 from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # needs torch
 from .training_helpers import bright_squares, small_recipe  # noqa: E402  # needs torch

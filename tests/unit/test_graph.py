@@ -19,15 +19,15 @@ openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402  # after the skips
 from snet4core.look.look import Look  # noqa: E402
+from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # after the skips
+from snet4core.maps.predictor import Predictor  # noqa: E402
+from snet4core.maps.runtime import choose_runtime  # noqa: E402
 from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.exporter import export  # noqa: E402
 from snet4core.model.graph import Graph, read_graph, write_graph  # noqa: E402  # after the skips
 from snet4core.model.header import METADATA_KEY, find_model, graph_beside, read_header  # noqa: E402  # after the skips
 from snet4core.model.network import OffNadirNet  # noqa: E402
-from snet4core.predict import Predictor  # noqa: E402
-from snet4core.runtime import choose_runtime  # noqa: E402
-from snet4core.runtime_openvino import OpenVinoNetwork  # noqa: E402  # after the skips
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
 NORTH_30 = Look(30.0, 20.0, "option")

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4core import look_guess, networks
 from snet4core.errors import LookError, ModelError
-from snet4core.look_guess import ENOUGH, LookGuesser, combined_sighting, sample, windows
+from snet4core.maps import look_guesser, networks
+from snet4core.maps.look_guesser import ENOUGH, LookGuesser, combined_sighting, sample, windows
 from snet4core.model.card import Architecture, Card
 from snet4core.model.header import Header
 from snet4core.plan import Choices, plan_for
@@ -126,7 +126,7 @@ class Sure:
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> Sure:
     network = Sure()
-    monkeypatch.setattr(look_guess, "resolved_runtime", lambda *_: None)
+    monkeypatch.setattr(look_guesser, "resolved_runtime", lambda *_: None)
     monkeypatch.setattr(networks, "network_for", lambda _: network)
     return network
 

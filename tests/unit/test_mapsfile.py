@@ -17,8 +17,8 @@ from rasterio.crs import CRS
 from snet4core.errors import InputError, OutputError
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.maps import Maps
-from snet4core.mapsfile import MapsFile, MapsOrigin, open_maps, saved
+from snet4core.maps.file import MapsFile, MapsOrigin, open_maps, saved
+from snet4core.maps.maps import Maps
 from snet4core.scene.scene import open_scene
 from snet4core.settings import Calibration, ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks

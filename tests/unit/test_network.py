@@ -20,7 +20,10 @@ from torch import nn  # noqa: E402  # needs torch
 
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
 from snet4core.look.look import CATEGORIES, Look  # noqa: E402
-from snet4core.maps import Maps  # noqa: E402
+from snet4core.maps.maps import Maps  # noqa: E402
+from snet4core.maps.predictor import Picture, Predictor  # noqa: E402
+from snet4core.maps.runtime import DeviceMemoryError, choose_runtime  # noqa: E402
+from snet4core.maps.torch_network import TorchNetwork  # noqa: E402
 from snet4core.model import weights  # noqa: E402
 from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.header import find_model, read_header, write_metadata  # noqa: E402
@@ -33,9 +36,6 @@ from snet4core.model.look_layers import (  # noqa: E402
     sample_by_shift,
 )
 from snet4core.model.network import FINE_LEVEL, FusedUpsampleBlock, OffNadirNet, upsampling_kernel  # noqa: E402
-from snet4core.predict import Picture, Predictor  # noqa: E402
-from snet4core.runtime import DeviceMemoryError, choose_runtime  # noqa: E402
-from snet4core.runtime_torch import TorchNetwork  # noqa: E402
 from snet4core.windows import Tile, Window  # noqa: E402
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))

@@ -25,7 +25,7 @@ from snet4core.grid import Grid
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.merge import merged
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header

@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4core import memory, predict, runtime
 from snet4core.errors import DependencyError, EngineError, ModelError, UsageError
 from snet4core.look.look import Look
+from snet4core.maps import memory, runtime
+from snet4core.maps import predictor as predict
+from snet4core.maps.predictor import Picture, Predictor
+from snet4core.maps.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header, shipped_models
-from snet4core.predict import Picture, Predictor
-from snet4core.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
 from snet4core.windows import Tile
 
 CARD = Card(

@@ -14,7 +14,7 @@ from scipy import ndimage as ndi
 
 from snet4core.errors import UsageError
 from snet4core.labels import Labels
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.seams import complete_components
 from snet4core.windows import Window, blocks
 

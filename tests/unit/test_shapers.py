@@ -19,7 +19,7 @@ from snet4core.errors import EngineError, InputError
 from snet4core.footprints import Footprints, Source
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.merge import merged
 from snet4core.parts import Part, PartResult, parts_of
 from snet4core.settings import ShapeSettings

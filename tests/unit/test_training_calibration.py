@@ -34,7 +34,7 @@ from snet4core.footprints import Source
 from snet4core.grid import Grid
 from snet4core.look.look import CATEGORIES, Look
 from snet4core.look.sighting import Sighting
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card
 from snet4core.settings import Calibration, ShapeSettings
 from snet4core.windows import Window

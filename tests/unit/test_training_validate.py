@@ -21,11 +21,11 @@ from snet4_training.pictures import Chip
 from snet4_training.recipe import Recipe
 from snet4_training.store import ChipStore
 from snet4_training.validate import found_in, judged, maps_of, summed, truth_of
-from snet4core import mapsfile
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look.look import CATEGORIES
-from snet4core.maps import Maps
+from snet4core.maps import file as mapsfile
+from snet4core.maps.maps import Maps
 from snet4core.model import weights
 from snet4core.model.card import Card
 from snet4core.polygonize import polygonize

@@ -20,7 +20,7 @@ from snet4_training import degraded
 from snet4core import cuts, judge, runs, seams, sheet, watershed
 from snet4core.hearts import depths, dilated, eroded, seeds_of
 from snet4core.labels import Labels
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.settings import ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 
@@ -466,9 +466,9 @@ def test_a_judge_can_be_trained_and_beats_chance() -> None:
 
 def test_a_network_gives_lessons_of_places_that_tests_do_not_see() -> None:
     from snet4_training import lessons
+    from snet4core.maps.predictor import Predictor
+    from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model
-    from snet4core.predict import Predictor
-    from snet4core.runtime import choose_runtime
 
     predictor = Predictor(find_model("default"), choose_runtime(engine="torch"))
     found = list(lessons.seen_lessons(1, 1, predictor))

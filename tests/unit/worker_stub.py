@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from snet4core import worker, worker_jobs
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
+from snet4core.maps.runtime import RuntimeChoice
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
-from snet4core.runtime import RuntimeChoice
 from snet4core.windows import tiles
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "plain"

@@ -31,9 +31,9 @@ from snet4_training.scenes.place import KINDS, make_plan
 from snet4_training.scenes.write import day_of
 from snet4core import cuts, seams, watershed
 from snet4core.look.look import CATEGORIES
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
+from snet4core.maps.predictor import Predictor
 from snet4core.plan import Choices, plan_for
-from snet4core.predict import Predictor
 from snet4core.scenework import maps_of
 from snet4core.settings import ShapeSettings
 from snet4core.windows import Window

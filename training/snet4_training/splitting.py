@@ -38,9 +38,9 @@ from snet4_training.lessons import (
     seen_lessons,
 )
 from snet4core import cuts, judge, watershed
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
-from snet4core.predict import Predictor
-from snet4core.runtime import choose_runtime
 
 HIDDEN = 32
 

@@ -35,7 +35,7 @@ from snet4core.footprints import Source
 from snet4core.grid import Grid
 from snet4core.labels import Labels
 from snet4core.look.look import Look
-from snet4core.maps import Maps, quantised_threshold
+from snet4core.maps.maps import Maps, quantised_threshold
 from snet4core.model.card import Card
 from snet4core.model.network import OffNadirNet, quantised
 from snet4core.outline import outlines

@@ -25,7 +25,7 @@ from snet4core.errors import InputError, Snet4Error
 from snet4core.files.outputs import driver_errors, replacing
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.scene.bands import BandMap, FileBands, band_map
 from snet4core.scene.gdal import gdal_settings
 from snet4core.scene.reader import SceneReader

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from snet4core.errors import EngineError, ModelError
 from snet4core.look.look import Look
+from snet4core.maps.runtime import DeviceMemoryError, Runtime
 from snet4core.model.card import Card
 from snet4core.model.graph import IMAGE, LOOK, LOOK_ESTIMATE, openvino, read_graph
 from snet4core.model.header import read_header
-from snet4core.runtime import DeviceMemoryError, Runtime
 from snet4core.sentence import ENGINE, PRECISION
 
 

@@ -32,7 +32,7 @@ from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.maps import Maps
+from snet4core.maps.maps import Maps
 from snet4core.scene.gdal import gdal_settings
 from snet4core.windows import Window, blocks
 

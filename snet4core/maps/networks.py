@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.look.look import Look
+from snet4core.maps.runtime import MapNetwork, Network, Runtime
 from snet4core.model.header import Header
-from snet4core.runtime import MapNetwork, Network
 from snet4core.scene.resample import resized
 
 
@@ -62,3 +62,14 @@ def scaled(shape: tuple[int, int], scale: float, stride_px: int) -> tuple[int, i
     """
     rows, cols = (max(1, round(side * scale / stride_px)) * stride_px for side in shape)
     return rows, cols
+
+
+def network_for(runtime: Runtime) -> Network:
+    """Load the model into its engine; the other engine is not imported."""
+    if runtime.engine == "torch":
+        from snet4core.maps.torch_network import TorchNetwork
+
+        return TorchNetwork(runtime)
+    from snet4core.maps.openvino_network import OpenVinoNetwork
+
+    return OpenVinoNetwork(runtime)

@@ -21,21 +21,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import memory
-from snet4core.averaged import averaged_network
 from snet4core.errors import EngineError
 from snet4core.look.look import Look
-from snet4core.look_guess import LookGuesser
-from snet4core.maps import Maps
-from snet4core.model.header import Header, read_header
-from snet4core.networks import network_for
-from snet4core.runtime import (
+from snet4core.maps import memory
+from snet4core.maps.look_guesser import LookGuesser
+from snet4core.maps.maps import Maps
+from snet4core.maps.networks import averaged_network, network_for
+from snet4core.maps.runtime import (
     DeviceMemoryError,
     Precision,
     RuntimeChoice,
     choose_runtime,
     resolved_runtimes,
 )
+from snet4core.model.header import Header, read_header
 from snet4core.sentence import DEVICE
 from snet4core.windows import Tile, tiles
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from snet4core.errors import ModelError
 from snet4core.look.sighting import Sighting
+from snet4core.maps.runtime import AnyEngine, Network, choose_runtime, resolved_runtime
 from snet4core.model.card import Card
 from snet4core.model.header import Header
-from snet4core.runtime import AnyEngine, Network, choose_runtime, resolved_runtime
 from snet4core.scene.radiometry import normalise
 from snet4core.scene.ranges import scene_ranges, spread
 from snet4core.scene.reader import SceneReader
@@ -84,7 +84,7 @@ class LookGuesser:
 
     def _loaded(self) -> Network:
         if self._network is None:
-            from snet4core.networks import network_for
+            from snet4core.maps.networks import network_for
 
             wanted = choose_runtime("cpu", "fp32", self._engine)
             self._network = network_for(resolved_runtime(wanted, self._header))

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from snet4core.errors import ModelError
 from snet4core.look.look import Look
+from snet4core.maps.runtime import DeviceMemoryError, Runtime
 from snet4core.model import weights
 from snet4core.model.folded import folded
 from snet4core.model.network import quantised
-from snet4core.runtime import DeviceMemoryError, Runtime
 
 Finish = Callable[[torch.Tensor], torch.Tensor]
 """Applied to the logits while they are on the device."""

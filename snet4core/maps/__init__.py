@@ -1,0 +1,1 @@
+"""Pictures to maps: engines, predictor, maps file, fusion, look guess."""
