@@ -161,7 +161,7 @@ def _check(
 def start(folder: Path, output: Path, *, resume: bool) -> int:
     """`snet4 run` in a process of its own; its number."""
     from snet4_cli import main as entry
-    from snet4core import runs  # noqa: F401  # loaded before the fork
+    from snet4core.labels import runs  # noqa: F401  # loaded before the fork
     from snet4core.maps import predictor  # noqa: F401  # loaded before the fork
 
     (folder / "log.txt").unlink(missing_ok=True)

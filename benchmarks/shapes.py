@@ -28,8 +28,8 @@ from skimage.measure import label as connected
 from benchmarks import shapes_data as data
 from benchmarks import shapes_rivals as rivals
 from benchmarks.measured import keep
-from snet4core import seams, watershed
-from snet4core.labels import Labels
+from snet4core.labels import seams, watershed
+from snet4core.labels.labels import Labels
 from snet4core.maps.maps import Maps
 from snet4core.outline import outlines
 from snet4core.rings import trace

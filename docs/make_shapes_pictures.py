@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import shapes_data as data
-from snet4core import seams, watershed
-from snet4core.hearts import seeds_of
-from snet4core.judge import features_CK, trained
-from snet4core.labels import Labels
+from snet4core.labels import seams, watershed
+from snet4core.labels.judge import features_CK, trained
+from snet4core.labels.labels import Labels
+from snet4core.labels.seeds import seeds_of
 from snet4core.maps.maps import Maps
 from snet4core.outline import outlines
 from snet4core.overlaps import remove_overlaps

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.runs import positions
+from snet4core.labels.runs import positions
 
 Indices = NDArray[np.int64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from snet4core.footprints import Footprints
-from snet4core.joiner import Joiner
+from snet4core.labels.joiner import Joiner
 from snet4core.parts import PartResult
 from snet4core.shaping import Shaping
 

@@ -29,7 +29,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from snet4core.errors import UsageError
-from snet4core.labels import Labels
+from snet4core.labels.labels import Labels
 from snet4core.regularize import regular
 from snet4core.rings import Ints, Rings, pieces, some_labels, trace, twice_area
 from snet4core.simplify import collinear_merged, douglas_peucker

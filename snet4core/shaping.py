@@ -13,10 +13,11 @@ from typing import Any
 from affine import Affine
 from rasterio.crs import CRS
 
-from snet4core import outline, seams, watershed
+from snet4core import outline
 from snet4core.footprints import Footprints, Source, footprints_of, without_overlaps
 from snet4core.grid import Grid
-from snet4core.labels import Labels
+from snet4core.labels import seams, watershed
+from snet4core.labels.labels import Labels
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.ordering import in_order

@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core.labels.runs import positions
 from snet4core.rings import Ints, Rings, successor
-from snet4core.runs import positions
 from snet4core.walls import Sides, Stairs
 
 Floats = NDArray[np.float64]

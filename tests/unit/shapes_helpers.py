@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from skimage.measure import label
 
-from snet4core.labels import Labels
+from snet4core.labels.labels import Labels
 
 LabelImage = NDArray[np.int32]
 Polygons = NDArray[np.object_]

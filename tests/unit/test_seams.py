@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from snet4core.errors import UsageError
-from snet4core.labels import Labels
+from snet4core.labels.labels import Labels
+from snet4core.labels.seams import complete_components
 from snet4core.maps.maps import Maps
-from snet4core.seams import complete_components
 from snet4core.windows import Window, blocks
 
 Component = tuple[tuple[tuple[int, int], ...], bytes, bytes]

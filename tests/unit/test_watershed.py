@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from snet4_training import degraded
-from snet4core import cuts, judge, runs, seams, sheet, watershed
-from snet4core.hearts import depths, dilated, eroded, seeds_of
-from snet4core.labels import Labels
+from snet4core.labels import cuts, judge, packing, runs, seams, watershed
+from snet4core.labels.labels import Labels
+from snet4core.labels.morphology import depths, dilated, eroded
+from snet4core.labels.seeds import seeds_of
 from snet4core.maps.maps import Maps
 from snet4core.settings import ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
@@ -236,7 +237,7 @@ def test_company_plays_no_part(
     for block_px in (37, 101, 256):
         assert partition(footprint_HW, border_HW, block_px, 0.1) == together
     for sheet_px in (1, 5000):
-        monkeypatch.setattr(sheet, "SHEET_PX", sheet_px)
+        monkeypatch.setattr(packing, "SHEET_PX", sheet_px)
         assert partition(footprint_HW, border_HW, 400, 0.1) == together
 
 
@@ -325,7 +326,7 @@ def test_a_sheet_holds_every_chosen_pixel_once_and_apart() -> None:
         np.zeros((90, 90), np.uint8),
     )
     chosen_N = np.arange(block.count + 1) % 2 == 1
-    laid_on = sheet.sheet_of(runs.of_labels(block.labels_HW), block.labels_HW.shape[1], chosen_N)
+    laid_on = packing.sheet_of(runs.of_labels(block.labels_HW), block.labels_HW.shape[1], chosen_N)
     laid_HW = laid_on.laid(block.labels_HW)
     assert len(set(laid_on.place_P.tolist())) == laid_on.place_P.size
     for number in np.flatnonzero(chosen_N):
@@ -343,7 +344,7 @@ def test_a_cut_is_measured_as_by_hand() -> None:
     strength_HW = np.where(regions_HW > 0, 255, 0).astype(np.uint8)
     strength_HW[1:7, 7] = 0  # one fully weak column, in the left region
     body_HW = (strength_HW > 0) & (regions_HW > 0)
-    laid_on = sheet.sheet_of(
+    laid_on = packing.sheet_of(
         runs.of_labels((regions_HW > 0).astype(np.int32)), 16, np.array([False, True])
     )
     # The sheet has a pixel of background around it, as the block has here.

@@ -29,7 +29,7 @@ from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.materials import season
 from snet4_training.scenes.place import KINDS, make_plan
 from snet4_training.scenes.write import day_of
-from snet4core import cuts, seams, watershed
+from snet4core.labels import cuts, seams, watershed
 from snet4core.look.look import CATEGORIES
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor

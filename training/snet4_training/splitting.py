@@ -37,7 +37,7 @@ from snet4_training.lessons import (
     real_blocks,
     seen_lessons,
 )
-from snet4core import cuts, judge, watershed
+from snet4core.labels import cuts, judge, watershed
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model

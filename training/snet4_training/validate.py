@@ -33,7 +33,7 @@ from snet4_training.weighing import buildings
 from snet4core import score
 from snet4core.footprints import Source
 from snet4core.grid import Grid
-from snet4core.labels import Labels
+from snet4core.labels.labels import Labels
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps, quantised_threshold
 from snet4core.model.card import Card

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import runs
+from snet4core.labels import runs
 
 Ints = NDArray[np.int64]
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from snet4core import hearts, runs
-from snet4core.sheet import Sheet
+from snet4core.labels import morphology, runs
+from snet4core.labels.packing import Sheet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -137,7 +137,7 @@ def region_graph(
     rims_R2 = _rims(regions_HW, border_HW)
     here_F, there_F, is_below_F = _facing(regions_HW, sheet.place_P)
     border_F = _border_crossed(regions_HW, body_HW, strength_HW, here_F, there_F)
-    depth = hearts.depths(regions_HW > 0, DEEP_PX).ravel()
+    depth = morphology.depths(regions_HW > 0, DEEP_PX).ravel()
     weight_F = np.minimum(depth[here_F], depth[there_F]).astype(np.float64)
     tallies_F7 = np.stack(
         [
@@ -210,7 +210,7 @@ def _rims(regions_HW: NDArray[np.int32], border_HW: NDArray[np.uint8]) -> Floats
     near_HW = border_HW
     for _ in range(NEAR_PX):
         near_HW = _highest_around(near_HW) * inside_HW
-    rim = np.flatnonzero(inside_HW & ~hearts.eroded(inside_HW, "cross"))
+    rim = np.flatnonzero(inside_HW & ~morphology.eroded(inside_HW, "cross"))
     region = regions_HW.ravel()[rim]
     size = int(regions_HW.max()) + 1
     seen_R = np.bincount(region, near_HW.ravel()[rim] / 255, minlength=size)
@@ -256,7 +256,7 @@ def _nearest_of_own_body(
     place_F = place_F[outside]
     if place_F.size:
         # Seen from outside, the nearest pixel of a body is on its rim or at the cut.
-        is_rim_HW = body_HW & ~hearts.eroded(body_HW, "cross")
+        is_rim_HW = body_HW & ~morphology.eroded(body_HW, "cross")
         is_met_R = np.zeros(int(region.max()) + 1, np.bool_)
         is_met_R[region[place_F]] = True
         rim = np.flatnonzero(is_rim_HW)

@@ -23,12 +23,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.joiner import Joiner, OpenComponents
-from snet4core.labels import Labels, packed
+from snet4core.labels import runs
+from snet4core.labels.joiner import Joiner, OpenComponents
+from snet4core.labels.labels import Labels, packed
+from snet4core.labels.packing import boxes_of, sheet_slices
 from snet4core.maps.maps import Maps, quantised_threshold
-from snet4core.sheet import boxes_of, sheet_slices
 from snet4core.windows import Window
 
 Edge = tuple[tuple[int, int, int, int, int], NDArray[np.int32]]

@@ -32,13 +32,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import cuts, flood, runs
-from snet4core.hearts import STEPS, depths, dilated, eroded, seeds_of
-from snet4core.judge import features_CK, trained
-from snet4core.labels import Labels
+from snet4core.labels import cuts, flood, runs
+from snet4core.labels.judge import features_CK, trained
+from snet4core.labels.labels import Labels
+from snet4core.labels.morphology import STEPS, depths, dilated, eroded
+from snet4core.labels.packing import Sheet, sheet_of
+from snet4core.labels.seeds import seeds_of
 from snet4core.maps.maps import quantised_threshold
 from snet4core.settings import SplitSettings
-from snet4core.sheet import Sheet, sheet_of
 
 Ints = NDArray[np.int64]
 Image = NDArray[np.uint8]

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.cuts import RegionGraph, rectangularity
+from snet4core.labels.cuts import RegionGraph, rectangularity
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

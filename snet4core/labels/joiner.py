@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.labels import Labels, packed
-from snet4core.sheet import sheet_slices
+from snet4core.labels import runs
+from snet4core.labels.labels import Labels, packed
+from snet4core.labels.packing import sheet_slices
 
 POOL_PX = 1 << 18
 """Finished components are returned together once they hold this many pixels ..."""

@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core import runs
 from snet4core.errors import UsageError
-from snet4core.sheet import shelf_packed
+from snet4core.labels import runs
+from snet4core.labels.packing import shelf_packed
 from snet4core.windows import Window
 
 Pixel = TypeVar("Pixel", bound=np.generic)

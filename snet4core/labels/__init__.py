@@ -1,0 +1,1 @@
+"""Maps to buildings: runs, seams, seeds, flood, cuts, judge, watershed."""
