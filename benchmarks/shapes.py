@@ -31,8 +31,8 @@ from benchmarks.measured import keep
 from snet4core.labels import seams, watershed
 from snet4core.labels.labels import Labels
 from snet4core.maps.maps import Maps
-from snet4core.outline import outlines
-from snet4core.rings import trace
+from snet4core.outlines.outline import outlines
+from snet4core.outlines.rings import trace
 from snet4core.settings import SplitSettings
 from snet4core.windows import Window, blocks
 

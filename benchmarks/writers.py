@@ -25,7 +25,7 @@ from snet4core import layers
 from snet4core.footprints import Footprints, Source, footprints_of
 from snet4core.grid import Grid
 from snet4core.ordering import in_order
-from snet4core.outline import Outlines
+from snet4core.outlines.outline import Outlines
 
 FORMATS = ("gpkg", "fgb", "geojson", "parquet", "csv")
 BATCH = 2000

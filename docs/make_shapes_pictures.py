@@ -29,12 +29,12 @@ from snet4core.labels.judge import features_CK, trained
 from snet4core.labels.labels import Labels
 from snet4core.labels.seeds import seeds_of
 from snet4core.maps.maps import Maps
-from snet4core.outline import outlines
+from snet4core.outlines.fitting import Lines, Sides, Stairs, corners_fitted, sides_between
+from snet4core.outlines.outline import outlines
+from snet4core.outlines.rings import trace
+from snet4core.outlines.simplify import collinear_merged, douglas_peucker
 from snet4core.overlaps import remove_overlaps
-from snet4core.rings import trace
 from snet4core.settings import SplitSettings
-from snet4core.simplify import collinear_merged, douglas_peucker
-from snet4core.walls import Lines, Sides, Stairs, corners_fitted, sides_between
 from snet4core.windows import Window
 
 FOLDER = Path(__file__).parent / "shapes"

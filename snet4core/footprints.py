@@ -22,7 +22,7 @@ from snet4core.errors import InputError
 from snet4core.files.names import printable, storable
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.outline import Outlines
+from snet4core.outlines.outline import Outlines
 from snet4core.overlaps import OverlapSweep
 from snet4core.settings import UNCALIBRATED, Calibration
 from snet4core.shapes import Polygons, Shapes

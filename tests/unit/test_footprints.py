@@ -26,7 +26,7 @@ from snet4core.footprints import (
 from snet4core.grid import Grid, Points
 from snet4core.look.look import Look
 from snet4core.ordering import in_order
-from snet4core.outline import Outlines
+from snet4core.outlines.outline import Outlines
 from snet4core.settings import Calibration
 
 UTM = CRS.from_epsg(32616)

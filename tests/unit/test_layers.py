@@ -27,7 +27,7 @@ from snet4core.footprints import FIELDS, Footprints, Source, footprints_of, none
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.ordering import in_order
-from snet4core.outline import Outlines
+from snet4core.outlines.outline import Outlines
 
 UTM = CRS.from_epsg(32616)
 NORTH_UP = Affine(0.5, 0, 733601, 0, -0.5, 3724689)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rasterio.features import shapes
 
 from snet4core.errors import UsageError
-from snet4core.outline import LOST_PX, LOST_SHARE, SLACK_PX, STEPS_PER_PX, outlines
-from snet4core.rings import trace
+from snet4core.outlines.outline import LOST_PX, LOST_SHARE, SLACK_PX, STEPS_PER_PX, outlines
+from snet4core.outlines.rings import trace
 
 from .shapes_helpers import (
     LabelImage,

@@ -12,7 +12,7 @@ from rasterio.crs import CRS
 
 from snet4core.footprints import Footprints, Source, footprints_of
 from snet4core.grid import Grid
-from snet4core.outline import Outlines, outlines
+from snet4core.outlines.outline import Outlines, outlines
 from snet4core.overlaps import OverlapSweep, remove_overlaps
 from snet4core.settings import ShapeSettings
 from snet4core.shapes import Shapes

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-from snet4core.outline import CORNER_PX2, WORSE_PX, difference_area, outlines
-from snet4core.regularize import FREE, angle_from, directions, turned
-from snet4core.walls import Lines
+from snet4core.outlines.fitting import Lines
+from snet4core.outlines.outline import CORNER_PX2, WORSE_PX, difference_area, outlines
+from snet4core.outlines.regularize import FREE, angle_from, directions, turned
 
 from .shapes_helpers import (
     LabelImage,

@@ -38,7 +38,7 @@ from snet4core.look.look import Look
 from snet4core.maps.maps import Maps, quantised_threshold
 from snet4core.model.card import Card
 from snet4core.model.network import OffNadirNet, quantised
-from snet4core.outline import outlines
+from snet4core.outlines.outline import outlines
 from snet4core.settings import ShapeSettings
 from snet4core.shaping import footprints_from
 from snet4core.windows import Window

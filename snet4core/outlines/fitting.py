@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.rings import Ints, Rings, successor
+from snet4core.outlines.rings import Ints, Rings, successor
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

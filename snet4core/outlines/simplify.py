@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.labels.runs import positions
-from snet4core.rings import Ints, Rings, successor
-from snet4core.walls import Sides, Stairs
+from snet4core.outlines.fitting import Sides, Stairs
+from snet4core.outlines.rings import Ints, Rings, successor
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -24,8 +24,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4core.rings import Ints, Rings, successor
-from snet4core.walls import Flags, Floats, Lines, Sides, Stairs, summed
+from snet4core.outlines.fitting import Flags, Floats, Lines, Sides, Stairs, summed
+from snet4core.outlines.rings import Ints, Rings, successor
 
 BIN_DEG = 1.5
 """Width of the histogram's bins."""

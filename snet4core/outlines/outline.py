@@ -30,10 +30,7 @@ from scipy.sparse.csgraph import connected_components
 
 from snet4core.errors import UsageError
 from snet4core.labels.labels import Labels
-from snet4core.regularize import regular
-from snet4core.rings import Ints, Rings, pieces, some_labels, trace, twice_area
-from snet4core.simplify import collinear_merged, douglas_peucker
-from snet4core.walls import (
+from snet4core.outlines.fitting import (
     Flags,
     Floats,
     Sides,
@@ -45,6 +42,9 @@ from snet4core.walls import (
     strays,
     summed,
 )
+from snet4core.outlines.regularize import regular
+from snet4core.outlines.rings import Ints, Rings, pieces, some_labels, trace, twice_area
+from snet4core.outlines.simplify import collinear_merged, douglas_peucker
 
 Polygons = NDArray[np.object_]
 

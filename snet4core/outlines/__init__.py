@@ -1,0 +1,1 @@
+"""Labels to polygons: rings, simplify, fitting, regularize."""
