@@ -26,7 +26,8 @@ from affine import Affine
 from benchmarks.measured import keep
 from snet4core import csvread
 from snet4core.detect import detect
-from snet4core.footprints import Source
+from snet4core.footprints.footprints import Source
+from snet4core.footprints.shaping import footprints_from
 from snet4core.maps import file as mapsfile
 from snet4core.maps import fusion
 from snet4core.maps.fusion import LookMaps, RegisteredLook
@@ -36,7 +37,6 @@ from snet4core.model.header import find_model
 from snet4core.plan import Choices
 from snet4core.score import Tally, match
 from snet4core.settings import UNCALIBRATED
-from snet4core.shaping import footprints_from
 
 COUNTS = (2, 3, 5, 9)
 MOST_OFF_PX = 4

@@ -44,7 +44,8 @@ from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
 from snet4_training.sources import draw_heights_m, flat_picture
 from snet4core.detect import detect
-from snet4core.footprints import Footprints, Source
+from snet4core.footprints.footprints import Footprints, Source
+from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import CATEGORIES, Look
 from snet4core.maps.file import open_maps
 from snet4core.maps.predictor import Predictor
@@ -54,7 +55,6 @@ from snet4core.model.header import find_model, read_header
 from snet4core.plan import Choices
 from snet4core.score import Tally, match
 from snet4core.settings import ShapeSettings
-from snet4core.shaping import footprints_from
 
 SMALLEST_PX = 20.0
 GSD_M = 0.5

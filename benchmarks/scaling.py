@@ -31,7 +31,7 @@ from snet4core import partstore
 from snet4core.cluster import Cluster
 from snet4core.executors import Executor, worker_model
 from snet4core.files.places import FolderPlace
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.maps.runtime import choose_runtime

@@ -22,9 +22,9 @@ from rasterio.crs import CRS
 
 from benchmarks.measured import keep, measured
 from snet4core import layers
-from snet4core.footprints import Footprints, Source, footprints_of
+from snet4core.footprints.footprints import Footprints, Source, footprints_of
+from snet4core.footprints.ordering import in_order
 from snet4core.grid import Grid
-from snet4core.ordering import in_order
 from snet4core.outlines.outline import Outlines
 
 FORMATS = ("gpkg", "fgb", "geojson", "parquet", "csv")

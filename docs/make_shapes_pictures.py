@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import shapes_data as data
+from snet4core.footprints.overlaps import remove_overlaps
 from snet4core.labels import seams, watershed
 from snet4core.labels.judge import features_CK, trained
 from snet4core.labels.labels import Labels
@@ -33,7 +34,6 @@ from snet4core.outlines.fitting import Lines, Sides, Stairs, corners_fitted, sid
 from snet4core.outlines.outline import outlines
 from snet4core.outlines.rings import trace
 from snet4core.outlines.simplify import collinear_merged, douglas_peucker
-from snet4core.overlaps import remove_overlaps
 from snet4core.settings import SplitSettings
 from snet4core.windows import Window
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from snet4core.detect import Detected
 from snet4core.errors import Cancelled, OutputError, Snet4Error
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.inturn import in_turn
 from snet4core.progress import DeferredProgress
 

@@ -20,8 +20,8 @@ import shapely
 from rasterio.crs import CRS
 
 from snet4core.files.names import cell, storable
-from snet4core.footprints import Footprints, rounded
-from snet4core.shapes import Polygons
+from snet4core.footprints.footprints import Footprints, rounded
+from snet4core.footprints.polygons import Polygons
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix", "Confidence")
 """The challenge's header."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.maps import file as mapsfile
 from snet4core.merge import merged
 from snet4core.partstore import MemoryStore, PartStore

@@ -20,7 +20,7 @@ from rasterio.crs import CRS
 from snet4core import gpkg
 from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 
 _WHAT = "FlatGeobuf"
 

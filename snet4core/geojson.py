@@ -15,9 +15,9 @@ import shapely
 from rasterio.crs import CRS
 
 from snet4core.files.names import printable
-from snet4core.footprints import Footprints, rounded
+from snet4core.footprints.footprints import Footprints, rounded
+from snet4core.footprints.polygons import Polygons
 from snet4core.reproject import reprojected
-from snet4core.shapes import Polygons
 
 _LON_LAT = CRS.from_epsg(4326)
 _DECIMALS = 7

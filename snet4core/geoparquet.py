@@ -13,7 +13,7 @@ import shapely
 from rasterio.crs import CRS
 
 from snet4core.errors import DependencyError
-from snet4core.footprints import FIELDS, Footprints
+from snet4core.footprints.footprints import FIELDS, Footprints
 
 
 def pyarrow() -> Any:

@@ -12,7 +12,7 @@ from snet4core.errors import OutputError, UsageError
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.files.places import Place
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.plan import Choices, Plan
 from snet4core.scene.inputs import SceneInput
 

@@ -20,7 +20,7 @@ from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
 from snet4core.executors import Executor, InProcess, Task, open_tasks
 from snet4core.files import outputs
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.job import Done, Job, Result, Shard
 from snet4core.partstore import FolderStore, MemoryStore, PartStore
 from snet4core.plan import Plan, plan_for

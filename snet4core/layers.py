@@ -22,7 +22,7 @@ from snet4core import csvform, flatgeobuf, geojson, geoparquet, gpkg
 from snet4core.errors import InputError, OutputError
 from snet4core.files import outputs
 from snet4core.files.names import printable
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 
 Description = Mapping[str, str]
 """Metadata of the file: band map, model digest, settings."""

@@ -22,7 +22,8 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
-from snet4core.footprints import Footprints, none_of
+from snet4core.footprints.footprints import Footprints, none_of
+from snet4core.footprints.shaping import footprints_from
 from snet4core.grid import Grid
 from snet4core.job import Done, Result
 from snet4core.maps import fusion
@@ -30,7 +31,6 @@ from snet4core.maps.file import open_maps
 from snet4core.maps.fusion import LookMaps
 from snet4core.scene.gdal import gdal_settings
 from snet4core.settings import UNCALIBRATED
-from snet4core.shaping import footprints_from
 
 log = logging.getLogger("snet4")
 

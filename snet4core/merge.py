@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
+from snet4core.footprints.shaping import Shaping
 from snet4core.labels.joiner import Joiner
 from snet4core.parts import PartResult
-from snet4core.shaping import Shaping
 
 
 def merged(results: Iterable[PartResult], shaping: Shaping) -> Iterator[Footprints]:

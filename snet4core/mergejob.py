@@ -11,12 +11,12 @@ from snet4core import layers, partstore
 from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.files.places import Place
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
+from snet4core.footprints.shaping import Shaping
 from snet4core.merge import merged
 from snet4core.parts import Part, PartResult, lost, parts_of
 from snet4core.partstore import FolderShelf, FolderStore, Kept, difference
 from snet4core.progress import Progress, stop_if_cancelled
-from snet4core.shaping import Shaping
 
 
 @dataclass(frozen=True, slots=True)

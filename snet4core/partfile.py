@@ -16,8 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from snet4core.footprintarrays import Arrays, from_arrays, to_arrays
-from snet4core.footprints import Source
+from snet4core.footprints.footprints import Arrays, Source, from_arrays, to_arrays
 from snet4core.labels.joiner import OpenComponents
 from snet4core.maps.maps import Maps
 from snet4core.parts import PartResult

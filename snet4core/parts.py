@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snet4core.footprints import Footprints, concatenated
+from snet4core.footprints.footprints import Footprints, concatenated
+from snet4core.footprints.shaping import Shaping
 from snet4core.labels import seams
 from snet4core.labels.joiner import OpenComponents
 from snet4core.maps.maps import Maps
-from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window, tiles
 
 Windows = tuple[int, int, int]

@@ -25,7 +25,7 @@ from snet4core import partfile
 from snet4core.errors import InputError, OutputError
 from snet4core.files.names import printable
 from snet4core.files.places import TEMPORARY, FolderPlace, Place
-from snet4core.footprints import Source
+from snet4core.footprints.footprints import Source
 from snet4core.partfile import DamagedPartError
 from snet4core.parts import Part, PartResult
 

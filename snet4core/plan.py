@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from snet4core import vectors
 from snet4core.errors import InputError
-from snet4core.footprints import Source
+from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.look.sources import find_look

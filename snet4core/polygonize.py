@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snet4core.errors import UsageError
-from snet4core.footprints import Footprints, Source
+from snet4core.footprints.footprints import Footprints, Source
+from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
 from snet4core.plan import Choices
 from snet4core.progress import Progress, Silent
 from snet4core.scenework import Watch
 from snet4core.settings import UNCALIBRATED, ShapeSettings
-from snet4core.shaping import footprints_from
 
 
 @dataclass(frozen=True, slots=True)

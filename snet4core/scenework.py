@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snet4core import __version__
+from snet4core.footprints.shaping import Shaping
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.maps.look_guesser import LookGuesser
@@ -30,7 +31,6 @@ from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.reader import SharedReader
 from snet4core.scene.scene import digest
 from snet4core.shapers import shaped
-from snet4core.shaping import Shaping
 from snet4core.windows import Tile, Window
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from functools import partial
 from multiprocessing.connection import wait
 
 from snet4core.errors import EngineError
+from snet4core.footprints.shaping import Shaping
 from snet4core.inturn import in_turn
 from snet4core.maps.maps import Maps
 from snet4core.parts import Part, PartResult, finish
 from snet4core.sentence import MEMORY
-from snet4core.shaping import Shaping
 
 Seen = tuple[Part, list[Maps]]
 """A part and the maps of all its windows."""

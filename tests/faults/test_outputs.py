@@ -26,7 +26,7 @@ from rasterio.crs import CRS
 from snet4core import layers
 from snet4core.errors import OutputError
 from snet4core.files import outputs
-from snet4core.footprints import Footprints, Source
+from snet4core.footprints.footprints import Footprints, Source
 
 UTM = CRS.from_epsg(32616)
 FORMATS = [".gpkg", ".fgb", ".geojson", ".csv"]

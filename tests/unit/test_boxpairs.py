@@ -7,7 +7,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snet4core.boxpairs import overlapping_boxes
+from snet4core.footprints.overlaps import overlapping_boxes
 
 SIDE = st.floats(0.125, 40, width=32)
 PLACE = st.one_of(st.floats(-50, 50, width=32), st.integers(-50, 50).map(float))

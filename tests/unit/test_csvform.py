@@ -13,7 +13,7 @@ from rasterio.crs import CRS
 
 from snet4core import csvform, csvread
 from snet4core.csvform import image_id
-from snet4core.footprints import Footprints, Source, none_of
+from snet4core.footprints.footprints import Footprints, Source, none_of
 from snet4core.look.look import Look
 
 UTM = CRS.from_epsg(32616)

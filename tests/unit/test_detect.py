@@ -18,7 +18,7 @@ from shapely.geometry import shape
 from snet4core import layers
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
-from snet4core.footprints import Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look

@@ -14,18 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from snet4core import ordering
 from snet4core.errors import InputError, ModelError
-from snet4core.footprints import (
-    FIELDS,
-    Footprints,
-    Source,
-    footprints_of,
-    rounded,
-)
+from snet4core.footprints import ordering
+from snet4core.footprints.footprints import FIELDS, Footprints, Source, footprints_of, rounded
+from snet4core.footprints.ordering import in_order
 from snet4core.grid import Grid, Points
 from snet4core.look.look import Look
-from snet4core.ordering import in_order
 from snet4core.outlines.outline import Outlines
 from snet4core.settings import Calibration
 

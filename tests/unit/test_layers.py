@@ -23,10 +23,10 @@ from shapely.geometry import mapping, shape
 
 from snet4core import csvread, flatgeobuf, geoparquet, layers
 from snet4core.errors import DependencyError, InputError, OutputError
-from snet4core.footprints import FIELDS, Footprints, Source, footprints_of, none_of
+from snet4core.footprints.footprints import FIELDS, Footprints, Source, footprints_of, none_of
+from snet4core.footprints.ordering import in_order
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-from snet4core.ordering import in_order
 from snet4core.outlines.outline import Outlines
 
 UTM = CRS.from_epsg(32616)

@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from snet4core import ordering
 from snet4core.errors import OutputError
-from snet4core.footprintarrays import from_arrays, to_arrays
-from snet4core.footprints import Footprints, Source
-from snet4core.ordering import in_order
-from snet4core.shapes import Shapes
+from snet4core.footprints import ordering
+from snet4core.footprints.footprints import Footprints, Source, from_arrays, to_arrays
+from snet4core.footprints.ordering import in_order
+from snet4core.footprints.polygons import Shapes
 
 SOURCE = Source("scene.tif", CRS.from_epsg(32616))
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from snet4core.footprints import Footprints, Source, footprints_of
+from snet4core.footprints.footprints import Footprints, Source, footprints_of
+from snet4core.footprints.overlaps import OverlapSweep, remove_overlaps
+from snet4core.footprints.polygons import Shapes
+from snet4core.footprints.shaping import Shaping
 from snet4core.grid import Grid
 from snet4core.outlines.outline import Outlines, outlines
-from snet4core.overlaps import OverlapSweep, remove_overlaps
 from snet4core.settings import ShapeSettings
-from snet4core.shapes import Shapes
-from snet4core.shaping import Shaping
 
 from .shapes_helpers import LabelImage, as_labels, label_images
 

@@ -20,7 +20,8 @@ from scipy import ndimage
 from snet4core import partfile, partstore
 from snet4core.errors import Cancelled, InputError, OutputError
 from snet4core.files.places import FolderPlace
-from snet4core.footprints import Footprints, Source
+from snet4core.footprints.footprints import Footprints, Source
+from snet4core.footprints.shaping import Shaping, footprints_from
 from snet4core.grid import Grid
 from snet4core.job import Job
 from snet4core.jobrun import run_job
@@ -35,7 +36,6 @@ from snet4core.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.settings import ShapeSettings
-from snet4core.shaping import Shaping, footprints_from
 from snet4core.windows import Tile, Window, tiles
 
 UTM = CRS.from_epsg(32616)

@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from snet4core import shapers
 from snet4core.errors import EngineError, InputError
-from snet4core.footprints import Footprints, Source
+from snet4core.footprints.footprints import Footprints, Source
+from snet4core.footprints.shaping import Shaping
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
@@ -24,7 +25,6 @@ from snet4core.merge import merged
 from snet4core.parts import Part, PartResult, parts_of
 from snet4core.settings import ShapeSettings
 from snet4core.shapers import Seen, shaped
-from snet4core.shaping import Shaping
 
 SHAPE = (500, 400)
 UTM = CRS.from_epsg(32616)

@@ -30,7 +30,7 @@ from snet4_training.pairs import pairs
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4_training.scenes.layout import LAYOUTS, TileName, image_path, labels_path
 from snet4core.errors import InputError
-from snet4core.footprints import Source
+from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
 from snet4core.look.look import CATEGORIES, Look
 from snet4core.look.sighting import Sighting

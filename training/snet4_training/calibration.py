@@ -25,7 +25,8 @@ from snet4_training.places import joined_places
 from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.files import outputs
-from snet4core.footprints import Footprints, Source, concatenated
+from snet4core.footprints.footprints import Footprints, Source, concatenated
+from snet4core.footprints.shaping import footprints_from
 from snet4core.grid import Grid
 from snet4core.look.look import CATEGORIES, Category
 from snet4core.look.sighting import Sighting
@@ -37,7 +38,6 @@ from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.scenework import maps_of
 from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings
-from snet4core.shaping import footprints_from
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)

@@ -31,7 +31,8 @@ from snet4_training.store import ChipStore
 from snet4_training.targets import Polygons
 from snet4_training.weighing import buildings
 from snet4core import score
-from snet4core.footprints import Source
+from snet4core.footprints.footprints import Source
+from snet4core.footprints.shaping import footprints_from
 from snet4core.grid import Grid
 from snet4core.labels.labels import Labels
 from snet4core.look.look import Look
@@ -40,7 +41,6 @@ from snet4core.model.card import Card
 from snet4core.model.network import OffNadirNet, quantised
 from snet4core.outlines.outline import outlines
 from snet4core.settings import ShapeSettings
-from snet4core.shaping import footprints_from
 from snet4core.windows import Window
 
 _NOWHERE = CRS.from_wkt('LOCAL_CS["chip",UNIT["metre",1]]')

@@ -8,8 +8,8 @@ Array names end in their axes: N footprints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
@@ -20,12 +20,11 @@ from rasterio.crs import CRS
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable, storable
+from snet4core.footprints.polygons import Polygons, Shapes
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.outlines.outline import Outlines
-from snet4core.overlaps import OverlapSweep
 from snet4core.settings import UNCALIBRATED, Calibration
-from snet4core.shapes import Polygons, Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,36 +255,6 @@ def _native_px(polygons_px: Polygons, grid: Grid, native: Grid) -> Polygons:
     return np.asarray(shapely.transform(polygons_px, move), dtype=object)
 
 
-def without_overlaps(
-    batch: Footprints, sweep: OverlapSweep, native: Grid, min_area_m2: float
-) -> Footprints:
-    """Remove from each footprint of a sorted batch what overlaps an earlier one.
-
-    `sweep` has seen all earlier batches; its reach is in pixels of `native`, the scene's own
-    grid. Remainders below `min_area_m2` are dropped. The confidence stays as it was.
-    """
-    changed, left_N = sweep.settle(batch.shapes_px)
-    if changed.size == 0:
-        return batch
-    area_px_N = shapely.area(left_N)
-    centres_N2 = shapely.get_coordinates(shapely.centroid(left_N[area_px_N > 0]))
-    area_m2_N = area_px_N.copy()
-    area_m2_N[area_px_N > 0] *= native.pixel_area_m2(centres_N2)
-    stays_N = (area_px_N > 0) & (area_m2_N >= min_area_m2)
-    kept_N = np.ones(len(batch), np.bool_)
-    kept_N[changed[~stays_N]] = False
-    changed, left_N, area_m2_N = changed[stays_N], left_N[stays_N], area_m2_N[stays_N]
-    on_map_N = _outward(shapely.transform(left_N, native.to_map))
-    areas_N = batch.area_m2_N.copy()
-    areas_N[changed] = np.round(area_m2_N, 2)
-    return replace(
-        batch,
-        shapes=batch.shapes.replaced(changed, on_map_N),
-        shapes_px=batch.shapes_px.replaced(changed, left_N),
-        area_m2_N=areas_N,
-    )[kept_N]
-
-
 def rounded(polygons: Polygons, decimals: int) -> Polygons:
     """Round coordinates; polygons that would become invalid stay as they are.
 
@@ -296,3 +265,37 @@ def rounded(polygons: Polygons, decimals: int) -> Polygons:
         shapely.transform(polygons, lambda points: np.round(points, decimals) + 0.0), dtype=object
     )
     return np.where(shapely.is_valid(short) | ~shapely.is_valid(polygons), short, polygons)
+
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def to_arrays(table: Footprints) -> Arrays:
+    """Everything but the source; equal tables give equal arrays."""
+    found: Arrays = {
+        "anchors": table.anchors_N2,
+        "confidence": table.confidence_N,
+        "area_m2": table.area_m2_N,
+        "footprint_id": table.footprint_id_N,
+    }
+    for name, shapes in (("map", table.shapes), ("px", table.shapes_px)):
+        found[f"{name}.wkb"], found[f"{name}.lengths"] = shapes.flat()
+        found[f"{name}.boxes"] = shapes.boxes_N4
+    return {name: np.ascontiguousarray(array) for name, array in found.items()}
+
+
+def from_arrays(found: Mapping[str, NDArray[Any]], source: Source) -> Footprints:
+    """Inverse of `to_arrays`. Raises KeyError where an array is missing."""
+    shapes, shapes_px = (
+        Shapes.from_flat(found[f"{name}.wkb"], found[f"{name}.lengths"], found[f"{name}.boxes"])
+        for name in ("map", "px")
+    )
+    return Footprints(
+        source,
+        shapes,
+        shapes_px,
+        found["anchors"],
+        found["confidence"],
+        found["area_m2"],
+        found["footprint_id"],
+    )

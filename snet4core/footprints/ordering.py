@@ -20,8 +20,14 @@ from safetensors.numpy import load, save
 
 from snet4core.errors import OutputError
 from snet4core.files.names import printable
-from snet4core.footprintarrays import from_arrays, to_arrays
-from snet4core.footprints import Footprints, Source, concatenated, none_of
+from snet4core.footprints.footprints import (
+    Footprints,
+    Source,
+    concatenated,
+    from_arrays,
+    none_of,
+    to_arrays,
+)
 
 BATCH = 10_000
 """Footprints per batch that is returned: large enough for speed, small enough for memory."""

@@ -13,15 +13,15 @@ from typing import Any
 from affine import Affine
 from rasterio.crs import CRS
 
-from snet4core.footprints import Footprints, Source, footprints_of, without_overlaps
+from snet4core.footprints.footprints import Footprints, Source, footprints_of
+from snet4core.footprints.ordering import in_order
+from snet4core.footprints.overlaps import REACH_PX, OverlapSweep, without_overlaps
 from snet4core.grid import Grid
 from snet4core.labels import seams, watershed
 from snet4core.labels.labels import Labels
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
-from snet4core.ordering import in_order
 from snet4core.outlines import outline
-from snet4core.overlaps import REACH_PX, OverlapSweep
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
 

@@ -1,0 +1,1 @@
+"""Footprints on the ground: place, area, confidence, order, overlaps."""
