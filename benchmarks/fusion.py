@@ -24,10 +24,10 @@ import shapely
 from affine import Affine
 
 from benchmarks.measured import keep
-from snet4core import csvread
 from snet4core.detect import detect
 from snet4core.footprints.footprints import Source
 from snet4core.footprints.shaping import footprints_from
+from snet4core.layers import spacenet_reader
 from snet4core.maps import file as mapsfile
 from snet4core.maps import fusion
 from snet4core.maps.fusion import LookMaps, RegisteredLook
@@ -94,7 +94,7 @@ def place_of(name: str, folder: Path, work: Path) -> Place:
         list(plan.footprints)
         found.append(LookMaps(maps, plan.plan.grid, plan.plan.look, path.stem))
     (table,) = list(folder.rglob("summaryData/*nadir7_*.csv"))[:1]
-    every = csvread.read(table)
+    every = spacenet_reader.read(table)
     mine = np.array([str(each).endswith(name) for each in every.image_id_N])
     return Place(found, every.polygons_N[mine])
 

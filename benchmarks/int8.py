@@ -26,6 +26,7 @@ from benchmarks.measured import keep
 from benchmarks.real_pictures import in_map_units, pictures, placed, truth_of
 from snet4_training.scenes import PLAIN, make_place, render
 from snet4core.detect import detect
+from snet4core.layers.buildings import Buildings
 from snet4core.look.look import Look
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
@@ -33,7 +34,7 @@ from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
 from snet4core.model.header import find_model, graph_beside, read_header
 from snet4core.plan import Choices
 from snet4core.scene.radiometry import band_range, normalise
-from snet4core.score import Buildings, Tally, score
+from snet4core.score import Tally, score
 
 PLACES, LOOKS_EACH, SIDE_PX = 24, 2, 576
 SHOWN = 12

@@ -25,17 +25,18 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import shapes as masks_to_shapes
 
-from snet4core import vectors
 from snet4core.detect import detect
+from snet4core.layers.buildings import Buildings
+from snet4core.layers.read import read_buildings
+from snet4core.layers.reproject import reprojected
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
 from snet4core.plan import Choices
-from snet4core.reproject import reprojected
 from snet4core.scene import preview
 from snet4core.scene import reader as raster
 from snet4core.scene.scene import Scene
-from snet4core.score import Buildings, Tally, score
+from snet4core.score import Tally, score
 from snet4core.windows import Window
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -105,7 +106,7 @@ def truth_of(picture: Picture, scene: Scene) -> np.ndarray:
         found = masks_to_shapes(mask, mask > 0, transform=scene.grid.transform)
         polygons = [shapely.geometry.shape(outline) for outline, _ in found]
     else:
-        layer = vectors.read_buildings(picture.labels, confidence=False)
+        layer = read_buildings(picture.labels, confidence=False)
         assert layer.crs is not None  # all labels here name theirs
         polygons = list(reprojected(layer.polygons_N, layer.crs, scene.grid.crs, layer.name))
     rows, cols = scene.grid.shape

@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks.measured import keep
 from benchmarks.scene_file import LOOK, write_scene
-from snet4core import layers
 from snet4core.detect import detect
+from snet4core.layers.write import write_layer
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
@@ -58,7 +58,7 @@ def whole(predictor: Predictor, scene: Path, layer: Path) -> int:
     """From file to layer; returns the number of footprints."""
     choices = Choices(off_nadir_deg=LOOK.off_nadir_deg, azimuth_deg=LOOK.azimuth_deg)
     found = detect(scene, predictor, choices)
-    return layers.write_layer(layer, found.footprints, found.plan.grid.crs, overwrite=True)
+    return write_layer(layer, found.footprints, found.plan.grid.crs, overwrite=True)
 
 
 def timed(work: Callable[[], int]) -> tuple[float, float, int]:

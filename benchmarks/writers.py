@@ -21,10 +21,10 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from benchmarks.measured import keep, measured
-from snet4core import layers
 from snet4core.footprints.footprints import Footprints, Source, footprints_of
 from snet4core.footprints.ordering import in_order
 from snet4core.grid import Grid
+from snet4core.layers.write import write_layer
 from snet4core.outlines.outline import Outlines
 
 FORMATS = ("gpkg", "fgb", "geojson", "parquet", "csv")
@@ -59,7 +59,7 @@ def main() -> None:
         crs = CRS.from_epsg(32616)
         batches = list(footprints(asked.count))
         started = time.perf_counter()
-        layers.write_layer(asked.write, iter(batches), crs)
+        write_layer(asked.write, iter(batches), crs)
         print(time.perf_counter() - started)
         return
     figures = {}

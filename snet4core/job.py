@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from snet4core import layers, partstore
+from snet4core import partstore
 from snet4core.errors import OutputError, UsageError
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
+from snet4core.layers.write import check_layer
 from snet4core.plan import Choices, Plan
 from snet4core.scene.inputs import SceneInput
 
@@ -84,7 +85,7 @@ class Job:
     def check_places(self) -> None:
         """Raise OutputError or UsageError before any work if a result could not be written."""
         sources = [Path(each.location) for each in self.inputs]
-        layers.check_layer(
+        check_layer(
             self.output,
             csv=self.csv,
             overwrite=self.overwrite,

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import layers, looks, partstore
+from snet4core import looks, partstore
 from snet4core.attempts import Attempt, in_their_turn
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
@@ -22,6 +22,7 @@ from snet4core.executors import Executor, InProcess, Task, open_tasks
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints
 from snet4core.job import Done, Job, Result, Shard
+from snet4core.layers.write import write_layer
 from snet4core.partstore import FolderStore, MemoryStore, PartStore
 from snet4core.plan import Plan, plan_for
 from snet4core.progress import DeferredProgress, Progress
@@ -191,7 +192,7 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
                 done.found[each.location] = done.found.get(each.location, 0) + len(batch)
                 yield batch
 
-    done.footprints = layers.write_layer(
+    done.footprints = write_layer(
         job.output,
         stream(),
         first.plan.grid.crs,

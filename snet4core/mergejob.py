@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from snet4core import layers, partstore
+from snet4core import partstore
 from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.shaping import Shaping
+from snet4core.layers.write import check_layer, write_layer
 from snet4core.merge import merged
 from snet4core.parts import Part, PartResult, lost, parts_of
 from snet4core.partstore import FolderShelf, FolderStore, Kept, difference
@@ -69,7 +70,7 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"{printable(str(place))} holds no parts; give the place that 'snet4 run --shard' "
                 f"filled (its OUT with {partstore.SUFFIX} behind it)."
             )
-    layers.check_layer(job.output, csv=job.csv, overwrite=job.overwrite)
+    check_layer(job.output, csv=job.csv, overwrite=job.overwrite)
     with ExitStack() as stack:
         stores = [stack.enter_context(partstore.opened(place)) for place in job.places]
         scenes = _scenes(stores)
@@ -89,7 +90,7 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"({printable(missing[0])}, ...); run the shards again, or add --allow-missing."
             )
         first = scenes[0]
-        count = layers.write_layer(
+        count = write_layer(
             job.output,
             _footprints(scenes, job.allow_missing, missing, progress),
             first.shaping.grid.crs,

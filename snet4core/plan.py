@@ -13,10 +13,10 @@ from pathlib import Path
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from snet4core import vectors
 from snet4core.errors import InputError
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
+from snet4core.layers.read import area_in
 from snet4core.look.look import Look
 from snet4core.look.sources import find_look
 from snet4core.maps.file import MapsOrigin
@@ -177,7 +177,7 @@ def _region(location: str, grid: Grid, choices: Choices) -> Region:
     if choices.bounds is not None:
         areas.append(shapely.box(*choices.bounds))
     if choices.aoi is not None:
-        areas.append(vectors.area_in(choices.aoi, grid.crs))
+        areas.append(area_in(choices.aoi, grid.crs))
     try:
         return Region.of(grid, areas)
     except InputError as problem:

@@ -27,8 +27,8 @@ Tally(tp=1, fp=2, fn=1)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -37,11 +37,12 @@ from numpy.typing import NDArray
 
 from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
+from snet4core.layers.buildings import Buildings
+from snet4core.layers.reproject import reprojected
 from snet4core.look.look import CATEGORIES, Category, category_of
-from snet4core.reproject import reprojected
 
 if TYPE_CHECKING:
-    from rasterio.crs import CRS
+    pass
 
 IOU_ABOVE = 0.5
 """A proposal matches if its IoU is STRICTLY above this."""
@@ -53,56 +54,6 @@ _NEAR = 1e-6
 """IoU this close to the limit is computed again as the challenge's scorer does."""
 
 _COLLECT = re.compile(r"^(?:.*?_)?nadir(\d{1,2})(?:_catid_[0-9A-Za-z]+)?(?=_|$)")
-
-
-_FARTHEST = 1e12
-"""Largest plausible coordinate, in pixels or map units; GEOS overflows only far beyond it."""
-
-
-def is_plausible(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """True where a coordinate is finite and of plausible size; same shape as `points`."""
-    return np.asarray(np.abs(points) <= _FARTHEST)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Buildings:
-    """Proposals or truth, as columns of equal length N."""
-
-    image_id_N: NDArray[np.object_]
-    """(N,) ImageId of each building, compared literally."""
-    polygons_N: NDArray[np.object_]
-    """(N,) Polygons or MultiPolygons, possibly invalid, never empty."""
-    confidence_N: NDArray[np.float64]
-    """(N,) finite numbers; higher ones are matched first. Unused for truth."""
-    images: tuple[str, ...]
-    """All images searched, including those without buildings."""
-    in_pixels: bool = True
-    """True: coordinates are pixels of the image; False: map units of `crs`."""
-    crs: CRS | None = None
-    """CRS of map units; None for pixels, or if the file names none."""
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    """Number of rows of the file left out, by reason."""
-    name: str = ""
-    """Name of the file, for messages."""
-
-    @staticmethod
-    def of(
-        image_ids: Sequence[str],
-        polygons: Sequence[shapely.Geometry],
-        confidence: Sequence[float] | None = None,
-    ) -> Buildings:
-        """Build from lists, in pixels; empty geometries are left out, confidence defaults to 1."""
-        geometries = np.empty(len(polygons), object)
-        geometries[:] = polygons
-        ids = np.empty(len(image_ids), object)
-        ids[:] = image_ids
-        kept = ~shapely.is_empty(geometries)
-        rates = np.ones(len(polygons)) if confidence is None else np.asarray(confidence, float)
-        images = tuple(dict.fromkeys(image_ids))
-        return Buildings(ids[kept], geometries[kept], rates[kept], images)
-
-    def __len__(self) -> int:
-        return len(self.polygons_N)
 
 
 class Figures(TypedDict):

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from snet4core import layers
 from snet4core.errors import DependencyError, InputError
 from snet4core.files import names, outputs
-from snet4core.gpkg import LAYER
 from snet4core.job import Job
 from snet4core.jobrun import run_job
+from snet4core.layers.gpkg import LAYER
+from snet4core.layers.write import write_layer
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
@@ -128,7 +128,7 @@ def polygonize(request: Request, telling: Telling) -> Facts:
     found = polygonized(request.path("maps"), request.choices, progress=telling)
     for value in found.description.values():
         telling.channel.send("info", text=value)
-    count = layers.write_layer(
+    count = write_layer(
         output, found.footprints, found.source.crs, found.description, overwrite=True
     )
     look = found.source.look
@@ -143,14 +143,14 @@ def polygonize(request: Request, telling: Telling) -> Facts:
 
 def score(request: Request, telling: Telling) -> Facts:
     """Score one layer or SpaceNet table against another."""
-    from snet4core import vectors
+    from snet4core.layers.read import read_buildings
     from snet4core.score import aligned
     from snet4core.score import score as score_of
 
     telling.step(0, 3, "score")
-    found = vectors.read_buildings(request.path("proposals"))
+    found = read_buildings(request.path("proposals"))
     telling.step(1, 3, "score")
-    expected = vectors.read_buildings(request.path("truth"), confidence=False)
+    expected = read_buildings(request.path("truth"), confidence=False)
     telling.step(2, 3, "score")
     found, notes = aligned(found, expected)
     for note in notes:

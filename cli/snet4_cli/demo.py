@@ -42,10 +42,10 @@ def demo(
     import shutil
 
     from snet4_training.scenes.write import parse_looks, write_scenes
-    from snet4core import vectors
     from snet4core.files import outputs
     from snet4core.job import Job
     from snet4core.jobrun import run_job
+    from snet4core.layers.read import read_buildings
     from snet4core.maps.predictor import Predictor
     from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model
@@ -70,7 +70,7 @@ def demo(
         job = Job(inputs, choices, layer, csv=table, overwrite=overwrite, stop_at_error=True)
         done = run_job(job, predictor, bar)
     _join_tables(sorted(scenes.glob("summaryData/*.csv")), truth)
-    result = score(vectors.read_buildings(table), vectors.read_buildings(truth, confidence=False))
+    result = score(read_buildings(table), read_buildings(truth, confidence=False))
     _draw([Path(each.location) for each in inputs], table, truth, preview)
     click.echo(f"{done.footprints} footprints in {len(inputs)} pictures of one place.")
     _say_score(result)
@@ -92,16 +92,16 @@ def _say_score(result: Score) -> None:
 
 def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
     """Draw found footprints on the left, true ones on the right, a row for each look."""
-    from snet4core import vectors
-    from snet4core.csvform import image_id
+    from snet4core.layers.read import read_buildings
+    from snet4core.layers.spacenet import image_id
     from snet4core.scene import preview
     from snet4core.scene import reader as raster
     from snet4core.scene.scene import open_scene
     from snet4core.windows import Window
 
     tables = {
-        preview.FOUND_COLOUR: vectors.read_buildings(found),
-        preview.TRUTH_COLOUR: vectors.read_buildings(truth, confidence=False),
+        preview.FOUND_COLOUR: read_buildings(found),
+        preview.TRUTH_COLOUR: read_buildings(truth, confidence=False),
     }
     rows = []
     for path in sorted(scenes, key=lambda path: len(path.name)):  # nadir8 before nadir32

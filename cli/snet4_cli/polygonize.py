@@ -50,15 +50,15 @@ def polygonize(
     \b
       snet4 polygonize maps.tif -o out.gpkg --threshold 0.4
     """
-    from snet4core import layers
+    from snet4core.layers.write import check_layer, write_layer
     from snet4core.plan import Choices
     from snet4core.polygonize import polygonize as polygonized
 
-    layers.check_layer(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
+    check_layer(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
     choices = Choices(off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg, **chosen)
     with Bar() as bar:
         found = polygonized(maps, choices, block_px, bar)
-        count = layers.write_layer(
+        count = write_layer(
             output,
             found.footprints,
             found.source.crs,

@@ -29,12 +29,12 @@ def score(proposals: Path, truth: Path, as_json: bool) -> None:
       snet4 score submission.csv truth.csv
       snet4 score footprints.gpkg buildings.geojson --json
     """
-    from snet4core import vectors
+    from snet4core.layers.read import read_buildings
     from snet4core.score import aligned
     from snet4core.score import score as score_of
 
-    found = vectors.read_buildings(proposals)
-    expected = vectors.read_buildings(truth, confidence=False)
+    found = read_buildings(proposals)
+    expected = read_buildings(truth, confidence=False)
     found, notes = aligned(found, expected)
     for note in notes:
         click.echo(f"Note: {note}", err=True)

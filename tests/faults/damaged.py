@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from snet4core import vectors
 from snet4core.errors import Snet4Error
 from snet4core.job import Job
 from snet4core.jobrun import run_job
+from snet4core.layers.read import read_buildings
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.plan import Choices
 from snet4core.progress import Silent
@@ -53,7 +53,7 @@ def table(folder: Path) -> tuple[Path, Callable[[Path], object]]:
         for n in range(30)
     ]
     good.write_text("\n".join(["ImageId,BuildingId,PolygonWKT_Pix,Confidence", *rows, ""]))
-    return good, vectors.read_buildings
+    return good, read_buildings
 
 
 def layer(folder: Path) -> tuple[Path, Callable[[Path], object]]:
@@ -70,7 +70,7 @@ def layer(folder: Path) -> tuple[Path, Callable[[Path], object]]:
         for n in range(30)
     ]
     good.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    return good, vectors.read_buildings
+    return good, read_buildings
 
 
 def model(folder: Path) -> tuple[Path, Callable[[Path], object]]:

@@ -16,8 +16,8 @@ import pytest
 import shapely
 from shapely.geometry import mapping
 
-from snet4core import vectors
 from snet4core.errors import InputError, Snet4Error
+from snet4core.layers.read import Buildings, read_buildings
 from snet4core.score import Tally, aligned, score
 
 HEADER = "ImageId,BuildingId,PolygonWKT_Pix,Confidence"
@@ -29,7 +29,7 @@ SQUARE = shapely.box(500_000, 4_000_000, 500_010, 4_000_010)
 def refused(path: Path) -> str:
     """The one sentence of the error, checked for its form."""
     with pytest.raises(InputError) as caught:
-        vectors.read_buildings(path)
+        read_buildings(path)
     sentence = str(caught.value)
     assert path.name in sentence or repr(path.name)[1:-1] in sentence
     assert "\n" not in sentence
@@ -92,9 +92,9 @@ def test_what_is_no_table_is_refused(tmp_path: Path, raw: bytes, told: str) -> N
 
 
 class TestTablesThatCount:
-    def table(self, path: Path, text: str) -> vectors.Buildings:
+    def table(self, path: Path, text: str) -> Buildings:
         path.write_text(text, encoding="utf-8")
-        return vectors.read_buildings(path)
+        return read_buildings(path)
 
     def test_a_bow_tie_is_read_and_left_to_the_rules(self, tmp_path: Path) -> None:
         table = self.table(
@@ -158,7 +158,7 @@ class TestLayersThatCount:
                 shapely.Polygon(),
             ],
         )
-        table = vectors.read_buildings(path)
+        table = read_buildings(path)
         assert len(table) == 2
         assert table.skipped == {
             "without a geometry": 1,
@@ -168,40 +168,40 @@ class TestLayersThatCount:
 
     def test_a_third_dimension_is_dropped(self, tmp_path: Path) -> None:
         high = shapely.force_3d(SQUARE, 250.0)
-        [read] = vectors.read_buildings(write_layer(tmp_path / "high.gpkg", [high])).polygons_N
+        [read] = read_buildings(write_layer(tmp_path / "high.gpkg", [high])).polygons_N
         assert not read.has_z
         assert read.equals(SQUARE)
 
     def test_another_crs_is_moved_and_told(self, tmp_path: Path) -> None:
-        truth = vectors.read_buildings(write_layer(tmp_path / "utm.gpkg", [SQUARE]))
+        truth = read_buildings(write_layer(tmp_path / "utm.gpkg", [SQUARE]))
         degrees = write_layer(
             tmp_path / "degrees.geojson",
             [_in_degrees(SQUARE)],
             driver="GeoJSON",
             crs="EPSG:4326",
         )
-        found, notes = aligned(vectors.read_buildings(degrees), truth)
+        found, notes = aligned(read_buildings(degrees), truth)
         assert score(found, truth).total == Tally(1, 0, 0)
         assert "moved from its CRS" in notes[0]
 
     def test_swapped_axes_are_refused_with_the_guess(self, tmp_path: Path) -> None:
-        truth = vectors.read_buildings(write_layer(tmp_path / "utm.gpkg", [SQUARE]))
+        truth = read_buildings(write_layer(tmp_path / "utm.gpkg", [SQUARE]))
         swapped = shapely.transform(_in_degrees(SQUARE), lambda points: points[:, ::-1] - [0, 30])
         layer = write_layer(
             tmp_path / "swapped.geojson", [swapped], driver="GeoJSON", crs="EPSG:4326"
         )
         with pytest.raises(InputError, match=r"swapped\.geojson.*swapped"):
-            aligned(vectors.read_buildings(layer), truth)
+            aligned(read_buildings(layer), truth)
 
     def test_layers_that_lie_apart_are_told(self, tmp_path: Path) -> None:
-        truth = vectors.read_buildings(write_layer(tmp_path / "one.gpkg", [SQUARE]))
+        truth = read_buildings(write_layer(tmp_path / "one.gpkg", [SQUARE]))
         far = shapely.transform(SQUARE, lambda points: points + 10_000)
-        _, notes = aligned(vectors.read_buildings(write_layer(tmp_path / "two.gpkg", [far])), truth)
+        _, notes = aligned(read_buildings(write_layer(tmp_path / "two.gpkg", [far])), truth)
         assert "do not overlap" in notes[0]
 
     def test_one_layer_without_a_crs_is_refused(self, tmp_path: Path) -> None:
-        truth = vectors.read_buildings(write_layer(tmp_path / "one.gpkg", [SQUARE]))
-        bare = vectors.read_buildings(
+        truth = read_buildings(write_layer(tmp_path / "one.gpkg", [SQUARE]))
+        bare = read_buildings(
             write_layer(tmp_path / "bare.shp", [SQUARE], driver="ESRI Shapefile", crs=None,
                         kind="Polygon")
         )  # fmt: skip
@@ -218,12 +218,12 @@ class TestLayersThatCount:
         path = tmp_path / "several.gpkg"
         write_layer(path, [SQUARE, SQUARE], layer="roads")
         write_layer(path, [SQUARE], layer="footprints")
-        assert len(vectors.read_buildings(path)) == 1
+        assert len(read_buildings(path)) == 1
 
     def test_an_empty_collection_is_an_image_without_buildings(self, tmp_path: Path) -> None:
         path = tmp_path / "empty.geojson"
         path.write_text('{"type": "FeatureCollection", "features": []}')
-        table = vectors.read_buildings(path)
+        table = read_buildings(path)
         assert len(table) == 0
         assert table.images == ("",)
 
@@ -232,7 +232,7 @@ class TestLayersThatCount:
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA journal_mode = WAL")
         before = path.read_bytes()
-        assert len(vectors.read_buildings(path)) == 1
+        assert len(read_buildings(path)) == 1
         assert path.read_bytes() == before
         assert [each.name for each in tmp_path.iterdir()] == ["wal.gpkg"]
 
@@ -319,18 +319,18 @@ class TestPlaces:
 
     def test_a_name_that_is_too_long(self, tmp_path: Path) -> None:
         with pytest.raises(InputError):
-            vectors.read_buildings(tmp_path / ("x" * 300 + ".csv"))
+            read_buildings(tmp_path / ("x" * 300 + ".csv"))
 
     def test_a_name_with_a_line_break_stays_on_one_line(self, tmp_path: Path) -> None:
         assert "two\\nlines.csv" in refused(tmp_path / "two\nlines.csv")
 
     def test_a_url_is_no_file(self) -> None:
         with pytest.raises(InputError, match="does not exist"):
-            vectors.read_buildings(Path("http://127.0.0.1:9/labels.geojson"))
+            read_buildings(Path("http://127.0.0.1:9/labels.geojson"))
 
     def test_a_path_into_gdals_own_file_systems_is_no_file(self) -> None:
         with pytest.raises(InputError, match="does not exist"):
-            vectors.read_buildings(Path("/vsicurl/http://127.0.0.1:9/labels.geojson"))
+            read_buildings(Path("/vsicurl/http://127.0.0.1:9/labels.geojson"))
 
 
 class TestCutAndUnfinished:
@@ -364,7 +364,7 @@ def test_flipped_bytes_never_do_worse_than_an_error(
 ) -> None:
     good = _good_file(tmp_path, ending)
     raw = good.read_bytes()
-    truth = vectors.read_buildings(good)
+    truth = read_buildings(good)
     rng = random.Random(7)
     for turn in range(files):
         damaged = bytearray(raw)
@@ -374,7 +374,7 @@ def test_flipped_bytes_never_do_worse_than_an_error(
         path.write_bytes(damaged)
         started = time.monotonic()
         with suppress(Snet4Error):
-            found, _ = aligned(vectors.read_buildings(path), truth)
+            found, _ = aligned(read_buildings(path), truth)
             score(found, truth)
         assert time.monotonic() - started < 10
         path.unlink()

@@ -23,10 +23,10 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
-from snet4core import layers
 from snet4core.errors import OutputError
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints, Source
+from snet4core.layers.write import check_layer, write_layer
 
 UTM = CRS.from_epsg(32616)
 FORMATS = [".gpkg", ".fgb", ".geojson", ".csv"]
@@ -60,7 +60,7 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 def refused(path: Path, *, overwrite: bool = False, inputs: tuple[Path, ...] = ()) -> str:
     """The sentence, checked for its form; the folder must be as it was."""
     with pytest.raises(OutputError) as caught:
-        layers.check_layer(path, overwrite=overwrite, inputs=inputs)
+        check_layer(path, overwrite=overwrite, inputs=inputs)
     assert caught.value.exit_code == 6
     assert isinstance(caught.value, OSError)
     sentence = str(caught.value)
@@ -75,14 +75,14 @@ class TestBeforeTheWork:
         assert not list(tmp_path.glob("**/.snet4-*"))
 
     def test_a_good_place_is_left_as_it_was(self, tmp_path: Path) -> None:
-        layers.check_layer(tmp_path / "out.gpkg")
+        check_layer(tmp_path / "out.gpkg")
         assert tree(tmp_path) == {}
 
     def test_it_exists(self, tmp_path: Path) -> None:
         (tmp_path / "out.gpkg").write_text("old")
         assert "out.gpkg exists already" in refused(tmp_path / "out.gpkg")
         assert "--overwrite" in refused(tmp_path / "out.gpkg")
-        layers.check_layer(tmp_path / "out.gpkg", overwrite=True)
+        check_layer(tmp_path / "out.gpkg", overwrite=True)
         assert tree(tmp_path) == {"out.gpkg": b"old"}
 
     @pytest.mark.parametrize("overwrite", [False, True])
@@ -164,12 +164,12 @@ class TestBeforeTheWork:
 
     def test_a_database_that_another_program_has_open(self, tmp_path: Path) -> None:
         path = tmp_path / "out.gpkg"
-        layers.write_layer(path, [footprints(3)], UTM)
+        write_layer(path, [footprints(3)], UTM)
         with closing(sqlite3.connect(path)) as database:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("SELECT count(*) FROM footprints").fetchall()
             assert "open in another program" in refused(path, overwrite=True)
-        layers.check_layer(path, overwrite=True)
+        check_layer(path, overwrite=True)
 
 
 def in_child(work: Callable[[], int]) -> int:
@@ -196,7 +196,7 @@ def exit_code(pid: int) -> int:
 def write_or_6(path: Path, batches: list[Footprints]) -> int:
     """Write over what is there; 6 for the error that we promise, 98 for a wrong sentence."""
     try:
-        layers.write_layer(path, batches, UTM, overwrite=True)
+        write_layer(path, batches, UTM, overwrite=True)
     except OutputError as error:
         told = "could not be written" in str(error) or "cut off" in str(error)
         told &= path.suffix != ".fgb" or "GeoPackage" not in str(error)  # which it is made from
@@ -213,7 +213,7 @@ class TestFullDisk:
         self, tmp_path: Path, extension: str, share: float | str
     ) -> None:
         path, batch = tmp_path / f"out{extension}", footprints(3000)
-        layers.write_layer(path, [batch], UTM)
+        write_layer(path, [batch], UTM)
         whole = path.read_bytes()
         path.write_bytes(b"old")
         words = {"last byte": len(whole) - 1, "enough": 4 * len(whole)}
@@ -270,7 +270,7 @@ def test_whichever_call_fails_the_old_file_or_the_whole_new_one_is_there(
     tmp_path: Path, extension: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, table = tmp_path / f"out{extension}", tmp_path / "submission.csv"
-    layers.write_layer(path, [footprints(5)], UTM, csv=table)
+    write_layer(path, [footprints(5)], UTM, csv=table)
     whole = tree(tmp_path)
     failures = 0
     for number in range(200):
@@ -278,7 +278,7 @@ def test_whichever_call_fails_the_old_file_or_the_whole_new_one_is_there(
         table.write_bytes(b"old")
         with failing_at(number, monkeypatch) as breaking:
             with suppress(OutputError):
-                layers.write_layer(path, [footprints(5)], UTM, csv=table, overwrite=True)
+                write_layer(path, [footprints(5)], UTM, csv=table, overwrite=True)
                 failures -= 1
             failures += 1
         found = tree(tmp_path)
@@ -306,14 +306,14 @@ def test_kills_at_random_moments_leave_the_old_file_or_the_whole_new_one(
     tmp_path: Path, extension: str, kills: int
 ) -> None:
     path, table = tmp_path / f"out{extension}", tmp_path / "submission.csv"
-    layers.write_layer(path, slowly(0), UTM, csv=table)
+    write_layer(path, slowly(0), UTM, csv=table)
     whole = tree(tmp_path)
     path.write_bytes(b"old")
     table.write_bytes(b"old")
 
     def work() -> int:
         while True:
-            layers.write_layer(path, slowly(0.001), UTM, csv=table, overwrite=True)
+            write_layer(path, slowly(0.001), UTM, csv=table, overwrite=True)
 
     rng = random.Random(3)
     for _ in range(kills):
@@ -324,7 +324,7 @@ def test_kills_at_random_moments_leave_the_old_file_or_the_whole_new_one(
         assert path.read_bytes() in (b"old", whole[path.name])
         assert table.read_bytes() in (b"old", whole[table.name])
     # The next run that lives sweeps what the killed ones could not.
-    layers.write_layer(path, slowly(0), UTM, csv=table, overwrite=True)
+    write_layer(path, slowly(0), UTM, csv=table, overwrite=True)
     assert tree(tmp_path) == whole
 
 
@@ -341,7 +341,7 @@ def test_a_polite_kill_leaves_nothing_beside_the_old_file(
 
     def work() -> int:
         signal.signal(polite, stop)
-        layers.write_layer(path, slowly(0.2), UTM, csv=table, overwrite=True)
+        write_layer(path, slowly(0.2), UTM, csv=table, overwrite=True)
         return 0
 
     pid = in_child(work)
@@ -356,12 +356,12 @@ def test_two_runs_at_once_give_one_whole_file(tmp_path: Path, extension: str) ->
     path = tmp_path / f"out{extension}"
     results = []
     for name in ("one.tif", "two.tif"):
-        layers.write_layer(path, [footprints(200, name)], UTM, overwrite=True)
+        write_layer(path, [footprints(200, name)], UTM, overwrite=True)
         results.append(path.read_bytes())
 
     def run(name: str) -> int:
         for _ in range(10):
-            layers.write_layer(path, [footprints(200, name)], UTM, overwrite=True)
+            write_layer(path, [footprints(200, name)], UTM, overwrite=True)
         return 0
 
     children = [in_child(lambda name=name: run(name)) for name in ("one.tif", "two.tif")]
@@ -380,7 +380,7 @@ def test_files_beside_the_target_are_never_touched(tmp_path: Path) -> None:
     }
     for name, content in neighbours.items():
         (tmp_path / name).write_bytes(content)
-    layers.write_layer(tmp_path / "out.gpkg", [footprints(5)], UTM)
+    write_layer(tmp_path / "out.gpkg", [footprints(5)], UTM)
     (tmp_path / "out.gpkg").unlink()
     assert tree(tmp_path) == neighbours
 
@@ -403,6 +403,6 @@ def test_the_outputs_room_is_the_only_way_to_a_file(tmp_path: Path) -> None:
     # Whoever writes a layer meets the same checks, also without asking first.
     (tmp_path / "out.gpkg").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
-        layers.write_layer(tmp_path / "out.gpkg", [footprints(5)], UTM, overwrite=True)
+        write_layer(tmp_path / "out.gpkg", [footprints(5)], UTM, overwrite=True)
     with pytest.raises(OutputError, match="no such folder"):
-        layers.write_layer(tmp_path / "missing" / "out.gpkg", [footprints(5)], UTM)
+        write_layer(tmp_path / "missing" / "out.gpkg", [footprints(5)], UTM)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from snet4core import csvform, csvread
-from snet4core.csvform import image_id
 from snet4core.footprints.footprints import Footprints, Source, none_of
+from snet4core.layers import spacenet, spacenet_reader
+from snet4core.layers.spacenet import image_id
 from snet4core.look.look import Look
 
 UTM = CRS.from_epsg(32616)
@@ -37,7 +37,7 @@ def footprints(source: Source, polygons: list[shapely.Polygon]) -> Footprints:
 
 def write(path: Path, *batches: Footprints) -> list[str]:
     """The challenge's columns alone; returns the lines."""
-    for _ in csvform.tapped(path, batches):
+    for _ in spacenet.tapped(path, batches):
         pass
     return path.read_text(encoding="utf-8").split("\n")
 
@@ -103,7 +103,7 @@ class TestWriting:
         path = tmp_path / "out.csv"
         source = Source("a.tif", UTM, Look(29.1, None, "option"), "default")
         table = footprints(source, [shapely.box(0, 0, 4, 5)])
-        assert csvform.write(path, [table, none_of(Source("b.tif", UTM))], UTM, {}) == 1
+        assert spacenet.write(path, [table, none_of(Source("b.tif", UTM))], UTM, {}) == 1
         header, first, empty, _ = path.read_text().split("\n")
         assert header == HEADER + (
             ",PolygonWKT_Geo,area_m2,off_nadir_deg,azimuth_deg,look,look_source,model,scene"
@@ -118,7 +118,7 @@ class TestWriting:
              (1, 0.501), (1, 1), (0, 1)]
         )  # fmt: skip
         write(tmp_path / "s.csv", footprints(Source("a.tif", UTM), [neck]))
-        assert csvread.read(tmp_path / "s.csv").polygons_N[0].is_valid
+        assert spacenet_reader.read(tmp_path / "s.csv").polygons_N[0].is_valid
 
     @pytest.mark.parametrize(
         "name",
@@ -143,7 +143,7 @@ class TestWriting:
         write(path, footprints(Source(name + ".tif", UTM), [shapely.box(0, 0, 9, 9)]))
         written = path.read_text(encoding="utf-8").split("\n", 1)[1]
         assert written.lstrip('"')[0] not in "=+-@\t\r\uff1d"
-        assert csvread.read(path).images == (name,)
+        assert spacenet_reader.read(path).images == (name,)
 
     def test_a_semicolon_cannot_split_a_cell(self, tmp_path: Path) -> None:
         lines = write(tmp_path / "s.csv", none_of(Source("a;=cmd.tif", UTM)))
@@ -169,7 +169,7 @@ def test_what_is_written_is_read(
         footprints(Source(f"scene {number}.tif", UTM), found) for number, found in enumerate(scenes)
     ]
     write(path, *tables)
-    read = csvread.read(path)
+    read = spacenet_reader.read(path)
     assert read.images == tuple(f"scene {number}" for number in range(len(scenes)))
     assert len(read) == sum(map(len, scenes))
     for image, table in zip(read.images, tables, strict=True):
@@ -179,10 +179,10 @@ def test_what_is_written_is_read(
 
 
 class TestReading:
-    def read(self, tmp_path: Path, text: str | bytes, **options: bool) -> csvread.Buildings:
+    def read(self, tmp_path: Path, text: str | bytes, **options: bool) -> spacenet_reader.Buildings:
         path = tmp_path / "table.csv"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return csvread.read(path, **options)
+        return spacenet_reader.read(path, **options)
 
     def test_truth_needs_no_confidence(self, tmp_path: Path) -> None:
         table = self.read(

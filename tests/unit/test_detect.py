@@ -15,12 +15,12 @@ from affine import Affine
 from numpy.typing import NDArray
 from shapely.geometry import shape
 
-from snet4core import layers
 from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints.footprints import Footprints
 from snet4core.job import Job
 from snet4core.jobrun import run_job
+from snet4core.layers.write import write_layer
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings
@@ -239,7 +239,7 @@ def test_progress_never_goes_back_and_ends_at_one(scene: Path) -> None:
 def test_a_cancelled_run_writes_nothing(scene: Path, tmp_path: Path) -> None:
     found = detect(scene, BrightIsBuilding(), AT_30, StopAfter(3))
     with pytest.raises(Cancelled):
-        layers.write_layer(tmp_path / "out.gpkg", found.footprints, found.plan.grid.crs)
+        write_layer(tmp_path / "out.gpkg", found.footprints, found.plan.grid.crs)
     assert [each.name for each in tmp_path.iterdir()] == ["town.tif"]
 
 
@@ -304,7 +304,5 @@ def test_maps_of_several_scenes_go_into_a_folder(scene: Path, tmp_path: Path) ->
 def test_the_same_run_gives_the_same_bytes(scene: Path, tmp_path: Path) -> None:
     for name in ("a.gpkg", "b.gpkg"):
         found = detect(scene, BrightIsBuilding(), AT_30)
-        layers.write_layer(
-            tmp_path / name, found.footprints, found.plan.grid.crs, found.plan.description
-        )
+        write_layer(tmp_path / name, found.footprints, found.plan.grid.crs, found.plan.description)
     assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()

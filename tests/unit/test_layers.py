@@ -21,11 +21,12 @@ from affine import Affine
 from rasterio.crs import CRS
 from shapely.geometry import mapping, shape
 
-from snet4core import csvread, flatgeobuf, geoparquet, layers
 from snet4core.errors import DependencyError, InputError, OutputError
 from snet4core.footprints.footprints import FIELDS, Footprints, Source, footprints_of, none_of
 from snet4core.footprints.ordering import in_order
 from snet4core.grid import Grid
+from snet4core.layers import flatgeobuf, geoparquet, spacenet_reader
+from snet4core.layers.write import check_layer, write_layer
 from snet4core.look.look import Look
 from snet4core.outlines.outline import Outlines
 
@@ -84,7 +85,7 @@ class TestReadBack:
         self, tmp_path: Path, batches: list[Footprints], extension: str
     ) -> None:
         path = tmp_path / f"out{extension}"
-        assert layers.write_layer(path, batches, UTM, DESCRIPTION) == 11
+        assert write_layer(path, batches, UTM, DESCRIPTION) == 11
         columns = batches[0].columns()
         # FlatGeobuf stores along a curve; the number tells which is which.
         read = sorted(features(path), key=lambda feature: feature.properties["footprint_id"])
@@ -96,7 +97,7 @@ class TestReadBack:
         self, tmp_path: Path, batches: list[Footprints], extension: str
     ) -> None:
         path = tmp_path / f"out{extension}"
-        layers.write_layer(path, batches, UTM)
+        write_layer(path, batches, UTM)
         read = sorted(features(path), key=lambda feature: feature.properties["footprint_id"])
         for feature, written in zip(read, batches[0].polygons_N, strict=True):
             polygon = shape(feature.geometry)
@@ -108,7 +109,7 @@ class TestReadBack:
         self, tmp_path: Path, batches: list[Footprints], extension: str
     ) -> None:
         path = tmp_path / f"out{extension}"
-        layers.write_layer(path, batches, UTM)
+        write_layer(path, batches, UTM)
         meta, _, geometry, data = pyogrio.raw.read(path, layer="footprints")
         assert list(meta["fields"]) == list(FIELDS)
         assert len(geometry) == 11
@@ -118,7 +119,7 @@ class TestReadBack:
         self, tmp_path: Path, batches: list[Footprints], extension: str
     ) -> None:
         path = tmp_path / f"out{extension}"
-        layers.write_layer(path, batches, UTM)
+        write_layer(path, batches, UTM)
         assert fiona.listlayers(path)[0] == "footprints"
         with fiona.open(path, layer="footprints") as layer:
             kinds = {name: kind.split(":")[0] for name, kind in layer.schema["properties"].items()}
@@ -130,12 +131,12 @@ class TestReadBack:
         self, tmp_path: Path, source: Source, extension: str
     ) -> None:
         path = tmp_path / f"out{extension}"
-        assert layers.write_layer(path, [none_of(source)], UTM, DESCRIPTION) == 0
+        assert write_layer(path, [none_of(source)], UTM, DESCRIPTION) == 0
         assert features(path) == []
 
     def test_null_fields_come_back_as_null(self, tmp_path: Path, extension: str) -> None:
         path = tmp_path / f"out{extension}"
-        layers.write_layer(path, found_in(Source("maps.tif", UTM), [COURTYARD]), UTM)
+        write_layer(path, found_in(Source("maps.tif", UTM), [COURTYARD]), UTM)
         [feature] = features(path)
         for name in ("off_nadir_deg", "azimuth_deg", "look", "look_source", "model"):
             assert feature.properties[name] is None
@@ -146,7 +147,7 @@ class TestReadBack:
         path = tmp_path / f"out{extension}"
         second = found_in(Source("second.tif", UTM), [COURTYARD])
         empty = none_of(Source("empty.tif", UTM))
-        assert layers.write_layer(path, [*batches, empty, *second], UTM) == 12
+        assert write_layer(path, [*batches, empty, *second], UTM) == 12
         scenes = [feature.properties["scene"] for feature in features(path)]
         assert sorted(set(scenes)) == sorted([batches[0].source.scene, "second.tif"])
         assert scenes.count("second.tif") == 1
@@ -170,7 +171,7 @@ class TestReadBack:
         self, tmp_path: Path, extension: str, name: str
     ) -> None:
         path = tmp_path / f"out{extension}"
-        layers.write_layer(path, found_in(Source(name, UTM), [COURTYARD]), UTM, {"scene": name})
+        write_layer(path, found_in(Source(name, UTM), [COURTYARD]), UTM, {"scene": name})
         [feature] = features(path)
         expected = name.replace("\udce9", "\\udce9")
         assert feature.properties["scene"] == expected
@@ -185,7 +186,7 @@ class TestAlways:
         for name in ("one", "two"):
             path = tmp_path / name / f"out{extension}"
             path.parent.mkdir()
-            layers.write_layer(path, batches, UTM, DESCRIPTION)
+            write_layer(path, batches, UTM, DESCRIPTION)
             digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
         assert len(digests) == 1
 
@@ -196,17 +197,15 @@ class TestAlways:
         [whole] = found_in(source, houses)
         halves = [whole[:4], whole[4:]]
         one, two = tmp_path / f"one{extension}", tmp_path / f"two{extension}"
-        layers.write_layer(one, [whole], UTM)
-        layers.write_layer(two, halves, UTM)
+        write_layer(one, [whole], UTM)
+        write_layer(two, halves, UTM)
         if extension != ".parquet":  # its row groups are the batches
             assert one.read_bytes() == two.read_bytes()
 
     def test_nothing_else_is_left_in_the_folder(
         self, tmp_path: Path, batches: list[Footprints], extension: str
     ) -> None:
-        layers.write_layer(
-            tmp_path / f"out{extension}", batches, UTM, csv=tmp_path / "submission.csv"
-        )
+        write_layer(tmp_path / f"out{extension}", batches, UTM, csv=tmp_path / "submission.csv")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
             [f"out{extension}", "submission.csv"]
         )
@@ -219,7 +218,7 @@ class TestAlways:
             raise InputError("scene.tif breaks off in row 4000; take a fresh copy.")
 
         with pytest.raises(InputError, match="breaks off"):
-            layers.write_layer(tmp_path / f"out{extension}", stream(), UTM, csv=tmp_path / "s.csv")
+            write_layer(tmp_path / f"out{extension}", stream(), UTM, csv=tmp_path / "s.csv")
         assert list(tmp_path.iterdir()) == []
 
     def test_ctrl_c_in_the_middle_leaves_the_old_file(
@@ -233,7 +232,7 @@ class TestAlways:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            layers.write_layer(path, stream(), UTM, overwrite=True)
+            write_layer(path, stream(), UTM, overwrite=True)
         assert path.read_bytes() == b"an earlier result"
         assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
@@ -242,7 +241,7 @@ class TestAlways:
     ) -> None:
         other = found_in(Source("nepal.tif", CRS.from_epsg(32645)), [COURTYARD])
         with pytest.raises(InputError, match=r"nepal\.tif is in EPSG:32645.*EPSG:32616"):
-            layers.write_layer(tmp_path / f"out{extension}", [*batches, *other], UTM)
+            write_layer(tmp_path / f"out{extension}", [*batches, *other], UTM)
         assert list(tmp_path.iterdir()) == []
 
 
@@ -250,7 +249,7 @@ class TestGeoPackage:
     @pytest.fixture
     def path(self, tmp_path: Path, batches: list[Footprints]) -> Path:
         path = tmp_path / "out.gpkg"
-        layers.write_layer(path, batches, UTM, DESCRIPTION)
+        write_layer(path, batches, UTM, DESCRIPTION)
         return path
 
     def query(self, path: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -355,7 +354,7 @@ class TestGeoPackage:
         origin = (20.0, 50.0) if crs.is_geographic else (300_000.0, 200_000.0)
         step = 1e-5 if crs.is_geographic else 0.5
         transform = Affine(step, 0, origin[0], 0, -step, origin[1])
-        layers.write_layer(path, found_in(Source("a.tif", crs), [COURTYARD], transform), crs)
+        write_layer(path, found_in(Source("a.tif", crs), [COURTYARD], transform), crs)
         with fiona.open(path, layer="footprints") as layer:
             read = CRS.from_wkt(layer.crs_wkt)
         assert read.to_epsg() == crs.to_epsg()
@@ -393,7 +392,7 @@ class TestFlatGeobuf:
         for path, write in (
             (
                 tmp_path / "ours.fgb",
-                lambda path: layers.write_layer(path, written, UTM, DESCRIPTION),
+                lambda path: write_layer(path, written, UTM, DESCRIPTION),
             ),
             (tmp_path / "other.fgb", lambda path: written_one_by_one(path, written)),
         ):
@@ -408,7 +407,7 @@ class TestFlatGeobuf:
     def test_it_holds_more_than_gdal_hands_on_at_a_time(self, tmp_path: Path) -> None:
         count = 3 * flatgeobuf._BATCH + 1
         boxes = list(shapely.box(np.arange(count) * 2, 0, np.arange(count) * 2 + 1, 1))
-        layers.write_layer(tmp_path / "out.fgb", found_in(Source("maps.tif", UTM), boxes), UTM)
+        write_layer(tmp_path / "out.fgb", found_in(Source("maps.tif", UTM), boxes), UTM)
         numbers = [feature.properties["footprint_id"] for feature in features(tmp_path / "out.fgb")]
         assert sorted(numbers) == list(range(1, count + 1))
 
@@ -416,7 +415,7 @@ class TestFlatGeobuf:
         self, tmp_path: Path, batches: list[Footprints]
     ) -> None:
         path = tmp_path / "out.fgb"
-        layers.write_layer(path, batches, UTM)
+        write_layer(path, batches, UTM)
         assert pyogrio.read_info(path)["capabilities"]["fast_spatial_filter"]
         with fiona.open(path) as layer:
             inside = list(layer.filter(bbox=batches[0].polygons_N[0].buffer(1).bounds))
@@ -426,7 +425,7 @@ class TestFlatGeobuf:
         self, tmp_path: Path, batches: list[Footprints]
     ) -> None:
         path = tmp_path / "out.fgb"
-        layers.write_layer(path, batches, UTM, {"scene": "Zürich"})
+        write_layer(path, batches, UTM, {"scene": "Zürich"})
         assert '{"scene": "Zürich"}'.encode() in path.read_bytes()
 
     @pytest.mark.parametrize(
@@ -437,7 +436,7 @@ class TestFlatGeobuf:
     ) -> None:
         folder = tmp_path / name
         folder.mkdir()
-        assert layers.write_layer(folder / "out.fgb", batches, UTM) == 11
+        assert write_layer(folder / "out.fgb", batches, UTM) == 11
         assert [path.name for path in folder.iterdir()] == ["out.fgb"]
         assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -463,14 +462,14 @@ class TestFlatGeobuf:
 
         monkeypatch.setattr(flatgeobuf, "_copy", short)
         with pytest.raises(OutputError, match="FlatGeobuf"):
-            layers.write_layer(tmp_path / "out.fgb", batches, UTM)
+            write_layer(tmp_path / "out.fgb", batches, UTM)
         assert list(tmp_path.iterdir()) == []
 
 
 class TestGeoJson:
     def test_it_is_what_rfc_7946_asks_for(self, tmp_path: Path, batches: list[Footprints]) -> None:
         path = tmp_path / "out.geojson"
-        layers.write_layer(path, batches, UTM, DESCRIPTION)
+        write_layer(path, batches, UTM, DESCRIPTION)
         document = json.loads(path.read_text(encoding="utf-8"))
         assert "crs" not in document
         assert document["snet4"] == DESCRIPTION
@@ -492,7 +491,7 @@ class TestGeoJson:
 
         xs, ys = warp_points(CRS.from_epsg(4326), fiji, [180.0], [-16.8])
         transform = Affine(0.5, 0, xs[0] - 60, 0, -0.5, ys[0] + 20)
-        layers.write_layer(path, found_in(Source("fiji.tif", fiji), [COURTYARD], transform), fiji)
+        write_layer(path, found_in(Source("fiji.tif", fiji), [COURTYARD], transform), fiji)
         [feature] = json.loads(path.read_text(encoding="utf-8"))["features"]
         polygon = shape(feature["geometry"])
         assert polygon.geom_type == "MultiPolygon"
@@ -509,8 +508,8 @@ class TestCsv:
         self, tmp_path: Path, batches: list[Footprints]
     ) -> None:
         submission = tmp_path / "submission.csv"
-        layers.write_layer(tmp_path / "out.gpkg", batches, UTM, csv=submission)
-        read = csvread.read(submission)
+        write_layer(tmp_path / "out.gpkg", batches, UTM, csv=submission)
+        read = spacenet_reader.read(submission)
         assert set(read.image_id_N) == {"Atlanta_nadir29_catid_1030010003315300_733601_3724689"}
         for one, other in zip(read.polygons_N, batches[0].polygons_px_N, strict=True):
             assert one.equals(other)
@@ -519,7 +518,7 @@ class TestCsv:
     def test_it_also_gets_the_empty_scenes(self, tmp_path: Path, batches: list[Footprints]) -> None:
         submission = tmp_path / "submission.csv"
         stream = [none_of(Source("first.tif", UTM)), *batches, none_of(Source("last.tif", UTM))]
-        layers.write_layer(tmp_path / "out.gpkg", stream, UTM, csv=submission)
+        write_layer(tmp_path / "out.gpkg", stream, UTM, csv=submission)
         lines = submission.read_text().splitlines()
         assert lines[1] == "first,-1,POLYGON EMPTY,1"
         assert lines[-1] == "last,-1,POLYGON EMPTY,1"
@@ -532,16 +531,16 @@ class TestParquet:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
         with pytest.raises(DependencyError, match=r"snet4\[parquet\]"):
-            layers.check_layer(tmp_path / "out.parquet")
+            check_layer(tmp_path / "out.parquet")
         with pytest.raises(DependencyError, match=r"snet4\[parquet\]"):
-            layers.write_layer(tmp_path / "out.parquet", batches, UTM)
+            write_layer(tmp_path / "out.parquet", batches, UTM)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.skipif(not HAS_PYARROW, reason="pyarrow is not installed")
     def test_it_is_geoparquet(self, tmp_path: Path, batches: list[Footprints]) -> None:
         pa = geoparquet.pyarrow()
         path = tmp_path / "out.parquet"
-        layers.write_layer(path, batches, UTM, DESCRIPTION)
+        write_layer(path, batches, UTM, DESCRIPTION)
         table = pa.parquet.read_table(path)
         geo = json.loads(table.schema.metadata[b"geo"])
         column = geo["columns"]["geometry"]
@@ -559,18 +558,18 @@ class TestParquet:
 class TestBeforeTheWork:
     def test_an_unknown_extension_names_the_known_ones(self, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"\.gpkg, \.fgb, \.geojson, \.parquet, \.csv"):
-            layers.check_layer(tmp_path / "out.shp")
+            check_layer(tmp_path / "out.shp")
 
     def test_capitals_do_not_matter(self, tmp_path: Path, batches: list[Footprints]) -> None:
         path = tmp_path / "OUT.GPKG"
-        layers.write_layer(path, batches, UTM)
+        write_layer(path, batches, UTM)
         assert len(features(path.rename(tmp_path / "out.gpkg"))) == 11
 
     def test_layer_and_table_need_two_names(self, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="twice"):
-            layers.check_layer(tmp_path / "out.csv", csv=tmp_path / "out.csv")
+            check_layer(tmp_path / "out.csv", csv=tmp_path / "out.csv")
 
     def test_the_table_too_must_not_exist(self, tmp_path: Path) -> None:
         (tmp_path / "submission.csv").touch()
         with pytest.raises(OutputError, match=r"submission\.csv exists"):
-            layers.check_layer(tmp_path / "out.gpkg", csv=tmp_path / "submission.csv")
+            check_layer(tmp_path / "out.gpkg", csv=tmp_path / "submission.csv")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4core import rtree
-from snet4core.rtree import RTreeFiller, tiled
+from snet4core.layers import gpkg_index
+from snet4core.layers.gpkg_index import RTreeFiller, tiled
 
 
 def boxes(count: int, seed: int = 0) -> NDArray[np.float64]:
@@ -60,7 +60,7 @@ def test_sqlite_finds_no_fault(count: int) -> None:
 def test_windows_find_what_they_touch(count: int, at_once: int, batch: int, seed: int) -> None:
     boxes_N4 = boxes(count, seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rtree, "TILED", at_once)
+        patch.setattr(gpkg_index, "TILED", at_once)
         database = filled(boxes_N4, batch)
     for x, y in ((740_000, 3_720_000), (742_000, 3_722_000), (744_900, 3_720_300)):
         low_N2, high_N2 = boxes_N4[:, :2], boxes_N4[:, 2:]

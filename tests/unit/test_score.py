@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snet4_cli.score import score as score_command
-from snet4core import vectors
 from snet4core.errors import InputError, UsageError
-from snet4core.score import Buildings, Score, Tally, aligned, collect_of, match, score
+from snet4core.layers.buildings import Buildings
+from snet4core.layers.read import read_buildings
+from snet4core.score import Score, Tally, aligned, collect_of, match, score
 
 NADIR = "Atlanta_nadir8_catid_10300100023BC100_743501_3728739"
 OFF = "Atlanta_nadir29_catid_1030010003315300_743501_3728739"
@@ -258,8 +259,8 @@ class TestReference:
         return shared_data / "real" / "sn4-atlanta-truth"
 
     def scored(self, proposals: Path, truth: Path) -> Score:
-        expected = vectors.read_buildings(truth, confidence=False)
-        found, _ = aligned(vectors.read_buildings(proposals), expected)
+        expected = read_buildings(truth, confidence=False)
+        found, _ = aligned(read_buildings(proposals), expected)
         return score(found, expected)
 
     def test_the_competition_sample(self, folder: Path) -> None:
@@ -302,8 +303,8 @@ class TestReference:
 
     def test_the_iou_of_one_pair(self, folder: Path) -> None:
         # Its suite also states this IoU of the first proposal and the last truth.
-        proposal = vectors.read_buildings(folder / "pred.geojson").polygons_N[0]
-        truth = vectors.read_buildings(folder / "gt.geojson").polygons_N[27]
+        proposal = read_buildings(folder / "pred.geojson").polygons_N[0]
+        truth = read_buildings(folder / "gt.geojson").polygons_N[27]
         iou = (proposal & truth).area / (proposal | truth).area
         assert iou == pytest.approx(0.073499798744833519, rel=1e-12)
 

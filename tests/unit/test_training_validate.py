@@ -23,13 +23,14 @@ from snet4_training.store import ChipStore
 from snet4_training.validate import found_in, judged, maps_of, summed, truth_of
 from snet4core.errors import InputError
 from snet4core.grid import Grid
+from snet4core.layers.buildings import Buildings
 from snet4core.look.look import CATEGORIES
 from snet4core.maps import file as mapsfile
 from snet4core.maps.maps import Maps
 from snet4core.model import weights
 from snet4core.model.card import Card
 from snet4core.polygonize import polygonize
-from snet4core.score import MIN_AREA_PX, Buildings, Tally, match, score
+from snet4core.score import MIN_AREA_PX, Tally, match, score
 from snet4core.settings import ShapeSettings
 from snet4core.windows import Window
 

@@ -12,10 +12,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from snet4core.csvform import COLUMNS
 from snet4core.errors import InputError
 from snet4core.files.names import cell_text, printable
-from snet4core.score import Buildings, is_plausible
+from snet4core.layers.buildings import Buildings, is_plausible
+from snet4core.layers.spacenet import COLUMNS
 
 LONGEST_CELL = 1 << 24
 """Characters allowed in one cell; a building of a million vertices has fewer."""

@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 from snet4core.files.names import printable
 from snet4core.footprints.footprints import Footprints, rounded
 from snet4core.footprints.polygons import Polygons
-from snet4core.reproject import reprojected
+from snet4core.layers.reproject import reprojected
 
 _LON_LAT = CRS.from_epsg(4326)
 _DECIMALS = 7

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from rasterio.crs import CRS
 
-from snet4core import csvform, flatgeobuf, geojson, geoparquet, gpkg
 from snet4core.errors import InputError, OutputError
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.footprints.footprints import Footprints
+from snet4core.layers import flatgeobuf, geojson, geoparquet, gpkg, spacenet
 
 Description = Mapping[str, str]
 """Metadata of the file: band map, model digest, settings."""
@@ -34,7 +34,7 @@ _WRITERS: dict[str, _Writer] = {
     ".fgb": flatgeobuf.write,
     ".geojson": geojson.write,
     ".parquet": geoparquet.write,
-    ".csv": csvform.write,
+    ".csv": spacenet.write,
 }
 
 EXTENSIONS = tuple(_WRITERS)
@@ -95,7 +95,7 @@ def write_layer(
     with outputs.replacing(*targets, overwrite=overwrite, resumed=resumed) as temporary:
         stream = _in_one_crs(batches, crs)
         if csv is not None:
-            stream = csvform.tapped(temporary[1], stream)
+            stream = spacenet.tapped(temporary[1], stream)
         return _WRITERS[path.suffix.lower()](temporary[0], stream, crs, facts)
 
 

@@ -23,7 +23,7 @@ from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
 from snet4core.footprints.footprints import FIELDS, Footprints
 from snet4core.footprints.polygons import Shapes
-from snet4core.rtree import RTreeFiller
+from snet4core.layers.gpkg_index import RTreeFiller
 
 LAYER = "footprints"
 """Name of the layer; fixed, so that no scene's name reaches SQL."""

@@ -20,11 +20,11 @@ from rasterio.crs import CRS
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from snet4core import csvread
 from snet4core.errors import InputError
 from snet4core.files.names import printable
-from snet4core.reproject import reprojected
-from snet4core.score import Buildings, is_plausible
+from snet4core.layers import spacenet_reader
+from snet4core.layers.buildings import Buildings, is_plausible
+from snet4core.layers.reproject import reprojected
 from snet4core.sentence import BOUNDS
 
 DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
@@ -39,7 +39,7 @@ _IMAGE = "ImageId"
 def read_buildings(path: Path, *, confidence: bool = True) -> Buildings:
     """Read buildings from a SpaceNet table (.csv) or a vector layer. Raises `InputError`."""
     if _readable(path).suffix.lower() in (".csv", ".txt"):
-        return csvread.read(path, confidence=confidence)
+        return spacenet_reader.read(path, confidence=confidence)
     return _read_layer(path, confidence)
 
 

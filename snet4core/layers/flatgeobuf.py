@@ -17,10 +17,10 @@ from pathlib import Path
 
 from rasterio.crs import CRS
 
-from snet4core import gpkg
 from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
 from snet4core.footprints.footprints import Footprints
+from snet4core.layers import gpkg
 
 _WHAT = "FlatGeobuf"
 

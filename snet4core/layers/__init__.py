@@ -1,0 +1,1 @@
+"""Files of footprints, written and read."""
