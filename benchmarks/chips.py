@@ -22,7 +22,7 @@ from snet4core.jobrun import run_job
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
-from snet4core.plan import Choices
+from snet4core.parts.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import expand
 

@@ -24,7 +24,6 @@ import shapely
 from affine import Affine
 
 from benchmarks.measured import keep
-from snet4core.detect import detect
 from snet4core.footprints.footprints import Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.layers import spacenet_reader
@@ -34,7 +33,8 @@ from snet4core.maps.fusion import LookMaps, RegisteredLook
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
-from snet4core.plan import Choices
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
 from snet4core.score import Tally, match
 from snet4core.settings import UNCALIBRATED
 

@@ -32,7 +32,7 @@ from snet4core.cluster import Cluster
 from snet4core.executors import Executor, InProcess
 from snet4core.job import Job
 from snet4core.jobrun import run_job
-from snet4core.plan import Choices
+from snet4core.parts.plan import Choices
 from snet4core.processes import Processes
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput

@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 from benchmarks.measured import keep
 from benchmarks.real_pictures import in_map_units, pictures, placed, truth_of
 from snet4_training.scenes import PLAIN, make_place, render
-from snet4core.detect import detect
 from snet4core.layers.buildings import Buildings
 from snet4core.look.look import Look
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
 from snet4core.model.header import find_model, graph_beside, read_header
-from snet4core.plan import Choices
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
 from snet4core.scene.radiometry import band_range, normalise
 from snet4core.score import Tally, score
 

@@ -43,7 +43,6 @@ from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, r
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.write import day_of
 from snet4_training.sources import draw_heights_m, flat_picture
-from snet4core.detect import detect
 from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import CATEGORIES, Look
@@ -52,7 +51,8 @@ from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import find_model, read_header
-from snet4core.plan import Choices
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
 from snet4core.score import Tally, match
 from snet4core.settings import ShapeSettings
 

@@ -25,14 +25,14 @@ from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import shapes as masks_to_shapes
 
-from snet4core.detect import detect
 from snet4core.layers.buildings import Buildings
 from snet4core.layers.read import read_buildings
 from snet4core.layers.reproject import reprojected
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
-from snet4core.plan import Choices
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
 from snet4core.scene import preview
 from snet4core.scene import reader as raster
 from snet4core.scene.scene import Scene

@@ -24,12 +24,12 @@ import numpy as np
 
 from benchmarks.measured import keep
 from benchmarks.scene_file import LOOK, write_scene
-from snet4core.detect import detect
 from snet4core.layers.write import write_layer
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model
-from snet4core.plan import Choices
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
 from snet4core.windows import Tile
 
 GOAL = 1.15

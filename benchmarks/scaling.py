@@ -27,7 +27,6 @@ import shapely
 from bright import CARD, ELSEWHERE, Bright, BrightModel, write_town
 
 from benchmarks.measured import keep
-from snet4core import partstore
 from snet4core.cluster import Cluster
 from snet4core.executors import Executor, worker_model
 from snet4core.files.places import FolderPlace
@@ -37,12 +36,13 @@ from snet4core.jobrun import run_job
 from snet4core.maps.runtime import choose_runtime
 from snet4core.mergejob import Merge, merge
 from snet4core.model.header import find_model, read_header
-from snet4core.parts import PartResult, lost
-from snet4core.plan import Choices, plan_for
+from snet4core.parts import store as partstore
+from snet4core.parts.part import PartResult, lost
+from snet4core.parts.plan import Choices, plan_for
+from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.processes import Processes
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
-from snet4core.scenework import Elsewhere, SceneWork
 
 
 class Clock(Silent):

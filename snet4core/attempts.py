@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from snet4core.detect import Detected
 from snet4core.errors import Cancelled, OutputError, Snet4Error
 from snet4core.footprints.footprints import Footprints
-from snet4core.inturn import in_turn
+from snet4core.parts.detect import Detected
+from snet4core.parts.in_turn import in_turn
 from snet4core.progress import DeferredProgress
 
 SMALL_PX = 2**22

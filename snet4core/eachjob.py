@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import partstore
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
 from snet4core.files.names import printable
 from snet4core.job import Done, Job, Shard
 from snet4core.jobrun import run_job
+from snet4core.parts import store as partstore
 from snet4core.progress import Progress
 
 if TYPE_CHECKING:
     from snet4core.executors import Executor
     from snet4core.maps.predictor import Predictor
-    from snet4core.scenework import Elsewhere
+    from snet4core.parts.work import Elsewhere
 
 log = logging.getLogger("snet4")
 

@@ -18,12 +18,12 @@ from snet4core import __version__
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header, read_header
-from snet4core.parts import Part
-from snet4core.partstore import FolderShelf
+from snet4core.parts.part import Part
+from snet4core.parts.store import FolderShelf
+from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import Progress, stop_if_cancelled
 from snet4core.scene.radiometry import BandRange
 from snet4core.scene.ranges import scene_ranges
-from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
     from snet4core.maps.predictor import Predictor

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from snet4core import partstore
 from snet4core.errors import OutputError, UsageError
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
 from snet4core.layers.write import check_layer
-from snet4core.plan import Choices, Plan
+from snet4core.parts import store as partstore
+from snet4core.parts.plan import Choices, Plan
 from snet4core.scene.inputs import SceneInput
 
 Overlap = Literal["keep", "best-look", "fuse"]

@@ -14,19 +14,20 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import looks, partstore
+from snet4core import looks
 from snet4core.attempts import Attempt, in_their_turn
-from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
 from snet4core.executors import Executor, InProcess, Task, open_tasks
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints
 from snet4core.job import Done, Job, Result, Shard
 from snet4core.layers.write import write_layer
-from snet4core.partstore import FolderStore, MemoryStore, PartStore
-from snet4core.plan import Plan, plan_for
+from snet4core.parts import store as partstore
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Plan, plan_for
+from snet4core.parts.store import FolderStore, MemoryStore, PartStore
+from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import DeferredProgress, Progress
-from snet4core.scenework import Elsewhere, SceneWork
 from snet4core.sentence import joined
 
 if TYPE_CHECKING:

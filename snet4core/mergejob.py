@@ -7,16 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from snet4core import partstore
 from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.shaping import Shaping
 from snet4core.layers.write import check_layer, write_layer
-from snet4core.merge import merged
-from snet4core.parts import Part, PartResult, lost, parts_of
-from snet4core.partstore import FolderShelf, FolderStore, Kept, difference
+from snet4core.parts import store as partstore
+from snet4core.parts.part import Part, PartResult, lost, merged, parts_of
+from snet4core.parts.store import FolderShelf, FolderStore, Kept, difference
 from snet4core.progress import Progress, stop_if_cancelled
 
 

@@ -26,7 +26,7 @@ from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
 from snet4core.model.header import Header, find_model, read_header
-from snet4core.plan import Plan, plan_for
+from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import Sentence
 from snet4core.worker_facts import engine_facts
@@ -121,7 +121,7 @@ def extract(request: Request, telling: Telling) -> Facts:
 
 def polygonize(request: Request, telling: Telling) -> Facts:
     """Footprints from stored maps, as `snet4 polygonize` writes them."""
-    from snet4core.polygonize import polygonize as polygonized
+    from snet4core.parts.polygonize import polygonize as polygonized
 
     output = telling.scratch(request.folder) / _RESULT
     telling.channel.send("info", text=f"The same on the command line: {request.command()}")

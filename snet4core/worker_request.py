@@ -35,7 +35,7 @@ from snet4core.sentence import (
 )
 
 if TYPE_CHECKING:
-    from snet4core.plan import Choices
+    from snet4core.parts.plan import Choices
 
 PROTOCOL = 1
 """Raised when an older client would misunderstand the worker, or the other way round."""
@@ -157,7 +157,7 @@ def parse(line: bytes) -> Request:
     kind = raw.pop("kind", None)
     if kind not in get_args(Kind):
         raise UsageError(f"The job's kind {kind!r} is unknown; use {', '.join(get_args(Kind))}.")
-    from snet4core.plan import Choices  # heavy; the worker holds its lifeline before
+    from snet4core.parts.plan import Choices  # heavy; the worker holds its lifeline before
 
     chosen = {field.name: str(field.type) for field in fields(Choices)}
     del chosen[ALLOW_REMOTE.keyword]  # a worker opens no connections

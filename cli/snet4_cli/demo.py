@@ -49,7 +49,7 @@ def demo(
     from snet4core.maps.predictor import Predictor
     from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model
-    from snet4core.plan import Choices
+    from snet4core.parts.plan import Choices
     from snet4core.scene import inputs as scene_inputs
     from snet4core.score import score
 

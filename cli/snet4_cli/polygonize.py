@@ -51,8 +51,8 @@ def polygonize(
       snet4 polygonize maps.tif -o out.gpkg --threshold 0.4
     """
     from snet4core.layers.write import check_layer, write_layer
-    from snet4core.plan import Choices
-    from snet4core.polygonize import polygonize as polygonized
+    from snet4core.parts.plan import Choices
+    from snet4core.parts.polygonize import polygonize as polygonized
 
     check_layer(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
     choices = Choices(off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg, **chosen)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from snet4core.job import Done, Job
     from snet4core.maps.predictor import Predictor
     from snet4core.model.header import Header
-    from snet4core.plan import Plan
-    from snet4core.scenework import Elsewhere
+    from snet4core.parts.plan import Plan
+    from snet4core.parts.work import Elsewhere
 
 
 @click.command()
@@ -147,7 +147,7 @@ def run(
     from snet4core.maps.look_guesser import LookGuesser
     from snet4core.model import ensemble
     from snet4core.model.header import find_model, read_header
-    from snet4core.plan import Choices, plan_for
+    from snet4core.parts.plan import Choices, plan_for
     from snet4core.scene import inputs as scene_inputs
 
     choices = Choices(**chosen)

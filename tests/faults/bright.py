@@ -26,7 +26,7 @@ from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import RuntimeChoice
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
-from snet4core.scenework import Elsewhere
+from snet4core.parts.work import Elsewhere
 from snet4core.windows import Tile, Window
 
 CARD = Card("bright", Architecture(), WindowSettings(32, 32))

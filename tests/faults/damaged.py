@@ -19,7 +19,7 @@ from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.layers.read import read_buildings
 from snet4core.model.card import Architecture, Card, WindowSettings
-from snet4core.plan import Choices
+from snet4core.parts.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 

@@ -33,8 +33,8 @@ from snet4core.files.places import FolderPlace  # noqa: E402
 from snet4core.job import Done, Job, Shard  # noqa: E402
 from snet4core.jobrun import run_job  # noqa: E402
 from snet4core.mergejob import Merge, merge  # noqa: E402
-from snet4core.parts import parts_of  # noqa: E402
-from snet4core.plan import Choices  # noqa: E402
+from snet4core.parts.part import parts_of  # noqa: E402
+from snet4core.parts.plan import Choices  # noqa: E402
 from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Progress, Silent  # noqa: E402
 from snet4core.scene.inputs import SceneInput  # noqa: E402

@@ -18,7 +18,6 @@ import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 
-from snet4core import partstore
 from snet4core.errors import Snet4Error
 from snet4core.files import outputs, places
 from snet4core.job import Job
@@ -27,7 +26,8 @@ from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
-from snet4core.plan import Choices
+from snet4core.parts import store as partstore
+from snet4core.parts.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Tile

@@ -15,7 +15,6 @@ from affine import Affine
 from numpy.typing import NDArray
 from shapely.geometry import shape
 
-from snet4core.detect import detect
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints.footprints import Footprints
 from snet4core.job import Job
@@ -25,8 +24,9 @@ from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
-from snet4core.plan import Choices
-from snet4core.polygonize import polygonize
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
+from snet4core.parts.polygonize import polygonize
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Tile, tiles

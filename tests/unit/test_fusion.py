@@ -31,7 +31,7 @@ from snet4core.maps import file as mapsfile
 from snet4core.maps import fusion
 from snet4core.maps.fusion import LookMaps, RegisteredLook
 from snet4core.maps.maps import Maps
-from snet4core.plan import Choices
+from snet4core.parts.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Window

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snet4core.inturn import in_turn
+from snet4core.parts.in_turn import in_turn
 
 
 @pytest.fixture

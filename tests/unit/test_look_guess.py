@@ -19,7 +19,7 @@ from snet4core.maps import look_guesser, networks
 from snet4core.maps.look_guesser import ENOUGH, LookGuesser, combined_sighting, sample, windows
 from snet4core.model.card import Architecture, Card
 from snet4core.model.header import Header
-from snet4core.plan import Choices, plan_for
+from snet4core.parts.plan import Choices, plan_for
 from snet4core.scene.scene import open_scene
 from snet4core.scene.working_scale import WorkingScale
 

@@ -19,14 +19,14 @@ sys.path.insert(0, str(HERE.parent / "faults"))  # workers import the helper by 
 
 from bright import ELSEWHERE, Bright, BrightModel, write_town  # noqa: E402
 
-from snet4core import partstore  # noqa: E402
 from snet4core.errors import DependencyError, InputError, OutputError, UsageError  # noqa: E402
 from snet4core.files.object_store import ObjectPlace, place_of  # noqa: E402
 from snet4core.files.places import FolderPlace, Place  # noqa: E402
 from snet4core.job import Job, Shard  # noqa: E402
 from snet4core.jobrun import run_job  # noqa: E402
 from snet4core.mergejob import Merge, merge  # noqa: E402
-from snet4core.plan import Choices  # noqa: E402
+from snet4core.parts import store as partstore  # noqa: E402
+from snet4core.parts.plan import Choices  # noqa: E402
 from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Silent  # noqa: E402
 from snet4core.scene.inputs import SceneInput  # noqa: E402

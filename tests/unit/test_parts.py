@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from scipy import ndimage
 
-from snet4core import partfile, partstore
 from snet4core.errors import Cancelled, InputError, OutputError
 from snet4core.files.places import FolderPlace
 from snet4core.footprints.footprints import Footprints, Source
@@ -27,12 +26,13 @@ from snet4core.job import Job
 from snet4core.jobrun import run_job
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
-from snet4core.merge import merged
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
-from snet4core.partfile import DamagedPartError
-from snet4core.parts import Part, PartResult, finish, lost, parts_of
-from snet4core.plan import Choices
+from snet4core.parts import file as partfile
+from snet4core.parts import store as partstore
+from snet4core.parts.file import DamagedPartError
+from snet4core.parts.part import Part, PartResult, finish, lost, merged, parts_of
+from snet4core.parts.plan import Choices
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.settings import ShapeSettings

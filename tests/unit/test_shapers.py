@@ -14,17 +14,16 @@ from affine import Affine
 from rasterio.crs import CRS
 from scipy import ndimage
 
-from snet4core import shapers
 from snet4core.errors import EngineError, InputError
 from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import Shaping
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
-from snet4core.merge import merged
-from snet4core.parts import Part, PartResult, parts_of
+from snet4core.parts import shaping_pool
+from snet4core.parts.part import Part, PartResult, merged, parts_of
+from snet4core.parts.shaping_pool import Seen, shaped
 from snet4core.settings import ShapeSettings
-from snet4core.shapers import Seen, shaped
 
 SHAPE = (500, 400)
 UTM = CRS.from_epsg(32616)
@@ -63,7 +62,7 @@ def told(results: list[tuple[Part, PartResult]], shaping: Shaping) -> list[tuple
 
 def test_any_number_of_processes_gives_the_same_footprints(parts: list[Seen]) -> None:
     shaping = shaping_at(PLACED)
-    assert len(parts) > shapers.FEW_PARTS
+    assert len(parts) > shaping_pool.FEW_PARTS
     alone = list(shaped(parts, len(parts), 1, shaping, keep_maps=True))
     several = list(shaped(parts, len(parts), 2, shaping, keep_maps=True))
     assert [part for part, _ in several] == [part for part, _ in parts]
@@ -73,8 +72,8 @@ def test_any_number_of_processes_gives_the_same_footprints(parts: list[Seen]) ->
 
 
 def test_few_parts_start_no_process(parts: list[Seen], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(shapers, "ProcessPoolExecutor")
-    few = parts[: shapers.FEW_PARTS]
+    monkeypatch.delattr(shaping_pool, "ProcessPoolExecutor")
+    few = parts[: shaping_pool.FEW_PARTS]
     assert len(list(shaped(few, len(few), 4, shaping_at(PLACED)))) == len(few)
 
 
@@ -91,7 +90,7 @@ def test_an_error_travels_in_the_same_words(parts: list[Seen]) -> None:
 def test_a_process_that_dies_is_told_in_one_sentence(
     parts: list[Seen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shapers, "_finished", _die)
+    monkeypatch.setattr(shaping_pool, "_finished", _die)
     with pytest.raises(EngineError, match="died; is there enough memory"):
         list(shaped(parts, len(parts), 2, shaping_at(PLACED)))
 

@@ -29,7 +29,7 @@ from snet4core.maps import file as mapsfile
 from snet4core.maps.maps import Maps
 from snet4core.model import weights
 from snet4core.model.card import Card
-from snet4core.polygonize import polygonize
+from snet4core.parts.polygonize import polygonize
 from snet4core.score import MIN_AREA_PX, Tally, match, score
 from snet4core.settings import ShapeSettings
 from snet4core.windows import Window

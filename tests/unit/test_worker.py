@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from snet4core import worker, worker_channel
 from snet4core.errors import UsageError
-from snet4core.plan import Choices
+from snet4core.parts.plan import Choices
 from snet4core.worker_request import PROTOCOL, Request, parse
 
 STUB = Path(__file__).with_name("worker_stub.py")

@@ -33,9 +33,9 @@ from snet4core.look.sighting import Sighting
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
 from snet4core.model import weights
-from snet4core.plan import Choices, plan_for
+from snet4core.parts.plan import Choices, plan_for
+from snet4core.parts.work import maps_of
 from snet4core.progress import Progress, Silent, stop_if_cancelled
-from snet4core.scenework import maps_of
 from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings
 

@@ -33,8 +33,8 @@ from snet4core.labels import cuts, seams, watershed
 from snet4core.look.look import CATEGORIES
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
-from snet4core.plan import Choices, plan_for
-from snet4core.scenework import maps_of
+from snet4core.parts.plan import Choices, plan_for
+from snet4core.parts.work import maps_of
 from snet4core.settings import ShapeSettings
 from snet4core.windows import Window
 

@@ -11,9 +11,9 @@ from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
-from snet4core.plan import Choices
+from snet4core.parts.plan import Choices
+from snet4core.parts.work import Watch
 from snet4core.progress import Progress, Silent
-from snet4core.scenework import Watch
 from snet4core.settings import UNCALIBRATED, ShapeSettings
 
 

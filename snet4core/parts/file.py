@@ -19,7 +19,7 @@ from safetensors.numpy import load, save
 from snet4core.footprints.footprints import Arrays, Source, from_arrays, to_arrays
 from snet4core.labels.joiner import OpenComponents
 from snet4core.maps.maps import Maps
-from snet4core.parts import PartResult
+from snet4core.parts.part import PartResult
 from snet4core.windows import Window
 
 FORMAT = 2

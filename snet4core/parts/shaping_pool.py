@@ -19,9 +19,9 @@ from multiprocessing.connection import wait
 
 from snet4core.errors import EngineError
 from snet4core.footprints.shaping import Shaping
-from snet4core.inturn import in_turn
 from snet4core.maps.maps import Maps
-from snet4core.parts import Part, PartResult, finish
+from snet4core.parts.in_turn import in_turn
+from snet4core.parts.part import Part, PartResult, finish
 from snet4core.sentence import MEMORY
 
 Seen = tuple[Part, list[Maps]]

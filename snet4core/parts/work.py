@@ -22,15 +22,15 @@ from snet4core.look.look import Look
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.model.header import Header
-from snet4core.parts import Part, PartResult, Windows, lost, parts_of
-from snet4core.partstore import Facts, FolderShelf, FolderStore, PartStore, Shelf
-from snet4core.plan import Plan
+from snet4core.parts.part import Part, PartResult, Windows, lost, parts_of
+from snet4core.parts.plan import Plan
+from snet4core.parts.shaping_pool import shaped
+from snet4core.parts.store import Facts, FolderShelf, FolderStore, PartStore, Shelf
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.scene.radiometry import BandRange, normalise
 from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.reader import SharedReader
 from snet4core.scene.scene import digest
-from snet4core.shapers import shaped
 from snet4core.windows import Tile, Window
 
 if TYPE_CHECKING:

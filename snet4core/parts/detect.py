@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from snet4core.footprints.footprints import Footprints
 from snet4core.maps import file as mapsfile
-from snet4core.merge import merged
-from snet4core.partstore import MemoryStore, PartStore
-from snet4core.plan import Choices, Plan, plan_for
+from snet4core.parts.part import merged
+from snet4core.parts.plan import Choices, Plan, plan_for
+from snet4core.parts.store import MemoryStore, PartStore
+from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import Progress
 from snet4core.scene.inputs import SceneInput
-from snet4core.scenework import Elsewhere, SceneWork
 
 if TYPE_CHECKING:
     from snet4core.maps.predictor import Predictor

@@ -8,7 +8,7 @@ result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from snet4core.footprints.footprints import Footprints, concatenated
 from snet4core.footprints.shaping import Shaping
 from snet4core.labels import seams
-from snet4core.labels.joiner import OpenComponents
+from snet4core.labels.joiner import Joiner, OpenComponents
 from snet4core.maps.maps import Maps
 from snet4core.windows import Tile, Window, tiles
 
@@ -119,3 +119,22 @@ def _hull(windows: Sequence[Window]) -> Window:
     row, col = min(w.row for w in windows), min(w.col for w in windows)
     row_stop, col_stop = max(w.row_stop for w in windows), max(w.col_stop for w in windows)
     return Window(row, col, row_stop - row, col_stop - col)
+
+
+def merged(results: Iterable[PartResult], shaping: Shaping) -> Iterator[Footprints]:
+    """All footprints of a scene, in order, from the results of all its parts in any order.
+
+    Footprints inside a part pass through; components that touch its edges are joined, and
+    vectorised by the same rule. Raises UsageError where parts are missing or come twice.
+    """
+
+    def found() -> Iterator[Footprints]:
+        seams = Joiner(shaping.grid.shape, shaping.specks_px)
+        for result in results:
+            yield result.footprints
+            seams.take(result.rest)
+            yield from map(shaping.footprints, seams.finished())
+        yield from map(shaping.footprints, seams.finished(everything=True))
+        seams.check_complete()
+
+    return shaping.in_order(found())

@@ -21,13 +21,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from snet4core import partfile
 from snet4core.errors import InputError, OutputError
 from snet4core.files.names import printable
 from snet4core.files.places import TEMPORARY, FolderPlace, Place
 from snet4core.footprints.footprints import Source
-from snet4core.partfile import DamagedPartError
-from snet4core.parts import Part, PartResult
+from snet4core.parts import file as partfile
+from snet4core.parts.file import DamagedPartError
+from snet4core.parts.part import Part, PartResult
 
 log = logging.getLogger("snet4")
 

@@ -1,0 +1,1 @@
+"""One scene, in parts: plan, work, store, detect, polygonize."""
