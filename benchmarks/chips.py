@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks.measured import keep
 from benchmarks.run_speed import forward, timed
 from benchmarks.scene_file import LOOK, write_scene
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Job
+from snet4core.jobs.run import run_job
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.header import find_model

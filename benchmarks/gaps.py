@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "faults")
 from bright import ELSEWHERE, Bright, BrightModel, write_town
 
 from benchmarks.measured import keep
-from snet4core.cluster import Cluster
-from snet4core.executors import Executor, InProcess
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.cluster import Cluster
+from snet4core.jobs.executors import Executor, InProcess
+from snet4core.jobs.job import Job
+from snet4core.jobs.processes import Processes
+from snet4core.jobs.run import run_job
 from snet4core.parts.plan import Choices
-from snet4core.processes import Processes
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.windows import Window

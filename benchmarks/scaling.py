@@ -27,20 +27,20 @@ import shapely
 from bright import CARD, ELSEWHERE, Bright, BrightModel, write_town
 
 from benchmarks.measured import keep
-from snet4core.cluster import Cluster
-from snet4core.executors import Executor, worker_model
 from snet4core.files.places import FolderPlace
 from snet4core.footprints.footprints import Footprints
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.cluster import Cluster
+from snet4core.jobs.executors import Executor, worker_model
+from snet4core.jobs.job import Job
+from snet4core.jobs.merge import Merge, merge
+from snet4core.jobs.processes import Processes
+from snet4core.jobs.run import run_job
 from snet4core.maps.runtime import choose_runtime
-from snet4core.mergejob import Merge, merge
 from snet4core.model.header import find_model, read_header
 from snet4core.parts import store as partstore
 from snet4core.parts.part import PartResult, lost
 from snet4core.parts.plan import Choices, plan_for
 from snet4core.parts.work import Elsewhere, SceneWork
-from snet4core.processes import Processes
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from snet4core.errors import DependencyError, InputError
 from snet4core.files import names, outputs
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Job
+from snet4core.jobs.run import run_job
 from snet4core.layers.gpkg import LAYER
 from snet4core.layers.write import write_layer
 from snet4core.maps.look_guesser import LookGuesser

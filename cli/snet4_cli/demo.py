@@ -43,8 +43,8 @@ def demo(
 
     from snet4_training.scenes.write import parse_looks, write_scenes
     from snet4core.files import outputs
-    from snet4core.job import Job
-    from snet4core.jobrun import run_job
+    from snet4core.jobs.job import Job
+    from snet4core.jobs.run import run_job
     from snet4core.layers.read import read_buildings
     from snet4core.maps.predictor import Predictor
     from snet4core.maps.runtime import choose_runtime

@@ -44,8 +44,8 @@ def merge(
       snet4 merge town.gpkg.parts -o town.gpkg
     """
     from snet4core.files.object_store import place_of
-    from snet4core.mergejob import Merge
-    from snet4core.mergejob import merge as merge_parts
+    from snet4core.jobs.merge import Merge
+    from snet4core.jobs.merge import merge as merge_parts
 
     places = tuple(place_of(each, allow_remote=allow_remote) for each in parts)
     job = Merge(places, output, csv_path, overwrite, allow_missing, remove)

@@ -13,8 +13,8 @@ from snet4_cli.bar import Bar
 from snet4core.errors import Cancelled, SomeScenesFailed
 
 if TYPE_CHECKING:
-    from snet4core.executors import Executor
-    from snet4core.job import Done, Job
+    from snet4core.jobs.executors import Executor
+    from snet4core.jobs.job import Done, Job
     from snet4core.maps.predictor import Predictor
     from snet4core.model.header import Header
     from snet4core.parts.plan import Plan
@@ -140,10 +140,10 @@ def run(
     With --resume an interrupted or killed run continues where it stopped: type the same
     command again. It is refused if the picture, the model or the settings have changed.
     """
-    from snet4core import eachjob
     from snet4core.files.object_store import place_of
-    from snet4core.job import Job, Shard
-    from snet4core.jobrun import run_job
+    from snet4core.jobs import per_scene
+    from snet4core.jobs.job import Job, Shard
+    from snet4core.jobs.run import run_job
     from snet4core.maps.look_guesser import LookGuesser
     from snet4core.model import ensemble
     from snet4core.model.header import find_model, read_header
@@ -166,8 +166,8 @@ def run(
         parts=None if parts is None else place_of(parts, allow_remote=choices.allow_remote),
     )
     jobs = [job]
-    if eachjob.names_scenes(output):
-        jobs = eachjob.open_jobs(eachjob.each_scene(job))
+    if per_scene.names_scenes(output):
+        jobs = per_scene.open_jobs(per_scene.each_scene(job))
     for each in jobs:
         each.check_places()
     header = ensemble.combined_header([read_header(find_model(each)) for each in models], scales)
@@ -182,10 +182,10 @@ def run(
     )
     try:
         with Bar() as bar:
-            if not eachjob.names_scenes(output):
+            if not per_scene.names_scenes(output):
                 done = run_job(job, predictor, bar, executor)
             else:
-                done = eachjob.run_each(jobs, predictor, bar, executor)
+                done = per_scene.run_each(jobs, predictor, bar, executor)
     except KeyboardInterrupt:
         if not (resume or executor or shard or parts):
             raise
@@ -193,7 +193,7 @@ def run(
             f"Interrupted; finished parts are in {job.parts_place}, and the same command with "
             "--resume goes on with them."
         ) from None
-    if shard is not None and not eachjob.names_scenes(output):
+    if shard is not None and not per_scene.names_scenes(output):
         _say_shard(done, job, as_json)
         return
     _say_done(done, output, as_json)
@@ -227,16 +227,16 @@ def _network(
         shapers = shapers_for(wanted, memory_bytes)
         return Predictor(header, wanted, memory_bytes=memory_bytes, shapers=shapers), None
 
-    from snet4core.executors import worker_model
+    from snet4core.jobs.executors import worker_model
 
     each_bytes = None if memory_bytes is None else memory_bytes // workers
     model, elsewhere = worker_model(header, wanted, each_bytes)
     if cluster is not None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         return elsewhere, Cluster(model, cluster, workers)
 
-    from snet4core.processes import Processes
+    from snet4core.jobs.processes import Processes
 
     return elsewhere, Processes(model, workers)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from snet4core.errors import EngineError, InputError
-from snet4core.executors import WorkerModel
+from snet4core.jobs.executors import WorkerModel
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import RuntimeChoice

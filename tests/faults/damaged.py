@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from snet4core.errors import Snet4Error
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Job
+from snet4core.jobs.run import run_job
 from snet4core.layers.read import read_buildings
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.parts.plan import Choices

@@ -28,14 +28,14 @@ from snet4core.errors import (  # noqa: E402
     OutputError,
     UsageError,
 )
-from snet4core.executors import Executor  # noqa: E402
 from snet4core.files.places import FolderPlace  # noqa: E402
-from snet4core.job import Done, Job, Shard  # noqa: E402
-from snet4core.jobrun import run_job  # noqa: E402
-from snet4core.mergejob import Merge, merge  # noqa: E402
+from snet4core.jobs.executors import Executor  # noqa: E402
+from snet4core.jobs.job import Done, Job, Shard  # noqa: E402
+from snet4core.jobs.merge import Merge, merge  # noqa: E402
+from snet4core.jobs.processes import Processes  # noqa: E402
+from snet4core.jobs.run import run_job  # noqa: E402
 from snet4core.parts.part import parts_of  # noqa: E402
 from snet4core.parts.plan import Choices  # noqa: E402
-from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Progress, Silent  # noqa: E402
 from snet4core.scene.inputs import SceneInput  # noqa: E402
 from snet4core.windows import Window  # noqa: E402
@@ -404,7 +404,7 @@ class TestDask:
     def test_one_two_and_four_workers_give_the_same_bytes(
         self, cluster: RealCluster, town: Path, tmp_path: Path, undisturbed: bytes
     ) -> None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         for count in (1, 2, 4):
             cluster.have(least=count, most=count)
@@ -417,7 +417,7 @@ class TestDask:
     def test_a_worker_killed_in_mid_run_takes_nothing_with_it(
         self, cluster: RealCluster, town: Path, tmp_path: Path, undisturbed: bytes
     ) -> None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         job = job_in(tmp_path / "a", [town])
         model = BrightModel(deadly=ONE, deadly_once=tmp_path / "died", pause_s=0.02)
@@ -429,7 +429,7 @@ class TestDask:
     def test_a_part_that_always_kills_its_worker_is_named_and_the_rest_is_written(
         self, cluster: RealCluster, town: Path, tmp_path: Path
     ) -> None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         job = job_in(tmp_path / "a", [town], resume=True)
         done = whole(job, Cluster(BrightModel(deadly=ONE), cluster.address))
@@ -440,7 +440,7 @@ class TestDask:
     def test_a_slow_worker_loses_nothing(
         self, cluster: RealCluster, town: Path, tmp_path: Path, undisturbed: bytes
     ) -> None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         job = job_in(tmp_path / "a", [town])
         sleeping = children_of(cluster.workers[0].pid)  # a nanny's worker
@@ -462,7 +462,7 @@ class TestDask:
     def test_a_broken_picture_is_the_scenes_own_error(
         self, cluster: RealCluster, town: Path, tmp_path: Path
     ) -> None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         with pytest.raises(InputError, match="breaks off in row 32"):
             whole(
@@ -477,7 +477,7 @@ class TestDask:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        from snet4core import cluster as room
+        from snet4core.jobs import cluster as room
 
         monkeypatch.setattr(room, "__version__", "99.0")
         with pytest.raises(EngineError, match=r"worker .* has snet4 .*this is snet4 99\.0"):
@@ -486,7 +486,7 @@ class TestDask:
     def test_the_scheduler_killed_in_mid_run_and_the_run_repeated(
         self, cluster: RealCluster, town: Path, tmp_path: Path, undisturbed: bytes
     ) -> None:
-        from snet4core.cluster import Cluster
+        from snet4core.jobs.cluster import Cluster
 
         job = job_in(tmp_path / "a", [town], resume=True)
 
@@ -508,7 +508,7 @@ class TestDask:
 
 def test_nobody_at_the_address_is_one_sentence(town: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed")
-    from snet4core import cluster as room
+    from snet4core.jobs import cluster as room
 
     before, room._CONNECT_S = room._CONNECT_S, 1
     try:

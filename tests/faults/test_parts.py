@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from snet4core.errors import Snet4Error
 from snet4core.files import outputs, places
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Job
+from snet4core.jobs.run import run_job
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from snet4core.attempts import SMALL_PX, Attempt, in_their_turn
 from snet4core.errors import Cancelled, InputError
+from snet4core.jobs.attempts import SMALL_PX, Attempt, in_their_turn
 from snet4core.progress import DeferredProgress, Silent
 
 SMALL, LARGE = (100, 100), (SMALL_PX, 2)

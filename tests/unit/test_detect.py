@@ -17,8 +17,8 @@ from shapely.geometry import shape
 
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints.footprints import Footprints
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Job
+from snet4core.jobs.run import run_job
 from snet4core.layers.write import write_layer
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps

@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 
 from bright import Bright
 
-from snet4core.eachjob import each_scene, open_jobs, run_each
 from snet4core.errors import InputError, UsageError
 from snet4core.grid import Grid
-from snet4core.job import Done, Job, Overlap, Shard
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Done, Job, Overlap, Shard
+from snet4core.jobs.per_scene import each_scene, open_jobs, run_each
+from snet4core.jobs.run import run_job
 from snet4core.look.look import Look
 from snet4core.maps import file as mapsfile
 from snet4core.maps import fusion

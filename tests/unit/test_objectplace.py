@@ -22,12 +22,12 @@ from bright import ELSEWHERE, Bright, BrightModel, write_town  # noqa: E402
 from snet4core.errors import DependencyError, InputError, OutputError, UsageError  # noqa: E402
 from snet4core.files.object_store import ObjectPlace, place_of  # noqa: E402
 from snet4core.files.places import FolderPlace, Place  # noqa: E402
-from snet4core.job import Job, Shard  # noqa: E402
-from snet4core.jobrun import run_job  # noqa: E402
-from snet4core.mergejob import Merge, merge  # noqa: E402
+from snet4core.jobs.job import Job, Shard  # noqa: E402
+from snet4core.jobs.merge import Merge, merge  # noqa: E402
+from snet4core.jobs.processes import Processes  # noqa: E402
+from snet4core.jobs.run import run_job  # noqa: E402
 from snet4core.parts import store as partstore  # noqa: E402
 from snet4core.parts.plan import Choices  # noqa: E402
-from snet4core.processes import Processes  # noqa: E402
 from snet4core.progress import Silent  # noqa: E402
 from snet4core.scene.inputs import SceneInput  # noqa: E402
 
@@ -281,7 +281,7 @@ class TestUrls:
 
 
 def test_one_file_a_scene_has_places_of_its_own(town: Path, tmp_path: Path) -> None:
-    from snet4core.eachjob import each_scene
+    from snet4core.jobs.per_scene import each_scene
 
     job = job_in(tmp_path, town, parts=FolderPlace(tmp_path / "kept"))
     with pytest.raises(UsageError, match="--parts is the place of one layer"):

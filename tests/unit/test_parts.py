@@ -22,8 +22,8 @@ from snet4core.files.places import FolderPlace
 from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import Shaping, footprints_from
 from snet4core.grid import Grid
-from snet4core.job import Job
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Job
+from snet4core.jobs.run import run_job
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings

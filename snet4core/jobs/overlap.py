@@ -25,7 +25,7 @@ from rasterio.windows import Window as RasterioWindow
 from snet4core.footprints.footprints import Footprints, none_of
 from snet4core.footprints.shaping import footprints_from
 from snet4core.grid import Grid
-from snet4core.job import Done, Result
+from snet4core.jobs.job import Done, Result
 from snet4core.maps import fusion
 from snet4core.maps.file import open_maps
 from snet4core.maps.fusion import LookMaps

@@ -21,8 +21,17 @@ from typing import TYPE_CHECKING
 
 from snet4core import __version__
 from snet4core.errors import DependencyError, EngineError, Snet4Error
-from snet4core.executors import TRIES, Failure, Filled, Queue, Task, Worker, WorkerModel, refused
-from snet4core.processes import Processes
+from snet4core.jobs.executors import (
+    TRIES,
+    Failure,
+    Filled,
+    Queue,
+    Task,
+    Worker,
+    WorkerModel,
+    refused,
+)
+from snet4core.jobs.processes import Processes
 from snet4core.progress import Progress, stop_if_cancelled
 
 if TYPE_CHECKING:

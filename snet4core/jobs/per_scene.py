@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
 from snet4core.files.names import printable
-from snet4core.job import Done, Job, Shard
-from snet4core.jobrun import run_job
+from snet4core.jobs.job import Done, Job, Shard
+from snet4core.jobs.run import run_job
 from snet4core.parts import store as partstore
 from snet4core.progress import Progress
 
 if TYPE_CHECKING:
-    from snet4core.executors import Executor
+    from snet4core.jobs.executors import Executor
     from snet4core.maps.predictor import Predictor
     from snet4core.parts.work import Elsewhere
 

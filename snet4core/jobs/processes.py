@@ -18,7 +18,16 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from snet4core.errors import EngineError, Snet4Error
-from snet4core.executors import TRIES, Failure, Filled, Queue, Task, Worker, WorkerModel, refused
+from snet4core.jobs.executors import (
+    TRIES,
+    Failure,
+    Filled,
+    Queue,
+    Task,
+    Worker,
+    WorkerModel,
+    refused,
+)
 from snet4core.progress import Progress, stop_if_cancelled
 
 log = logging.getLogger("snet4")

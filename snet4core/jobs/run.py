@@ -14,13 +14,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core import looks
-from snet4core.attempts import Attempt, in_their_turn
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
-from snet4core.executors import Executor, InProcess, Task, open_tasks
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints
-from snet4core.job import Done, Job, Result, Shard
+from snet4core.jobs import overlap
+from snet4core.jobs.attempts import Attempt, in_their_turn
+from snet4core.jobs.executors import Executor, InProcess, Task, open_tasks
+from snet4core.jobs.job import Done, Job, Result, Shard
 from snet4core.layers.write import write_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.detect import detect
@@ -174,7 +174,7 @@ def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, wor
         if job.overlap != "keep":
             folder = stack.enter_context(outputs.scratch_folder(job.output))
         scenes = _scenes(job, predictor, progress, work, done, folder)
-        results = scenes if job.overlap == "keep" else looks.resolved(scenes, job.overlap, done)
+        results = scenes if job.overlap == "keep" else overlap.resolved(scenes, job.overlap, done)
         return _layer(job, results, work, done)
 
 

@@ -1,0 +1,1 @@
+"""Many scenes, many machines: run, executors, cluster, merge, overlap."""
