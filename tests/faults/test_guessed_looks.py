@@ -25,7 +25,7 @@ from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.exporter import export  # noqa: E402
 from snet4core.model.network import OffNadirNet  # noqa: E402
-from snet4core.worker_request import PROTOCOL  # noqa: E402
+from snet4core.worker.request import PROTOCOL  # noqa: E402
 
 ARCHITECTURE = Architecture(
     encoder="resnet18", decoder_channels=(16, 16, 8), heads=("any",), estimates_look=True

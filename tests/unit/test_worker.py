@@ -23,10 +23,11 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snet4core import worker, worker_channel
 from snet4core.errors import UsageError
 from snet4core.parts.plan import Choices
-from snet4core.worker_request import PROTOCOL, Request, parse
+from snet4core.worker import __main__
+from snet4core.worker import channel as worker_channel
+from snet4core.worker.request import PROTOCOL, Request, parse
 
 STUB = Path(__file__).with_name("worker_stub.py")
 Events = list[dict[str, Any]]
@@ -314,7 +315,7 @@ def test_a_check_tells_versions_and_where_proj_found_its_data() -> None:
     with worker_process() as client:
         client.ask(kind="check", model="no such model")
         facts = client.until_last()[-1]["facts"]
-    assert facts["engine"]["snet4"] == worker.__version__
+    assert facts["engine"]["snet4"] == __main__.__version__
     assert facts["geography"]["CRS"] == "EPSG:32616 is known"
     assert "no such model" in facts["model"]["problem"]
 

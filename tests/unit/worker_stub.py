@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from snet4core import worker, worker_jobs
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import RuntimeChoice
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
 from snet4core.windows import tiles
+from snet4core.worker import __main__, jobs
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else "plain"
 CORE_PX = 64
@@ -93,9 +93,9 @@ def main() -> None:
     predict.Predictor = BrightIsBuilding  # type: ignore[attr-defined]
     predict.choose_runtime = lambda *_: RuntimeChoice()  # type: ignore[attr-defined]
     sys.modules["snet4core.predict"] = predict
-    worker_jobs.find_model = Path  # type: ignore[assignment]
-    worker_jobs.read_header = lambda _: HEADER
-    worker.main()
+    jobs.find_model = Path  # type: ignore[assignment]
+    jobs.read_header = lambda _: HEADER
+    __main__.main()
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ from typing import NoReturn
 from snet4core import __version__
 from snet4core.errors import Snet4Error
 from snet4core.sentence import Sentence
-from snet4core.worker_channel import Channel, Heard, Telling
-from snet4core.worker_request import PROTOCOL, parse
+from snet4core.worker.channel import Channel, Heard, Telling
+from snet4core.worker.request import PROTOCOL, parse
 
 GRACE_S = 2.0
 """How long a job that was told to stop may take to tidy up."""
@@ -106,7 +106,7 @@ def _answer(line: bytes, telling: Telling) -> int:
     try:
         request = parse(line)
         _hush(channel)
-        from snet4core.worker_jobs import JOBS
+        from snet4core.worker.jobs import JOBS
 
         facts = JOBS[request.kind](request, telling)
     except Snet4Error as problem:

@@ -29,12 +29,12 @@ from snet4core.model.header import Header, find_model, read_header
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import Sentence
-from snet4core.worker_facts import engine_facts
-from snet4core.worker_request import Request
+from snet4core.worker.facts import engine_facts
+from snet4core.worker.request import Request
 
 if TYPE_CHECKING:
     from snet4core.maps.predictor import Predictor
-    from snet4core.worker_channel import Telling
+    from snet4core.worker.channel import Telling
 
 Facts = dict[str, Any]
 

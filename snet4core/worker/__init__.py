@@ -1,0 +1,1 @@
+"""The program over a pipe: one job in, events out."""
