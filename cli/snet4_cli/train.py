@@ -74,9 +74,9 @@ def train(
         raise OutputError(f"{out} cannot be made ({problem.strerror}); choose another.") from None
 
     from snet4_training import curves
+    from snet4_training.chips.sources import fill
     from snet4_training.loop import start
     from snet4_training.loop import train as train_by
-    from snet4_training.sources import fill
     from snet4_training.team import gathered
 
     team = gathered()

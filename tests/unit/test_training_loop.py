@@ -14,8 +14,8 @@ import torch
 from click.testing import CliRunner
 
 from snet4_cli.train import train as train_command
-from snet4_training.batches import Steps
 from snet4_training.checkpoint import read_checkpoint
+from snet4_training.chips.batches import Steps
 from snet4_training.loop import MODEL, start, step_once, train
 from snet4_training.losses import dice_loss, loss
 from snet4_training.recipe import Recipe, TrainRecipe, read_recipe

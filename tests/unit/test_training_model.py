@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from snet4_training.batches import Steps
+from snet4_training.chips.batches import Steps
 from snet4_training.loop import start, step_once, train
 from snet4_training.pretrained import COLOURS, load_encoder, widened
 from snet4_training.recipe import read_recipe

@@ -14,15 +14,15 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snet4_training import real
+from snet4_training.chips import from_pictures
+from snet4_training.chips.from_pictures import picture_of, splits_of
+from snet4_training.chips.sources import HELD_OUT, fill
+from snet4_training.chips.store import ChipStore
 from snet4_training.pairs import Pair, pairs
 from snet4_training.pictures import Chip
 from snet4_training.places import Shot, Split, joined_places, looks_table, shots, split_by_place
-from snet4_training.real import picture_of, splits_of
 from snet4_training.recipe import DataRecipe, Recipe, read_recipe
 from snet4_training.scenes.write import parse_looks, write_scenes
-from snet4_training.sources import HELD_OUT, fill
-from snet4_training.store import ChipStore
 from snet4core.errors import InputError, LookError, UsageError
 from snet4core.look.look import CATEGORIES
 
@@ -51,11 +51,13 @@ def split_of(data: DataRecipe) -> Split:
 
 
 def shots_of(data: DataRecipe, held_out: bool) -> tuple[Shot, ...]:
-    return real.shots_of(data, data.real_sources[0], held_out)
+    return from_pictures.shots_of(data, data.real_sources[0], held_out)
 
 
 def picture_chunk(recipe: Recipe, seed: int, number: int, held_out: bool, each: int) -> list[Chip]:
-    return real.picture_chunk(recipe, recipe.data.real_sources[0], seed, number, held_out, each)
+    return from_pictures.picture_chunk(
+        recipe, recipe.data.real_sources[0], seed, number, held_out, each
+    )
 
 
 def test_all_looks_of_a_place_are_kept_with_their_true_angles(folder: Path) -> None:

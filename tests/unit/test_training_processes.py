@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
+from snet4_training.chips.sources import fill
 from snet4_training.loop import CHECKPOINT, MODEL, train
 from snet4_training.records import LOG
-from snet4_training.sources import fill
 from snet4_training.team import Team
 from snet4core.errors import UsageError
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from snet4_training.batches import Batch, Steps, batches
 from snet4_training.checkpoint import State, read_checkpoint, write_checkpoint
+from snet4_training.chips.batches import Batch, Steps, batches
 from snet4_training.loop import BEST, MODEL, start, step_once, train
 from snet4_training.recipe import Recipe, TrainRecipe
 from snet4_training.records import LOG

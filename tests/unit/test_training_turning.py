@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from snet4_training.augment import augmented
+from snet4_training.chips.augment import augmented
+from snet4_training.chips.turning import faced, mirrored_east_west, mirrored_north_south, turned
 from snet4_training.pictures import Chip
 from snet4_training.recipe import AugmentRecipe
-from snet4_training.turning import faced, mirrored_east_west, mirrored_north_south, turned
 from snet4core.look.look import Look
 
 from .training_helpers import QUIET

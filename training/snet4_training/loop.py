@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from snet4_training.batches import Batch, batches
 from snet4_training.cardmaking import card_of
 from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
+from snet4_training.chips.batches import Batch, batches
 from snet4_training.gallery import Gallery
 from snet4_training.going_on import go_on_from
 from snet4_training.losses import look_loss, loss

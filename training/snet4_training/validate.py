@@ -23,13 +23,13 @@ from rasterio.crs import CRS
 from rasterio.features import shapes
 from shapely.geometry import shape as geometry_of
 
-from snet4_training.augment import Example, plain
-from snet4_training.batches import collate
+from snet4_training.chips.augment import Example, plain
+from snet4_training.chips.batches import collate
+from snet4_training.chips.store import ChipStore
+from snet4_training.chips.weighing import buildings
 from snet4_training.pictures import Chip
 from snet4_training.recipe import Recipe
-from snet4_training.store import ChipStore
 from snet4_training.targets import Polygons
-from snet4_training.weighing import buildings
 from snet4core import score
 from snet4core.footprints.footprints import Source
 from snet4core.footprints.shaping import footprints_from

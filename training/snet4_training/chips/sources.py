@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4_training.cutting import draw_cut, draw_gsd_m
+from snet4_training.chips.cutting import draw_cut, draw_gsd_m
+from snet4_training.chips.from_pictures import picture_chunk, splits_of
+from snet4_training.chips.store import ChipStore
 from snet4_training.folder import mosaic
 from snet4_training.lean import leaned
 from snet4_training.pictures import Chip, Picture, cut_chip, stretched
-from snet4_training.real import picture_chunk, splits_of
 from snet4_training.recipe import RealSource, Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
 from snet4_training.scenes.write import parse_looks
-from snet4_training.store import ChipStore
 from snet4core.errors import UsageError
 from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.progress import Progress, Silent, stop_if_cancelled

@@ -24,7 +24,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from snet4_training.cutting import draw_cut, draw_gsd_m
+from snet4_training.chips.cutting import draw_cut, draw_gsd_m
 from snet4_training.folder import Ground, footprints_on
 from snet4_training.lean import displacement_px
 from snet4_training.pictures import Chip, Picture, cut_chip, stretched, wrapped_deg

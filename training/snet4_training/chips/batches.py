@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from snet4_training.augment import Example, augmented
+from snet4_training.chips.augment import Example, augmented
+from snet4_training.chips.sources import CATEGORY_CHIPS, sources
+from snet4_training.chips.store import ChipStore
+from snet4_training.chips.weighing import weights
 from snet4_training.recipe import Recipe
-from snet4_training.sources import CATEGORY_CHIPS, sources
-from snet4_training.store import ChipStore
-from snet4_training.weighing import weights
 from snet4core.errors import InputError
 from snet4core.look.look import CATEGORIES, Look
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from snet4_training.chips.turning import faced
 from snet4_training.pictures import CHIP_RANGE, Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
-from snet4_training.turning import faced
 from snet4core.look.look import STEEPEST_DEG, Look, category_of
 from snet4core.scene.radiometry import BandRange, normalise
 

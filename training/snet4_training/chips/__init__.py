@@ -1,0 +1,1 @@
+"""Pictures to chips: cutting, storing, augmenting, batching."""
