@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from snet4_training.degraded import (
+from snet4_training.judge.degraded_maps import (
     POOR,
     REALISTIC,
     Block,

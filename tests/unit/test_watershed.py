@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from snet4_training import degraded
+from snet4_training.judge import degraded_maps
 from snet4core.labels import cuts, judge, packing, runs, seams, watershed
 from snet4core.labels.labels import Labels
 from snet4core.labels.morphology import depths, dilated, eroded
@@ -123,18 +123,18 @@ def test_a_hall_under_a_broken_ridge_stays_whole() -> None:
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_terraces_come_apart(seed: int) -> None:
-    block = degraded.terraces(seed, shape=(500, 500))
-    footprint_HW = degraded.footprint_map(block, 1.0, seed=seed)
-    border_HW = degraded.border_map(block, seed=seed)
+    block = degraded_maps.terraces(seed, shape=(500, 500))
+    footprint_HW = degraded_maps.footprint_map(block, 1.0, seed=seed)
+    border_HW = degraded_maps.border_map(block, seed=seed)
     before = joined(footprint_HW, border_HW).at_home(Window(0, 0, 500, 500))
     after = split(footprint_HW, border_HW)
     assert found_again(before.labels_HW, block) < 0.1
     assert found_again(after.labels_HW, block) > 0.75
 
 
-def found_again(labels_HW: NDArray[np.int32], block: degraded.Block) -> float:
+def found_again(labels_HW: NDArray[np.int32], block: degraded_maps.Block) -> float:
     """Share of the buildings that some label meets with IoU above 0.5."""
-    truth_HW = degraded.labels_of(block)
+    truth_HW = degraded_maps.labels_of(block)
     both = np.bincount(
         truth_HW.ravel() * np.int64(labels_HW.max() + 1) + labels_HW.ravel(),
         minlength=(block.polygons.size + 1) * (labels_HW.max() + 1),
@@ -144,8 +144,11 @@ def found_again(labels_HW: NDArray[np.int32], block: degraded.Block) -> float:
 
 
 def test_a_lower_probability_never_cuts_less() -> None:
-    block = degraded.terraces(13, shape=(400, 400))
-    maps = degraded.footprint_map(block, 1.0), degraded.border_map(block, degraded.POOR)
+    block = degraded_maps.terraces(13, shape=(400, 400))
+    maps = (
+        degraded_maps.footprint_map(block, 1.0),
+        degraded_maps.border_map(block, degraded_maps.POOR),
+    )
     counts = [split(*maps, cut_probability=asked).count for asked in (0.99, 0.5, 0.01)]
     assert counts == sorted(counts)
     assert counts[0] < counts[-1]
@@ -224,14 +227,14 @@ def test_blocks_of_any_size_give_the_same_parts(
     assert partition(*maps, block_px, asked) == partition(*maps, max(maps[0].shape), asked)
 
 
-@pytest.mark.parametrize("make", [degraded.terraces, degraded.halls])
+@pytest.mark.parametrize("make", [degraded_maps.terraces, degraded_maps.halls])
 def test_company_plays_no_part(
-    make: Callable[..., degraded.Block], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., degraded_maps.Block], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many components at once, each in what its blocks leave of its neighbours, few a sheet."""
     block = make(21, shape=(400, 400))
-    footprint_HW = degraded.footprint_map(block, 2.0, noise=0.05)
-    border_HW = degraded.border_map_with_ridges(block, degraded.POOR)
+    footprint_HW = degraded_maps.footprint_map(block, 2.0, noise=0.05)
+    border_HW = degraded_maps.border_map_with_ridges(block, degraded_maps.POOR)
     together = partition(footprint_HW, border_HW, 400, 0.1)
     assert len(together) > block.polygons.size / 2
     for block_px in (37, 101, 256):
@@ -370,8 +373,8 @@ def test_a_cut_is_measured_as_by_hand() -> None:
 
 
 def test_merging_adds_up() -> None:
-    block = degraded.terraces(4, shape=(300, 300))
-    before = joined(degraded.footprint_map(block, 1.0), degraded.border_map(block))
+    block = degraded_maps.terraces(4, shape=(300, 300))
+    before = joined(degraded_maps.footprint_map(block, 1.0), degraded_maps.border_map(block))
     found = watershed.oversegmented(before, SplitSettings())
     assert found is not None
     graph = found.graph
@@ -418,10 +421,10 @@ def test_halls_and_blind_maps_ask_for_more() -> None:
 
 
 def test_a_judge_survives_its_file() -> None:
-    from snet4_training import splitting
+    from snet4_training.judge import __main__
 
     made = judge.trained()
-    again = judge.from_json(splitting.as_json(made))
+    again = judge.from_json(__main__.as_json(made))
     assert np.array_equal(again.mean_K, made.mean_K)
     assert all(
         np.array_equal(a, b)
@@ -433,40 +436,40 @@ def test_a_judge_survives_its_file() -> None:
 
 def test_a_cut_is_worth_what_it_finds() -> None:
     """Two halves of a house, then two houses; hand-worked."""
-    from snet4_training import lessons, splitting
+    from snet4_training.judge import __main__, lessons
 
     footprint_HW, border_HW = two_houses()
     maps = Maps(Window(0, 0, 40, 60), footprint_HW, border_HW, np.ones((40, 60), np.bool_))
     left, right, both = (shapely.box(x, 5, to, 35) for x, to in ((8, 30), (30, 52), (8, 52)))
 
     def worth(*polygons: shapely.Polygon) -> float:
-        block = degraded.Block("two", np.array(polygons, object), (40, 60))
+        block = degraded_maps.Block("two", np.array(polygons, object), (40, 60))
         [lesson] = lessons.lesson(block, [maps], ShapeSettings())
         assert lesson.size_T[1:].tolist() == [polygon.area for polygon in polygons]
-        [features], [stands], [weight] = splitting.examples(lesson, lambda cuts: np.ones(len(cuts)))
+        [features], [stands], [weight] = __main__.examples(lesson, lambda cuts: np.ones(len(cuts)))
         assert features.size == len(judge.FEATURES)
         return float(weight if stands else -weight)
 
     # Apart, each half covers half of the house: found by half. As one, it is found for sure.
-    surely = 1 / (1 + np.exp(-0.5 / splitting.FOUND_SPREAD))
-    assert worth(both) == pytest.approx(0.5 - surely - splitting.FOOTPRINT_PRICE)
-    assert worth(left, right) == pytest.approx(2 * surely - 0.5 - splitting.FOOTPRINT_PRICE)
+    surely = 1 / (1 + np.exp(-0.5 / __main__.FOUND_SPREAD))
+    assert worth(both) == pytest.approx(0.5 - surely - __main__.FOOTPRINT_PRICE)
+    assert worth(left, right) == pytest.approx(2 * surely - 0.5 - __main__.FOOTPRINT_PRICE)
 
 
 def test_a_judge_can_be_trained_and_beats_chance() -> None:
-    from snet4_training import lessons, splitting
+    from snet4_training.judge import __main__, lessons
 
     pool = list(lessons.degraded_lessons(3, 4, []))
-    made = splitting.trained([pool], steps=60)
-    features, stands, weight = splitting.examples(pool[0], None)
+    made = __main__.trained([pool], steps=60)
+    features, stands, weight = __main__.examples(pool[0], None)
     right = (made.log_odds_without_costs(features) > 0) == stands
     always, never = weight[stands].sum(), weight[~stands].sum()
     assert weight[right].sum() > max(always, never)
-    assert json.loads(splitting.as_json(made))["features"] == list(judge.FEATURES)
+    assert json.loads(__main__.as_json(made))["features"] == list(judge.FEATURES)
 
 
 def test_a_network_gives_lessons_of_places_that_tests_do_not_see() -> None:
-    from snet4_training import lessons
+    from snet4_training.judge import lessons
     from snet4core.maps.predictor import Predictor
     from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model

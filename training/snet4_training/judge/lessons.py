@@ -23,7 +23,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from snet4_training import degraded
+from snet4_training.judge import degraded_maps
 from snet4_training.scenes import SPACENET4_LOOKS, Collect, make_place, render, truth
 from snet4_training.scenes.layout import TileName, write_image
 from snet4_training.scenes.materials import season
@@ -61,41 +61,41 @@ class Lesson:
 # ---------------------------------------------------------------- degraded maps
 
 
-def random_block(rng: np.random.Generator, real: list[degraded.Block]) -> degraded.Block:
+def random_block(rng: np.random.Generator, real: list[degraded_maps.Block]) -> degraded_maps.Block:
     """Buildings in pixels of 0.5 m: a made place, a terrace, halls, or real ones."""
     draw = rng.random()
     if draw < 0.55:
         return _made_place(rng)
     seed = int(rng.integers(1 << 30))
     if draw < 0.75:
-        return degraded.terraces(seed)
+        return degraded_maps.terraces(seed)
     if draw < 0.9 or not real:
-        return degraded.halls(seed)
+        return degraded_maps.halls(seed)
     block, scale = real[rng.integers(len(real))], rng.uniform(0.6, 1.6)
-    return degraded.Block(
+    return degraded_maps.Block(
         block.name,
-        degraded.affinity(block.polygons, np.eye(2) * scale, np.zeros(2)),
+        degraded_maps.affinity(block.polygons, np.eye(2) * scale, np.zeros(2)),
         (int(block.shape[0] * scale) + 1, int(block.shape[1] * scale) + 1),
     )
 
 
-def _made_place(rng: np.random.Generator) -> degraded.Block:
+def _made_place(rng: np.random.Generator) -> degraded_maps.Block:
     kind = str(rng.choice(list(KINDS)))
     plan = make_plan(rng, kind, season(rng), SIDE_PX * GSD_M, 30.0)
     outlines = np.array([each.outline for each in plan.structures], object)
     scale = rng.uniform(0.75, 1.35) / GSD_M
-    outlines = degraded.affinity(outlines, np.eye(2) * scale, np.zeros(2))
+    outlines = degraded_maps.affinity(outlines, np.eye(2) * scale, np.zeros(2))
     frame = shapely.box(0, 0, SIDE_PX, SIDE_PX)
-    inside = degraded.solid(shapely.intersection(outlines, frame))
-    return degraded.Block(kind, inside, (SIDE_PX, SIDE_PX))
+    inside = degraded_maps.solid(shapely.intersection(outlines, frame))
+    return degraded_maps.Block(kind, inside, (SIDE_PX, SIDE_PX))
 
 
 def random_maps(
-    rng: np.random.Generator, block: degraded.Block
+    rng: np.random.Generator, block: degraded_maps.Block
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Footprint and border map (H, W) of a block, randomly degraded."""
     fat_px = rng.uniform(0, 3.3) if rng.random() < 0.6 else 0.0
-    quality = degraded.BorderQuality(
+    quality = degraded_maps.BorderQuality(
         strength=(rng.uniform(0.3, 0.65), rng.uniform(0.85, 1.0)),
         breaks_per_100px=rng.uniform(1, 6),
         break_radius_px=(1.5, rng.uniform(3, 6)),
@@ -106,21 +106,21 @@ def random_maps(
     seed, draw = int(rng.integers(1 << 30)), rng.random()
     if rng.random() < 0.9:
         blur_px, noise = rng.uniform(0.4, 1.2), rng.uniform(0.01, 0.06)
-        footprint_HW = degraded.footprint_map(block, fat_px, blur_px, noise, seed)
+        footprint_HW = degraded_maps.footprint_map(block, fat_px, blur_px, noise, seed)
     else:
-        footprint_HW = degraded.perfect_mask(block, fat_px)
+        footprint_HW = degraded_maps.perfect_mask(block, fat_px)
     if draw < 0.12:
         return footprint_HW, np.zeros_like(footprint_HW)
     if draw < 0.62:
         over_px2 = float(rng.choice([600, 1200, 2500]))
         strength = (rng.uniform(0.15, 0.35), rng.uniform(0.5, 0.85))
-        return footprint_HW, degraded.border_map_with_ridges(
+        return footprint_HW, degraded_maps.border_map_with_ridges(
             block, quality, seed, over_px2, strength
         )
-    return footprint_HW, degraded.border_map(block, quality, seed)
+    return footprint_HW, degraded_maps.border_map(block, quality, seed)
 
 
-def degraded_lessons(seed: int, count: int, real: list[degraded.Block]) -> Iterator[Lesson]:
+def degraded_lessons(seed: int, count: int, real: list[degraded_maps.Block]) -> Iterator[Lesson]:
     """Lessons from `count` degraded blocks; deterministic for a seed."""
     for index in range(count):
         rng = np.random.default_rng((seed, index))
@@ -131,7 +131,7 @@ def degraded_lessons(seed: int, count: int, real: list[degraded.Block]) -> Itera
         yield from lesson(block, [maps], ShapeSettings())
 
 
-def real_blocks(folder: Path, gsd_m: float = 0.35, side_px: int = 500) -> list[degraded.Block]:
+def real_blocks(folder: Path, gsd_m: float = 0.35, side_px: int = 500) -> list[degraded_maps.Block]:
     """Squares of real footprints (`buildings.geojson` in degrees) with 15 houses or more."""
     import fiona
     from shapely.geometry import shape as to_shapely
@@ -141,7 +141,7 @@ def real_blocks(folder: Path, gsd_m: float = 0.35, side_px: int = 500) -> list[d
     west, south, east, north = shapely.total_bounds(houses)
     metres = 111_320.0 / gsd_m
     scale = np.array([metres * np.cos(np.radians((south + north) / 2)), -metres])
-    houses = degraded.affinity(houses, np.diag(scale), -np.array([west, north]) * scale)
+    houses = degraded_maps.affinity(houses, np.diag(scale), -np.array([west, north]) * scale)
     blocks = []
     for row in range(0, int((north - south) * metres) - side_px, side_px):
         for col in range(0, int((east - west) * scale[0]) - side_px, side_px):
@@ -149,8 +149,10 @@ def real_blocks(folder: Path, gsd_m: float = 0.35, side_px: int = 500) -> list[d
             near = houses[shapely.intersects(houses, frame)]
             if len(near) >= 15:
                 inside = shapely.intersection(shapely.make_valid(near), frame)
-                moved = degraded.affinity(inside, np.eye(2), -np.array([col, row]))
-                blocks.append(degraded.Block("real", degraded.solid(moved), (side_px, side_px)))
+                moved = degraded_maps.affinity(inside, np.eye(2), -np.array([col, row]))
+                blocks.append(
+                    degraded_maps.Block("real", degraded_maps.solid(moved), (side_px, side_px))
+                )
     return blocks
 
 
@@ -164,7 +166,7 @@ def seen_lessons(seed: int, count: int, predictor: Predictor) -> Iterator[Lesson
             rng = np.random.default_rng((_SEEN_SEED + seed, index))
             place = make_place(rng, SIDE_PX, GSD_M)
             outlines = np.array([building.footprint for building in truth(place)], object)
-            block = degraded.Block(place.kind, outlines, (SIDE_PX, SIDE_PX))
+            block = degraded_maps.Block(place.kind, outlines, (SIDE_PX, SIDE_PX))
             for category in CATEGORIES:
                 collects = [one for one in SPACENET4_LOOKS if one.look.category == category]
                 collect = collects[rng.integers(len(collects))]
@@ -176,7 +178,7 @@ def seen_lessons(seed: int, count: int, predictor: Predictor) -> Iterator[Lesson
 
 
 def _seen(
-    path: Path, collect: Collect, block: degraded.Block, predictor: Predictor
+    path: Path, collect: Collect, block: degraded_maps.Block, predictor: Predictor
 ) -> Iterator[Lesson]:
     """Lessons from the network's maps of a picture, as in `snet4 run`."""
     told = Choices(off_nadir_deg=collect.off_nadir_deg, azimuth_deg=collect.azimuth_deg)
@@ -188,10 +190,10 @@ def _seen(
 
 
 def lesson(
-    block: degraded.Block, maps: Iterable[Maps], settings: ShapeSettings
+    block: degraded_maps.Block, maps: Iterable[Maps], settings: ShapeSettings
 ) -> Iterator[Lesson]:
     """The regions of the block with their true buildings; none where nothing could be split."""
-    true_HW = degraded.labels_of(block)
+    true_HW = degraded_maps.labels_of(block)
     size_T = np.bincount(true_HW.ravel(), minlength=block.polygons.size + 1).astype(float)
     for labels in seams.complete_components(maps, block.shape, settings.threshold):
         flooded = watershed.oversegmented(labels, settings.split)

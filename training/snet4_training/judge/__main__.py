@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from snet4_training.lessons import (
+from snet4_training.judge.lessons import (
     GSD_M,
     Floats,
     Lesson,

@@ -1,0 +1,1 @@
+"""Training the judge of cuts between attached buildings."""
