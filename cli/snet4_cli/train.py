@@ -58,8 +58,8 @@ def train(
       snet4 train training/recipes/cpu.toml --out runs/more --workers 2
       torchrun --nproc-per-node 2 -m snet4_cli train RECIPE --out OUT --set train.accumulate=2
     """
+    from snet4_training.loop.records import begun_with
     from snet4_training.recipe import read_recipe
-    from snet4_training.records import begun_with
     from snet4core.errors import OutputError
 
     chosen = read_recipe(recipe, changes, begun_with(out) if resume else None)
@@ -73,11 +73,11 @@ def train(
     except OSError as problem:
         raise OutputError(f"{out} cannot be made ({problem.strerror}); choose another.") from None
 
-    from snet4_training import curves
     from snet4_training.chips.sources import fill
-    from snet4_training.loop import start
-    from snet4_training.loop import train as train_by
-    from snet4_training.team import gathered
+    from snet4_training.loop import curves
+    from snet4_training.loop.loop import start
+    from snet4_training.loop.loop import train as train_by
+    from snet4_training.loop.team import gathered
 
     team = gathered()
     # Report problems with the network, the number of processes or the installation before the

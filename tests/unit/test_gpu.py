@@ -13,7 +13,7 @@ if not torch.cuda.is_available():
     pytest.skip("there is no CUDA GPU here", allow_module_level=True)
 
 from snet4_training.chips.batches import Steps  # noqa: E402  # needs torch
-from snet4_training.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
+from snet4_training.loop.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
 from snet4core.maps.predictor import Predictor  # noqa: E402  # needs torch
 from snet4core.maps.runtime import Precision, choose_runtime  # noqa: E402  # needs torch
 from snet4core.model import weights  # noqa: E402  # needs torch

@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 import torch
 
-from snet4_training.checkpoint import State
 from snet4_training.chips import batches as batches_room
 from snet4_training.chips import sources
 from snet4_training.chips.batches import Batch, Steps, batches
 from snet4_training.chips.cutting import TURN_DEG
 from snet4_training.chips.store import ChipStore
-from snet4_training.loop import start, step_once
-from snet4_training.losses import loss
+from snet4_training.loop.checkpoint import State
+from snet4_training.loop.loop import start, step_once
+from snet4_training.loop.losses import loss
+from snet4_training.loop.schedule import finished, learning_rate, take_score
 from snet4_training.pictures import Chip
 from snet4_training.recipe import AugmentRecipe, Recipe, TrainRecipe
 from snet4_training.scenes import Place, make_place
-from snet4_training.schedule import finished, learning_rate, take_score
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
 

@@ -14,13 +14,13 @@ import torch
 from click.testing import CliRunner
 
 from snet4_cli.train import train as train_command
-from snet4_training.checkpoint import read_checkpoint
 from snet4_training.chips.batches import Steps
-from snet4_training.loop import MODEL, start, step_once, train
-from snet4_training.losses import dice_loss, loss
+from snet4_training.loop.checkpoint import read_checkpoint
+from snet4_training.loop.loop import MODEL, start, step_once, train
+from snet4_training.loop.losses import dice_loss, loss
+from snet4_training.loop.records import LOG
+from snet4_training.loop.schedule import learning_rate
 from snet4_training.recipe import Recipe, TrainRecipe, read_recipe
-from snet4_training.records import LOG
-from snet4_training.schedule import learning_rate
 from snet4core import __version__
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
 from snet4core.look.look import CATEGORIES

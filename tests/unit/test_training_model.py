@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from snet4_training.chips.batches import Steps
-from snet4_training.loop import start, step_once, train
-from snet4_training.pretrained import COLOURS, load_encoder, widened
+from snet4_training.loop.loop import start, step_once, train
+from snet4_training.loop.start import COLOURS, load_encoder, widened
 from snet4_training.recipe import read_recipe
 from snet4core.errors import InputError, ModelError, UsageError
 from snet4core.look.look import Look

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from snet4_training import pace as rooms  # after the skip
-from snet4_training.pace import Pace
+from snet4_training.loop import pace as rooms  # after the skip
+from snet4_training.loop.pace import Pace
 
 
 class Clock:

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from snet4_training.chips.sources import fill
-from snet4_training.loop import CHECKPOINT, MODEL, train
-from snet4_training.records import LOG
-from snet4_training.team import Team
+from snet4_training.loop.loop import CHECKPOINT, MODEL, train
+from snet4_training.loop.records import LOG
+from snet4_training.loop.team import Team
 from snet4core.errors import UsageError
 
 from .training_helpers import bright_squares, small_recipe

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from snet4_cli.train import train as train_command
-from snet4_training import curves
 from snet4_training.cardmaking import card_of
-from snet4_training.curves import FOLDER, Curves
 from snet4_training.gallery import PANEL_PX, Gallery, keep, visible
-from snet4_training.loop import train
-from snet4_training.records import LOG, PICTURES
+from snet4_training.loop import curves
+from snet4_training.loop.curves import FOLDER, Curves
+from snet4_training.loop.loop import train
+from snet4_training.loop.records import LOG, PICTURES
 from snet4_training.validate import Judged, judged
 from snet4core.errors import DependencyError, UsageError
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from snet4_training.checkpoint import State, read_checkpoint, write_checkpoint
 from snet4_training.chips.batches import Batch, Steps, batches
-from snet4_training.loop import BEST, MODEL, start, step_once, train
+from snet4_training.loop.checkpoint import State, read_checkpoint, write_checkpoint
+from snet4_training.loop.loop import BEST, MODEL, start, step_once, train
+from snet4_training.loop.records import LOG
+from snet4_training.loop.schedule import learning_rate, steps_in_all, take_score
+from snet4_training.loop.team import Team
 from snet4_training.recipe import Recipe, TrainRecipe
-from snet4_training.records import LOG
-from snet4_training.schedule import learning_rate, steps_in_all, take_score
-from snet4_training.team import Team
 from snet4_training.validate import score_of
 from snet4core.errors import OutputError, UsageError
 from snet4core.look.look import CATEGORIES

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from snet4_training import gallery
-from snet4_training.curves import Curves
 from snet4_training.gallery import Gallery
-from snet4_training.pace import Lately
+from snet4_training.loop.curves import Curves
+from snet4_training.loop.pace import Lately
 from snet4_training.recipe import Recipe
 
 LOG, PICTURES = "log.jsonl", "pictures"

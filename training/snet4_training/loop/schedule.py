@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from snet4_training.checkpoint import State
+from snet4_training.loop.checkpoint import State
 from snet4_training.recipe import TrainRecipe
 
 

@@ -11,10 +11,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
+from snet4core import __version__
 from snet4core.errors import DependencyError, UsageError
 
 _CPU = torch.device("cpu")
@@ -91,3 +93,21 @@ def gathered() -> Team:
     # The others wait while the first one prepares chips, which may take hours.
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
     return Team(state.process_index, state.num_processes, state.device)
+
+
+def surroundings(team: Team) -> dict[str, Any]:
+    """Versions, device, threads and processes: what speed and rounding depend on."""
+    return {
+        "snet4": __version__,
+        "torch": torch.__version__,
+        "device": device_name(team.device),
+        "threads": torch.get_num_threads(),
+        "processes": team.size,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Name of the GPU, or the widest instruction set of the CPU."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.backends.cpu.get_cpu_capability()})"

@@ -15,18 +15,16 @@ import torch
 from torch import Tensor
 
 from snet4_training.cardmaking import card_of
-from snet4_training.checkpoint import State, read_checkpoint, update_average, write_checkpoint
 from snet4_training.chips.batches import Batch, batches
 from snet4_training.gallery import Gallery
-from snet4_training.going_on import go_on_from
-from snet4_training.losses import look_loss, loss
-from snet4_training.pace import Pace
-from snet4_training.pretrained import load_encoder
+from snet4_training.loop.checkpoint import State, read_checkpoint, update_average, write_checkpoint
+from snet4_training.loop.losses import look_loss, loss
+from snet4_training.loop.pace import Pace
+from snet4_training.loop.records import Records
+from snet4_training.loop.schedule import finished, learning_rate, steps_in_all, take_score
+from snet4_training.loop.start import go_on_from, load_encoder
+from snet4_training.loop.team import Team, gathered, surroundings
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
-from snet4_training.records import Records
-from snet4_training.schedule import finished, learning_rate, steps_in_all, take_score
-from snet4_training.surroundings import surroundings
-from snet4_training.team import Team, gathered
 from snet4_training.validate import judged, score_of, summed
 from snet4core.errors import EngineError
 from snet4core.model import weights

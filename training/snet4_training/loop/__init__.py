@@ -1,0 +1,1 @@
+"""The loop: losses, schedule, checkpoints, processes, records."""
