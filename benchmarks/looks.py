@@ -266,7 +266,7 @@ def plainly_drawn(maps: Path, settings: ShapeSettings) -> np.ndarray:
 
 def leaned_figures(predictor: Predictor, banepa: Path, folder: Path) -> dict[str, object]:
     """F1 on leaned drone pictures, told the truth and told 0 degrees."""
-    from snet4_training.lean import leaned
+    from snet4_training.pictures.lean import leaned
 
     bands = ("blue", "green", "red")
     flat = flat_picture(str(banepa), "", "val", bands)

@@ -63,7 +63,7 @@ def lean(
       snet4 lean town.tif houses.geojson town-45.tif --off-nadir 45 --azimuth 20
       snet4 lean town.tif houses.gpkg out.tif --off-nadir 30 --azimuth 190 --heights height_m
     """
-    from snet4_training.leaning import lean_file
+    from snet4_training.pictures.lean_file import lean_file
     from snet4core.look.look import Look
 
     look = Look(off_nadir_deg, azimuth_deg % 360 % 360, "option")

@@ -26,7 +26,7 @@ from snet4_training.calibration import (
     tally,
 )
 from snet4_training.look_error import Guessed, look_error
-from snet4_training.pairs import pairs
+from snet4_training.pictures.pairs import pairs
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4_training.scenes.layout import LAYOUTS, TileName, image_path, labels_path
 from snet4core.errors import InputError

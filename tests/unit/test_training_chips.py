@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from snet4_training.chips.augment import augmented, plain
 from snet4_training.chips.store import ChipStore
-from snet4_training.pictures import CHIP_RANGE, Chip, Cut, Picture, cut_chip, stretched
+from snet4_training.pictures.picture import CHIP_RANGE, Chip, Cut, Picture, cut_chip, stretched
+from snet4_training.pictures.targets import FINER, burn, targets
 from snet4_training.recipe import AugmentRecipe
-from snet4_training.targets import FINER, burn, targets
 from snet4core.errors import InputError
 from snet4core.look.look import CATEGORIES, Look, category_of
 

@@ -24,7 +24,7 @@ from snet4_training.loop.checkpoint import State
 from snet4_training.loop.loop import start, step_once
 from snet4_training.loop.losses import loss
 from snet4_training.loop.schedule import finished, learning_rate, take_score
-from snet4_training.pictures import Chip
+from snet4_training.pictures.picture import Chip
 from snet4_training.recipe import AugmentRecipe, Recipe, TrainRecipe
 from snet4_training.scenes import Place, make_place
 from snet4core.errors import UsageError

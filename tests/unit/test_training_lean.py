@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snet4_cli.lean import lean
-from snet4_training.lean import leaned, line_of_sight, surface
-from snet4_training.pictures import Picture
+from snet4_training.pictures.lean import leaned, line_of_sight, surface
+from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import Look
 

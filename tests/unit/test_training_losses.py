@@ -12,8 +12,8 @@ import torch
 
 from snet4_training.chips.weighing import NARROW_PX, SMALL_PX, buildings, by_gap, by_size, weights
 from snet4_training.loop.losses import cross_entropy, focal_loss, look_loss, loss, lovasz_loss
+from snet4_training.pictures.targets import targets
 from snet4_training.recipe import LOSSES, TrainRecipe
-from snet4_training.targets import targets
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
 

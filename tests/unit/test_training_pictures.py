@@ -18,9 +18,16 @@ from snet4_training.chips import from_pictures
 from snet4_training.chips.from_pictures import picture_of, splits_of
 from snet4_training.chips.sources import HELD_OUT, fill
 from snet4_training.chips.store import ChipStore
-from snet4_training.pairs import Pair, pairs
-from snet4_training.pictures import Chip
-from snet4_training.places import Shot, Split, joined_places, looks_table, shots, split_by_place
+from snet4_training.pictures.pairs import Pair, pairs
+from snet4_training.pictures.picture import Chip
+from snet4_training.pictures.splits import (
+    Shot,
+    Split,
+    joined_places,
+    looks_table,
+    shots,
+    split_by_place,
+)
 from snet4_training.recipe import DataRecipe, Recipe, read_recipe
 from snet4_training.scenes.write import parse_looks, write_scenes
 from snet4core.errors import InputError, LookError, UsageError
@@ -161,7 +168,7 @@ def test_a_part_of_a_picture_has_the_truth_of_that_part(folder: Path) -> None:
     row, col = (int(rng.integers(SIZE_PX - 64 + 1)) for _ in range(2))
     window = slice(row, row + 64), slice(col, col + 64)
     assert np.array_equal(part.counts_BHW, whole.counts_BHW[:, *window])
-    from snet4_training.targets import burn
+    from snet4_training.pictures.targets import burn
 
     whole_HW = burn(whole.polygons, (SIZE_PX, SIZE_PX))
     assert np.array_equal(burn(part.polygons, (64, 64)), whole_HW[window])

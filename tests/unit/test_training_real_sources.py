@@ -20,8 +20,8 @@ from snet4_training.chips.batches import Steps
 from snet4_training.chips.from_pictures import picture_of, shots_of, splits_of
 from snet4_training.chips.sources import HELD_OUT, fill, flat_picture, sources, validation_sources
 from snet4_training.chips.store import ChipStore
-from snet4_training.lean import displacement_px
-from snet4_training.places import Shot
+from snet4_training.pictures.lean import displacement_px
+from snet4_training.pictures.splits import Shot
 from snet4_training.recipe import DataRecipe, RealSource, Recipe, as_plain, read_recipe
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import Look

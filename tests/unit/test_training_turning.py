@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snet4_training.chips.augment import augmented
 from snet4_training.chips.turning import faced, mirrored_east_west, mirrored_north_south, turned
-from snet4_training.pictures import Chip
+from snet4_training.pictures.picture import Chip
 from snet4_training.recipe import AugmentRecipe
 from snet4core.look.look import Look
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from snet4_training.chips.sources import CATEGORY_CHIPS
-from snet4_training.pictures import Chip
+from snet4_training.pictures.picture import Chip
 from snet4_training.validate import Judged
 from snet4core.errors import OutputError
 from snet4core.files import outputs

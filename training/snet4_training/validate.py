@@ -27,9 +27,9 @@ from snet4_training.chips.augment import Example, plain
 from snet4_training.chips.batches import collate
 from snet4_training.chips.store import ChipStore
 from snet4_training.chips.weighing import buildings
-from snet4_training.pictures import Chip
+from snet4_training.pictures.picture import Chip
+from snet4_training.pictures.targets import Polygons
 from snet4_training.recipe import Recipe
-from snet4_training.targets import Polygons
 from snet4core import score
 from snet4core.footprints.footprints import Source
 from snet4core.footprints.shaping import footprints_from

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snet4_training.pictures import Cut, Picture
+from snet4_training.pictures.picture import Cut, Picture
 from snet4_training.recipe import Recipe
 
 TURN_DEG = 5.0

@@ -25,12 +25,12 @@ import shapely
 from numpy.typing import NDArray
 
 from snet4_training.chips.cutting import draw_cut, draw_gsd_m
-from snet4_training.folder import Ground, footprints_on
-from snet4_training.lean import displacement_px
-from snet4_training.pictures import Chip, Picture, cut_chip, stretched, wrapped_deg
-from snet4_training.places import Shot, Split, found, looks_table, shots
+from snet4_training.pictures.ground import Ground, footprints_on
+from snet4_training.pictures.lean import displacement_px
+from snet4_training.pictures.picture import Chip, Picture, cut_chip, stretched, wrapped_deg
+from snet4_training.pictures.splits import Shot, Split, found, looks_table, shots
+from snet4_training.pictures.targets import Polygons
 from snet4_training.recipe import DataRecipe, RealSource, Recipe
-from snet4_training.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look.look import CATEGORIES, Look

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from snet4_training.chips.cutting import draw_cut, draw_gsd_m
 from snet4_training.chips.from_pictures import picture_chunk, splits_of
 from snet4_training.chips.store import ChipStore
-from snet4_training.folder import mosaic
-from snet4_training.lean import leaned
-from snet4_training.pictures import Chip, Picture, cut_chip, stretched
+from snet4_training.pictures.ground import mosaic
+from snet4_training.pictures.lean import leaned
+from snet4_training.pictures.picture import Chip, Picture, cut_chip, stretched
 from snet4_training.recipe import RealSource, Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
 from snet4_training.scenes.write import parse_looks

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from snet4_training.pictures import Chip
-from snet4_training.targets import Polygons
+from snet4_training.pictures.picture import Chip
+from snet4_training.pictures.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.look.look import Look

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4_training.pictures import Chip, wrapped_deg
+from snet4_training.pictures.picture import Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
 from snet4core.look.look import Look
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from snet4_training.pictures import Picture
+from snet4_training.pictures.picture import Picture
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
 

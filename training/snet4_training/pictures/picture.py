@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from snet4_training.targets import Polygons, targets
+from snet4_training.pictures.targets import Polygons, targets
 from snet4core.look.look import Look
 from snet4core.scene.radiometry import BandRange, band_range
 from snet4core.windows import Window

@@ -20,7 +20,7 @@ from rasterio.warp import transform_bounds
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from snet4_training.pairs import Pair, pairs
+from snet4_training.pictures.pairs import Pair, pairs
 from snet4core.errors import InputError
 from snet4core.look.look import Look
 from snet4core.look.names import sighting_in_name

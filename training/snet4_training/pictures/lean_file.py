@@ -9,9 +9,9 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
-from snet4_training.folder import Ground, footprints_on
-from snet4_training.lean import leaned
-from snet4_training.pictures import Picture
+from snet4_training.pictures.ground import Ground, footprints_on
+from snet4_training.pictures.lean import leaned
+from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.grid import Grid
