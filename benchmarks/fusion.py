@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def rendered(folder: Path, tiles: int) -> Path:
-    from snet4_training.scenes.write import parse_looks, write_scenes
+    from snet4_training.scenes.dataset import parse_looks, write_scenes
 
     write_scenes(folder / "places", tiles, parse_looks("spacenet4"), 77001, size_px=640)
     return folder / "places"

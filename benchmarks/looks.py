@@ -41,8 +41,8 @@ from benchmarks.measured import keep
 from benchmarks.plain_script import buildings
 from snet4_training.chips.sources import draw_heights_m, flat_picture
 from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, render, truth
-from snet4_training.scenes.layout import TileName, write_image
-from snet4_training.scenes.write import day_of
+from snet4_training.scenes.dataset import day_of
+from snet4_training.scenes.spacenet_files import TileName, write_image
 from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import CATEGORIES, Look

@@ -41,7 +41,7 @@ def demo(
     """
     import shutil
 
-    from snet4_training.scenes.write import parse_looks, write_scenes
+    from snet4_training.scenes.dataset import parse_looks, write_scenes
     from snet4core.files import outputs
     from snet4core.jobs.job import Job
     from snet4core.jobs.run import run_job

@@ -50,7 +50,7 @@ def scenes(
     snet4 scenes sn4-like --tiles 40 --workers 4
     snet4 scenes tilted --tiles 3 --looks nadir7,45:200 --layout bucket --seed 7
     """
-    from snet4_training.scenes.write import parse_looks, write_scenes
+    from snet4_training.scenes.dataset import parse_looks, write_scenes
 
     with Bar() as bar:
         written = write_scenes(

@@ -26,8 +26,8 @@ from snet4_training.scenes import (
     truth,
 )
 from snet4_training.scenes.canvas import covered
+from snet4_training.scenes.collects import footprint_stretch, native_gsd_m
 from snet4_training.scenes.light import shadow_ceiling
-from snet4_training.scenes.looks import footprint_stretch, native_gsd_m
 from snet4_training.scenes.render import light_of
 from snet4_training.scenes.roofs import rise_of
 from snet4_training.scenes.sensor import imaged

@@ -16,7 +16,8 @@ import shapely
 from click.testing import CliRunner
 
 from snet4_cli.scenes import scenes
-from snet4_training.scenes.layout import (
+from snet4_training.scenes.dataset import parse_looks, write_scenes
+from snet4_training.scenes.spacenet_files import (
     TileName,
     image_id,
     image_path,
@@ -26,7 +27,6 @@ from snet4_training.scenes.layout import (
     summary_text,
 )
 from snet4_training.scenes.world import Building
-from snet4_training.scenes.write import parse_looks, write_scenes
 from snet4core.errors import Cancelled, OutputError, UsageError
 from snet4core.look.names import SPACENET4_LOOKS
 from snet4core.look.table import sighting_in_table

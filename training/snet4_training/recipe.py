@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from snet4_training.scenes.dataset import parse_looks
 from snet4_training.scenes.place import KINDS
-from snet4_training.scenes.write import parse_looks
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import CATEGORIES
 from snet4core.model.card import Architecture

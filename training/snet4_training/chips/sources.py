@@ -28,7 +28,7 @@ from snet4_training.pictures.lean import leaned
 from snet4_training.pictures.picture import Chip, Picture, cut_chip, stretched
 from snet4_training.recipe import RealSource, Recipe
 from snet4_training.scenes import make_place, random_sensor, render, truth
-from snet4_training.scenes.write import parse_looks
+from snet4_training.scenes.dataset import parse_looks
 from snet4core.errors import UsageError
 from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.progress import Progress, Silent, stop_if_cancelled

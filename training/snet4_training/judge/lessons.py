@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from snet4_training.judge import degraded_maps
 from snet4_training.scenes import SPACENET4_LOOKS, Collect, make_place, render, truth
-from snet4_training.scenes.layout import TileName, write_image
+from snet4_training.scenes.dataset import day_of
 from snet4_training.scenes.materials import season
 from snet4_training.scenes.place import KINDS, make_plan
-from snet4_training.scenes.write import day_of
+from snet4_training.scenes.spacenet_files import TileName, write_image
 from snet4core.labels import cuts, seams, watershed
 from snet4core.look.look import CATEGORIES
 from snet4core.maps.maps import Maps

@@ -5,7 +5,7 @@ picture = render(place, look, rng)         # how one satellite sees it
 buildings = truth(place)                   # the same for every look
 """
 
-from snet4_training.scenes.looks import random_look
+from snet4_training.scenes.collects import random_look
 from snet4_training.scenes.place import KINDS, make_place, truth
 from snet4_training.scenes.render import render
 from snet4_training.scenes.sensor import PLAIN, WORLDVIEW2, Sensor, random_sensor

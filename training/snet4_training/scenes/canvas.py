@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4_training.scenes.noise import doubled, fractal, smooth_noise
-from snet4_training.scenes.plan import Patch
+from snet4_training.scenes.street_plan import Patch
+from snet4_training.scenes.textures import doubled, fractal, smooth_noise
 from snet4_training.scenes.world import Floats, Point
 
 

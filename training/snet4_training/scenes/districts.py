@@ -8,7 +8,7 @@ from snet4_training.scenes.homes import houses, narrow, terraces, warren
 from snet4_training.scenes.large import halls, parking, perimeter, slabs
 from snet4_training.scenes.maker import Maker
 from snet4_training.scenes.open_land import field, lot, park, water, wood
-from snet4_training.scenes.plan import Block
+from snet4_training.scenes.street_plan import Block
 
 FILLERS: dict[str, Callable[[Maker, Block], None]] = {
     "houses": houses, "terraces": terraces, "slabs": slabs, "halls": halls, "warren": warren,

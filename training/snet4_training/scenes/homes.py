@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from snet4_training.scenes import materials as paint
+from snet4_training.scenes.floor_plans import irregular
 from snet4_training.scenes.maker import STOREY_M, Maker
-from snet4_training.scenes.plan import Block
-from snet4_training.scenes.shapes import irregular
+from snet4_training.scenes.street_plan import Block
 from snet4_training.scenes.world import RoofKind
 
 _PLANS = (*["box"] * 5, *["L"] * 3, "T", "steps", "plus", "U")

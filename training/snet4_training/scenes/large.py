@@ -6,7 +6,7 @@ import math
 
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.maker import STOREY_M, Maker
-from snet4_training.scenes.plan import Block
+from snet4_training.scenes.street_plan import Block
 from snet4_training.scenes.world import RoofKind
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snet4_training.scenes import materials as paint
-from snet4_training.scenes.plan import Block, Frame, Plan
-from snet4_training.scenes.shapes import structure, wings
+from snet4_training.scenes.floor_plans import structure, wings
+from snet4_training.scenes.street_plan import Block, Frame, Plan
 from snet4_training.scenes.world import Box, Floats, RoofKind, Wing
 
 STOREY_M = 3.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.maker import Maker
-from snet4_training.scenes.plan import Block
+from snet4_training.scenes.street_plan import Block
 
 
 def field(m: Maker, block: Block) -> None:

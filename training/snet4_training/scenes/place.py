@@ -12,12 +12,12 @@ from shapely.geometry import Polygon, box
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.canvas import Canvas, ground
 from snet4_training.scenes.districts import FILLERS
+from snet4_training.scenes.floor_plans import largest_polygon
 from snet4_training.scenes.light import lit, shadow_ceiling
 from snet4_training.scenes.maker import Maker, Style
-from snet4_training.scenes.plan import Block, Frame, Plan
 from snet4_training.scenes.plants import park_all, plant_all
 from snet4_training.scenes.roofs import raise_structure
-from snet4_training.scenes.shapes import largest_polygon
+from snet4_training.scenes.street_plan import Block, Frame, Plan
 from snet4_training.scenes.world import Building, Facades, Floats, Place, RoofKind, Structure, Sun
 
 MARGIN_PX = 90

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.canvas import Canvas
-from snet4_training.scenes.noise import smooth_noise
 from snet4_training.scenes.roofs import slope_light
+from snet4_training.scenes.textures import smooth_noise
 from snet4_training.scenes.world import OBJECT, PLANT, Box, Floats, Plant, Sun
 
 _VARIANTS = 6

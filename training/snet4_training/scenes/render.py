@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4_training.scenes.lean import Box, seen
 from snet4_training.scenes.sensor import Sensor, counts, hazed, imaged, random_sensor
+from snet4_training.scenes.sweep import Box, seen
 from snet4_training.scenes.world import Floats, Place
 from snet4core.look.look import Look
 

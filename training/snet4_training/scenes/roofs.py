@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.canvas import Canvas, covered
-from snet4_training.scenes.noise import smooth_noise
+from snet4_training.scenes.textures import smooth_noise
 from snet4_training.scenes.world import Floats, Structure, Sun, Wing
 
 _TALLEST_ROOF_M = 9.0

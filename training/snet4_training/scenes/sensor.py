@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from snet4_training.scenes.looks import footprint_stretch, native_gsd_m
+from snet4_training.scenes.collects import footprint_stretch, native_gsd_m
 from snet4_training.scenes.world import Floats
 
 

@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snet4_training.scenes.layout import (
+from snet4_training.scenes.collects import native_gsd_m
+from snet4_training.scenes.place import make_place, truth
+from snet4_training.scenes.render import render
+from snet4_training.scenes.sensor import WORLDVIEW2, Sensor
+from snet4_training.scenes.spacenet_files import (
     LAYOUTS,
     Layout,
     TileName,
@@ -26,10 +30,6 @@ from snet4_training.scenes.layout import (
     summary_text,
     write_image,
 )
-from snet4_training.scenes.looks import native_gsd_m
-from snet4_training.scenes.place import make_place, truth
-from snet4_training.scenes.render import render
-from snet4_training.scenes.sensor import WORLDVIEW2, Sensor
 from snet4_training.scenes.world import Building
 from snet4core.errors import OutputError, UsageError
 from snet4core.look.look import Look
