@@ -12,7 +12,7 @@ from snet4_cli import options
 from snet4_cli.bar import Bar
 
 if TYPE_CHECKING:
-    from snet4_training.calibration import Calibrated
+    from snet4_training.validation.calibration import Calibrated
 
 
 @click.command()
@@ -60,7 +60,7 @@ def calibrate(
       snet4 calibrate runs/first/model.safetensors validation -o first.safetensors
       snet4 calibrate model.safetensors SN4 --places chips/held-out.txt -o sn4.safetensors
     """
-    from snet4_training.calibration import calibrate_file
+    from snet4_training.validation.calibration import calibrate_file
     from snet4core.maps.predictor import Predictor
     from snet4core.maps.runtime import choose_runtime
     from snet4core.model.header import find_model

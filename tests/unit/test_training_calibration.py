@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from snet4_training.calibration import (
+from snet4_training.pictures.pairs import pairs
+from snet4_training.scenes import SPACENET4_LOOKS
+from snet4_training.scenes.spacenet_files import LAYOUTS, TileName, image_path, labels_path
+from snet4_training.validation.calibration import (
     Seen,
     best_min_confidence,
     best_settings,
@@ -25,10 +28,7 @@ from snet4_training.calibration import (
     right,
     tally,
 )
-from snet4_training.look_error import Guessed, look_error
-from snet4_training.pictures.pairs import pairs
-from snet4_training.scenes import SPACENET4_LOOKS
-from snet4_training.scenes.spacenet_files import LAYOUTS, TileName, image_path, labels_path
+from snet4_training.validation.look_error import Guessed, look_error
 from snet4core.errors import InputError
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid

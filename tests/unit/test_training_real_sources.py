@@ -15,7 +15,6 @@ from affine import Affine
 from click.testing import CliRunner
 
 from snet4_cli.main import snet4 as command
-from snet4_training.cardmaking import card_of
 from snet4_training.chips.batches import Steps
 from snet4_training.chips.from_pictures import picture_of, shots_of, splits_of
 from snet4_training.chips.sources import HELD_OUT, fill, flat_picture, sources, validation_sources
@@ -23,6 +22,7 @@ from snet4_training.chips.store import ChipStore
 from snet4_training.pictures.lean import displacement_px
 from snet4_training.pictures.splits import Shot
 from snet4_training.recipe import DataRecipe, RealSource, Recipe, as_plain, read_recipe
+from snet4_training.validation.card import card_of
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import Look
 

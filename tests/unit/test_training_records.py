@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from snet4_cli.train import train as train_command
-from snet4_training.cardmaking import card_of
-from snet4_training.gallery import PANEL_PX, Gallery, keep, visible
 from snet4_training.loop import curves
 from snet4_training.loop.curves import FOLDER, Curves
 from snet4_training.loop.loop import train
 from snet4_training.loop.records import LOG, PICTURES
-from snet4_training.validate import Judged, judged
+from snet4_training.validation.card import card_of
+from snet4_training.validation.gallery import PANEL_PX, Gallery, keep, visible
+from snet4_training.validation.validate import Judged, judged
 from snet4core.errors import DependencyError, UsageError
 
 from .training_helpers import (

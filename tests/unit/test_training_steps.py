@@ -17,7 +17,7 @@ from snet4_training.loop.records import LOG
 from snet4_training.loop.schedule import learning_rate, steps_in_all, take_score
 from snet4_training.loop.team import Team
 from snet4_training.recipe import Recipe, TrainRecipe
-from snet4_training.validate import score_of
+from snet4_training.validation.validate import score_of
 from snet4core.errors import OutputError, UsageError
 from snet4core.look.look import CATEGORIES
 from snet4core.model import weights

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from scipy import ndimage
 
-from snet4_training.cardmaking import card_of
 from snet4_training.chips.augment import plain
 from snet4_training.chips.store import ChipStore
 from snet4_training.loop.loop import start, train
 from snet4_training.pictures.picture import Chip
 from snet4_training.recipe import Recipe
-from snet4_training.validate import found_in, judged, maps_of, summed, truth_of
+from snet4_training.validation.card import card_of
+from snet4_training.validation.validate import found_in, judged, maps_of, summed, truth_of
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.layers.buildings import Buildings

@@ -14,9 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from snet4_training.cardmaking import card_of
 from snet4_training.chips.batches import Batch, batches
-from snet4_training.gallery import Gallery
 from snet4_training.loop.checkpoint import State, read_checkpoint, update_average, write_checkpoint
 from snet4_training.loop.losses import look_loss, loss
 from snet4_training.loop.pace import Pace
@@ -25,7 +23,9 @@ from snet4_training.loop.schedule import finished, learning_rate, steps_in_all, 
 from snet4_training.loop.start import go_on_from, load_encoder
 from snet4_training.loop.team import Team, gathered, surroundings
 from snet4_training.recipe import Recipe, TrainRecipe, as_plain
-from snet4_training.validate import judged, score_of, summed
+from snet4_training.validation.card import card_of
+from snet4_training.validation.gallery import Gallery
+from snet4_training.validation.validate import judged, score_of, summed
 from snet4core.errors import EngineError
 from snet4core.model import weights
 from snet4core.model.card import Architecture, Card

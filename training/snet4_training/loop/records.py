@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snet4_training import gallery
-from snet4_training.gallery import Gallery
 from snet4_training.loop.curves import Curves
 from snet4_training.loop.pace import Lately
 from snet4_training.recipe import Recipe
+from snet4_training.validation import gallery
+from snet4_training.validation.gallery import Gallery
 
 LOG, PICTURES = "log.jsonl", "pictures"
 """In the run's folder."""

@@ -17,7 +17,7 @@ from PIL import Image
 
 from snet4_training.chips.sources import CATEGORY_CHIPS
 from snet4_training.pictures.picture import Chip
-from snet4_training.validate import Judged
+from snet4_training.validation.validate import Judged
 from snet4core.errors import OutputError
 from snet4core.files import outputs
 from snet4core.scene.preview import FOUND_COLOUR, TRUTH_COLOUR, Panel, natural_colours, sheet

@@ -18,11 +18,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from snet4_training.look_error import look_error
 from snet4_training.pictures.ground import footprints_on
 from snet4_training.pictures.pairs import pairs
 from snet4_training.pictures.splits import joined_places
 from snet4_training.pictures.targets import Polygons
+from snet4_training.validation.look_error import look_error
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints, Source, concatenated

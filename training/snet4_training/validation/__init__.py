@@ -1,0 +1,1 @@
+"""Validation: scores, galleries, look error, calibration, the card."""
