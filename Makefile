@@ -49,7 +49,7 @@ test-qgis: $(VENV)/.dev ## the plugin's tests, in QGIS's own Python against the 
 	@if $(QGIS_PYTHON) -c 'import qgis.core, pytest' 2>/dev/null; then \
 		SNET4_PYTHON='$(abspath $(BIN)/python)' $(QGIS_PYTHON) -m pytest -p no:cacheprovider tests/qgis; \
 	elif [ -n "$(REQUIRE_QGIS)" ]; then \
-		echo "QGIS is missing, and its tests are required: see docs/qgis.md"; exit 1; \
+		echo "QGIS is missing, and its tests are required: see docs/guide/qgis.md"; exit 1; \
 	else \
 		echo "*** SKIPPED: the tests of the QGIS plugin, because QGIS is not installed here ***"; \
 	fi

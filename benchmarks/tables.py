@@ -1,4 +1,4 @@
-"""Put the figures of benchmarks/out/*.json as tables into docs/performance.md.
+"""Put the figures of benchmarks/out/*.json as tables into docs/how-it-works/performance.md.
 
     python -m benchmarks.tables
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.measured import OUT
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-it-works" / "performance.md"
 MARKER = "<!-- written by python -m benchmarks.tables -->"
 
 Row = list[object]

@@ -38,7 +38,7 @@ class Refused(Exception):
 def sources() -> dict[str, Path]:
     """Path inside the plugin -> file here."""
     found = {"metadata.txt": ROOT / "metadata.txt", "LICENSE": ROOT / "LICENSE"}
-    found["styles/footprints.qml"] = ROOT / "snet4core" / "styles" / "footprints.qml"
+    found["styles/footprints.qml"] = ROOT / "snet4core" / "layers" / "styles" / "footprints.qml"
     plugin = ROOT / "qgis_plugin"
     for path in sorted(plugin.rglob("*")):
         if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".ts":

@@ -49,8 +49,9 @@ def train(
 
     Chips are prepared first, and kept: a second run with the same data starts at once. An
     interrupted run is continued with --resume. The recipe's keys are documented in
-    training/snet4_training/recipe.py, and docs/training.md says how to use them; a time limit is
-    --set train.minutes=60. Under torchrun or accelerate launch, all processes train one model.
+    training/snet4_training/recipe.py, and docs/guide/training.md says how to use them; a time
+    limit is --set train.minutes=60. Under torchrun or accelerate launch, all processes train one
+    model.
 
     \b
       snet4 train training/recipes/default.toml --out runs/first --workers 16

@@ -3,7 +3,7 @@
 The measurements of `cuts` become eighteen features per cut, and an ensemble of small
 networks (two layers of 32) turns them into log-odds. They are trained on synthetic places,
 with degraded maps and with maps of the default model
-(`python -m snet4_training.splitting`); their weights are in `judge.json`.
+(`python -m snet4_training.judge`); their weights are in `judge.json`.
 Two costs, which no training set determines, are set here:
 
 - A map without borders says nothing about walls. Where no border is seen along the outlines,

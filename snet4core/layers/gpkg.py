@@ -161,7 +161,9 @@ def _blobs(shapes: Shapes, srs_id: int) -> Iterator[bytes]:
 
 def style_qml() -> str:
     """Read the default QGIS style (QML): outlines visible on dark and on bright ground."""
-    return files("snet4core").joinpath("styles", "footprints.qml").read_text(encoding="utf-8")
+    return (
+        files("snet4core.layers").joinpath("styles", "footprints.qml").read_text(encoding="utf-8")
+    )
 
 
 def _add_style(database: sqlite3.Connection) -> None:

@@ -2,7 +2,7 @@
 
 Maps from a vertical view err where trees hide walls; those from an oblique view err behind
 towers. Where their errors are independent, a weighted mean of the maps errs less than each;
-`docs/scale.md` gives the measurements. The looks are warped to the grid of the best one,
+`docs/guide/scale.md` gives the measurements. The looks are warped to the grid of the best one,
 shifted by whole pixels to register the buildings (orthorectified pictures are off by some
 pixels, differently in each), and weighted by how much more they are tilted than the best.
 What is missing in a tilted look may be occluded, so its "no building" counts less, down to a
@@ -48,7 +48,7 @@ SAMPLES = 9
 """Number of windows, those with most buildings, that determine a shift."""
 
 _FALL_DEG = 10.0
-"""Additional tilt over the best look that divides a weight by e (see docs/scale.md)."""
+"""Additional tilt over the best look that divides a weight by e (see docs/guide/scale.md)."""
 
 _DOUBT = 0.3
 """Weight of a far more tilted look's "no building", relative to its "building"."""

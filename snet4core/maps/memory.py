@@ -17,7 +17,7 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 RESERVE_BYTES = 500 * 2**20
 """For programs and constants, reading, shaping and writing: what a run over 4096 to 16384 pixels a
-side of dense suburbs takes besides the network's working memory (benchmarks/memory.py)."""
+side of dense suburbs takes besides the network's working memory (benchmarks/memory/memory.py)."""
 
 WORK_BYTES_PER_PX = {"torch": 350, "openvino": 280}
 """Working memory of one lane, per pixel of its window; measured with the default model."""

@@ -20,7 +20,7 @@ from snet4core.model.card import Card
 METADATA_KEY = "snet4"
 """The only key in the file's metadata: safetensors writes several in random order."""
 
-SHIPPED = Path(__file__).parent / "models"
+SHIPPED = Path(__file__).parent / "shipped"
 """Models that come with the package."""
 
 DEFAULT_MODEL = "default"

@@ -36,7 +36,6 @@ from snet4core.scene.working_scale import WorkingScale, working_scale
 __all__ = [
     "NodataRule",
     "Scene",
-    "SceneReader",
     "WorkingScale",
     "describe",
     "digest",

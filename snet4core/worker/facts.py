@@ -27,7 +27,7 @@ def engine_facts(model: str, device: str, precision: str) -> dict[str, Section]:
         "engine": {
             "snet4": __version__,
             "python": f"{platform.python_version()} at {sys.executable}",
-            "package": str(Path(__file__).parent),
+            "package": str(Path(__file__).parents[1]),
             "system": f"{platform.platform()}, {os.cpu_count()} processors",
         },
         "libraries": {name: _version(name) for name in _LIBRARIES},

@@ -16,11 +16,8 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # workers import the helper by this name
-
-from bright import CARD, ELSEWHERE, Bright, BrightModel, write_town  # noqa: E402
-
+ROOT = Path(__file__).resolve().parents[2]
+from helpers.bright import CARD, ELSEWHERE, Bright, BrightModel, write_town  # noqa: E402
 from snet4core.errors import (  # noqa: E402
     Cancelled,
     EngineError,
@@ -172,8 +169,9 @@ class TestProcesses:
         job = job_in(tmp_path / "a", [town], resume=True)
         script = (
             "import sys; from pathlib import Path\n"
-            "from bright import *; from snet4core.job import *; from snet4core.jobrun import *\n"
-            "from snet4core.processes import Processes\n"
+            "from helpers.bright import *; from snet4core.jobs.job import *\n"
+            "from snet4core.jobs.run import *\n"
+            "from snet4core.jobs.processes import Processes\n"
             "if __name__ == '__main__':\n"
             "    job = Job((SceneInput(sys.argv[1]),), Choices(off_nadir_deg=30.0, "
             "min_area_m2=1.0), Path(sys.argv[2]), resume=True)\n"
@@ -184,7 +182,7 @@ class TestProcesses:
         program.write_text(script)
         driver = subprocess.Popen(
             [sys.executable, str(program), str(town), str(job.output)],
-            env={**os.environ, "PYTHONPATH": str(HERE)},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
         )
         try:
             wait_for(lambda: len(kept(job)) >= 2)
@@ -330,7 +328,7 @@ class RealCluster:
             [sys.executable, "-m", f"distributed.cli.dask_{what}", "--no-dashboard", *options],
             env={
                 **os.environ,
-                "PYTHONPATH": str(HERE),
+                "PYTHONPATH": str(ROOT / "tests"),
                 "PYTHONWARNINGS": "ignore",
                 "OMP_NUM_THREADS": "1",
                 "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
@@ -523,13 +521,12 @@ def test_the_command_line_gives_the_same_bytes_with_every_executor(tmp_path: Pat
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("segmentation_models_pytorch")
     pytest.importorskip("distributed", reason="Dask is not installed")
-    root = HERE.parents[1]
     made = (
-        "from pathlib import Path; from benchmarks.kill_resume import *; import sys\n"
+        "from pathlib import Path; from benchmarks.faults.kill_resume import *; import sys\n"
         "write_model(Path(sys.argv[1])); write_scene(Path(sys.argv[2]), (300, 200))"
     )
     model, scene = tmp_path / "small.safetensors", tmp_path / "town.tif"
-    subprocess.run([sys.executable, "-c", made, model, scene], cwd=root, check=True)
+    subprocess.run([sys.executable, "-c", made, model, scene], cwd=ROOT, check=True)
 
     def snet4(*arguments: object) -> str:
         answer = subprocess.run(

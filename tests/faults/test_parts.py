@@ -198,7 +198,7 @@ def test_kills_at_random_moments_end_with_the_bytes_of_an_undisturbed_run(
     if not hasattr(os, "fork"):
         pytest.skip("runs are started by fork, which this system has not")
     answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kill_resume",
+        [sys.executable, "-m", "benchmarks.faults.kill_resume",
          "--kills", str(kills), "--polite", str(polite),
          "--folder", str(tmp_path), "--json"],
         cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False,

@@ -15,8 +15,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
@@ -77,8 +76,8 @@ def test_damaged_files_are_one_sentence_or_a_result(kind: str, count: int, tmp_p
         pytest.importorskip("torch", reason="torch is not installed")
         pytest.importorskip("segmentation_models_pytorch")
     answer = subprocess.run(
-        [sys.executable, str(HERE / "damaged.py"), kind, str(count), str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=900, check=False,
+        [sys.executable, "-m", "helpers.damaged", kind, str(count), str(tmp_path)],
+        cwd=ROOT / "tests", capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-3000:]
     facts = json.loads(answer.stdout)

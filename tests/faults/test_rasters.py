@@ -436,8 +436,9 @@ def test_a_huge_sparse_scene_takes_little_memory_and_time(tmp_path: Path) -> Non
     )  # fmt: skip
     assert path.stat().st_size < 2**23
     code = (
-        "import sys; from snet4core.raster import SceneReader, open_scene;"
-        "from snet4core.windows import Window; from snet4core.scene_ranges import scene_ranges;"
+        "import sys; from snet4core.scene.reader import SceneReader;"
+        "from snet4core.scene.scene import open_scene;"
+        "from snet4core.windows import Window; from snet4core.scene.ranges import scene_ranges;"
         "scene = open_scene(sys.argv[1]);"
         "print(scene_ranges(scene)[0], file=sys.stderr);"
         "reader = SceneReader(scene).__enter__();"

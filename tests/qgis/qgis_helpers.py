@@ -12,7 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "build" / "plugins"
-STUB = ROOT / "tests" / "unit" / "worker_stub.py"
+STUB = ROOT / "tests" / "helpers" / "worker_stub.py"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 ENGINE = os.environ.get("SNET4_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
 

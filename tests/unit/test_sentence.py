@@ -39,7 +39,7 @@ def texts(path: Path) -> list[str]:
 @pytest.mark.parametrize(
     "path",
     # `snet4 models import` has a --bands of its own.
-    [p for p in sorted(CORE.rglob("*.py")) if p.stem not in ("sentence", "foreign")],
+    [p for p in sorted(CORE.rglob("*.py")) if p.stem not in ("sentence", "importer")],
     ids=lambda p: p.stem,
 )
 def test_no_message_spells_an_option_out(path: Path) -> None:

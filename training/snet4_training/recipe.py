@@ -53,7 +53,7 @@ SCHEDULES = ("cosine", "step", "plateau", "constant")
 
 @dataclass(frozen=True, slots=True)
 class ModelRecipe(Architecture):
-    """The network: the keys of `snet4core.card.Architecture`, and where its weights start."""
+    """The network: the keys of `snet4core.model.card.Architecture`, and where its weights start."""
 
     name: str = "default"
     """Name on the model's card."""

@@ -1,6 +1,6 @@
-"""Trains the judge of cuts between attached buildings (`snet4core.judge`).
+"""Trains the judge of cuts between attached buildings (`snet4core.labels.judge`).
 
-    python -m snet4_training.splitting OUT.json [--blocks 300] [--places 100]
+    python -m snet4_training.judge OUT.json [--blocks 300] [--places 100]
         [--model default] [--real FOLDER] [--seed 0]
 
 Its lessons are maps of known buildings, degraded at random, and a model's own maps of places

@@ -1,0 +1,186 @@
+"""Would int8 do? The default model's graph quantised after training, against fp32.
+
+    pip install nncf; python -m benchmarks.quality.int8
+
+Which layers are quantised matters most, so several choices are measured: how much faster the
+forward pass is (in turn), the share of pixels that change sides, F1 of the footprints against
+those of fp32 and against the labels, on the real pictures. Ranges are taken from rendered
+places. The goal is an F1 of 0.99 against fp32; int8 is not offered because none reaches it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measured import keep
+from benchmarks.quality.real_pictures import in_map_units, pictures, placed, truth_of
+from snet4_training.scenes import PLAIN, make_place, render
+from snet4core.layers.buildings import Buildings
+from snet4core.look.look import Look
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
+from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
+from snet4core.model.header import find_model, graph_beside, read_header
+from snet4core.parts.detect import detect
+from snet4core.parts.plan import Choices
+from snet4core.scene.radiometry import band_range, normalise
+from snet4core.score import Tally, score
+
+PLACES, LOOKS_EACH, SIDE_PX = 24, 2, 576
+SHOWN = 12
+"""Pictures on which speed and flips are measured."""
+
+NOT_CONVOLUTIONS = (
+    "Add", "Multiply", "Divide", "MatMul", "GridSample", "Swish", "Interpolate", "Concat",
+    "ReduceMean", "Sigmoid", "Subtract", "Gather", "Floor", "Pad",
+)  # fmt: skip
+"""The look comes in through these; quantised they cost 5 % of the pixels."""
+
+
+def rendered() -> list[dict[str, NDArray[np.float32]]]:
+    """Network inputs of places at any look, all kinds of them."""
+    rng, found = np.random.default_rng(4242), []
+    for number in range(PLACES):
+        place = make_place(np.random.default_rng(8_100_000 + number), SIDE_PX, 0.5)
+        for _ in range(LOOKS_EACH):
+            look = Look(float(rng.uniform(5, 55)), float(rng.uniform(0, 360)), "option")
+            counts_BHW = render(place, look, PLAIN)
+            ranges = tuple(band_range(band_HW) for band_HW in counts_BHW)
+            picture = normalise(counts_BHW, np.ones(counts_BHW.shape[1:], np.bool_), ranges)
+            found.append(
+                {IMAGE: picture[None], LOOK: np.array([look.features()], dtype=np.float32)}
+            )
+    return found
+
+
+Choice = tuple[list[str], list[str]]
+"""Names and types of layers that stay in fp32."""
+
+
+def choices(model: Any) -> dict[str, Choice]:
+    """What may be quantised -> what is left alone for it."""
+    ordered = [(op.get_friendly_name(), op.get_type_name()) for op in model.get_ordered_ops()]
+    is_convolution = [name for name, kind in ordered if "Convolution" in kind]
+    # The guess of the look is made from the encoder's end, by the one mean there is.
+    end = [kind for _, kind in ordered].index("ReduceMean")
+    encoder = {name for name, _ in ordered[:end]}
+    return {
+        "all layers": ([], []),
+        "convolutions": ([], list(NOT_CONVOLUTIONS)),
+        "convolutions of the encoder": (
+            [name for name in is_convolution if name not in encoder],
+            list(NOT_CONVOLUTIONS),
+        ),
+        "convolutions of the decoder": (
+            [name for name in is_convolution if name in encoder],
+            list(NOT_CONVOLUTIONS),
+        ),
+    }
+
+
+class Compared:
+    """Footprints of one predictor in all real pictures, and what they are counted against."""
+
+    def __init__(self, predictor: Predictor, folder: Path) -> None:
+        self.found: list[Buildings] = []
+        self.truth: list[Buildings] = []
+        for picture in pictures():
+            above = Choices(off_nadir_deg=0.0, bands=picture.bands)
+            result = detect(placed(picture, folder), predictor, above)
+            batches = list(result.footprints)
+            polygons = [polygon for batch in batches for polygon in batch.polygons_N]
+            confidence = [each for batch in batches for each in batch.confidence_N.tolist()]
+            self.found.append(in_map_units(polygons, confidence))
+            self.truth.append(in_map_units(list(truth_of(picture, result.plan.scene)), None))
+
+    def f1(self, truth: list[Buildings]) -> float:
+        """Over all pictures together."""
+        total = Tally()
+        for found, true in zip(self.found, truth, strict=True):
+            total = total + score(found, true).total
+        return round(total.f1, 4)
+
+
+def maps_and_seconds(
+    predictor: Predictor, shown: list[dict[str, NDArray[np.float32]]]
+) -> tuple[NDArray[np.uint8], float]:
+    """Maps of the pictures, (N, 2, H, W), and how long they took."""
+    network: Any = predictor._network  # OpenVINO's, which takes looks as they are
+    head = predictor.card.architecture.heads[0]
+    started = time.perf_counter()
+    maps = [network._computed(head, each[IMAGE], {LOOK: each[LOOK]}) for each in shown]
+    return np.concatenate(maps), time.perf_counter() - started
+
+
+def quantised(model: Any, inputs: list[Any], left_alone: Choice) -> Any:
+    """The model in int8 but for some layers."""
+    nncf = importlib.import_module("nncf")
+    nncf.set_log_level(logging.ERROR)
+    names, types = left_alone
+    return nncf.quantize(
+        model,
+        nncf.Dataset(inputs),
+        subset_size=len(inputs),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(names=names, types=types, validate=False),
+    )
+
+
+def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
+    """Each choice of layers, and a predictor with them in int8."""
+    header = read_header(find_model("default"))
+    path = graph_beside(header)
+    assert path is not None  # the default model is shipped with its graph
+    graph = read_graph(read_header(path))
+
+    def fresh() -> Any:
+        tensor = openvino().Tensor(graph.constants)
+        return openvino().Core().read_model(model=graph.xml, weights=tensor)
+
+    for name, left_alone in choices(fresh()).items():
+        predictor = Predictor(header, choose_runtime("cpu", "fp32", "openvino"))
+        network: Any = predictor._network
+        network._model = quantised(fresh(), inputs, left_alone)
+        yield name, predictor
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    exact = Predictor(find_model("default"), choose_runtime("cpu", "fp32", "openvino"))
+    inputs = rendered()
+    shown = inputs[:: len(inputs) // SHOWN]
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        reference = Compared(exact, Path(name))
+        figures["fp32"] = {"f1": reference.f1(reference.truth)}
+        print("fp32", figures["fp32"])
+        for choice, predictor in variants(inputs):
+            maps_and_seconds(predictor, shown[:1])  # compiled and warm
+            faster = []
+            for _ in range(3):
+                before, exact_s = maps_and_seconds(exact, shown)
+                after, int8_s = maps_and_seconds(predictor, shown)
+                faster.append(exact_s / int8_s)
+            found = Compared(predictor, Path(name))
+            figures[choice] = {
+                "times_faster": round(sorted(faster)[1], 2),
+                "pixels_flipped": round(float(((before >= 128) != (after >= 128))[:, 0].mean()), 5),
+                "f1": found.f1(reference.truth),
+                "f1_against_fp32": found.f1(reference.found),
+            }
+            print(choice, figures[choice], flush=True)
+    keep("int8", figures)
+
+
+if __name__ == "__main__":
+    main()

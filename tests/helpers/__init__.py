@@ -1,0 +1,1 @@
+"""What tests share: made scenes, tiny models, damaged files, a stub of the worker."""

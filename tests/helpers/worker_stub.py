@@ -1,0 +1,102 @@
+"""The worker with a network whose answer is known, and with faults on demand.
+
+    python worker_stub.py [MODE]
+
+Bright is building. MODE: `plain`; `noisy` (prints and a C library write on stdout); `slow`
+(a second for each window); `steady` (a seventh of one); `stuck` (never comes back and hears
+nothing); `bug`, `memory` (exceptions in mid-run); `segfault`, `killed` (the process ends in
+mid-run); `child` (starts a process that would outlive it); `dark` (finds nothing).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snet4core.maps.maps import Maps
+from snet4core.maps.runtime import RuntimeChoice
+from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.header import Header
+from snet4core.windows import tiles
+from snet4core.worker import __main__, jobs
+
+MODE = sys.argv[1] if len(sys.argv) > 1 else "plain"
+CORE_PX = 64
+HEADER = Header(
+    Path("bright.safetensors"),
+    Card("bright", Architecture(), WindowSettings(CORE_PX, 32), gsd_range_m=(0.3, 1.0)),
+    "0" * 64,
+)
+
+
+class BrightIsBuilding:
+    """Stands where the network stands."""
+
+    def __init__(
+        self, *_: Any, shapers: int, guesser: Any, on_maps: Callable[[Maps], None]
+    ) -> None:
+        self.header, self.shapers, self.together = HEADER, shapers, 2
+        self.key, self.guesser, self._on_maps = "exact", guesser, on_maps
+        self.runtime = types.SimpleNamespace(device="cpu", engine="stand-in", precision="fp32")
+
+    def maps(
+        self, read: Any, shape: tuple[int, int], look: Any, wanted: Iterable[Any] | None = None
+    ) -> Iterator[Maps]:
+        for number, tile in enumerate(tiles(shape, CORE_PX, 32, 32) if wanted is None else wanted):
+            if number == 1:
+                if "SNET4_STUB_MARK" in os.environ:  # tells a test that we are in mid-run
+                    Path(os.environ["SNET4_STUB_MARK"]).touch()
+                _misbehave()
+            time.sleep({"slow": 1.0, "child": 1.0, "steady": 0.15}.get(MODE, 0.0))
+            picture_CHW, valid_HW = read(tile)
+            cut = tile.own.slices(tile.read)
+            bright_HW = np.where(picture_CHW[1][cut] > 0.5, 230, 10).astype(np.uint8)
+            if MODE == "dark":
+                bright_HW = np.minimum(bright_HW, 100)
+            maps = Maps(tile.own, bright_HW, np.zeros_like(bright_HW), valid_HW[cut])
+            self._on_maps(maps)
+            yield maps
+
+
+def _misbehave() -> None:
+    if MODE == "noisy":
+        print("a print", flush=True)
+        os.write(1, b"a C library\n")
+    elif MODE == "stuck":
+        signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
+        time.sleep(600)
+    elif MODE == "bug":
+        raise ZeroDivisionError("nobody foresaw this")
+    elif MODE == "memory":
+        raise MemoryError
+    elif MODE == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif MODE == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif MODE == "child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(f"child {child.pid}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Put the stand-in where `extract` looks for the network, then be a worker."""
+    predict = types.ModuleType("snet4core.maps.predictor")
+    predict.Predictor = BrightIsBuilding  # type: ignore[attr-defined]
+    predict.choose_runtime = lambda *_: RuntimeChoice()  # type: ignore[attr-defined]
+    sys.modules["snet4core.maps.predictor"] = predict
+    jobs.find_model = Path  # type: ignore[assignment]
+    jobs.read_header = lambda _: HEADER
+    __main__.main()
+
+
+if __name__ == "__main__":
+    main()
