@@ -8,26 +8,20 @@ overlap, so that for most runs only one block is in memory at a time.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
 
-from snet4core.errors import OutputError
-from snet4core.files.names import printable
 from snet4core.footprints.footprints import (
     Footprints,
     Source,
     concatenated,
-    from_arrays,
     none_of,
-    to_arrays,
 )
+from snet4core.footprints.spool import Place, Spool
 
 BATCH = 10_000
 """Footprints per batch that is returned: large enough for speed, small enough for memory."""
@@ -55,12 +49,12 @@ def in_order(
     footprints alone. At least one batch is yielded, an empty one if there are none. Raises
     OutputError where the temporary file finds no room.
     """
-    with ExitStack() as stack:
-        spool = _Spool(source, stack)
+    with closing(Spool(source)) as spool:
+        runs = _Runs(source, spool)
         for batch in batches:
-            spool.add(batch)
+            runs.add(batch)
         first = 1
-        for batch in _of_size(source, spool.ordered(), BATCH):
+        for batch in _of_size(source, runs.ordered(), BATCH):
             if settle is not None:
                 batch = settle(batch)
             numbers = np.arange(first, first + len(batch), dtype=np.int64)
@@ -74,20 +68,19 @@ class _Block:
 
     first_key: int
     count: int
-    place: tuple[int, int] | Footprints
-    """Offset and length in the file, in bytes, or the footprints themselves."""
+    place: Place | Footprints
+    """Where it lies in the spool, or the footprints themselves."""
 
 
-class _Spool:
-    """Accepts footprints in any order and returns them sorted."""
+class _Runs:
+    """Takes footprints in any order and gives them back sorted."""
 
-    def __init__(self, source: Source, stack: ExitStack) -> None:
-        """The file, if one is needed, is deleted when `stack` closes."""
-        self._source, self._stack = source, stack
+    def __init__(self, source: Source, spool: Spool) -> None:
+        """Sorted runs that memory should not hold go into `spool`."""
+        self._source, self._spool = source, spool
         self._waiting: list[Footprints] = []
         self._count = 0
         self._blocks: list[_Block] = []
-        self._file: IO[bytes] | None = None
 
     def add(self, batch: Footprints) -> None:
         self._waiting.append(batch)
@@ -121,24 +114,15 @@ class _Spool:
         return run
 
     def _keep(self, run: Footprints) -> None:
-        with _room():
-            if self._file is None:
-                self._file = self._stack.enter_context(_unnamed_file())
-            for start in range(0, len(run), BLOCK):
-                block = run[start : start + BLOCK]
-                stored = save(to_arrays(block))
-                place = self._file.tell(), len(stored)
-                self._file.write(stored)
-                self._blocks.append(_Block(int(_keys(block[:1])[0]), len(block), place))
+        for start in range(0, len(run), BLOCK):
+            block = run[start : start + BLOCK]
+            place = self._spool.add(block)
+            self._blocks.append(_Block(int(_keys(block[:1])[0]), len(block), place))
 
     def _read(self, block: _Block) -> Footprints:
         if isinstance(block.place, Footprints):
             return block.place
-        assert self._file is not None  # blocks in the file have one
-        start, size = block.place
-        with _room():
-            self._file.seek(start)
-            return from_arrays(load(self._file.read(size)), self._source)
+        return self._spool.read(block.place)
 
 
 def _keys(table: Footprints) -> NDArray[np.int64]:
@@ -162,20 +146,3 @@ def _of_size(source: Source, tables: Iterable[Footprints], size: int) -> Iterato
         waiting = waiting[full:]
     if len(waiting) or is_first:
         yield waiting
-
-
-def _unnamed_file() -> IO[bytes]:
-    return tempfile.TemporaryFile()
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Raise OSError of the temporary file as OutputError."""
-    try:
-        yield
-    except OSError as problem:
-        raise OutputError(
-            f"Footprints that wait to be sorted could not be kept in "
-            f"{printable(tempfile.gettempdir())} ({(problem.strerror or str(problem)).lower()}); "
-            "make room there, or set TMPDIR to another folder."
-        ) from problem

@@ -41,7 +41,7 @@ class OverlapSweep:
     Only footprints that reach down to where later ones may begin are kept in memory.
 
     >>> early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
-    >>> sweep = Sweep()
+    >>> sweep = OverlapSweep()
     >>> changed, left = sweep.settle(Shapes.of(np.array([early, late])))
     >>> changed.tolist(), shapely.area(left).tolist()
     ([1], [4.0])
@@ -78,7 +78,7 @@ def remove_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Poly
     """Remove overlaps from footprints in any order, all at once; the order is kept.
 
     >>> early, late = shapely.box(0, 0, 4, 4), shapely.box(3, 1, 6, 3)
-    >>> shapely.area(yield_overlaps(np.array([late, early]), np.array([[1, 3], [0, 0]]))).tolist()
+    >>> shapely.area(remove_overlaps(np.array([late, early]), np.array([[1, 3], [0, 0]]))).tolist()
     [4.0, 16.0]
     """
     order = np.lexsort((anchors_N2[:, 1], anchors_N2[:, 0]))

@@ -1,0 +1,16 @@
+from .footprints import FIELDS as FIELDS
+from .footprints import Arrays as Arrays
+from .footprints import Footprint as Footprint
+from .footprints import Footprints as Footprints
+from .footprints import Source as Source
+from .footprints import concatenated as concatenated
+from .footprints import from_arrays as from_arrays
+from .footprints import none_of as none_of
+from .footprints import rounded as rounded
+from .footprints import to_arrays as to_arrays
+from .polygons import Polygons as Polygons
+from .polygons import Shapes as Shapes
+from .shaping import Shaping as Shaping
+from .shaping import footprints_from as footprints_from
+from .spool import Place as Place
+from .spool import Spool as Spool
