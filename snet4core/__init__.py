@@ -1,11 +1,21 @@
-"""snet4core: building footprints from off-nadir pictures, from raster to map layer.
+"""Building footprints from satellite pictures that did not look straight down.
 
-    raster -> scene -> tiles -> maps -> labels -> outlines -> footprints -> layer
+    import snet4core
+    found = snet4core.detect("scene.tif", off_nadir_deg=32)
+    found.write("footprints.gpkg")
 
-`snet4core.detect.detect` says this on one screen. Who may import whom: `snet4core`
-imports none of the other packages here; torch only in `model`, `weights`, `runtime_torch`,
-`export` and `foreign` (and, where it is asked for by name, in `runtime` and `processes`); OpenVINO
-only in `runtime_openvino` and `export`.
+The names in `__all__` are public; everything else may move or change without notice. They
+are loaded when they are used first, so that `import snet4core` itself loads nothing heavy.
+The packages follow one scene on its way, and each imports only what stands to its left
+(`tests/laws/test_imports.py`):
+
+    files < scene < look < model < maps < labels < outlines < footprints < layers
+        < parts < jobs < worker
 """
 
+import lazy_loader
+
 __version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]

@@ -1,1 +1,5 @@
 """Many scenes, many machines: run, executors, cluster, merge, overlap."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

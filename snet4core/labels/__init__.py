@@ -1,1 +1,5 @@
 """Maps to buildings: runs, seams, seeds, flood, cuts, judge, watershed."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

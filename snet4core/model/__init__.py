@@ -1,1 +1,5 @@
 """What a model is: card, weights, network, graph, import, export."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

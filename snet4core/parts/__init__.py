@@ -1,1 +1,5 @@
 """One scene, in parts: plan, work, store, detect, polygonize."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """The program over a pipe: one job in, events out."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,11 @@
+from .names import cell as cell
+from .names import cell_text as cell_text
+from .names import is_remote as is_remote
+from .names import printable as printable
+from .names import storable as storable
+from .object_store import place_of as place_of
+from .outputs import driver_errors as driver_errors
+from .outputs import replacing as replacing
+from .places import TEMPORARY as TEMPORARY
+from .places import FolderPlace as FolderPlace
+from .places import Place as Place

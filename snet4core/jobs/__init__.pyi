@@ -1,0 +1,9 @@
+from .cluster import Cluster as Cluster
+from .executors import Executor as Executor
+from .executors import worker_model as worker_model
+from .job import Done as Done
+from .job import Job as Job
+from .job import Shard as Shard
+from .merge import Merge as Merge
+from .processes import Processes as Processes
+from .run import run_job as run_job

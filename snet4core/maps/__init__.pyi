@@ -1,0 +1,16 @@
+from .file import MapsFile as MapsFile
+from .file import MapsOrigin as MapsOrigin
+from .file import open_maps as open_maps
+from .fusion import LookMaps as LookMaps
+from .hardware import processor_threads as processor_threads
+from .look_guesser import LookGuesser as LookGuesser
+from .maps import Maps as Maps
+from .maps import quantised_threshold as quantised_threshold
+from .memory import parsed_bytes as parsed_bytes
+from .predictor import Picture as Picture
+from .predictor import Predictor as Predictor
+from .runtime import RuntimeChoice as RuntimeChoice
+from .runtime import choose_runtime as choose_runtime
+from .runtime import resolved_runtimes as resolved_runtimes
+from .runtime import runtime_facts as runtime_facts
+from .runtime import shapers_for as shapers_for

@@ -1,0 +1,2 @@
+from .outline import Outlines as Outlines
+from .outline import outlines as outlines
