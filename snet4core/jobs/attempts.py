@@ -14,7 +14,7 @@ from pathlib import Path
 
 from snet4core.errors import Cancelled, OutputError, Snet4Error
 from snet4core.footprints.footprints import Footprints
-from snet4core.parts.detect import Detected
+from snet4core.parts.detect import SceneStream
 from snet4core.parts.in_turn import in_turn
 from snet4core.progress import DeferredProgress
 
@@ -32,7 +32,7 @@ class Attempt:
     """The file of its maps, if they are kept."""
     progress: DeferredProgress
     """Its progress, held back until its turn."""
-    found: Detected | None = None
+    found: SceneStream | None = None
     """Set once it was planned."""
     batch: Footprints | None = None
     """Its first batch of footprints, set once it was computed; it comes after all inference."""

@@ -2,11 +2,8 @@
 
     scene -> tiles -> maps -> labels -> outlines -> footprints
 
-A notebook calls `detect`; the command line and the QGIS worker reach it through `run_job`:
-
->>> predictor = Predictor(find_model("default"), choose_runtime())  # doctest: +SKIP
->>> found = detect("scene.tif", predictor, Choices(off_nadir_deg=32))  # doctest: +SKIP
->>> layers.write(Path("out.gpkg"), found.footprints, found.plan.grid.crs)  # doctest: +SKIP
+The command line and the QGIS worker reach `detect` through `jobs.run.run_job`, a notebook
+through `snet4core.detect` (`parts.face`), which keeps the result so that it can be read again.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Detected:
+class SceneStream:
     """Result of one scene: its plan, and its footprints as they are computed."""
 
     plan: Plan
@@ -50,7 +47,7 @@ def detect(
     *,
     overwrite: bool = False,
     store: PartStore | None = None,
-) -> Detected:
+) -> SceneStream:
     """Find the building footprints of one scene.
 
     Metadata are read and checked at once, pixels while `footprints` is consumed (a few before,
@@ -70,4 +67,4 @@ def detect(
         results = mapsfile.saved(
             results, save_maps, plan.grid, plan.origin, lambda part: part.maps, overwrite=overwrite
         )
-    return Detected(plan, merged(results, work.shaping), lost)
+    return SceneStream(plan, merged(results, work.shaping), lost)

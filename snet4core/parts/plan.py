@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -27,6 +28,24 @@ from snet4core.scene.region import Region
 from snet4core.scene.scene import Scene, open_scene
 from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.settings import ShapeSettings
+
+
+class ChoiceOptions(TypedDict, total=False):
+    """The fields of `Choices` as typed keywords; a test holds the two together."""
+
+    off_nadir_deg: float | None
+    azimuth_deg: float | None
+    looks_table: Path | None
+    bands: str | None
+    nodata: float | None
+    bounds: tuple[float, float, float, float] | None
+    aoi: Path | None
+    threshold: float | None
+    min_area_m2: float | None
+    min_confidence: float | None
+    simplify_m: float | None
+    regularize: bool | None
+    allow_remote: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from snet4core.maps.file import MapsFile, open_maps
 from snet4core.parts.plan import Choices
 from snet4core.parts.work import Watch
 from snet4core.progress import Progress, Silent
+from snet4core.sentence import OFF_NADIR
 from snet4core.settings import UNCALIBRATED, ShapeSettings
 
 
@@ -74,6 +75,8 @@ def _look(file: MapsFile, choices: Choices) -> Look | None:
     if look is None:
         raise UsageError(
             f"{file.scene.admitted.shown} does not tell how tilted the picture was, and an azimuth "
-            "alone is no look; give the angle with --off-nadir too."
+            "alone is no look; give the angle with ",
+            OFF_NADIR,
+            " too.",
         )
     return replace(look, azimuth_deg=choices.azimuth_deg)
