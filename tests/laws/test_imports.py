@@ -1,30 +1,234 @@
-"""Who may import whom, and that what should be light is light."""
+"""The plan of the house, as a law: which room may import which.
+
+A scene walks through `snet4core` from left to right, one package for each step:
+
+    files -> scene -> look -> model -> maps -> labels -> outlines -> footprints -> layers
+          -> parts -> jobs -> worker
+
+and each package imports only what stands to its left in `ROW`. Inside a package there is no
+circle either. Around it stand the command line, training and the QGIS plugin: `snet4core`
+knows none of them, and the plugin talks to the engine over a pipe alone.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import snet4core
+
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS_TORCH = {"model", "folded", "weights", "runtime_torch", "export", "foreign"}
-ASKS_TORCH = {"runtime", "processes"}
-"""Ask it about GPUs, where it is installed, and are of use without it."""
-PURE = ("errors", "look", "windows", "maps", "settings", "progress", "card", "score", "seams")
+CORE = ROOT / "snet4core"
+
+ROW: tuple[tuple[str, ...], ...] = (
+    ("sentence",),
+    ("errors", "extras"),
+    ("progress",),
+    ("settings",),
+    ("windows",),
+    ("grid",),
+    ("files",),  # nothing half-written: outputs, places, names
+    ("scene",),  # what a picture is: door, bands, no-data, georeference, reader
+    ("look",),  # how tilted it is, and who says so
+    ("model",),  # what a model is: card, weights, network, graph
+    ("maps",),  # pictures to maps: engines, predictor, maps file
+    ("labels",),  # maps to buildings: seams, seeds, flood, cuts
+    ("outlines",),  # labels to polygons
+    ("footprints",),  # on the ground: place, area, confidence, order
+    ("layers",),  # files of footprints, written and read
+    ("score",),
+    ("parts",),  # one scene, plan to footprints
+    ("jobs",),  # many scenes, many machines
+    ("worker",),  # the program over a pipe
+)
+"""Packages and modules at the top of `snet4core`, from left to right. Those that share a place
+do not know each other."""
+
+FACE = "snet4core"
+"""`snet4core/__init__.py` itself: it hands names on lazily, and every room may ask its version."""
+
+ONLY_IN: dict[str, set[str]] = {
+    # Who computes the network ...
+    "torch": {
+        "model.network", "model.look_layers", "model.folded", "model.weights", "model.exporter",
+        "model.importer", "maps.torch_network",
+        "maps.runtime", "jobs.processes",  # ask it about GPUs, where it is installed
+    },
+    "segmentation_models_pytorch": {"model.network"},
+    "timm": {"model.folded"},
+    "openvino": {"model.graph"},
+    # ... and what an installation may lack.
+    "fsspec": {"files.object_store"},
+    "distributed": {"jobs.cluster"},
+    "dask": {"jobs.cluster"},
+    "pyarrow": {"layers.geoparquet"},
+    "geopandas": {"parts.face"},
+}  # fmt: skip
+"""Libraries that few rooms may import, also inside functions."""
+
+HEAVY = {
+    "torch",
+    "openvino",
+    "rasterio",
+    "fiona",
+    "pyogrio",
+    "shapely",
+    "scipy",
+    "skimage",
+    "numpy",
+}
+"""What takes a tenth of a second or more to import."""
+
+MOST_MODULES, MOST_LINES, MOST_TRAINING_MODULES = 18, 380, 22
 
 
-def imported_names(path: Path) -> set[str]:
-    """Top-level names of everything that a file imports, also inside functions."""
-    names = set()
+# --- reading the code ---
+
+
+def modules(top: Path = CORE) -> list[str]:
+    """Dotted names of all modules below a package, without the package's own name."""
+    paths = sorted(path.relative_to(top).with_suffix("") for path in top.rglob("*.py"))
+    return [".".join(path.parts) for path in paths if path.name != "__init__"]
+
+
+def file_of(module: str) -> Path:
+    return CORE.joinpath(*module.split(".")).with_suffix(".py")
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """Absolute dotted names of everything that a file imports, also inside functions, for type
+    checkers and by `import_module`; `from package import name` gives `package.name`."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module.split(".")[0])
-    return names
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+    return frozenset(found)
+
+
+def rooms_of(module: str) -> set[str]:
+    """The modules of `snet4core` that one of them imports."""
+    known = set(modules())
+    found = set()
+    for name in imported(file_of(module)):
+        if name.startswith("snet4core."):
+            inside = name.removeprefix("snet4core.")
+            while inside and inside not in known:
+                inside = inside.rpartition(".")[0]
+            if inside:
+                found.add(inside)
+    return found - {module}
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def libraries(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """One circle among the arrows, as the rooms on it; empty where there is none."""
+    done: set[str] = set()
+
+    def walk(room: str, way: list[str]) -> list[str]:
+        if room in way:
+            return [*way[way.index(room) :], room]
+        if room in done:
+            return []
+        for after in sorted(arrows.get(room, ())):
+            if found := walk(after, [*way, room]):
+                return found
+        done.add(room)
+        return []
+
+    for room in sorted(arrows):
+        if found := walk(room, []):
+            return found
+    return []
+
+
+# --- the row ---
+
+
+def test_the_row_names_what_stands_at_the_top() -> None:
+    standing = {top(module) for module in modules()}
+    assert standing == {room for place in ROW for room in place}
+    assert len(standing) <= 20
+
+
+@pytest.mark.parametrize("module", modules())
+def test_each_room_imports_only_what_stands_to_its_left(module: str) -> None:
+    place = {room: number for number, rooms in enumerate(ROW) for room in rooms}
+    here = top(module)
+    wrong = {
+        other
+        for other in rooms_of(module)
+        if top(other) != here and place[top(other)] >= place[here]
+    }
+    assert not wrong, f"{module} imports {sorted(wrong)}, which stand to its right"
+
+
+def test_there_is_no_circle() -> None:
+    assert circle({module: rooms_of(module) for module in modules()}) == []
+
+
+def test_a_circle_would_be_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == ["a", "b", "c", "a"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+# --- the neighbours ---
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_core_knows_none_of_its_neighbours(module: str) -> None:
+    assert not libraries(file_of(module)) & {
+        "snet4_cli", "snet4_training", "qgis_plugin", "qgis", "click"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "training").rglob("*.py")), ids=lambda p: p.stem)
+def test_training_knows_nothing_of_the_command_line(path: Path) -> None:
+    assert not libraries(path) & {"snet4_cli", "qgis_plugin", "qgis", "click"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "qgis_plugin").rglob("*.py")), ids=lambda p: p.stem)
+def test_the_plugin_talks_to_the_engine_over_a_pipe_alone(path: Path) -> None:
+    assert not libraries(path) & {"snet4core", "snet4_cli", "snet4_training"}
+
+
+# --- libraries that few rooms may import ---
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_imported_only_in_the_rooms_named(library: str) -> None:
+    users = {module for module in modules() if library in libraries(file_of(module))}
+    assert users <= ONLY_IN[library]
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_the_rooms_named_do_import_it(library: str) -> None:
+    """A room that no longer needs the library leaves the list."""
+    users = {module for module in modules() if library in libraries(file_of(module))}
+    assert users >= ONLY_IN[library]
+
+
+# --- what is light ---
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -36,41 +240,27 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "snet4core").rglob("*.py")), ids=lambda p: p.stem)
-def test_the_core_imports_none_of_the_other_rooms(path: Path) -> None:
-    forbidden = {"snet4_cli", "snet4_training", "qgis_plugin", "qgis", "click"}
-    assert not imported_names(path) & forbidden
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "snet4core").rglob("*.py")), ids=lambda p: p.stem)
-def test_only_the_network_rooms_know_torch(path: Path) -> None:
-    if path.stem not in NEEDS_TORCH | ASKS_TORCH:
-        assert not imported_names(path) & {"torch", "segmentation_models_pytorch", "timm"}
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "snet4core").rglob("*.py")), ids=lambda p: p.stem)
 @pytest.mark.parametrize(
-    ("library", "room"), [("fsspec", "objectplace"), ("distributed", "cluster")]
-)
-def test_one_room_alone_knows_an_optional_library(path: Path, library: str, room: str) -> None:
-    if path.stem != room:
-        assert library not in imported_names(path)
+    "statement",
+    [
+        "import snet4core",
+        "import snet4core.worker.__main__",  # the lifeline is held before anything heavy comes
+        "import " + ", ".join(f"snet4core.{place}" for places in ROW for place in places
+                              if (CORE / place).is_dir()),
+        "from snet4_cli.main import snet4; snet4.main(['--help'], standalone_mode=False)",
+    ],
+    ids=["import", "worker", "packages", "help"],
+)  # fmt: skip
+def test_nothing_heavy_is_loaded(statement: str) -> None:
+    assert not loaded_after(statement) & HEAVY
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "training").rglob("*.py")), ids=lambda p: p.stem)
-def test_training_knows_nothing_of_the_command_line(path: Path) -> None:
-    assert not imported_names(path) & {"snet4_cli", "qgis_plugin", "qgis", "click"}
+NEEDS_TORCH = ONLY_IN["torch"] - {"maps.runtime", "jobs.processes"}
 
 
-@pytest.mark.parametrize("room", [*PURE, *sorted(ASKS_TORCH), "predict", "detect", "worker"])
-def test_light_rooms_load_no_torch(room: str) -> None:
-    assert "torch" not in loaded_after(f"import snet4core.{room}")
-
-
-def test_help_loads_nothing_heavy() -> None:
-    statement = "from snet4_cli.main import snet4; snet4.main(['--help'], standalone_mode=False)"
-    heavy = {"torch", "rasterio", "scipy", "skimage", "numpy", "shapely", "fiona", "pyogrio"}
-    assert not loaded_after(statement) & heavy
+def test_rooms_outside_the_network_load_no_torch() -> None:
+    light = [f"snet4core.{module}" for module in modules() if module not in NEEDS_TORCH]
+    assert "torch" not in loaded_after("import " + ", ".join(light))
 
 
 def test_every_command_has_help_that_loads_no_torch() -> None:
@@ -80,3 +270,63 @@ def test_every_command_has_help_that_loads_no_torch() -> None:
         f"snet4.main(['{name}', '--help'], standalone_mode=False)" for name in COMMANDS
     )
     assert "torch" not in loaded_after(f"from snet4_cli.main import snet4; {calls}")
+
+
+# --- faces ---
+
+
+def _faces() -> Iterator[ModuleType]:
+    """`snet4core` and its packages."""
+    yield snet4core
+    for each in pkgutil.iter_modules(snet4core.__path__, "snet4core."):
+        if each.ispkg:
+            yield importlib.import_module(each.name)
+
+
+FACES = list(_faces())
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+def test_a_face_says_its_idea_and_keeps_what_it_lists(face: ModuleType) -> None:
+    assert face.__doc__
+    for name in face.__all__:
+        assert getattr(face, name) is not None
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.__name__)
+def test_no_name_of_a_face_is_also_a_module(face: ModuleType) -> None:
+    """`package.name` would be the function before the module is imported, and the module after."""
+    inside = {each.name for each in pkgutil.iter_modules(face.__path__)}
+    assert not (set(face.__all__) - {"score"}) & inside
+
+
+def test_the_public_face() -> None:
+    assert set(snet4core.__all__) == {
+        "Choices", "Detected", "Footprints", "Look", "ShapeSettings", "Snet4Error", "__version__",
+        "detect", "load_model", "polygonize", "score",
+    }  # fmt: skip
+    assert isinstance(snet4core.score, ModuleType)
+
+
+# --- size: a hint to look again, kept where it stands ---
+
+
+def folders(top: Path) -> dict[Path, int]:
+    every = {path.parent for path in top.rglob("*.py")}
+    return {
+        folder: sum(path.name != "__init__.py" for path in folder.glob("*.py")) for folder in every
+    }
+
+
+def test_no_folder_holds_more_than_can_be_overlooked() -> None:
+    assert max(folders(CORE).values()) <= MOST_MODULES
+    assert max(folders(ROOT / "training").values()) <= MOST_TRAINING_MODULES
+
+
+def test_no_module_is_longer_than_a_few_screens() -> None:
+    long = {
+        module: lines
+        for module in modules()
+        if (lines := len(file_of(module).read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    }
+    assert not long

@@ -1,0 +1,184 @@
+"""Write docs/reference: the public API from its docstrings, the command line from its help.
+
+    python tools/make_reference.py [--check]
+
+With `--check` nothing is written; the exit code is 1 when a page is not that of the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+from click.testing import CliRunner
+
+import snet4core
+from snet4_cli.main import COMMANDS, snet4
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+WIDTH = 90
+
+API_HEAD = """# Python API
+
+    import snet4core
+    found = snet4core.detect("scene.tif", off_nadir_deg=32)
+    found.write("footprints.gpkg")
+
+What is listed here is public. Everything else in `snet4core` may move or change without notice
+(`docs/how-it-works/architecture.md` shows the way through it). Written by
+`python tools/make_reference.py` from the docstrings, whose examples are run as tests.
+"""
+
+CLI_HEAD = """# Command line
+
+Written by `python tools/make_reference.py` from `snet4 COMMAND --help`. Results go to stdout, all
+else to stderr. Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes failed, the rest is
+written; 4 a missing or unusable model, library or device; 5 unusable input; 6 unusable output
+place; 130 interrupted.
+"""
+
+
+def api() -> str:
+    """The page of the public names: functions first, then classes, then the module of the score."""
+    things = [(name, getattr(snet4core, name)) for name in snet4core.__all__ if name[0] != "_"]
+    functions = [_function(name, thing) for name, thing in things if inspect.isfunction(thing)]
+    classes = [_class(name, thing) for name, thing in things if inspect.isclass(thing)]
+    score = snet4core.score
+    public = [
+        _function(f"score.{name}", thing)
+        for name, thing in vars(score).items()
+        if inspect.isfunction(thing) and thing.__module__ == score.__name__ and name[0] != "_"
+    ]
+    module = f"## score\n\n{_text(score)}\n"
+    return "\n".join([API_HEAD, *functions, *classes, module, *public]).rstrip() + "\n"
+
+
+def _function(name: str, thing: Any) -> str:
+    return f"## {name}\n\n{_signature(name, thing)}\n\n{_text(thing)}\n"
+
+
+def _class(name: str, thing: type) -> str:
+    """A class, its fields with the sentence below each, and its public methods."""
+    parts = [f"## {name}\n\n{_text(thing)}\n"]
+    if dataclasses.is_dataclass(thing):
+        parts.append(_fields(thing))
+    for member, value in vars(thing).items():
+        if member.startswith("_") and member != "__geo_interface__":
+            continue
+        if isinstance(value, property):
+            parts.append(f"### {name}.{member}\n\n{_text(value)}\n")
+        elif inspect.isfunction(value) or isinstance(value, staticmethod):
+            function = inspect.unwrap(getattr(thing, member))
+            parts.append(
+                f"### {name}.{member}\n\n{_signature(member, function)}\n\n{_text(function)}\n"
+            )
+    return "\n".join(parts)
+
+
+def _fields(thing: type) -> str:
+    """The fields of a dataclass as a table; the meaning is the string below each in the code."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    assert isinstance(tree, ast.ClassDef)  # its source is one class
+    meanings: dict[str, str] = {}
+    for one, following in itertools.pairwise(tree.body):
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+            text = getattr(getattr(following, "value", None), "value", None)
+            if isinstance(following, ast.Expr) and isinstance(text, str):
+                meanings[one.target.id] = " ".join(text.split())
+    rows = ["| field | type | meaning |", "| --- | --- | --- |"]
+    for each in dataclasses.fields(thing):  # type: ignore[arg-type]  # asked before
+        kind = str(each.type).replace("|", "\\|")
+        rows.append(f"| `{each.name}` | `{kind}` | {meanings.get(each.name, '')} |")
+    return "\n".join(rows).replace("|  |", "| |") + "\n"
+
+
+def _signature(name: str, function: Any) -> str:
+    """The call, one parameter a line where it is long."""
+    signature = inspect.signature(function)
+    parameters, returns = _parameters(signature), signature.return_annotation
+    line = f"{name}({', '.join(parameters)}) -> {returns}"
+    if len(line) > WIDTH:
+        inside = "".join(f"    {each},\n" for each in parameters)
+        line = f"{name}(\n{inside}) -> {returns}"
+    return f"```python\n{line}\n```"
+
+
+def _parameters(signature: inspect.Signature) -> list[str]:
+    """The parameters as they are written, with the star before those that are keywords only."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    out = []
+    for each in signature.parameters.values():
+        if each.kind is each.KEYWORD_ONLY and "*" not in out:
+            out.append("*")
+        note = "" if each.annotation is each.empty else f": {each.annotation}"
+        default = "" if each.default is each.empty else f" = {each.default!r}"
+        if each.name != "self":
+            out.append(f"{stars.get(each.kind, '')}{each.name}{note}{default}")
+    return out
+
+
+def _text(thing: Any) -> str:
+    """A docstring, its examples as Python blocks."""
+    lines, block = [], False
+    for line in (inspect.getdoc(thing) or "").splitlines():
+        if line.startswith(">>>") and not block:
+            lines += ["```python"]
+            block = True
+        if block and not line.strip():
+            lines += ["```"]
+            block = False
+        lines.append(line)
+    return "\n".join([*lines, "```"] if block else lines)
+
+
+def cli() -> str:
+    """The page of all commands."""
+    pages = [CLI_HEAD, _help([], "snet4")]
+    for name in COMMANDS:
+        pages.append(_help([name], f"snet4 {name}"))
+        command = snet4.get_command(click.Context(snet4), name)
+        if isinstance(command, click.Group):
+            pages += [_help([name, each], f"snet4 {name} {each}") for each in command.commands]
+    return "\n".join(pages).rstrip() + "\n"
+
+
+def _help(arguments: list[str], title: str) -> str:
+    result = CliRunner().invoke(
+        snet4,
+        [*arguments, "--help"],
+        prog_name="snet4",
+        terminal_width=WIDTH,
+        catch_exceptions=False,
+    )
+    text = "\n".join(line.rstrip() for line in result.stdout.rstrip().splitlines())
+    return f"## {title}\n\n```text\n{text}\n```\n"
+
+
+PAGES = {"api.md": api, "cli.md": cli}
+
+
+def main() -> int:
+    """Write the pages, or say whether they are those of the code."""
+    if sys.argv[1:] == ["--check"]:
+        # Words, not spaces: releases of click break lines differently.
+        return int(
+            any(
+                (FOLDER / name).read_text(encoding="utf-8").split() != make().split()
+                for name, make in PAGES.items()
+            )
+        )
+    FOLDER.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (FOLDER / name).write_text(make(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
