@@ -106,7 +106,7 @@ def rectangularity(moments_N6: Floats) -> Floats:
 
     >>> rows, cols = np.divmod(np.arange(24.0), 6)
     >>> sums = [24, *(x.sum() for x in (rows, cols, rows**2, cols**2, rows * cols))]
-    >>> fullness(np.array([sums])).round(6).tolist()
+    >>> rectangularity(np.array([sums])).round(6).tolist()
     [1.0]
     """
     area_N = np.maximum(moments_N6[:, 0], 1)

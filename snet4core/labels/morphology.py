@@ -15,7 +15,7 @@ STEPS = ("square", "cross", "square", "cross", "square", "cross")
 def eroded(mask_HW: Mask, step: str) -> Mask:
     """Binary erosion by a 3 x 3 "cross" (4 neighbours) or "square" (8); outside counts as False.
 
-    >>> worn(np.ones((3, 4), bool), "square").astype(int).tolist()
+    >>> eroded(np.ones((3, 4), bool), "square").astype(int).tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     """
     left = np.zeros_like(mask_HW)
@@ -37,7 +37,7 @@ def eroded(mask_HW: Mask, step: str) -> Mask:
 def dilated(mask_HW: Mask, step: str) -> Mask:
     """Binary dilation by a 3 x 3 "cross" (4 neighbours) or "square" (8).
 
-    >>> grown(np.array([[1, 0, 0], [0, 0, 0]], bool), "cross").astype(int).tolist()
+    >>> dilated(np.array([[1, 0, 0], [0, 0, 0]], bool), "cross").astype(int).tolist()
     [[1, 1, 0], [1, 0, 0]]
     """
     wide_HW = mask_HW.copy()

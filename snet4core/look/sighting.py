@@ -43,7 +43,7 @@ def number(text: object) -> float | None:
 def reversed_azimuth(azimuth_deg: float | None) -> float | None:
     """Reverse an azimuth: from "ground to satellite" to "satellite to ground", or back.
 
-    >>> turned(201.5), turned(21.5), turned(None)
+    >>> reversed_azimuth(201.5), reversed_azimuth(21.5), reversed_azimuth(None)
     (21.5, 201.5, None)
     """
     return None if azimuth_deg is None else (azimuth_deg + 180.0) % 360.0

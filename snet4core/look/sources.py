@@ -155,7 +155,7 @@ def _agree(one_deg: float | None, other_deg: float) -> bool:
 def angle_between_deg(one_deg: float, other_deg: float) -> float:
     """Angle between two directions, 0 to 180 degrees.
 
-    >>> apart_deg(350.0, 5.0)
+    >>> angle_between_deg(350.0, 5.0)
     15.0
     """
     return abs((one_deg - other_deg + 180.0) % 360.0 - 180.0)

@@ -101,7 +101,7 @@ def combined_sighting(estimates_B3: NDArray[np.float32], up_deg: float, card: Ca
     >>> from snet4core.card import Architecture
     >>> card = Card("any", Architecture(estimates_look=True))
     >>> windows_B3 = np.array([[0.5, 0.5, 0.0], [0.5, 0.4, 0.1], [0.9, 0.5, 0.0]], np.float32)
-    >>> found = sighted(windows_B3, 0.0, card)
+    >>> found = combined_sighting(windows_B3, 0.0, card)
     >>> found.off_nadir_deg, found.azimuth_deg
     (30.0, 90.0)
     """

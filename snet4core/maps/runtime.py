@@ -144,11 +144,11 @@ def resolved_runtimes(wanted: RuntimeChoice, models: Sequence[Header]) -> list[R
 def shapers_for(wanted: RuntimeChoice, memory_bytes: int | None) -> int:
     """Number of processes that shape polygons, for this device; 1: this process only.
 
-    >>> [shapers_for(Wanted("cuda:0", threads=count), None) for count in (1, 2, 16, 64)]
+    >>> [shapers_for(RuntimeChoice("cuda:0", threads=count), None) for count in (1, 2, 16, 64)]
     [1, 1, 8, 8]
-    >>> [shapers_for(Wanted("cpu", threads=count), None) for count in (2, 8, 16, 64)]
+    >>> [shapers_for(RuntimeChoice("cpu", threads=count), None) for count in (2, 8, 16, 64)]
     [1, 1, 2, 8]
-    >>> shapers_for(Wanted("cuda:0", threads=16), 2**30)
+    >>> shapers_for(RuntimeChoice("cuda:0", threads=16), 2**30)
     1
     """
     if memory_bytes is not None:  # each takes 200 MB

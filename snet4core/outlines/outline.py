@@ -218,7 +218,8 @@ def _drawn(
 def difference_area(one: Polygons, other: Polygons) -> Floats:
     """Area of the symmetric difference of each pair of polygons, shape (N,).
 
-    >>> missed(np.array([shapely.box(0, 0, 4, 1)]), np.array([shapely.box(1, 0, 5, 1)])).tolist()
+    >>> one, other = shapely.box(0, 0, 4, 1), shapely.box(1, 0, 5, 1)
+    >>> difference_area(np.array([one]), np.array([other])).tolist()
     [2.0]
     """
     common = shapely.area(shapely.intersection(one, other))

@@ -107,7 +107,7 @@ class Angles:
 def angle_from(folded: Floats, direction: Floats) -> Floats:
     """Signed angle from a direction in radians, folded into -pi / 4 .. pi / 4.
 
-    >>> float(np.round(np.degrees(off(np.radians([1.0]), np.radians([88.0]))), 6)[0])
+    >>> float(np.round(np.degrees(angle_from(np.radians([1.0]), np.radians([88.0]))), 6)[0])
     3.0
     """
     quarter = math.pi / 2
