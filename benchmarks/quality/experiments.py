@@ -26,7 +26,7 @@ from pathlib import Path
 
 from benchmarks import looks
 from benchmarks.measured import keep
-from snet4_training.recipe import read_recipe
+from snet4_training.recipe_file import read_recipe
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4core.look.look import CATEGORIES
 from snet4core.maps.predictor import Predictor

@@ -60,7 +60,7 @@ def train(
       torchrun --nproc-per-node 2 -m snet4_cli train RECIPE --out OUT --set train.accumulate=2
     """
     from snet4_training.loop.records import begun_with
-    from snet4_training.recipe import read_recipe
+    from snet4_training.recipe_file import read_recipe
     from snet4core.errors import OutputError
 
     chosen = read_recipe(recipe, changes, begun_with(out) if resume else None)

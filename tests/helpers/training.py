@@ -12,7 +12,8 @@ import torch
 from snet4_training.chips.store import ChipStore
 from snet4_training.pictures.picture import Chip
 from snet4_training.pictures.targets import targets
-from snet4_training.recipe import AugmentRecipe, Recipe, read_recipe
+from snet4_training.recipe import AugmentRecipe, Recipe
+from snet4_training.recipe_file import read_recipe
 from snet4core.look.look import CATEGORIES, Look
 from snet4core.model.card import Architecture
 

@@ -21,7 +21,8 @@ from snet4_training.loop.loop import MODEL, start, step_once, train
 from snet4_training.loop.losses import dice_loss, loss
 from snet4_training.loop.records import LOG
 from snet4_training.loop.schedule import learning_rate
-from snet4_training.recipe import Recipe, TrainRecipe, read_recipe
+from snet4_training.recipe import Recipe, TrainRecipe
+from snet4_training.recipe_file import read_recipe
 from snet4core import __version__
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
 from snet4core.look.look import CATEGORIES

@@ -13,7 +13,7 @@ from helpers.training import bright_squares, small_recipe
 from snet4_training.chips.batches import Steps
 from snet4_training.loop.loop import start, step_once, train
 from snet4_training.loop.start import COLOURS, load_encoder, widened
-from snet4_training.recipe import read_recipe
+from snet4_training.recipe_file import read_recipe
 from snet4core.errors import InputError, ModelError, UsageError
 from snet4core.look.look import Look
 from snet4core.model import weights

@@ -28,7 +28,8 @@ from snet4_training.pictures.splits import (
     shots,
     split_by_place,
 )
-from snet4_training.recipe import DataRecipe, Recipe, read_recipe
+from snet4_training.recipe import DataRecipe, Recipe
+from snet4_training.recipe_file import read_recipe
 from snet4_training.scenes.dataset import parse_looks, write_scenes
 from snet4core.errors import InputError, LookError, UsageError
 from snet4core.look.look import CATEGORIES

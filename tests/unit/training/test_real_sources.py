@@ -22,7 +22,8 @@ from snet4_training.chips.sources import HELD_OUT, fill, flat_picture, sources, 
 from snet4_training.chips.store import ChipStore
 from snet4_training.pictures.lean import displacement_px
 from snet4_training.pictures.splits import Shot
-from snet4_training.recipe import DataRecipe, RealSource, Recipe, as_plain, read_recipe
+from snet4_training.recipe import DataRecipe, RealSource, Recipe
+from snet4_training.recipe_file import as_plain, read_recipe
 from snet4_training.validation.card import card_of
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import Look

@@ -22,7 +22,8 @@ from snet4_training.loop.records import Records
 from snet4_training.loop.schedule import finished, learning_rate, steps_in_all, take_score
 from snet4_training.loop.start import go_on_from, load_encoder
 from snet4_training.loop.team import Team, gathered, surroundings
-from snet4_training.recipe import Recipe, TrainRecipe, as_plain
+from snet4_training.recipe import Recipe, TrainRecipe
+from snet4_training.recipe_file import as_plain
 from snet4_training.validation.card import card_of
 from snet4_training.validation.gallery import Gallery
 from snet4_training.validation.validate import judged, score_of, summed
