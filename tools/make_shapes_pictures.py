@@ -141,10 +141,10 @@ def steps_of_splitting(maps: Maps, whole: Labels) -> None:
     regions_HW = whole.placed(regions_HW, maps.window)
     home_HW = whole.placed(whole.labels_HW, maps.window)
     inside = (1 - maps.border_HW / 255.0) * maps.footprint_HW * (home_HW > 0)
-    hearts_HW = seeds_of(inside >= 0.75 * 255).painted()
+    seeds_HW = seeds_of(inside >= 0.75 * 255).painted()
     first, second = canvas(2, (0.0, 0.0, float(regions_HW.shape[1]), float(regions_HW.shape[0])))
     image(first, inside, "Greys", 255)
-    shown = np.ma.masked_equal(np.where(hearts_HW > 0, (hearts_HW - 1) % 8 + 1, 0), 0)
+    shown = np.ma.masked_equal(np.where(seeds_HW > 0, (seeds_HW - 1) % 8 + 1, 0), 0)
     image(first, shown, SOFT, 8)
     image(second, np.where(regions_HW > 0, (regions_HW - 1) % 8 + 1, 0), SOFT, 8)
     odds_C = trained().log_odds_C(features_CK(found.graph, GSD_M))
@@ -154,7 +154,7 @@ def steps_of_splitting(maps: Maps, whole: Labels) -> None:
         second.add_collection(LineCollection(lines, colors=colour, linewidths=2))
         x, y = np.mean(lines, axis=(0, 1))
         second.annotate(f"{odds:+.1f}", (x, y), fontsize=7, color=colour, weight="bold")
-    keep("splitting", "strength and hearts", "regions, and the log-odds of every cut between them")
+    keep("splitting", "strength and seeds", "regions, and the log-odds of every cut between them")
 
 
 def _edges_between(

@@ -1,4 +1,4 @@
-"""Stores named files: the `Place` protocol, and folders; `objectplace` adds object stores.
+"""Stores named files: the `Place` protocol, and folders; `object_store` adds object stores.
 
 A file is complete or absent, and never changes once it is written. Names may contain one
 slash: `3f0c.../scene.json`.

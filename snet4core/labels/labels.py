@@ -102,7 +102,7 @@ def packed(
     row: int = 0,
     col: int = 0,
 ) -> Labels:
-    """Pack components onto a sheet, from their runs, boxes (`sheet.boxes_of`) and map values.
+    """Pack components onto a sheet, from their runs, boxes (`packing.boxes_of`) and map values.
 
     `footprint_P` and `border_P` are the maps at the components' pixels, run after run. Runs
     and boxes are relative to (`row`, `col`) of the raster.

@@ -36,11 +36,11 @@ class Seeds:
 
     def painted(self, chosen_N: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
         """Seed numbers as an image (H, W), 0 elsewhere; only of the `chosen_N` seeds if given."""
-        hearts_HW = np.zeros(self.shape, np.int32)
+        seeds_HW = np.zeros(self.shape, np.int32)
         for found, number_N in self.born:
             shown_N = number_N if chosen_N is None else number_N * chosen_N[number_N]
-            _paint(hearts_HW, found, shown_N)
-        return hearts_HW
+            _paint(seeds_HW, found, shown_N)
+        return seeds_HW
 
 
 def seeds_of(strong_HW: Mask) -> Seeds:
@@ -51,7 +51,7 @@ def seeds_of(strong_HW: Mask) -> Seeds:
     """
     width = strong_HW.shape[1]
     # Seed that each run of the previous step belongs to, and flat index where the run begins.
-    heart_of_run_R, first_R = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    seed_of_run_R, first_R = np.zeros(1, np.int64), np.zeros(1, np.int64)
     born: list[tuple[runs.Runs, NDArray[np.int64]]] = []
     total, fallen = 0, [np.zeros(0, np.int64)]
     core_HW = strong_HW
@@ -64,7 +64,7 @@ def seeds_of(strong_HW: Mask) -> Seeds:
         last_R, first_R = first_R, found.row_R * width + found.start_R
         # An eroded run lies inside its parent, the last run that begins before it.
         before_R = np.searchsorted(last_R, first_R, side="right") - 1
-        parent_N[found.label_R] = heart_of_run_R[before_R]
+        parent_N[found.label_R] = seed_of_run_R[before_R]
         size_N = np.bincount(found.label_R, found.lengths, count + 1)
         is_kid_N = size_N >= smallest_px
         is_kid_N[0] = False
@@ -77,7 +77,7 @@ def seeds_of(strong_HW: Mask) -> Seeds:
         number_N = (total + np.cumsum(is_kid_N)) * is_kid_N.astype(np.int64)
         total += int(is_kid_N.sum())
         born.append((found, number_N))
-        heart_of_run_R = np.where(is_kid_N, number_N, parent_N)[found.label_R]
+        seed_of_run_R = np.where(is_kid_N, number_N, parent_N)[found.label_R]
     return _alive((strong_HW.shape[0], width), born, total, np.concatenate(fallen))
 
 

@@ -1,6 +1,6 @@
 """Splits attached buildings: seeded watershed, then merging of regions that are one building.
 
-1. `hearts` finds seeds: pieces of strong pixels that belong to one building each. Components
+1. `seeds` finds seeds: pieces of strong pixels that belong to one building each. Components
    with one seed or none stay whole.
 2. The others are flooded from their seeds, so that every pixel belongs to one seed's region.
 3. `cuts` measures every cut between two regions: how much border is crossed from seed to
@@ -73,19 +73,19 @@ def oversegmented(labels: Labels, settings: SplitSettings) -> Oversegmentation |
     """Flood the components that have several seeds; None if there are none."""
     if labels.count == 0:
         return None
-    heart_level = max(1, quantised_threshold(settings.seed_threshold))
-    hearts = seeds_of(_strength(labels.footprint_HW, labels.border_HW) >= heart_level)
-    owner_N = labels.labels_HW.ravel()[hearts.place_N]
+    seed_level = max(1, quantised_threshold(settings.seed_threshold))
+    seeds = seeds_of(_strength(labels.footprint_HW, labels.border_HW) >= seed_level)
+    owner_N = labels.labels_HW.ravel()[seeds.place_N]
     several_N = np.bincount(owner_N[1:], minlength=labels.count + 1) >= 2
     if not several_N.any():
         return None
     found = runs.of_labels(labels.labels_HW)
     sheet = sheet_of(found, labels.labels_HW.shape[1], several_N)
-    hearts_HW = sheet.laid(hearts.painted(several_N[owner_N]))
+    seeds_HW = sheet.laid(seeds.painted(several_N[owner_N]))
     border_HW = sheet.laid(labels.border_HW)
     strength_HW = _strength(sheet.laid(labels.footprint_HW), border_HW)
-    body_HW = dilated(eroded(strength_HW >= heart_level, "square"), "square") | (hearts_HW > 0)
-    regions_HW = _regions(hearts_HW, body_HW, sheet)
+    body_HW = dilated(eroded(strength_HW >= seed_level, "square"), "square") | (seeds_HW > 0)
+    regions_HW = _regions(seeds_HW, body_HW, sheet)
     return Oversegmentation(
         sheet, regions_HW, cuts.region_graph(regions_HW, body_HW, strength_HW, border_HW, sheet)
     )
@@ -104,7 +104,7 @@ AROUND = 7
 
 
 def _regions(
-    hearts_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], sheet: Sheet
+    seeds_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], sheet: Sheet
 ) -> NDArray[np.int32]:
     """Assign every pixel of the sheet's components to a seed; returns region numbers (H, W).
 
@@ -119,7 +119,7 @@ def _regions(
         reached_HW = dilated(reached_HW, STEPS[step % 2]) & inside_HW
         level_HW += ~reached_HW
     np.putmask(level_HW, ~inside_HW, top)
-    return flood.flooded(level_HW, hearts_HW, top)
+    return flood.flooded(level_HW, seeds_HW, top)
 
 
 def merged_regions(graph: cuts.RegionGraph, settings: SplitSettings, gsd_m: float) -> Ints:

@@ -2,7 +2,7 @@
 
 Off-nadir is the angle at the satellite between straight down and the line of sight,
 in degrees. Azimuth is the direction from satellite to ground, clockwise from north:
-roofs lean towards it. `look_sources` finds the look of a scene.
+roofs lean towards it. `look.sources` finds the look of a scene.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ _DOUBT = 0.3
 
 @dataclass(frozen=True, slots=True)
 class LookMaps:
-    """Maps of one look, in a file written by `mapsfile`."""
+    """Maps of one look, in a file written by `maps.file`."""
 
     path: Path
     grid: Grid

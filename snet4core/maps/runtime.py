@@ -63,7 +63,7 @@ class Network(MapNetwork, Protocol):
         """As `forward`, but before quantising: float32, 0..1."""
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The model's estimate of each picture's look, (B, 3); see `look_guess`.
+        """The model's estimate of each picture's look, (B, 3); see `look_guesser`.
 
         ModelError for a model that does not guess looks.
         """

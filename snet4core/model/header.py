@@ -1,7 +1,7 @@
 """Finds model files and reads their headers, without loading torch.
 
 A model has two forms with the same card: weights for torch (`weights`), and a graph for
-OpenVINO that was exported from them (`graphfile`). NAME.safetensors and
+OpenVINO that was exported from them (`graph`). NAME.safetensors and
 NAME.openvino.safetensors in one folder are one model, if the second was exported from the
 first.
 """

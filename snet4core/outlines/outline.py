@@ -5,7 +5,7 @@ Rules, each tested:
 - Outlines follow pixel edges (`rings`), holes are kept, one polygon per label. A label in
   several 4-connected pieces, which the watershed does not make, gives one per piece.
 - Few corners stay (`simplify`), and the walls between them are fitted to the pixel stairs
-  (`walls`). No corner of the exact outline is farther from the polygon than the tolerance
+  (`fitting`). No corner of the exact outline is farther from the polygon than the tolerance
   plus half a pixel.
 - The area is that of the pixels: all walls towards the background move by one distance.
 - Neighbours have the same corners along their common wall: no gap, no overlap.

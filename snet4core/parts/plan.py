@@ -53,13 +53,13 @@ class Choices:
     """What a user may choose for a run; None leaves it to the scene or the model's card."""
 
     off_nadir_deg: float | None = None
-    """Look angle; above every other source."""
+    """Look angle, 0 is straight down; overrides every other source."""
     azimuth_deg: float | None = None
     """From satellite to ground, clockwise from north."""
     looks_table: Path | None = None
     """CSV with a look per scene."""
     bands: str | None = None
-    """Which band is which, see `bands.band_map`."""
+    """Which band is which, as `--bands`: `3,2,1,4` or `red=1,green=2,...`; see `scene.bands`."""
     nodata: float | None = None
     """Replaces the value that the file declares."""
     bounds: tuple[float, float, float, float] | None = None
@@ -67,11 +67,15 @@ class Choices:
     aoi: Path | None = None
     """Vector layer; only the area inside its polygons is searched."""
     threshold: float | None = None
-    """See `ShapeSettings`, as the next four."""
+    """Footprint probability from which a pixel counts as building, 0..1."""
     min_area_m2: float | None = None
+    """Smaller footprints are dropped; true ground area."""
     min_confidence: float | None = None
+    """Footprints of lower confidence are dropped, 0..1."""
     simplify_m: float | None = None
+    """Largest distance of a simplified wall from the mask's edge, metres."""
     regularize: bool | None = None
+    """Whether right angles and straight walls are fitted."""
     allow_remote: bool = False
     """Whether URLs may be opened."""
 

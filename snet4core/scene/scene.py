@@ -55,7 +55,7 @@ class Scene:
     """Description of a raster file, all but its pixels; can be sent to other processes."""
 
     admitted: door.CheckedFile
-    """The file, as `rasterdoor.admit` accepted it."""
+    """The file, as `door.admit` accepted it."""
     stored_grid: Grid
     """Grid of the pixels as they are stored."""
     orientation: Orientation

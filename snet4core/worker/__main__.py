@@ -2,7 +2,7 @@
 
     python -I -m snet4core.worker
 
-One line of JSON comes in on stdin: the job (`worker_request.Request`). stdin then stays
+One line of JSON comes in on stdin: the job (`request.Request`). stdin then stays
 open as the lifeline: when it ends, whoever asked is gone or has enough, and the worker goes
 with its whole process group. JSON lines go out on what was stdout:
 

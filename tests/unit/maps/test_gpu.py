@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA GPU here", allow_module_level=True)
 
+from helpers.networks import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # needs torch
 from helpers.training import bright_squares, small_recipe  # noqa: E402  # needs torch
 from snet4_training.chips.batches import Steps  # noqa: E402  # needs torch
 from snet4_training.loop.loop import CHECKPOINT, start, step_once, train  # noqa: E402  # needs torch
@@ -19,8 +20,6 @@ from snet4core.maps.predictor import Predictor  # noqa: E402  # needs torch
 from snet4core.maps.runtime import Precision, choose_runtime  # noqa: E402  # needs torch
 from snet4core.model import weights  # noqa: E402  # needs torch
 from snet4core.model.card import Card, WindowSettings  # noqa: E402  # needs torch
-
-from .test_network import NORTH_30, SMALL, listening_net, whole_map  # noqa: E402  # needs torch
 
 GPU = torch.device("cuda:0")
 WIDE = WindowSettings(core_px=448, halo_px=32)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402  # after the sk
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402  # needs torch
 from torch import nn  # noqa: E402  # needs torch
 
+from helpers.networks import CARD, NORTH_30, SMALL, listening_net, pixels, reader, whole_map  # noqa: E402
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
 from snet4core.look.look import CATEGORIES, Look  # noqa: E402
 from snet4core.maps.maps import Maps  # noqa: E402
@@ -25,7 +26,7 @@ from snet4core.maps.predictor import Picture, Predictor  # noqa: E402
 from snet4core.maps.runtime import DeviceMemoryError, choose_runtime  # noqa: E402
 from snet4core.maps.torch_network import TorchNetwork  # noqa: E402
 from snet4core.model import weights  # noqa: E402
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402
 from snet4core.model.header import find_model, read_header, write_metadata  # noqa: E402
 from snet4core.model.look_layers import (  # noqa: E402
     SWEPT_FROM,
@@ -36,21 +37,7 @@ from snet4core.model.look_layers import (  # noqa: E402
     sample_by_shift,
 )
 from snet4core.model.network import FINE_LEVEL, FusedUpsampleBlock, OffNadirNet, upsampling_kernel  # noqa: E402
-from snet4core.windows import Tile, Window  # noqa: E402
-
-SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
-CARD = Card(name="small", architecture=SMALL, windows=WindowSettings(core_px=64, halo_px=32))
-NORTH_30 = Look(30.0, 20.0, "option")
-
-
-def listening_net(architecture: Architecture = SMALL) -> OffNadirNet:
-    """A random network whose gates are open: as built, they hear nothing yet."""
-    torch.manual_seed(7)
-    net = OffNadirNet(architecture)
-    for name, value in net.named_parameters():
-        if ".gate.outer." in name or ".sweep.widen." in name:
-            torch.nn.init.normal_(value, std=0.3)
-    return net.eval()
+from snet4core.windows import Tile  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -60,39 +47,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def pixels(height: int, width: int) -> NDArray[np.float32]:
-    return np.random.default_rng(3).standard_normal((4, height, width)).astype(np.float32)
-
-
-def reader(image_CHW: NDArray[np.float32]):  # type: ignore[no-untyped-def]  # a test's helper
-    whole = Window(0, 0, *image_CHW.shape[1:])
-
-    def read(tile: Tile) -> Picture:
-        window = tile.read
-        inside = window.within(whole)
-        picture = np.zeros((image_CHW.shape[0], *window.shape), dtype=np.float32)
-        valid = np.zeros(window.shape, dtype=np.bool_)
-        rows, cols = inside.slices(window)
-        picture[:, rows, cols] = image_CHW[(slice(None), *inside.slices())]
-        valid[rows, cols] = True
-        return picture, valid
-
-    return read
-
-
 def footprint_map(model: Path, look: Look, batch: int | None = None) -> NDArray[np.uint8]:
     """The whole footprint map of one random picture of 150 x 100 pixels, in two lanes."""
     return whole_map(Predictor(model, choose_runtime("cpu", "fp32", threads=2), batch), look)
-
-
-def whole_map(
-    predictor: Predictor, look: Look, shape: tuple[int, int] = (150, 100)
-) -> NDArray[np.uint8]:
-    whole = np.full(shape, 77, dtype=np.uint8)
-    for maps in predictor.maps(reader(pixels(*shape)), shape, look):
-        assert maps.footprint_HW.shape == maps.border_HW.shape == maps.window.shape
-        whole[maps.window.slices()] = maps.footprint_HW
-    return whole
 
 
 def test_a_model_read_back_gives_the_same_logits(model: Path) -> None:

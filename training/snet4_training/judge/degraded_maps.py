@@ -2,7 +2,7 @@
 
 Footprints are burned with walls that reach too far, borders are drawn along all walls and
 then blurred, broken, shifted and made noisy. The splitting of attached buildings is trained
-on such maps (`splitting`) and measured on others (`benchmarks/quality/shapes.py`).
+on such maps (`judge`) and measured on others (`benchmarks/quality/shapes.py`).
 
 Everything is a function of polygons in pixels (x = column, y = row, pixel edges at whole
 numbers) and a seed. Axes: H rows, W columns.

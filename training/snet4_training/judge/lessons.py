@@ -1,10 +1,10 @@
-"""Training data for the judge of cuts (`splitting`): regions with their true buildings.
+"""Training data for the judge of cuts (`judge`): regions with their true buildings.
 
 They come from two kinds of maps, both of places that no test uses:
 
 - **Degraded** maps of known buildings: made places, terraces, halls and, if given, real
   footprints. Walls reach too far; borders are faint, broken, wandering or
-  absent; false ridges run over large roofs (`degraded`). No network is needed.
+  absent; false ridges run over large roofs (`degraded_maps`). No network is needed.
 - **A network's own** maps of made places that it did not train on, at looks of SpaceNet 4.
   They have the errors of real maps: uncertain areas are faint, small houses merge, and large
   roofs show their structure.
