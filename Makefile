@@ -32,7 +32,8 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.run ## render a scene, find its houses, write demo/
 	$(BIN)/snet4 demo --output demo --overwrite
 
-# So many tests at once. What a failure needs to be repeated is in the header: -p randomly --randomly-seed=N
+# Tests run in random order, so many at once; the header names the seed that repeats the order:
+# pytest --randomly-seed=N, or -p no:randomly for the order of the files.
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
