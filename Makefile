@@ -35,14 +35,14 @@ demo: $(VENV)/.run ## render a scene, find its houses, write demo/
 # Tests run in random order, so many at once; the header names the seed that repeats the order:
 # pytest --randomly-seed=N, or -p no:randomly for the order of the files.
 TEST_PROCESSES ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES)
 
 test: $(VENV)/.dev ## the tests that this machine can run, but the long ones
-	$(PYTEST) -m 'not long'
+	$(PYTEST) --dist worksteal -m 'not long'
 	@$(MAKE) --no-print-directory test-qgis
 
 test-long: $(VENV)/.dev ## those that take minutes: hundreds of kills and of damaged files, giants
-	$(PYTEST) -m long
+	$(PYTEST) --dist loadfile -m long
 
 # QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error.
 QGIS_PYTHON ?= /usr/bin/python3
