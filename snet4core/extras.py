@@ -1,4 +1,4 @@
-"""TODO."""
+"""Optional libraries: whether they are installed, and how to install them."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def footprints_of(
     polygons_px_N = outlines.polygons_N[kept]
     return Footprints.of(
         source,
-        _outward(shapely.transform(polygons_px_N, grid.to_map)),
+        outward(shapely.transform(polygons_px_N, grid.to_map)),
         _native_px(polygons_px_N, grid, native or grid),
         outlines.anchors_N2[kept],
         confidence_N[kept],
@@ -230,7 +230,7 @@ def footprints_of(
     )
 
 
-def _outward(polygons: Polygons) -> Polygons:
+def outward(polygons: Polygons) -> Polygons:
     """Orient outer rings counter-clockwise, holes clockwise: a north-up transform mirrors them."""
     return np.asarray(shapely.orient_polygons(polygons, exterior_cw=False), dtype=object)
 

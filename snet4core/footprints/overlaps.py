@@ -23,7 +23,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from snet4core.footprints.footprints import Footprints, _outward
+from snet4core.footprints.footprints import Footprints, outward
 from snet4core.footprints.polygons import Polygons, Shapes
 from snet4core.grid import Grid
 from snet4core.labels.runs import positions
@@ -145,7 +145,7 @@ def without_overlaps(
     kept_N = np.ones(len(batch), np.bool_)
     kept_N[changed[~stays_N]] = False
     changed, left_N, area_m2_N = changed[stays_N], left_N[stays_N], area_m2_N[stays_N]
-    on_map_N = _outward(shapely.transform(left_N, native.to_map))
+    on_map_N = outward(shapely.transform(left_N, native.to_map))
     areas_N = batch.area_m2_N.copy()
     areas_N[changed] = np.round(area_m2_N, 2)
     return replace(

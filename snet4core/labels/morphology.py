@@ -1,4 +1,7 @@
-"""TODO."""
+"""Binary morphology on small masks: erosion, dilation, and depth in erosion steps.
+
+Array names end in their axes: H rows, W columns.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
-
 
 STEPS = ("square", "cross", "square", "cross", "square", "cross")
 """Structuring elements of successive erosions; alternating, they approximate a disc."""

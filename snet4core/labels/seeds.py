@@ -1,4 +1,4 @@
-"""Finds seeds of buildings by stepwise erosion; includes the binary morphology it takes.
+"""Finds seeds of buildings by stepwise erosion.
 
 A pixel's strength is footprint x (1 - border). Seeds are connected pieces of strong pixels
 after one erosion; two buildings that share a wall have one on either side of it. Where the

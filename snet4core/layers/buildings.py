@@ -1,4 +1,7 @@
-"""TODO."""
+"""Buildings as a table: what is read from layers and SpaceNet tables, and what is scored.
+
+Array names end in their axes: N buildings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What this machine can compute with: processors, a GPU's driver, fast bf16. Loads no library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def processor_threads() -> int:
     return min(int(asked), count or 1) if asked.isdigit() and int(asked) else count or 1
 
 
-def _gpu_may_be_there() -> bool:
+def gpu_may_be_there() -> bool:
     """Check cheaply for a GPU's driver, because asking torch takes two seconds."""
     if sys.platform == "darwin":
         return os.uname().machine == "arm64"

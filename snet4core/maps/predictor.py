@@ -29,7 +29,6 @@ from snet4core.maps.maps import Maps
 from snet4core.maps.networks import averaged_network, network_for
 from snet4core.maps.runtime import (
     DeviceMemoryError,
-    Precision,
     RuntimeChoice,
     choose_runtime,
     resolved_runtimes,
@@ -37,8 +36,6 @@ from snet4core.maps.runtime import (
 from snet4core.model.header import Header, read_header
 from snet4core.sentence import DEVICE
 from snet4core.windows import Tile, tiles
-
-__all__ = ["Picture", "Precision", "Predictor", "ReadPicture", "choose_runtime"]
 
 log = logging.getLogger("snet4")
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from snet4core.errors import DependencyError, EngineError, ModelError
 from snet4core.extras import INSTALL, installed
 from snet4core.look.look import Look
-from snet4core.maps.hardware import _gpu_may_be_there, cpu_gains_from_bf16, processor_threads
+from snet4core.maps.hardware import cpu_gains_from_bf16, gpu_may_be_there, processor_threads
 from snet4core.model.header import Header, graph_beside
 from snet4core.sentence import DEVICE, ENGINE
 
@@ -262,7 +262,7 @@ def _device(device: str, engine: AnyEngine) -> str:
     if name == "cpu" or (engine == "openvino" and name == "auto"):
         return "cpu"
     if name == "auto":
-        if not (_gpu_may_be_there() and installed("torch")):
+        if not (gpu_may_be_there() and installed("torch")):
             return "cpu"
         torch = _torch()
         if torch.cuda.is_available():

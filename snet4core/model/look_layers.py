@@ -1,4 +1,10 @@
-"""TODO."""
+"""Layers through which the look enters the network: gates, the sweep along the lean, its estimate.
+
+A roof of height h is displaced from its footprint by h x tan(off-nadir) towards the azimuth:
+`lean_of` gives that direction and rate from a look's features, `LeanSweep` samples along it.
+
+Array names end in their axes: B batch, C channel, H row, W column, L features of a look.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +16,15 @@ from torch import Tensor, nn
 LOOK_FEATURES = 5
 """Length of `Look.features()`."""
 
-
 LOOK_ESTIMATES = 3
 """Number of values that the network estimates of a look: see `LookEstimate`."""
-
 
 SWEPT_HEIGHTS_PX = (5.0, 10.0, 18.0, 32.0)
 """Roof heights in pixels: 2.5, 5, 9 and 16 m at half a metre. Higher roofs would be sampled
 beyond the halo of a window."""
 
-
 SWEPT_FROM = 2
 """The finest level that is swept for all heights, of stride 4."""
-
 
 SWEPT_CHANNELS = 16
 """Channels sampled from each level: enough to tell roof, wall and ground."""

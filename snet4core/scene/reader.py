@@ -1,7 +1,12 @@
-"""Reads one scene from several threads, each with its own GDAL handle.
+"""Reads windows of a scene on its working grid, from one thread or several.
 
-GDAL's handles must not be shared between threads; its block cache is shared, so each thread
+`SceneReader` gives counts in the model's band order, and which pixels are valid. The working
+grid has pixels of about the size that the model was trained on: scene pixels averaged k by k,
+or interpolated k-fold finer; k is 1 for most scenes. `SharedReader` does the same for several
+threads: GDAL's handles must not be shared between them, but its block cache is, so each thread
 finds the blocks that the others have decoded.
+
+Array axes: B model bands, H rows, W columns.
 """
 
 from __future__ import annotations

@@ -1,11 +1,7 @@
-"""Opens raster files as scenes, and reads their windows on the working grid.
+"""Opens raster files as scenes: everything about a file except its pixels.
 
-`open_scene` describes a file in a frozen `Scene`, or raises InputError. `SceneReader` then
-reads windows: counts in the model's band order, and which pixels are valid. The working grid
-has pixels of about the size that the model was trained on: scene pixels averaged k by k, or
-interpolated k-fold finer; k is 1 for most scenes.
-
-Array axes: B model bands, H rows, W columns.
+`open_scene` describes a file in a frozen `Scene`, or raises InputError; `reader.SceneReader`
+then reads its windows.
 """
 
 from __future__ import annotations
@@ -31,17 +27,6 @@ from snet4core.scene.georeference import georeference
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.nodata import NodataRule, nodata_rule
 from snet4core.scene.orientation import Orientation, orientation_of
-from snet4core.scene.working_scale import WorkingScale, working_scale
-
-__all__ = [
-    "NodataRule",
-    "Scene",
-    "WorkingScale",
-    "describe",
-    "digest",
-    "open_scene",
-    "working_scale",
-]
 
 MOST_TAG_CHARS = 65536
 """Longer tags are cut: no look angle stands beyond this."""

@@ -287,22 +287,22 @@ def test_nothing_in_nothing_out() -> None:
     assert watershed.split(before, SplitSettings(), GSD_M) is before
 
 
-# ---------------------------------------------------------------- hearts, sheets, cuts
+# ---------------------------------------------------------------- seeds, sheets, cuts
 
 
-def test_a_dumbbell_has_two_hearts() -> None:
+def test_a_dumbbell_has_two_seeds() -> None:
     strong_HW = np.zeros((20, 40), np.bool_)
     strong_HW[3:17, 3:17] = strong_HW[3:17, 23:37] = strong_HW[8:12, 17:23] = True
-    hearts_HW = seeds_of(strong_HW).painted()
-    assert hearts_HW.max() == 2
-    assert hearts_HW[10, 10] != hearts_HW[10, 30]
-    assert hearts_HW[10, 20] == 0
+    seeds_HW = seeds_of(strong_HW).painted()
+    assert seeds_HW.max() == 2
+    assert seeds_HW[10, 10] != seeds_HW[10, 30]
+    assert seeds_HW[10, 20] == 0
 
 
-def test_a_disc_has_one_heart_however_far_it_is_worn() -> None:
+def test_a_disc_has_one_seed_however_far_it_is_eroded() -> None:
     rows, cols = np.indices((41, 41)) - 20
-    hearts_HW = seeds_of(rows**2 + cols**2 <= 15**2).painted()
-    assert hearts_HW.max() == 1
+    seeds_HW = seeds_of(rows**2 + cols**2 <= 15**2).painted()
+    assert seeds_HW.max() == 1
 
 
 def test_wearing_and_growing_are_duals() -> None:
