@@ -300,6 +300,28 @@ def test_no_name_of_a_face_is_also_a_module(face: ModuleType) -> None:
     assert not (set(face.__all__) - {"score"}) & inside
 
 
+def _used_of_packages() -> dict[str, set[str]]:
+    """Package -> the names in it that code outside of it imports."""
+    known = set(modules())
+    used: dict[str, set[str]] = {}
+    for folder in ("snet4core", "cli", "training"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            own = ".".join(path.relative_to(ROOT).parts[:2])
+            for name in imported(path):
+                module, _, wanted = name.removeprefix("snet4core.").rpartition(".")
+                package = f"snet4core.{top(module)}"
+                if module in known and "." in module and package != own:
+                    used.setdefault(package, set()).add(wanted)
+    return used
+
+
+@pytest.mark.parametrize("face", FACES[1:], ids=lambda face: face.__name__)
+def test_a_face_lists_what_others_use_of_its_package(face: ModuleType) -> None:
+    """But functions that bear the name of their module, which only the module can hand out."""
+    inside = {each.name for each in pkgutil.iter_modules(face.__path__)}
+    assert set(face.__all__) == _used_of_packages().get(face.__name__, set()) - inside
+
+
 def test_the_public_face() -> None:
     assert set(snet4core.__all__) == {
         "Choices", "Detected", "Footprints", "Look", "ShapeSettings", "Snet4Error", "__version__",
