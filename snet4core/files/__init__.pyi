@@ -6,6 +6,6 @@ from .names import storable as storable
 from .object_store import place_of as place_of
 from .outputs import driver_errors as driver_errors
 from .outputs import replacing as replacing
+from .places import TEMPORARY as TEMPORARY
 from .places import FolderPlace as FolderPlace
 from .places import Place as Place
-from .places import TEMPORARY as TEMPORARY

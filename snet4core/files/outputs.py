@@ -53,7 +53,7 @@ def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> N
     except (OSError, ValueError) as error:
         raise OutputError(f"{name} cannot be written ({_reason(error)}); choose another.") from None
     if found is not None:
-        _check_existing(path, name, found, overwrite, inputs)
+        _check_existing(name, found, overwrite, inputs)
     for ending in _JOURNALS:
         journal = path.with_name(path.name + ending)
         # SQLite would replay it into the new file and destroy it. A write-ahead log is removed
@@ -74,7 +74,7 @@ def _size(path: Path) -> int:
 
 
 def _check_existing(
-    path: Path, name: str, found: os.stat_result, overwrite: bool, inputs: Iterable[Path]
+    name: str, found: os.stat_result, overwrite: bool, inputs: Iterable[Path]
 ) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise OutputError(f"{name} is a link; name the file that it points to, or another.")

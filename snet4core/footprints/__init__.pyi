@@ -1,5 +1,5 @@
-from .footprints import Arrays as Arrays
 from .footprints import FIELDS as FIELDS
+from .footprints import Arrays as Arrays
 from .footprints import Footprint as Footprint
 from .footprints import Footprints as Footprints
 from .footprints import Source as Source

@@ -98,14 +98,12 @@ class Footprints:
         anchors_N2: NDArray[np.int64],
         confidence_N: NDArray[np.float64],
         area_m2_N: NDArray[np.float64],
-        footprint_id_N: NDArray[np.int64] | None = None,
     ) -> Footprints:
-        """Build a table from polygons; `footprint_id_N` defaults to 0."""
-        if footprint_id_N is None:
-            footprint_id_N = np.zeros(len(polygons_N), np.int64)
+        """Build a table from polygons that are not numbered yet."""
         shapes, shapes_px = Shapes.of(polygons_N), Shapes.of(polygons_px_N)
+        unnumbered_N = np.zeros(len(polygons_N), np.int64)
         return Footprints(
-            source, shapes, shapes_px, anchors_N2, confidence_N, area_m2_N, footprint_id_N
+            source, shapes, shapes_px, anchors_N2, confidence_N, area_m2_N, unnumbered_N
         )
 
     @property

@@ -1,10 +1,10 @@
 from .look import CATEGORIES as CATEGORIES
+from .look import STEEPEST_DEG as STEEPEST_DEG
 from .look import Category as Category
 from .look import Look as Look
-from .look import STEEPEST_DEG as STEEPEST_DEG
 from .look import category_of as category_of
-from .names import Collect as Collect
 from .names import SPACENET4_LOOKS as SPACENET4_LOOKS
+from .names import Collect as Collect
 from .names import sighting_in_name as sighting_in_name
 from .sighting import Sighting as Sighting
 from .sources import angle_between_deg as angle_between_deg

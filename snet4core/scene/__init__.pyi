@@ -6,8 +6,8 @@ from .inputs import SceneInput as SceneInput
 from .inputs import expand as expand
 from .inputs import read_stac as read_stac
 from .preview import FOUND_COLOUR as FOUND_COLOUR
-from .preview import Panel as Panel
 from .preview import TRUTH_COLOUR as TRUTH_COLOUR
+from .preview import Panel as Panel
 from .preview import natural_colours as natural_colours
 from .preview import sheet as sheet
 from .radiometry import BandRange as BandRange

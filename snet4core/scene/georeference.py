@@ -56,7 +56,7 @@ def georeference(location: str, dataset: rasterio.DatasetReader, path: Path | No
             part = "transform" if fills[0] else "CRS"
             warnings.append(f"{location}: its {part} is read from {found.where}.")
     if transform is None or crs is None:
-        raise _missing(location, dataset, transform, crs)
+        raise _missing(location, dataset, transform)
     return Georeference(_grid(location, shape, transform, crs), tuple(warnings))
 
 
@@ -90,7 +90,7 @@ def _inside(dataset: rasterio.DatasetReader) -> _Found:
 
 
 def _missing(
-    location: str, dataset: rasterio.DatasetReader, transform: Affine | None, crs: CRS | None
+    location: str, dataset: rasterio.DatasetReader, transform: Affine | None
 ) -> InputError:
     """The error for a missing transform or CRS, with the tool that adds it."""
     points, _ = dataset.gcps
