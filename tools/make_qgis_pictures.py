@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(os.environ.get("SNET4_ROOT") or Path(__file__).resolve().parents[1])
-PICTURES = ROOT / "docs" / "qgis"
+PICTURES = ROOT / "docs" / "pictures" / "qgis"
 SCREEN = (1360, 860)
 SEED = "9000000"
 LANGUAGE = os.environ.get("SNET4_LANGUAGE", "en_US")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import shapes_data as data
+from benchmarks.quality import shapes_data as data
 from snet4core.footprints.overlaps import remove_overlaps
 from snet4core.labels import seams, watershed
 from snet4core.labels.judge import features_CK, trained
@@ -37,7 +37,7 @@ from snet4core.outlines.simplify import collinear_merged, douglas_peucker
 from snet4core.settings import SplitSettings
 from snet4core.windows import Window
 
-FOLDER = Path(__file__).parent / "shapes"
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "shapes"
 GSD_M = 0.5
 GROUND, ROOF, TRUE, MADE, OLD = "#f4f2ee", "#cfd8dc", "#2e7d32", "#c62828", "#1565c0"
 SOFT = ListedColormap(

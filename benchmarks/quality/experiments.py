@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import looks
 from benchmarks.measured import keep
+from benchmarks.quality import looks
 from snet4_training.recipe_file import read_recipe
 from snet4_training.scenes import SPACENET4_LOOKS
 from snet4core.look.look import CATEGORIES

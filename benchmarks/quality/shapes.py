@@ -25,9 +25,9 @@ import shapely
 from numpy.typing import NDArray
 from skimage.measure import label as connected
 
-from benchmarks import shapes_data as data
-from benchmarks import shapes_rivals as rivals
 from benchmarks.measured import keep
+from benchmarks.quality import shapes_data as data
+from benchmarks.quality import shapes_rivals as rivals
 from snet4core.labels import seams, watershed
 from snet4core.labels.labels import Labels
 from snet4core.maps.maps import Maps

@@ -98,7 +98,7 @@ def combined_sighting(estimates_B3: NDArray[np.float32], up_deg: float, card: Ca
     of the azimuth within the picture; `up_deg` is `Grid.up_deg`. The angle is clipped to the
     range that the model was trained on. ModelError for NaN or infinity.
 
-    >>> from snet4core.card import Architecture
+    >>> from snet4core.model.card import Architecture
     >>> card = Card("any", Architecture(estimates_look=True))
     >>> windows_B3 = np.array([[0.5, 0.5, 0.0], [0.5, 0.4, 0.1], [0.9, 0.5, 0.0]], np.float32)
     >>> found = combined_sighting(windows_B3, 0.0, card)

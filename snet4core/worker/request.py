@@ -88,7 +88,7 @@ class Request:
     def command(self) -> str:
         """The equal command line, to be pasted into a shell.
 
-        >>> from snet4core.plan import Choices
+        >>> from snet4core.parts.plan import Choices
         >>> Request("extract", Choices(off_nadir_deg=32), scene="a b.tif").command()
         "snet4 run 'a b.tif' -o footprints.gpkg --off-nadir 32"
         """

@@ -141,7 +141,7 @@ class TestWorkFolder:
         code = textwrap.dedent(f"""
             import os, signal
             from pathlib import Path
-            from snet4core.workfolder import work_folder
+            from snet4core.files.workfolder import work_folder
             with work_folder(Path({str(tmp_path)!r})) as folder:
                 (folder / "result.gpkg").write_text("half")
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import DependencyError, EngineError, ModelError, UsageError
 from snet4core.look.look import Look
-from snet4core.maps import memory, runtime
+from snet4core.maps import hardware, memory, runtime
 from snet4core.maps import predictor as predict
 from snet4core.maps.predictor import Picture, Predictor
 from snet4core.maps.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
@@ -49,7 +49,7 @@ class Machine:
         self._patch.setattr(runtime, "graph_beside", lambda _: GRAPH.path if there else None)
 
     def processor(self, vendor: str, *flags: str) -> None:
-        self._patch.setattr(runtime, "_cpu_facts", lambda: (vendor, frozenset(flags)))
+        self._patch.setattr(hardware, "_cpu_facts", lambda: (vendor, frozenset(flags)))
 
 
 @pytest.fixture

@@ -310,8 +310,9 @@ def test_signals_are_survived_after_the_network_went_in_another_thread(graph: Pa
 import gc, signal, threading
 from pathlib import Path
 import numpy as np
-from snet4core.look import Look
-from snet4core.predict import Predictor, choose_runtime
+from snet4core.look.look import Look
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
 signal.signal(signal.SIGUSR1, lambda *_: print("heard"))
 kept = [Predictor(Path({str(graph)!r}), choose_runtime("cpu", "fp32"))]
 kept[0]._network.forward(np.zeros((1, 4, 64, 64), np.float32), Look(30.0, 20.0, "option"),

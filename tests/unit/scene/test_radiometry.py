@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from snet4core.radiometry import (
+
+from snet4core.scene.radiometry import (
     HIGH_PERCENTILE,
     LOW_PERCENTILE,
     BandRange,

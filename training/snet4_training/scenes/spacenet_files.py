@@ -49,7 +49,7 @@ class TileName:
 def image_id(collect: Collect, tile: TileName) -> str:
     """Image id in the format of the challenge's tables.
 
-    >>> from snet4core.look_names import SPACENET4_LOOKS
+    >>> from snet4core.look.names import SPACENET4_LOOKS
     >>> image_id(SPACENET4_LOOKS[1], TileName(743501, 3728739))
     'Atlanta_nadir8_catid_10300100023BC100_743501_3728739'
     """
