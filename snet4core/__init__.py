@@ -6,7 +6,7 @@
 
 The names in `__all__` are public; everything else may move or change without notice. They
 are loaded when they are used first, so that `import snet4core` itself loads nothing heavy.
-The packages follow one scene on its way, and each imports only what stands to its left
+Packages stand in a row, and each imports only what stands to its left
 (`tests/laws/test_imports.py`):
 
     files < scene < look < model < maps < labels < outlines < footprints < layers

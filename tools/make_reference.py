@@ -39,9 +39,10 @@ What is listed here is public. Everything else in `snet4core` may move or change
 CLI_HEAD = """# Command line
 
 Written by `python tools/make_reference.py` from `snet4 COMMAND --help`. Results go to stdout, all
-else to stderr. Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes failed, the rest is
-written; 4 a missing or unusable model, library or device; 5 unusable input; 6 unusable output
-place; 130 interrupted.
+else to stderr. Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes, or some parts,
+failed, the rest is written; 4 a model, library, device, worker or scheduler is missing or cannot be
+used; 5 unusable input; 6 the result cannot be written there; 130 interrupted. More of them:
+`docs/how-it-works/reliability.md`.
 """
 
 

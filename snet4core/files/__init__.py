@@ -1,4 +1,4 @@
-"""Nothing half-written: outputs, places, names."""
+"""Writing files so that nothing is left half-written; folders, object stores, safe names."""
 
 import lazy_loader
 

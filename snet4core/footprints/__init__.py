@@ -1,4 +1,4 @@
-"""Footprints on the ground: place, area, confidence, order, overlaps."""
+"""Polygons on the ground: coordinates, area, confidence, order, overlaps."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Many scenes, many machines: run, executors, cluster, merge, overlap."""
+"""Many scenes and many machines: runs, executors, Dask, shards, merge, overlapping scenes."""
 
 import lazy_loader
 

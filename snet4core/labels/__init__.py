@@ -1,4 +1,4 @@
-"""Maps to buildings: runs, seams, seeds, flood, cuts, judge, watershed."""
+"""From maps to labelled buildings: components across seams, seeds, regions, cuts between them."""
 
 import lazy_loader
 

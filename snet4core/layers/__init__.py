@@ -1,4 +1,4 @@
-"""Files of footprints, written and read."""
+"""Files of footprints and of buildings: one module for each format, written and read."""
 
 import lazy_loader
 

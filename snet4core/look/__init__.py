@@ -1,4 +1,4 @@
-"""How tilted the picture is, and who says so."""
+"""How tilted the picture is, and which source says so."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Pictures to maps: engines, predictor, maps file, fusion, look guess."""
+"""From pictures to footprint and border maps: engines, windows, maps files, fusion of looks."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What a model is: card, weights, network, graph, import, export."""
+"""What a model is: card and header, weights, the network, graphs, import and export."""
 
 import lazy_loader
 

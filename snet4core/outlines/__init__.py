@@ -1,4 +1,4 @@
-"""Labels to polygons: rings, simplify, fitting, regularize."""
+"""From labels to polygons in pixels: tracing, simplification, straight walls, right angles."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""One scene, in parts: plan, work, store, detect, polygonize."""
+"""One scene: the plan, its parts and their store, from the picture to footprints."""
 
 import lazy_loader
 

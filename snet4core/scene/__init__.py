@@ -1,4 +1,4 @@
-"""What a picture is: door, bands, no-data, georeference, radiometry, reader."""
+"""What a picture is: which formats are let in, bands, no-data, georeference, its pixels."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The program over a pipe: one job in, events out."""
+"""The engine as a program over a pipe, for QGIS: one job in, events out."""
 
 import lazy_loader
 

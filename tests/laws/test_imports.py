@@ -1,13 +1,14 @@
-"""The plan of the house, as a law: which room may import which.
+"""The plan of the house, as a law: which package may import which.
 
-A scene walks through `snet4core` from left to right, one package for each step:
+`snet4core` has one package for each step from a raster to a layer. They stand in a row:
 
-    files -> scene -> look -> model -> maps -> labels -> outlines -> footprints -> layers
-          -> parts -> jobs -> worker
+    files < scene < look < model < maps < labels < outlines < footprints < layers
+        < parts < jobs < worker
 
-and each package imports only what stands to its left in `ROW`. Inside a package there is no
-circle either. Around it stand the command line, training and the QGIS plugin: `snet4core`
-knows none of them, and the plugin talks to the engine over a pipe alone.
+and each imports only what stands to its left in `ROW`, where the few single modules have their
+places too. Imports inside a package form no cycle either. Around `snet4core` stand the command
+line, training and the QGIS plugin: it knows none of them, and the plugin talks to the engine
+over a pipe alone.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ def libraries(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in imported(path)}
 
 
-def circle(arrows: dict[str, set[str]]) -> list[str]:
-    """One circle among the arrows, as the rooms on it; empty where there is none."""
+def cycle(imports_of: dict[str, set[str]]) -> list[str]:
+    """One cycle among the imports, as the modules on it; empty where there is none."""
     done: set[str] = set()
 
     def walk(room: str, way: list[str]) -> list[str]:
@@ -150,13 +151,13 @@ def circle(arrows: dict[str, set[str]]) -> list[str]:
             return [*way[way.index(room) :], room]
         if room in done:
             return []
-        for after in sorted(arrows.get(room, ())):
+        for after in sorted(imports_of.get(room, ())):
             if found := walk(after, [*way, room]):
                 return found
         done.add(room)
         return []
 
-    for room in sorted(arrows):
+    for room in sorted(imports_of):
         if found := walk(room, []):
             return found
     return []
@@ -183,13 +184,13 @@ def test_each_room_imports_only_what_stands_to_its_left(module: str) -> None:
     assert not wrong, f"{module} imports {sorted(wrong)}, which stand to its right"
 
 
-def test_there_is_no_circle() -> None:
-    assert circle({module: rooms_of(module) for module in modules()}) == []
+def test_there_is_no_cycle() -> None:
+    assert cycle({module: rooms_of(module) for module in modules()}) == []
 
 
-def test_a_circle_would_be_found() -> None:
-    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == ["a", "b", "c", "a"]
-    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+def test_a_cycle_would_be_found() -> None:
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": set()}) == ["a", "b", "c", "a"]
+    assert cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 # --- the neighbours ---
@@ -244,7 +245,7 @@ def loaded_after(statement: str) -> set[str]:
     "statement",
     [
         "import snet4core",
-        "import snet4core.worker.__main__",  # the lifeline is held before anything heavy comes
+        "import snet4core.worker.__main__",  # it watches the pipe before anything heavy loads
         "import " + ", ".join(f"snet4core.{place}" for places in ROW for place in places
                               if (CORE / place).is_dir()),
         "from snet4_cli.main import snet4; snet4.main(['--help'], standalone_mode=False)",
@@ -330,7 +331,7 @@ def test_the_public_face() -> None:
     assert isinstance(snet4core.score, ModuleType)
 
 
-# --- size: a hint to look again, kept where it stands ---
+# --- size limits: raised only on purpose ---
 
 
 def folders(top: Path) -> dict[Path, int]:
@@ -340,7 +341,7 @@ def folders(top: Path) -> dict[Path, int]:
     }
 
 
-def test_no_folder_holds_more_than_can_be_overlooked() -> None:
+def test_no_folder_holds_more_modules_than_one_can_keep_in_mind() -> None:
     assert max(folders(CORE).values()) <= MOST_MODULES
     assert max(folders(ROOT / "training").values()) <= MOST_TRAINING_MODULES
 
