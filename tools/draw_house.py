@@ -20,7 +20,7 @@ from test_imports import CORE, ROW, modules, rooms_of, top  # noqa: E402  # the 
 
 PICTURE = ROOT / "docs" / "pictures" / "house.svg"
 
-CELL, LEFT, TOP = 26, 650, 120
+CELL, LEFT, TOP = 26, 730, 120
 INK, PALE, DOT, OWN = "#1f2937", "#e5e7eb", "#c2410c", "#fde3d3"
 IDEAS = {
     "sentence": "Messages that name options, in the words of each front end.",
