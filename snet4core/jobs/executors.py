@@ -189,12 +189,12 @@ class Queue:
 def open_tasks(
     work: SceneWork, shelf: FolderShelf, chosen: Iterable[Part] | None = None
 ) -> Iterator[Task]:
-    """Yield a task for each part of a scene (or of those chosen) that is not on its shelf."""
+    """Yield a task for each part of a scene (or of those chosen) that is not whole on its shelf."""
     here = shelf.here()
     light = work.for_travel()
     away = shelf.everywhere()
     for part in work.parts if chosen is None else chosen:
-        if part.index not in here:
+        if part.index not in here or not shelf.is_whole(part):
             yield Task(light, away, part)
 
 

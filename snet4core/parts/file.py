@@ -43,6 +43,18 @@ def to_bytes(result: PartResult, key: str) -> bytes:
 
 def from_bytes(stored: bytes, key: str, source: Source) -> PartResult:
     """The reverse. Raises DamagedPartError for anything but what `to_bytes` gave for `key`."""
+    body = checked(stored, key)
+    try:
+        return _result(load(zlib.decompress(body)), source)
+    except (SafetensorError, zlib.error, KeyError, ValueError, TypeError) as problem:
+        raise DamagedPartError(f"it cannot be read: {problem}") from problem
+
+
+def checked(stored: bytes, key: str) -> memoryview:
+    """The compressed result, once the checksum and the key are found right.
+
+    Raises DamagedPartError for a file that was cut, flipped, or stands for another part.
+    """
     start = len(_MAGIC) + _HASH_BYTES
     if not stored.startswith(_MAGIC):
         raise DamagedPartError("it is no part of this version")
@@ -51,10 +63,7 @@ def from_bytes(stored: bytes, key: str, source: Source) -> PartResult:
         raise DamagedPartError("its checksum is wrong")
     if body[:_HASH_BYTES] != bytes.fromhex(key):
         raise DamagedPartError("it belongs to another part")
-    try:
-        return _result(load(zlib.decompress(body[_HASH_BYTES:])), source)
-    except (SafetensorError, zlib.error, KeyError, ValueError, TypeError) as problem:
-        raise DamagedPartError(f"it cannot be read: {problem}") from problem
+    return body[_HASH_BYTES:]
 
 
 def _arrays(result: PartResult) -> Arrays:

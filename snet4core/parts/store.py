@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from snet4core.errors import InputError, OutputError
 from snet4core.files.names import printable
@@ -91,6 +91,9 @@ class _MemoryShelf:
         return self._results.pop(part.index, None)
 
 
+_Read = TypeVar("_Read")
+
+
 @dataclass(frozen=True, slots=True)
 class FolderShelf:
     """One scene's parts as files in a folder of the place."""
@@ -131,10 +134,21 @@ class FolderShelf:
             with _said(self.place):
                 self.place.create(self.name(part), partfile.to_bytes(result, self.key(part)))
 
+    def is_whole(self, part: Part) -> bool:
+        """Whether the part's file is there and its checksum is right; as `take` for a damaged one.
+
+        Asked before other processes compute what is missing: later nobody could.
+        """
+        return self._read(part, partfile.checked) is not None
+
     def take(self, part: Part) -> PartResult | None:
+        return self._read(part, lambda stored, key: partfile.from_bytes(stored, key, self.source))
+
+    def _read(self, part: Part, read: Callable[[bytes, str], _Read]) -> _Read | None:
+        """What `read` makes of the part's file and key; None, and a warning, if it is damaged."""
         name = self.name(part)
         try:
-            return partfile.from_bytes(self.place.read(name), self.key(part), self.source)
+            return read(self.place.read(name), self.key(part))
         except FileNotFoundError:
             return None
         except (DamagedPartError, OSError) as problem:

@@ -134,6 +134,18 @@ class TestProcesses:
         assert len(done.lost) == 1
         assert caplog.text.count("ZeroDivisionError: surprise") == 3
 
+    def test_a_part_that_was_damaged_since_is_computed_again(
+        self, town: Path, tmp_path: Path, undisturbed: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job = job_in(tmp_path / "a", [town], resume=True)
+        whole(job, Processes(BrightModel(deadly=ONE), 2))
+        damaged = sorted(parts_folder(job).glob("*/*.part"))[3]
+        damaged.write_bytes(damaged.read_bytes()[:-1])
+        done = whole(replace(job, overwrite=True), Processes(BrightModel(), 2))
+        assert done.lost == []
+        assert "the part is damaged (its checksum is wrong)" in caplog.text
+        assert job.output.read_bytes() == undisturbed
+
     def test_a_broken_picture_is_the_scenes_own_error(self, town: Path, tmp_path: Path) -> None:
         job = job_in(tmp_path / "a", [town])
         with pytest.raises(InputError, match="breaks off in row 32"):
