@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -36,15 +37,15 @@ def footprints(count: int, scene: str = "scene.tif") -> Footprints:
     """So many houses in a row."""
     left = np.arange(count) * 20.0
     boxes = shapely.box(left, 0, left + 12, 10)
-    return Footprints.of(
+    found = Footprints.of(
         Source(scene, UTM),
         np.asarray(boxes, object),
         np.asarray(boxes, object),
         np.column_stack([np.zeros(count, np.int64), left.astype(np.int64)]),
         np.full(count, 0.9),
         np.full(count, 120.0),
-        np.arange(1, count + 1),
     )
+    return replace(found, footprint_id_N=np.arange(1, count + 1))
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

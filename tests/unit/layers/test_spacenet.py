@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +25,15 @@ def footprints(source: Source, polygons: list[shapely.Polygon]) -> Footprints:
     """A numbered table whose map units happen to be its pixels."""
     array = np.array(polygons, object)
     count = len(polygons)
-    return Footprints.of(
+    found = Footprints.of(
         source,
         array,
         array,
         np.zeros((count, 2), np.int64),
         np.linspace(0.5, 0.9, count).round(4),
         shapely.area(array),
-        np.arange(1, count + 1),
     )
+    return replace(found, footprint_id_N=np.arange(1, count + 1))
 
 
 def write(path: Path, *batches: Footprints) -> list[str]:
