@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """Something a user may choose."""
+class Option(NamedTuple):
+    """Something a user may choose. No dataclass: errors are loaded before anything else is."""
 
     keyword: str
     """Its name in Python and in a worker's job."""
@@ -32,7 +30,7 @@ class Option:
 
     def taking(self, value: str) -> Option:
         """The same option, shown with a placeholder for its value."""
-        return replace(self, value=value)
+        return self._replace(value=value)
 
     def __str__(self) -> str:
         return f"{self.flag} {self.value}".rstrip()

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from snet4core.labels import morphology, runs
 from snet4core.labels.packing import Sheet
@@ -261,6 +260,8 @@ def _nearest_of_own_body(
         is_met_R[region[place_F]] = True
         rim = np.flatnonzero(is_rim_HW)
         rim = rim[is_met_R[region[rim]]]
+        from scipy.spatial import cKDTree  # takes a tenth of a second to import
+
         tree = cKDTree(
             _in_space(rim, width, region[rim], TIE_BREAK), balanced_tree=False, compact_nodes=False
         )

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +143,9 @@ def _joined_runs(
     count = starts.size
     if count == 0:
         return np.zeros(0, np.int32), 0
+    from scipy.sparse import csr_array  # takes a tenth of a second to import
+    from scipy.sparse.csgraph import connected_components
+
     first_below = np.searchsorted(stops, starts + pitch, side="right")
     after_below = np.searchsorted(starts, stops + pitch, side="left")
     many = np.maximum(after_below - first_below, 0)

@@ -25,8 +25,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from snet4core.errors import UsageError
 from snet4core.labels.labels import Labels
@@ -228,6 +226,9 @@ def difference_area(one: Polygons, other: Polygons) -> Floats:
 
 def _groups(rings: Rings, count: int) -> Ints:
     """Group number of each label, equal for labels that are connected by shared walls."""
+    from scipy.sparse import coo_array  # takes a tenth of a second to import
+    from scipy.sparse.csgraph import connected_components
+
     shared = rings.other_E > 0
     pair = (rings.label_E[shared], rings.other_E[shared])
     graph = coo_array((np.ones(pair[0].size, bool), pair), shape=(count, count))

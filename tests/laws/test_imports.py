@@ -256,6 +256,11 @@ def test_nothing_heavy_is_loaded(statement: str) -> None:
     assert not loaded_after(statement) & HEAVY
 
 
+def test_a_worker_answers_before_it_loads_what_shapes_alone_need() -> None:
+    """A plan, a score or an error waits for no tenth of a second that it does not need."""
+    assert not loaded_after("import snet4core.worker.jobs") & {"scipy", "skimage", "pyogrio"}
+
+
 NEEDS_TORCH = ONLY_IN["torch"] - {"maps.runtime", "jobs.processes"}
 
 
