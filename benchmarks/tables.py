@@ -2,7 +2,8 @@
 
     python -m benchmarks.tables
 
-Everything below the marker is written anew; a benchmark that has not been run is left out.
+Everything below the marker is written anew, so every benchmark must have been run: `make
+bench-full` and `benchmarks.speed.against_geoai`.
 """
 
 from __future__ import annotations
@@ -148,16 +149,20 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], Iterator[str]]] = {
 
 
 def main() -> None:
+    missing = [name for name in SECTIONS if not (OUT / f"{name}.json").exists()]
+    if missing:
+        # The page would lose their tables, which took hours.
+        raise SystemExit(
+            f"{OUT} has no figures of {', '.join(missing)}; run these benchmarks first."
+        )
     kept, _, _ = PAGE.read_text(encoding="utf-8").partition(MARKER)
     lines = [MARKER, ""]
     machines: dict[str, list[str]] = {}
     for name, section in SECTIONS.items():
-        path = OUT / f"{name}.json"
-        if path.exists():
-            found = json.loads(path.read_text())
-            load = found["machine"].pop("load_before")
-            machines.setdefault(json.dumps(found["machine"]), []).append(f"{name} {load[0]}")
-            lines += [*section(found["figures"]), ""]
+        found = json.loads((OUT / f"{name}.json").read_text())
+        load = found["machine"].pop("load_before")
+        machines.setdefault(json.dumps(found["machine"]), []).append(f"{name} {load[0]}")
+        lines += [*section(found["figures"]), ""]
     for machine, names in machines.items():
         said = json.loads(machine)
         lines += [
