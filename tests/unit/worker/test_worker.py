@@ -153,6 +153,10 @@ def test_the_end_of_stdin_ends_everything_within_3_s(mode: str, town: Path, tmp_
         group = client.process.pid
         assert os.getpgid(group) == group
         assert client.let_go() < 3
+    # On a busy machine a child that was told to end is still there for a moment.
+    patience = time.monotonic() + 3
+    while living_in(group) and time.monotonic() < patience:
+        time.sleep(0.02)
     assert living_in(group) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "town.tif"]
     assert list(maps.parent.iterdir()) == []
