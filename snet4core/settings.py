@@ -1,6 +1,8 @@
 """Settings for making footprints from maps, and their defaults without a model card.
 
-Lengths are in metres on the ground and become pixels once, in `shaping`.
+Lengths are in metres on the ground and become pixels once, in `shaping`. `Calibration` turns a
+mean probability into a confidence: the card and the maps carry it, footprints apply it, so it
+stands here, where all three may import it. numpy is loaded only when it is applied.
 """
 
 from __future__ import annotations

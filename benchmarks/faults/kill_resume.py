@@ -160,13 +160,13 @@ def _check(
 
 def start(folder: Path, output: Path, *, resume: bool) -> int:
     """`snet4 run` in a process of its own; its number."""
-    # Loaded before the fork, so that a run does not begin with half a second of imports.
+    # A run should not begin with half a second of imports.
     import scipy.sparse.csgraph
-    import scipy.spatial  # noqa: F401  # as said above
+    import scipy.spatial  # noqa: F401  # loaded before the fork
 
     from snet4_cli import main as entry
-    from snet4core.jobs import run  # noqa: F401  # as said above
-    from snet4core.maps import predictor  # noqa: F401  # as said above
+    from snet4core.jobs import run  # noqa: F401  # loaded before the fork
+    from snet4core.maps import predictor  # noqa: F401  # loaded before the fork
 
     (folder / "log.txt").unlink(missing_ok=True)
     pid = os.fork()

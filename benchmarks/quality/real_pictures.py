@@ -34,7 +34,7 @@ from snet4core.model.header import find_model
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices
 from snet4core.scene import preview
-from snet4core.scene import reader as raster
+from snet4core.scene.reader import SceneReader
 from snet4core.scene.scene import Scene
 from snet4core.score import Tally, score
 from snet4core.windows import Window
@@ -159,7 +159,7 @@ def draw(
     out: Path,
 ) -> None:
     """What was found beside the labels."""
-    with raster.SceneReader(scene) as reader:
+    with SceneReader(scene) as reader:
         colours = preview.natural_colours(*reader.read(Window(0, 0, *scene.grid.shape)))
     pairs = ((found, preview.FOUND_COLOUR, "found"), (truth, preview.TRUTH_COLOUR, "labels"))
     row = [

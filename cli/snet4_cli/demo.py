@@ -95,7 +95,7 @@ def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
     from snet4core.layers.read import read_buildings
     from snet4core.layers.spacenet import image_id
     from snet4core.scene import preview
-    from snet4core.scene import reader as raster
+    from snet4core.scene.reader import SceneReader
     from snet4core.scene.scene import open_scene
     from snet4core.windows import Window
 
@@ -106,7 +106,7 @@ def _draw(scenes: list[Path], found: Path, truth: Path, target: Path) -> None:
     rows = []
     for path in sorted(scenes, key=lambda path: len(path.name)):  # nadir8 before nadir32
         scene = open_scene(path)
-        with raster.SceneReader(scene) as reader:
+        with SceneReader(scene) as reader:
             rgb_HW3 = preview.natural_colours(*reader.read(Window(0, 0, *scene.grid.shape)))
         image = image_id(path.name)
         what = image.split("_catid_")[0].removeprefix("Atlanta_")

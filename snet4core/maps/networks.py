@@ -1,4 +1,4 @@
-"""Averages the maps of several models and scales, behind the interface of one network.
+"""Loads networks (`network_for`), and averages those of several models and scales into one.
 
 Each model runs on the window resized to each scale, its probabilities are resized back, and
 their mean is quantised once. There are scales only, no flips or rotations: they would put
