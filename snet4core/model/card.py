@@ -15,8 +15,15 @@ from snet4core.errors import ModelError
 from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
-FORMAT_VERSION = 1
-"""Incremented when an older snet4 could misread the file."""
+FORMAT_VERSION = 2
+"""Newest format that is read. 1: maps of footprints and borders; 2: also of roofs and heights."""
+
+TWO_MAPS = ("footprint", "border")
+"""Maps of a head, in order: building on the ground, and its edge."""
+
+FIVE_MAPS = (*TWO_MAPS, "roof", "roof_border", "height")
+"""The same of roofs where the picture shows them, and their height on the scale of
+`snet4core.maps.heights`."""
 
 ONE_HEAD = ("any",)
 THREE_HEADS: tuple[str, ...] = CATEGORIES
@@ -39,6 +46,8 @@ class Architecture:
     """Names of the input channels, in order."""
     heads: tuple[str, ...] = THREE_HEADS
     """`any`, one per look category, or five split by looking side."""
+    maps: tuple[str, ...] = TWO_MAPS
+    """Maps that each head gives: `TWO_MAPS` or `FIVE_MAPS`."""
     decoder_channels: tuple[int, ...] = (128, 64, 32, 24, 16)
     """Channels of each decoder level, coarse to fine; the encoder has as many levels, and one
     more where maps have a stride of 2."""
@@ -66,6 +75,11 @@ class Architecture:
                 f"Heads {', '.join(self.heads)} are not a known set; use one ('any'), "
                 "three (the look categories) or five (split by looking side)."
             )
+        if self.maps not in (TWO_MAPS, FIVE_MAPS):
+            raise ModelError(
+                f"Maps {', '.join(self.maps)} are not a known set; use {', '.join(TWO_MAPS)} or "
+                f"{', '.join(FIVE_MAPS)}."
+            )
         if not self.bands or not self.decoder_channels:
             raise ModelError("A network needs at least one band and one decoder level.")
         if self.maps_stride_px not in (1, 2):
@@ -78,6 +92,11 @@ class Architecture:
             raise ModelError(f"Attention '{self.attention}' is unknown; use 'scse' or none.")
         if self.sweeps_lean and not self.hears_look:
             raise ModelError("A network that sweeps along the lean has to hear the look.")
+
+    @property
+    def maps_roofs(self) -> bool:
+        """Whether it maps roofs and their heights beside footprints."""
+        return self.maps == FIVE_MAPS
 
     @property
     def stride_px(self) -> int:
@@ -154,7 +173,10 @@ class Card:
     def to_json(self) -> str:
         """The card as JSON, keys sorted, so that the same card gives the same bytes."""
         raw = asdict(self) | {"confidence_knots": self.confidence_knots.knots}
-        return json.dumps({"format": FORMAT_VERSION, **raw}, sort_keys=True)
+        if self.architecture.maps_roofs:
+            return json.dumps({"format": 2, **raw}, sort_keys=True)
+        del raw["architecture"]["maps"]  # an older snet4 reads these models, but not the key
+        return json.dumps({"format": 1, **raw}, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Card:

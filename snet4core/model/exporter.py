@@ -4,7 +4,7 @@ The graph takes a picture and its look, so that one graph serves every angle, an
 maps of every head as uint8: sigmoid and quantisation are part of it. If the model guesses
 looks, the guess is one more output.
 
-Array names end in their axes: B batch, C channel, H row, W column, L look.
+Array names end in their axes: B batch, C channel, M map, H row, W column, L look.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ExportedNet(nn.Module):
                 part.samples = sample_by_shift
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor) -> tuple[Tensor, ...]:
-        """(B, 2, H, W) uint8 for each head in the order of the architecture, then (B, 3)."""
+        """(B, M, H, W) uint8 for each head in the order of the architecture, then (B, 3)."""
         features = self.net.encoder(images_BCHW)
         maps = [
             quantised(self.net.decoded(features, looks_BL, head))

@@ -21,8 +21,8 @@ from snet4core import __version__
 from snet4core.errors import ModelError, UsageError
 from snet4core.files import outputs
 from snet4core.model import weights
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
-from snet4core.model.network import MAPS_PER_HEAD, OffNadirNet
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, TWO_MAPS, Architecture, Card
+from snet4core.model.network import OffNadirNet
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")
 """Keys under which training loops store the state dict."""
@@ -157,7 +157,7 @@ def _renamed(
         given = 0 if weight is None else len(weight)
         raise ModelError(
             f"{file}: its last layer gives {given} maps, but {len(heads)} heads need "
-            f"{len(heads) * MAPS_PER_HEAD} (footprint and border each) or {len(heads)}; "
+            f"{len(heads) * len(TWO_MAPS)} (footprint and border each) or {len(heads)}; "
             "check --heads."
         )
     for index, head in enumerate(heads):
@@ -168,6 +168,6 @@ def _renamed(
                 [bias[part], torch.full_like(bias[part], _NO_BORDER)]
             )
         else:
-            part = slice(MAPS_PER_HEAD * index, MAPS_PER_HEAD * (index + 1))
+            part = slice(len(TWO_MAPS) * index, len(TWO_MAPS) * (index + 1))
             ours[f"heads.{head}.weight"], ours[f"heads.{head}.bias"] = weight[part], bias[part]
     return ours, architecture

@@ -1,11 +1,13 @@
 """The network: one encoder, and a decoder with a head per look category.
 
-Each head gives two maps, footprint and border. Only the head that a scene needs is
+Each head gives the maps that the architecture names: footprint and border, and perhaps roof,
+roof border and height. Only the head that a scene needs is
 computed. Every decoder is also conditioned on the continuous look: the angle itself
 generalises to unseen collects, where a collect's identity would not (SpaceNet 4, first
 and fifth place).
 
-Array names end in their axes: B batch, C channel, H row, W column, L look features.
+Array names end in their axes: B batch, C channel, M map, H row, W column,
+L look features.
 """
 
 from __future__ import annotations
@@ -27,10 +29,6 @@ from snet4core.model.look_layers import (
     LookEstimate,
     LookGate,
 )
-
-MAPS_PER_HEAD = 2
-"""Footprint and border."""
-
 
 FINE_LEVEL = 1
 """The level of stride 2. It is swept for low roofs only, with fewer channels: only a small
@@ -132,7 +130,7 @@ class Decoder(nn.Module):
 
 
 class OffNadirNet(nn.Module):
-    """The whole network: pictures and looks to logits of footprint and border."""
+    """The whole network: pictures and looks to logits of maps."""
 
     def __init__(self, architecture: Architecture) -> None:
         """Build the network with random weights; nothing is downloaded.
@@ -159,7 +157,9 @@ class OffNadirNet(nn.Module):
         self.branches = nn.ModuleDict({name: Decoder(channels, architecture) for name in names})
         self.heads = nn.ModuleDict(
             {
-                head: nn.Conv2d(architecture.decoder_channels[-1], MAPS_PER_HEAD, 3, padding=1)
+                head: nn.Conv2d(
+                    architecture.decoder_channels[-1], len(architecture.maps), 3, padding=1
+                )
                 for head in architecture.heads
             }
         )
@@ -169,11 +169,11 @@ class OffNadirNet(nn.Module):
         self.look = LookEstimate(channels[-1]) if architecture.estimates_look else None
 
     def forward(self, images_BCHW: Tensor, looks_BL: Tensor, head: str) -> Tensor:
-        """Logits (B, 2, H, W) of `head` only; H and W must be multiples of the stride."""
+        """Logits (B, M, H, W) of `head` only; H and W must be multiples of the stride."""
         return self.decoded(self.encoder(images_BCHW), looks_BL, head)
 
     def mixed(self, features: list[Tensor], looks_BL: Tensor, heads: Sequence[str]) -> Tensor:
-        """Encoder features of mixed looks to logits (B, 2, H, W), each sample by its own head.
+        """Encoder features of mixed looks to logits (B, M, H, W), each sample by its own head.
 
         A decoder that all heads share runs once on the whole batch; each head runs on its
         samples only.
@@ -182,7 +182,7 @@ class OffNadirNet(nn.Module):
         if self.architecture.shared_decoder:
             # Batch norm statistics have to cover all looks: inference uses one set for all.
             shared_BCHW = self.branches["shared"](features, looks_BL)
-        logits_B2HW: Tensor | None = None
+        logits_BMHW: Tensor | None = None
         for head in dict.fromkeys(heads):
             chosen = torch.tensor(
                 [index for index, name in enumerate(heads) if name == head],
@@ -192,15 +192,15 @@ class OffNadirNet(nn.Module):
                 part = self.decoded([level[chosen] for level in features], looks_BL[chosen], head)
             else:
                 part = self._answered(shared_BCHW[chosen], head)
-            if logits_B2HW is None:
-                logits_B2HW = part.new_empty((len(heads), *part.shape[1:]))
-            logits_B2HW = logits_B2HW.index_copy(0, chosen, part)
-        if logits_B2HW is None:
+            if logits_BMHW is None:
+                logits_BMHW = part.new_empty((len(heads), *part.shape[1:]))
+            logits_BMHW = logits_BMHW.index_copy(0, chosen, part)
+        if logits_BMHW is None:
             raise ModelError("An empty batch has no logits.")
-        return logits_B2HW
+        return logits_BMHW
 
     def decoded(self, features: list[Tensor], looks_BL: Tensor, head: str) -> Tensor:
-        """Encoder features, finest first, to the logits (B, 2, H, W) of one head."""
+        """Encoder features, finest first, to the logits (B, M, H, W) of one head."""
         branch = self.branches["shared" if self.architecture.shared_decoder else head]
         return self._answered(branch(features, looks_BL), head)
 
@@ -208,20 +208,20 @@ class OffNadirNet(nn.Module):
         """Decoded features to the head's logits, at the resolution of the picture."""
         stride_px = self.architecture.maps_stride_px
         if not self.architecture.subpixel_maps:
-            logits_B2HW: Tensor = self.heads[head](decoded_BCHW)
-            return logits_B2HW if stride_px == 1 else _smooth(logits_B2HW, stride_px)
+            logits_BMHW: Tensor = self.heads[head](decoded_BCHW)
+            return logits_BMHW if stride_px == 1 else _smooth(logits_BMHW, stride_px)
         # Both convolve the same features: one convolution takes half the time of two.
         parts = [each.get_parameter for each in (self.heads[head], self.details[head])]
         weight, bias = (torch.cat([part(name) for part in parts]) for name in ("weight", "bias"))
         both_BCHW = nn.functional.conv2d(decoded_BCHW, weight, bias, padding=1)
-        logits_B2HW, details_BCHW = both_BCHW.tensor_split([MAPS_PER_HEAD], dim=1)
-        return _smooth(logits_B2HW, stride_px) + nn.functional.pixel_shuffle(
+        logits_BMHW, details_BCHW = both_BCHW.tensor_split([len(self.architecture.maps)], dim=1)
+        return _smooth(logits_BMHW, stride_px) + nn.functional.pixel_shuffle(
             details_BCHW, stride_px
         )
 
 
-def _smooth(logits_B2HW: Tensor, stride_px: int) -> Tensor:
-    return nn.functional.interpolate(logits_B2HW, scale_factor=stride_px, mode="bilinear")
+def _smooth(logits_BMHW: Tensor, stride_px: int) -> Tensor:
+    return nn.functional.interpolate(logits_BMHW, scale_factor=stride_px, mode="bilinear")
 
 
 def _details(architecture: Architecture) -> nn.Conv2d:
@@ -230,7 +230,7 @@ def _details(architecture: Architecture) -> nn.Conv2d:
     Sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158), added to the interpolated maps
     instead of replacing them: initialised to zero, it learns the difference only.
     """
-    logits = MAPS_PER_HEAD * architecture.maps_stride_px**2
+    logits = len(architecture.maps) * architecture.maps_stride_px**2
     convolution = nn.Conv2d(architecture.decoder_channels[-1], logits, 3, padding=1)
     nn.init.zeros_(convolution.weight)
     assert convolution.bias is not None
