@@ -56,7 +56,7 @@ def place_of(*towers: Tower, marks: tuple[tuple[int, int], ...] = ()) -> Place:
         lit[spot] = int(ROOF * LIT_ONE)
         height[spot] = round(height_m * 100)
         owner[spot] = number + 1
-        buildings.append(Building(box(c0, r0, c1, r1), height_m, "flat"))
+        buildings.append(Building(box(c0, r0, c1, r1), height_m, "flat", height_m))
     count = len(towers)
     ambient = np.ones(4, dtype=np.float32)
     facades = Facades(
@@ -239,6 +239,9 @@ def test_every_kind_of_place_keeps_its_promises(kind: str) -> None:
         assert building.footprint.is_valid
         assert tile.contains(building.footprint)
         assert 1.5 < building.height_m < 80
+        assert 1.5 < building.eave_m <= building.height_m + 1e-3
+        if building.roof == "flat":
+            assert building.height_m < building.eave_m + 5  # a stair head, a parapet
     picture = render(place, Look(35.0, 20.0, "table"), WORLDVIEW2)
     assert picture.shape == (4, 200, 200)
     assert picture.dtype == np.uint16

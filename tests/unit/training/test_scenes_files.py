@@ -87,7 +87,7 @@ def test_the_tile_is_named_by_its_lower_left_corner() -> None:
 
 def test_a_tile_without_buildings_has_one_row() -> None:
     courtyard = shapely.box(1, 1, 9, 9).difference(shapely.box(4, 4, 6, 6))
-    house = Building(courtyard, 6.4, "hip")
+    house = Building(courtyard, 6.4, "hip", 4.1)
     to_map = TILE.transform(10, 0.5)
     rows = list(
         csv.DictReader(summary_text([("a", [house], to_map), ("b", [], to_map)]).split("\n"))

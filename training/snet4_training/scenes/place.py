@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -287,7 +288,7 @@ def paint_place(
     return Place(
         size_px, gsd_m, kind, sun,
         tuple(
-            Building(_in_pixels(one.outline, gsd_m), high, one.roof)
+            Building(_in_pixels(one.outline, gsd_m), high, one.roof, one.eave_m)
             for one, high in zip(structures, heights, strict=True)
         ),
         oversample, MARGIN_PX, surface,
@@ -332,5 +333,5 @@ def truth(place: Place, min_area_px: float = 4.0) -> list[Building]:
             continue
         part: Polygon = largest_polygon(one.footprint.intersection(tile))
         if part.area >= min_area_px:
-            found.append(Building(part, one.height_m, one.roof))
+            found.append(replace(one, footprint=part))
     return found

@@ -124,6 +124,9 @@ class Building:
     height_m: float
     """The highest point of the roof above the ground."""
     roof: RoofKind
+    eave_m: float
+    """Height of the walls: by this far a look displaces the roof's outline. Of lower wings it is
+    that of the main part."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
