@@ -39,7 +39,7 @@ from affine import Affine
 
 from benchmarks.measured import keep
 from benchmarks.speed.plain_script import buildings
-from snet4_training.chips.sources import draw_heights_m, flat_picture
+from snet4_training.chips.sources import draw_heights_m
 from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, render, truth
 from snet4_training.scenes.dataset import day_of
 from snet4_training.scenes.spacenet_files import TileName, write_image
@@ -266,10 +266,11 @@ def plainly_drawn(maps: Path, settings: ShapeSettings) -> np.ndarray:
 
 def leaned_figures(predictor: Predictor, banepa: Path, folder: Path) -> dict[str, object]:
     """F1 on leaned drone pictures, told the truth and told 0 degrees."""
+    from snet4_training.pictures.flat import flat_pictures
     from snet4_training.pictures.lean import leaned
 
     bands = ("blue", "green", "red")
-    flat = flat_picture(str(banepa), "", "val", bands)
+    flat = flat_pictures(str(banepa), "", True, bands)[0]
     figures: dict[str, object] = {}
     for off_nadir_deg in LEANS_DEG:
         told: Tallies = defaultdict(Tally)

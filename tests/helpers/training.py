@@ -67,9 +67,10 @@ def bright_squares(folder: Path) -> Path:
             assert look.category == category
             border_HW = np.zeros_like(footprint_HW)
             border_HW[row : row + 14, [col, col + 13]] = 255
-            targets_2HW = np.stack([footprint_HW, border_HW])
+            unknown_HW = np.zeros_like(footprint_HW)
+            targets_MHW = np.stack([footprint_HW, border_HW, footprint_HW, border_HW, unknown_HW])
             valid_HW = np.ones((40, 40), dtype=np.uint8)
-            chips.append(Chip(counts_BHW, targets_2HW, valid_HW, (True,) * 4, look, 0.5))
+            chips.append(Chip(counts_BHW, targets_MHW, valid_HW, (True,) * 4, look, 0.5))
     ChipStore(folder / "chips" / "scenes").write(0, chips)
     ChipStore(folder / "chips" / "validation" / "scenes").write(0, chips[::8])
     return folder
@@ -88,12 +89,12 @@ class Oracle:
 def chip_of(houses: list[shapely.Geometry], off_nadir_deg: float = 10.0) -> Chip:
     """A chip whose two bands are the maps of its truth, for `Oracle` to read."""
     polygons = np.array(houses, dtype=object)
-    maps_2HW = targets(polygons, (MADE_PX, MADE_PX))
+    maps_MHW = targets(polygons, (MADE_PX, MADE_PX))
     # The robust range is where 0 and 1 lie.
     low, high = 255 * 0.25 / 1.75, 255 * 1.25 / 1.75
     return Chip(
-        counts_BHW=np.rint(low + maps_2HW / 255 * (high - low)).astype(np.uint8),
-        targets_2HW=maps_2HW,
+        counts_BHW=np.rint(low + maps_MHW[:2] / 255 * (high - low)).astype(np.uint8),
+        targets_MHW=maps_MHW,
         valid_HW=np.ones((MADE_PX, MADE_PX), dtype=np.uint8),
         known=(True, True),
         look=Look(off_nadir_deg, 0.0, "table"),

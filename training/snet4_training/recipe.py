@@ -49,7 +49,8 @@ class ModelRecipe(Architecture):
     name: str = "default"
     """Name on the model's card."""
     pretrained: str = ""
-    """File with pretrained weights of the encoder; empty: random initialisation."""
+    """File with pretrained weights of the encoder, or `lite0`, `lite1`, `lite2` for those of an
+    installed package (ImageNet); empty: random initialisation."""
     start_from: str = ""
     """Model file of snet4, or name of an installed model, to fine-tune; empty: none."""
 
@@ -266,6 +267,10 @@ class AugmentRecipe:
     """Share of chips of which only a strip has data, as at the edge of a scene."""
     drop_nir: float = 0.5
     """Share of chips whose infrared is made unknown, as in an RGB picture."""
+    saturation: float = 0.0
+    """Share of chips whose colours become paler or stronger."""
+    jpeg: float = 0.0
+    """Share of chips whose visible bands go through JPEG, of quality 30 to 95."""
     grey: float = 0.07
     """Share of chips whose visible bands become their mean, as in a panchromatic picture."""
     forget_azimuth: float = 0.2
@@ -292,6 +297,8 @@ class AugmentRecipe:
             edge=self.edge,
             drop_nir=self.drop_nir,
             grey=self.grey,
+            saturation=self.saturation,
+            jpeg=self.jpeg,
             forget_azimuth=self.forget_azimuth,
         )
         if self.blur + self.sharpen > 1:
@@ -344,6 +351,10 @@ class TrainRecipe:
     """Weight decay (L2)."""
     border_weight: float = 0.5
     """Weight of the border map's loss against the footprint map's."""
+    footprint_weight: float = 1.0
+    """Weight of the loss of footprints and their borders, where the network maps roofs too."""
+    height_weight: float = 5.0
+    """Weight of the height map's loss, where the network has one."""
     dice_weight: float = 1.0
     """Weight of dice beside cross-entropy or focal loss."""
     look_weight: float = 0.3

@@ -70,7 +70,7 @@ def test_each_edge_pixel_holds_its_share() -> None:
 
 def test_seeds_of_two_houses_with_a_shared_wall_do_not_touch() -> None:
     houses = np.array([shapely.box(5, 5, 20, 20), shapely.box(20, 5, 35, 20)])
-    footprint_HW, border_HW = targets(houses, (25, 40)).astype(float) / 255
+    footprint_HW, border_HW = targets(houses, (25, 40))[:2].astype(float) / 255
     seeds_HW = footprint_HW * (1 - border_HW) > 0.5
     assert seeds_HW[12, 12]
     assert seeds_HW[12, 28]
@@ -88,7 +88,7 @@ def test_plain_cut_is_the_picture_itself() -> None:
     picture = picture_of_house(shapely.box(20, 30, 50, 60))
     chip = cut_chip(picture, stretched(picture), Cut((48, 48), 1.0, 0.0), 96)
     assert np.array_equal(chip.counts_BHW, stretched(picture))
-    assert np.array_equal(chip.targets_2HW, targets(picture.polygons, (96, 96)))
+    assert np.array_equal(chip.targets_MHW, targets(picture.polygons, (96, 96)))
     assert chip.look == picture.look
 
 
@@ -107,7 +107,7 @@ def test_truth_moves_with_the_picture(
     chip = cut_chip(picture, stretched(picture), Cut((col, row), scale, turn_deg, mirror), 96)
     dark = int(stretched(picture).min())
     seen = centre_of(np.maximum(chip.counts_BHW[0].astype(float) - dark, 0) * chip.valid_HW)
-    told = centre_of(chip.targets_2HW[0].astype(float))
+    told = centre_of(chip.targets_MHW[0].astype(float))
     assert np.abs(seen - told).max() < 0.3
 
 
@@ -149,7 +149,7 @@ def some_chip(category_index: int = 1, size: int = 48) -> Chip:
     look = Look((10.0, 33.0, 47.0)[category_index], 100.0, "table")
     return Chip(
         counts_BHW=rng.integers(0, 256, (4, size, size), dtype=np.uint8),
-        targets_2HW=rng.integers(0, 256, (2, size, size), dtype=np.uint8),
+        targets_MHW=rng.integers(0, 256, (5, size, size), dtype=np.uint8),
         valid_HW=np.ones((size, size), dtype=np.uint8),
         known=(True,) * 4,
         look=look,
@@ -185,7 +185,7 @@ def test_augmentation_keeps_shape_head_and_truth(seed: int, category_index: int)
     # Truth is a part of the chip's, never changed; what is cut out does not count.
     corners = [(r, c) for r in range(17) for c in range(17)]
     assert any(
-        np.array_equal(chip.targets_2HW[:, r : r + 32, c : c + 32], one.targets_2HW)
+        np.array_equal(chip.targets_MHW[:, r : r + 32, c : c + 32], one.targets_MHW)
         for r, c in corners
     )
     assert not one.image_BHW[:, one.valid_HW == 0].any()
@@ -246,7 +246,7 @@ def test_store_gives_back_what_was_written(tmp_path: Path) -> None:
     for index, chip in enumerate(chips):
         back = store.read(7, index)
         assert np.array_equal(back.counts_BHW, chip.counts_BHW)
-        assert np.array_equal(back.targets_2HW, chip.targets_2HW)
+        assert np.array_equal(back.targets_MHW, chip.targets_MHW)
         assert (back.known, back.gsd_m) == (chip.known, chip.gsd_m)
         assert back.look == chip.look
 

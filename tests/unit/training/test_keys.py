@@ -37,6 +37,7 @@ AUGMENT: dict[str, float] = {
     "stretch": 0.4, "gamma": 0.9, "band_gain": 0.5, "blur": 1.0, "sharpen": 0.7, "noise": 1.0,
     "haze": 1.0, "cutout": 1.0, "edge": 1.0, "drop_nir": 1.0, "grey": 1.0, "forget_azimuth": 1.0,
     "angle_noise_deg": 3.0, "azimuth_noise_deg": 20.0, "flips": 1.0, "quarter_turns": 1.0,
+    "saturation": 1.0, "jpeg": 1.0,
 }  # fmt: skip
 """Change a batch."""
 
@@ -49,6 +50,8 @@ LOSS: dict[str, dict[str, Any]] = {
     "focal_weight": {"loss": "focal", "focal_weight": 3.0},
     "border_weight": {"border_weight": 1.0},
     "dice_weight": {"dice_weight": 0.1},
+    "footprint_weight": {"footprint_weight": 0.1},
+    "height_weight": {"height_weight": 50.0},
 }
 """Change the loss of the same logits; the first of two keys is what the second needs."""
 
@@ -106,10 +109,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(24):
         chip = store.read(0, index)
         counts_BHW = chip.counts_BHW // 2 + rng.integers(0, 90, chip.counts_BHW.shape, np.uint8)
-        targets_2HW = chip.targets_2HW.copy()
-        targets_2HW[0, 36:39, 2:12] = 255  # a second, small house
+        targets_MHW = chip.targets_MHW.copy()
+        targets_MHW[0, 36:39, 2:12] = 255  # a second, small house
         look = Look(chip.look.off_nadir_deg, 70.0, "table")
-        textured.append(Chip(counts_BHW, targets_2HW, chip.valid_HW, chip.known, look, 0.5))
+        textured.append(Chip(counts_BHW, targets_MHW, chip.valid_HW, chip.known, look, 0.5))
     store.write(0, textured)
     return folder
 
@@ -126,7 +129,7 @@ def with_train(recipe: Recipe, **keys: Any) -> Recipe:
 
 def same(one: Batch, other: Batch) -> bool:
     """Whether two batches are alike to the last bit."""
-    names = ("images_BCHW", "looks_BL", "targets_B2HW", "weight_BHW")
+    names = ("images_BCHW", "looks_BL", "targets_BMHW", "weight_BHW", "roofs_known_B")
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -152,7 +155,7 @@ def test_key_of_train_changes_the_batch(recipe: Recipe, run: Path, key: str) -> 
 def test_key_changes_the_loss(recipe: Recipe, key: str) -> None:
     needs = {name: value for name, value in LOSS[key].items() if name != key}
     torch.manual_seed(0)
-    logits, targets = torch.randn(2, 2, 8, 8), torch.rand(2, 2, 8, 8)
+    logits, targets = torch.randn(2, 5, 8, 8), torch.rand(2, 5, 8, 8)
     before, after = (
         float(loss(logits, targets, torch.ones(2, 8, 8), replace(recipe.train, **keys)))
         for keys in (needs, LOSS[key])

@@ -162,7 +162,7 @@ def test_only_the_heads_of_the_batch_learn(recipe: Recipe, run: Path) -> None:
         batch,
         images_BCHW=batch.images_BCHW[nadir].repeat(2, 1, 1, 1),
         looks_BL=batch.looks_BL[nadir].repeat(2, 1),
-        targets_B2HW=batch.targets_B2HW[nadir].repeat(2, 1, 1, 1),
+        targets_BMHW=batch.targets_BMHW[nadir].repeat(2, 1, 1, 1),
         weight_BHW=batch.weight_BHW[nadir].repeat(2, 1, 1),
         looks=batch.looks[nadir[0] : nadir[0] + 1] * 2,
     )

@@ -155,7 +155,7 @@ def test_chunk_is_a_function_of_its_number(folder: Path) -> None:
         not np.array_equal(a.counts_BHW, b.counts_BHW) for a, b in zip(one, other, strict=True)
     )
     assert [chip.look.category for chip in one] == [c for c in CATEGORIES for _ in range(2)]
-    assert any(chip.targets_2HW[0].any() for chip in one)
+    assert any(chip.targets_MHW[0].any() for chip in one)
 
 
 def test_a_part_of_a_picture_has_the_truth_of_that_part(folder: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_tile_without_buildings_is_training_data_too(plain_folder: Path) -> No
         looks=str(home / "looks.csv"),
     )  # fmt: skip
     chips = picture_chunk(Recipe(data=data), 20000, 0, False, 2)
-    assert not any(chip.targets_2HW.any() for chip in chips)
+    assert not any(chip.targets_MHW.any() for chip in chips)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,10 @@ from helpers.training import SMALL, bright_squares
 from snet4_cli.main import snet4 as command
 from snet4_training.chips.batches import Steps
 from snet4_training.chips.from_pictures import picture_of, shots_of, splits_of
-from snet4_training.chips.sources import HELD_OUT, fill, flat_picture, sources, validation_sources
+from snet4_training.chips.sources import HELD_OUT, fill, sources, validation_sources
 from snet4_training.chips.store import ChipStore
-from snet4_training.pictures.lean import displacement_px
+from snet4_training.pictures.flat import flat_pictures
+from snet4_training.pictures.roofs import displacement_px
 from snet4_training.pictures.splits import Shot
 from snet4_training.recipe import DataRecipe, RealSource, Recipe
 from snet4_training.recipe_file import as_plain, read_recipe
@@ -337,7 +338,7 @@ def test_a_run_begun_with_the_older_keys_is_resumed_with_the_same_chips(
     (out / "log.jsonl").write_text("\n".join(json.dumps(line) for line in log) + "\n{cut\n")
     (out / "chips" / "banepa" / "source.json").unlink()
     claim = json.loads((out / "chips" / "recipe.json").read_text())
-    assert set(claim) == {"bands", "chip_px", "gsd_m", "gsd_range_m", "seed", "spare_px",
+    assert set(claim) == {"bands", "maps", "chip_px", "gsd_m", "gsd_range_m", "seed", "spare_px",
                           "validation_chips"}  # fmt: skip
     caplog.clear()
     again = [*arguments, "--resume", "--set", "data.validation_chips=8"]
@@ -356,12 +357,12 @@ def test_a_run_begun_with_the_older_keys_is_resumed_with_the_same_chips(
 
 def test_the_leaned_source_reads_the_part_that_was_asked_for(tmp_path: Path) -> None:
     folder = drone_folder(tmp_path / "drone")
-    train, val = (flat_picture(str(folder), "", part, RGB) for part in ("train", "val"))
-    assert train.gsd_m == pytest.approx(2 * GSD_M, rel=1e-3)
+    train, val = (flat_pictures(str(folder), "", part, RGB)[0] for part in (False, True))
+    assert train.gsd_m == pytest.approx(GSD_M, rel=1e-3), "no finer than a satellite's best"
     assert train.gsd_m != val.gsd_m, "another place of the grid"
     assert len(train.polygons) == len(val.polygons) == 1
     with pytest.raises(InputError, match=r"needs train/\*.tif"):
-        flat_picture(str(tmp_path), "", "train", RGB)
+        flat_pictures(str(tmp_path), "", False, RGB)
 
 
 def test_the_recipe_is_saved_flat(tmp_path: Path) -> None:

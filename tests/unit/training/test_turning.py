@@ -43,7 +43,7 @@ def leaning(azimuth_deg: float, bands: int = 4) -> Chip:
     roof_HW = disc(52.0 + LEAN_PX * math.sin(turn), 41.0 - LEAN_PX * math.cos(turn))
     return Chip(
         counts_BHW=np.stack([60 + roof_HW // 2] * bands),
-        targets_2HW=np.stack([ground_HW, ground_HW]),
+        targets_MHW=np.stack([ground_HW, ground_HW, roof_HW, roof_HW, ground_HW]),
         valid_HW=np.ones((SIDE_PX, SIDE_PX), dtype=np.uint8),
         known=(True,) * bands,
         look=Look(35.0, azimuth_deg, "table"),
@@ -80,7 +80,7 @@ def test_the_roof_lies_where_the_azimuth_says(change: str, azimuth_deg: float, b
     assert told_deg is not None
     assert chip.counts_BHW.shape == (bands, SIDE_PX, SIDE_PX)
     for band_HW in chip.counts_BHW:
-        seen_deg, length_px = seen_azimuth_deg(band_HW, chip.targets_2HW[0])
+        seen_deg, length_px = seen_azimuth_deg(band_HW, chip.targets_MHW[0])
         assert apart_deg(seen_deg, told_deg) < 1.5
         assert length_px == pytest.approx(LEAN_PX, abs=0.3)
 
@@ -110,7 +110,7 @@ def test_whatever_is_drawn_in_training_the_roof_fits_the_told_azimuth(
         np.random.default_rng(seed),
     )  # fmt: skip
     assert one.told.azimuth_deg is not None
-    seen_deg, _ = seen_azimuth_deg(one.image_BHW[0].astype(np.float64), one.targets_2HW[0])
+    seen_deg, _ = seen_azimuth_deg(one.image_BHW[0].astype(np.float64), one.targets_MHW[0])
     assert apart_deg(seen_deg, one.told.azimuth_deg) < 1.5
     assert one.true == one.told
 

@@ -8,11 +8,13 @@ Axes: B bands, H rows, W columns.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from snet4_training.chips.turning import faced
@@ -28,8 +30,8 @@ class Example:
 
     image_BHW: NDArray[np.float32]
     """Normalised as at inference; 0 is unknown."""
-    targets_2HW: NDArray[np.uint8]
-    """Footprint and border, 0..255."""
+    targets_MHW: NDArray[np.uint8]
+    """`FIVE_MAPS` in their order, 0..255; a height of 0 is unknown."""
     valid_HW: NDArray[np.uint8]
     """1 where the loss counts."""
     told: Look
@@ -38,6 +40,8 @@ class Example:
     """The true look, which selects the head."""
     weight_HW: NDArray[np.float32] | None = None
     """How much each pixel counts, beside `valid_HW`; None: all the same."""
+    roofs_known: bool = True
+    """Whether the maps of roofs are the truth."""
 
 
 def plain(chip: Chip, size_px: int, hidden: Collection[int] = ()) -> Example:
@@ -51,7 +55,9 @@ def plain(chip: Chip, size_px: int, hidden: Collection[int] = ()) -> Example:
     known = [is_known and band not in hidden for band, is_known in enumerate(chip.known)]
     ranges = tuple(CHIP_RANGE if is_known else None for is_known in known)
     image_BHW = normalise(chip.counts_BHW[:, *window], valid_HW > 0, ranges)
-    return Example(image_BHW, chip.targets_2HW[:, *window], valid_HW, chip.look, chip.look)
+    targets_MHW = chip.targets_MHW[:, *window]
+    known_roofs = chip.roofs_known
+    return Example(image_BHW, targets_MHW, valid_HW, chip.look, chip.look, roofs_known=known_roofs)
 
 
 def augmented(
@@ -66,20 +72,25 @@ def augmented(
     row, col = rng.integers(0, chip.valid_HW.shape[0] - size_px + 1, 2)
     window = slice(row, row + size_px), slice(col, col + size_px)
     valid_HW = chip.valid_HW[window].copy()
-    targets_2HW = chip.targets_2HW[:, *window]
+    targets_MHW = chip.targets_MHW[:, *window]
     counts_BHW = chip.counts_BHW[:, *window].astype(np.float32)
     known = _known_bands(chip.known, bands, recipe, rng)
     counts_BHW = _weather(counts_BHW, recipe, rng)
-    visible = [i for i, name in enumerate(bands) if name in ("blue", "green", "red") and known[i]]
+    visible = [i for i, name in enumerate(bands) if name in _VISIBLE and known[i]]
     if visible and rng.random() < recipe.grey:
         counts_BHW[visible] = counts_BHW[visible].mean(axis=0)
+    elif visible and rng.random() < recipe.saturation:
+        mean_HW = counts_BHW[visible].mean(axis=0)
+        counts_BHW[visible] = mean_HW + rng.uniform(0.3, 1.6) * (counts_BHW[visible] - mean_HW)
+    if len(visible) == len(_VISIBLE) and rng.random() < recipe.jpeg:
+        counts_BHW[visible] = _through_jpeg(counts_BHW[visible], int(rng.integers(30, 96)))
     if rng.random() < recipe.cutout:
         _cut_out(valid_HW, rng)
     if rng.random() < recipe.edge:
         _cut_off(valid_HW, rng)
     image_BHW = normalise(counts_BHW, valid_HW > 0, _ranges(known, recipe, rng))
     told = _told(chip.look, recipe, rng)
-    return Example(image_BHW, targets_2HW, valid_HW, told, chip.look)
+    return Example(image_BHW, targets_MHW, valid_HW, told, chip.look, roofs_known=chip.roofs_known)
 
 
 def _known_bands(
@@ -114,6 +125,18 @@ def _weather(
         noise_BHW = rng.standard_normal(counts_BHW.shape, dtype=np.float32)
         counts_BHW = counts_BHW + np.float32(sigma) * noise_BHW
     return counts_BHW.astype(np.float32)
+
+
+def _through_jpeg(counts_3HW: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
+    """Three visible bands as they come out of a JPEG file of this quality, 1..95."""
+    pixels_HW3 = np.moveaxis(np.clip(np.rint(counts_3HW), 0, 255).astype(np.uint8), 0, 2)
+    with io.BytesIO() as file:
+        Image.fromarray(np.ascontiguousarray(pixels_HW3)).save(file, "JPEG", quality=quality)
+        out_HW3 = np.asarray(Image.open(file), dtype=np.float32)
+    return np.moveaxis(out_HW3, 2, 0)
+
+
+_VISIBLE = ("blue", "green", "red")
 
 
 def _blurred(counts_BHW: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:

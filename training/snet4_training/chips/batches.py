@@ -2,7 +2,7 @@
 
 Which chips a step sees does not depend on the number of loader processes or on where
 a run was resumed. (While a store is still being filled, it depends on how far it is.)
-Axes: B batch, C bands, H rows, W columns.
+Axes: B batch, C bands, M maps, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ class Batch:
     """Normalised pictures, float32."""
     looks_BL: Tensor
     """`Look.features()` of the looks that the network is given."""
-    targets_B2HW: Tensor
-    """Footprint and border, 0..255 in uint8: a quarter of the bytes on the way to a GPU."""
+    targets_BMHW: Tensor
+    """`FIVE_MAPS`, 0..255 in uint8: a quarter of the bytes on the way to a GPU."""
     weight_BHW: Tensor
     """How much each pixel counts in the loss: 0 where there is no data, mostly 1."""
+    roofs_known_B: Tensor
+    """1 where the maps of roofs are the truth, else 0."""
     looks: tuple[Look, ...]
     """The true looks, which select the heads."""
 
@@ -52,8 +54,9 @@ class Batch:
         return Batch(
             images.contiguous(memory_format=torch.channels_last),
             self.looks_BL.to(device, non_blocking=True),
-            self.targets_B2HW.to(device, non_blocking=True),
+            self.targets_BMHW.to(device, non_blocking=True),
             self.weight_BHW.to(device, non_blocking=True),
+            self.roofs_known_B.to(device, non_blocking=True),
             self.looks,
         )
 
@@ -62,8 +65,9 @@ class Batch:
         return Batch(
             self.images_BCHW.pin_memory(),
             self.looks_BL.pin_memory(),
-            self.targets_B2HW.pin_memory(),
+            self.targets_BMHW.pin_memory(),
             self.weight_BHW.pin_memory(),
+            self.roofs_known_B.pin_memory(),
             self.looks,
         )
 
@@ -73,8 +77,9 @@ def collate(examples: list[Example]) -> Batch:
     return Batch(
         torch.from_numpy(np.stack([one.image_BHW for one in examples])),
         torch.tensor([one.told.features() for one in examples], dtype=torch.float32),
-        torch.from_numpy(np.stack([one.targets_2HW for one in examples])),
+        torch.from_numpy(np.stack([one.targets_MHW for one in examples])),
         torch.from_numpy(np.stack([_weight(one) for one in examples])),
+        torch.tensor([float(one.roofs_known) for one in examples]),
         tuple(one.true for one in examples),
     )
 
@@ -115,7 +120,7 @@ class Steps(Dataset[Batch]):
         if not (recipe.train.size_weight or recipe.train.gap_weight):
             return one
         size_weight, gap_weight = recipe.train.size_weight, recipe.train.gap_weight
-        return replace(one, weight_HW=weights(one.targets_2HW, size_weight, gap_weight))
+        return replace(one, weight_HW=weights(one.targets_MHW, size_weight, gap_weight))
 
     def _category(self, place: int) -> int:
         """Index of the look category at a position of the batch.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from snet4_training.chips.cutting import draw_cut, draw_gsd_m
 from snet4_training.pictures.ground import Ground, footprints_on
-from snet4_training.pictures.lean import displacement_px
 from snet4_training.pictures.picture import Chip, Picture, cut_chip, stretched, wrapped_deg
+from snet4_training.pictures.roofs import displacement_px
 from snet4_training.pictures.splits import Shot, Split, found, looks_table, shots
 from snet4_training.pictures.targets import Polygons
 from snet4_training.recipe import DataRecipe, RealSource, Recipe
@@ -134,17 +134,33 @@ def _ground(labels: Path, grid: Grid, height_field: str | None, margin_px: float
     return footprints_on(labels, grid, height_field, margin_px)
 
 
-def _footprints(shot: Shot, grid: Grid) -> Polygons:
-    """The footprints on the ground that the labels tell, in the picture's pixels."""
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the labels of a picture tell, in its pixels."""
+
+    footprints: Polygons
+    """On the ground."""
+    roofs: Polygons | None
+    """As seen; None where they are the footprints, or unknown."""
+    heights_m: NDArray[np.float64] | None
+    """Of the roofs; None where unknown."""
+    roofs_known: bool
+    """False where labels are footprints and the picture is tilted."""
+
+
+def _truth(shot: Shot, grid: Grid) -> Truth:
+    """The footprints and roofs that the labels tell, in the picture's pixels."""
     look = _in_picture(shot.look, grid)
-    if not shot.roofs or look.off_nadir_deg <= ROOFS_ARE_FOOTPRINTS_DEG:
-        return _ground(shot.pair.labels, grid, None, 0.0).polygons
+    flat = look.off_nadir_deg <= ROOFS_ARE_FOOTPRINTS_DEG
+    if not shot.roofs or flat:
+        return Truth(_ground(shot.pair.labels, grid, None, 0.0).polygons, None, None, flat)
     farthest_px = math.hypot(*displacement_px(HIGHEST_M, look, grid.gsd_m))
     ground = _ground(shot.pair.labels, grid, shot.height_field, math.ceil(farthest_px))
     assert ground.heights_m is not None  # or the picture would have been left out
     # Outside of the picture a height may be missing, and with it the footprint.
     known = np.isfinite(ground.heights_m)
-    return on_ground(ground.polygons[known], ground.heights_m[known], look, grid.gsd_m)
+    roofs, heights_m = ground.polygons[known], ground.heights_m[known]
+    return Truth(on_ground(roofs, heights_m, look, grid.gsd_m), roofs, heights_m, True)
 
 
 def on_ground(
@@ -174,16 +190,28 @@ def picture_of(
     row, col = int(rng.integers(rows - height + 1)), int(rng.integers(cols - width + 1))
     with SceneReader(scene) as reader:
         counts_BHW, valid_HW = reader.read(Window(row, col, height, width))
-    ground = _footprints(shot, scene.grid)
-    near = ground[shapely.intersects(ground, shapely.box(col, row, col + width, row + height))]
+    truth = _truth(shot, scene.grid)
+    frame = shapely.box(col, row, col + width, row + height)
+
+    def near(polygons: Polygons) -> tuple[Polygons, NDArray[np.bool_]]:
+        inside = shapely.intersects(polygons, frame)
+        return shapely.transform(polygons[inside], lambda xy: xy - (col, row)), inside
+
+    roofs, heights_m = None, None
+    if truth.roofs is not None and truth.heights_m is not None:
+        roofs, inside = near(truth.roofs)
+        heights_m = truth.heights_m[inside]
     return (
         Picture(
             counts_BHW=counts_BHW,
             known=tuple(band is not None for band in scene.bands.file_bands),
             valid_HW=valid_HW,
-            polygons=shapely.transform(near, lambda xy: xy - (col, row)),
+            polygons=near(truth.footprints)[0],
             look=_in_picture(shot.look, scene.grid),
             gsd_m=scene.grid.gsd_m,
+            roofs=roofs,
+            heights_m=heights_m,
+            roofs_known=truth.roofs_known,
         ),
         ranges,
     )
@@ -227,7 +255,7 @@ def _chips_of(recipe: Recipe, shot: Shot, count: int, rng: np.random.Generator) 
         for _ in range(1 if index % 4 == 3 else TRIES):
             cut = draw_cut(picture, draw_gsd_m(recipe, rng), size_px, rng)
             chip = cut_chip(picture, bands_BHW, cut, size_px)
-            if (chip.targets_2HW[0] >= 128).mean() >= ENOUGH_BUILDING:
+            if (chip.targets_MHW[0] >= 128).mean() >= ENOUGH_BUILDING:
                 break
         chips.append(chip)
     return chips

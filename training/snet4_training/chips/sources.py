@@ -13,7 +13,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 from snet4_training.chips.cutting import draw_cut, draw_gsd_m
 from snet4_training.chips.from_pictures import picture_chunk, splits_of
 from snet4_training.chips.store import ChipStore
-from snet4_training.pictures.ground import mosaic
+from snet4_training.pictures.flat import flat_pictures
 from snet4_training.pictures.lean import leaned
 from snet4_training.pictures.picture import Chip, Picture, cut_chip, stretched
+from snet4_training.pictures.roofs import roofs_as_seen
 from snet4_training.recipe import RealSource, Recipe
-from snet4_training.scenes import make_place, random_sensor, render, truth
+from snet4_training.scenes import make_place, random_sensor, render
 from snet4_training.scenes.dataset import parse_looks
 from snet4core.errors import UsageError
 from snet4core.look.look import CATEGORIES, Category, Look
+from snet4core.model.card import FIVE_MAPS
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 CATEGORY_CHIPS = 8
@@ -170,7 +172,7 @@ def make_chunk(recipe: Recipe, store: Path, name: str, number: int) -> str:
 
 def _claim(recipe: Recipe, store: Path) -> None:
     """Record which recipe fills the store; raises `UsageError` if another one has."""
-    facts = {"bands": recipe.model.bands, **asdict(recipe.data)}
+    facts = {"bands": recipe.model.bands, "maps": FIVE_MAPS, **asdict(recipe.data)}
     for key in ("scene_kinds", "scene_looks"):  # unset, they leave older stores as they are
         if not facts[key]:
             del facts[key]
@@ -241,7 +243,9 @@ def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
     kinds = recipe.data.scene_kinds
     kind = str(rng.choice(list(kinds))) if kinds else None
     place = make_place(rng, PLACE_PX, PLACE_GSD_M, kind=kind)
-    polygons = np.array([building.footprint for building in truth(place)], dtype=object)
+    # All of them: a tower outside of the picture may lean into it.
+    polygons = np.array([building.footprint for building in place.buildings], dtype=object)
+    heights_m = np.array([building.eave_m for building in place.buildings])
     chips: list[Chip] = []
     for category in CATEGORIES:
         for _ in range(2):
@@ -254,23 +258,14 @@ def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
                 polygons=polygons,
                 look=look,
                 gsd_m=PLACE_GSD_M,
+                roofs=roofs_as_seen(polygons, heights_m, look, PLACE_GSD_M),
+                heights_m=heights_m,
             )
             bands_BHW = stretched(picture)
             for _ in range(CATEGORY_CHIPS // 2):
                 cut = draw_cut(picture, draw_gsd_m(recipe, rng), size_px, rng)
                 chips.append(cut_chip(picture, bands_BHW, cut, size_px))
     return chips
-
-
-@lru_cache(maxsize=4)
-def flat_picture(folder: str, labels_file: str, part: str, bands: tuple[str, ...]) -> Picture:
-    """The near-nadir rasters of one part (`train` or `val`) merged at twice their pixel size.
-
-    `labels_file` may be empty: then it is `buildings.geojson` in the folder.
-    """
-    rasters = sorted((Path(folder) / part).glob("*.tif"))
-    labels = Path(labels_file) if labels_file else Path(folder) / "buildings.geojson"
-    return mosaic(rasters, labels, bands, 2, Look(0.0, None, "table"))
 
 
 def draw_heights_m(picture: Picture, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -286,11 +281,12 @@ def leaned_chunk(
     each tilted category."""
     rng = np.random.default_rng([seed, _LEANED_STREAM, number])
     size_px = recipe.data.chip_px + recipe.data.spare_px
-    part = "val" if held_out else "train"
     # From above, roofs as seen are footprints, so both kinds of labels mean the same here.
-    flat = flat_picture(source.folder, source.labels_file, part, recipe.model.bands)
+    flats = flat_pictures(source.folder, source.labels_file, held_out, recipe.model.bands)
+    areas = np.array([each.valid_HW.sum() for each in flats], dtype=float)
     chips: list[Chip] = []
     for category in CATEGORIES:
+        flat = flats[int(rng.choice(len(flats), p=areas / areas.sum()))]
         # Half of the nadir chips are as taken.
         as_taken = category == "nadir" and number % 2 == 0
         look = Look(rng.uniform(0, 8), None, "table") if as_taken else draw_look(category, rng)

@@ -1,9 +1,9 @@
 """Stores prepared chips on disk, in chunks that depend on recipe and number alone.
 
-A chunk is an array file (N, bands + 3, H, W) of uint8 - bands, footprint, border,
-valid - and a small JSON file with the looks. A second JSON file holds the true outlines,
-which only validation asks for; older chunks have none. The JSON comes first and the array
-is renamed into place, so that a listed chunk is complete.
+A chunk is an array file (N, bands + 6, H, W) of uint8 - bands, the five maps of
+`snet4core.model.card.FIVE_MAPS`, valid - and a small JSON file with the looks. A second JSON file
+holds the true outlines, of footprints and of roofs, which only validation asks for. The JSON comes
+first and the array is renamed into place, so that a listed chunk is complete.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from snet4_training.pictures.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.look.look import Look
+from snet4core.model.card import FIVE_MAPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class ChipStore:
         """Store a chunk of chips of one size."""
         self.folder.mkdir(parents=True, exist_ok=True)
         layers = [
-            np.concatenate([chip.counts_BHW, chip.targets_2HW, chip.valid_HW[None]])
+            np.concatenate([chip.counts_BHW, chip.targets_MHW, chip.valid_HW[None]])
             for chip in chips
         ]
         facts = [
@@ -51,6 +52,7 @@ class ChipStore:
                 "azimuth_deg": chip.look.azimuth_deg,
                 "known": chip.known,
                 "gsd_m": chip.gsd_m,
+                "roofs_known": chip.roofs_known,
             }
             for chip in chips
         ]
@@ -58,7 +60,9 @@ class ChipStore:
         path.with_suffix(".json").write_text(json.dumps(facts))
         known = [chip.polygons for chip in chips if chip.polygons is not None]
         if len(known) == len(chips):
-            texts = [shapely.to_wkb(polygons, hex=True).tolist() for polygons in known]
+            roofs = [known[i] if chip.roofs is None else chip.roofs for i, chip in enumerate(chips)]
+            texts = [[shapely.to_wkb(each, hex=True).tolist() for each in both]
+                     for both in zip(known, roofs, strict=True)]  # fmt: skip
             self._outlines(number).write_text(json.dumps(texts))
         with outputs.replacing(path) as (temporary,):
             np.save(temporary, np.stack(layers))
@@ -75,14 +79,15 @@ class ChipStore:
             ) from problem
         return facts
 
-    def outlines(self, number: int) -> list[Polygons] | None:
-        """The true footprints of each chip of a chunk, in its pixels; None where none were kept."""
+    def outlines(self, number: int) -> list[tuple[Polygons, Polygons]] | None:
+        """The true footprints and roofs of each chip of a chunk, in its pixels; None where none
+        were kept."""
         path = self._outlines(number)
         if not path.exists():
             return None
         try:
-            texts: list[list[str]] = json.loads(path.read_text())
-            return [shapely.from_wkb(np.array(each, dtype=object)) for each in texts]
+            texts: list[tuple[list[str], list[str]]] = json.loads(path.read_text())
+            return [(_polygons(footprints), _polygons(roofs)) for footprints, roofs in texts]
         except (OSError, ValueError, shapely.errors.ShapelyError) as problem:
             raise InputError(
                 f"{path}: the chunk's outlines cannot be read ({problem}); delete the chunk."
@@ -102,8 +107,8 @@ class ChipStore:
         facts = self.facts(number)[index]
         azimuth_deg = facts["azimuth_deg"]
         return Chip(
-            counts_BHW=np.array(layers[:-3]),
-            targets_2HW=np.array(layers[-3:-1]),
+            counts_BHW=np.array(layers[: -len(FIVE_MAPS) - 1]),
+            targets_MHW=np.array(layers[-len(FIVE_MAPS) - 1 : -1]),
             valid_HW=np.array(layers[-1]),
             known=tuple(facts["known"]),  # type: ignore[arg-type]  # a list in JSON
             look=Look(
@@ -112,4 +117,10 @@ class ChipStore:
                 "table",
             ),
             gsd_m=float(facts["gsd_m"]),  # type: ignore[arg-type]
+            roofs_known=bool(facts["roofs_known"]),
         )
+
+
+def _polygons(texts: list[str]) -> Polygons:
+    polygons: Polygons = shapely.from_wkb(np.array(texts, dtype=object))
+    return polygons

@@ -66,7 +66,7 @@ def _changed(
     return replace(
         chip,
         counts_BHW=np.ascontiguousarray(moved(chip.counts_BHW)),
-        targets_2HW=np.ascontiguousarray(moved(chip.targets_2HW)),
+        targets_MHW=np.ascontiguousarray(moved(chip.targets_MHW)),
         valid_HW=np.ascontiguousarray(moved(chip.valid_HW)),
         look=_facing(chip.look, direction),
         polygons=None,  # burned already: training needs no more

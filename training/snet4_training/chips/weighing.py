@@ -17,10 +17,10 @@ NARROW_PX = 5.0
 """Gaps of this width get 61 % of the extra weight, twice as wide ones 14 %."""
 
 
-def buildings(targets_2HW: NDArray[np.uint8]) -> NDArray[np.int32]:
+def buildings(targets_MHW: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Buildings of burned targets, (H, W): 0 background, 1..n; shared walls tell them apart."""
-    footprint_HW = targets_2HW[0] >= 128
-    seeds_HW, count = ndimage.label(footprint_HW & (targets_2HW[1] < 128))
+    footprint_HW = targets_MHW[0] >= 128
+    seeds_HW, count = ndimage.label(footprint_HW & (targets_MHW[1] < 128))
     if count == 0:
         alone_HW, _ = ndimage.label(footprint_HW)
         return np.asarray(alone_HW, dtype=np.int32)
@@ -65,13 +65,13 @@ def by_gap(buildings_HW: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 def weights(
-    targets_2HW: NDArray[np.uint8], size_weight: float, gap_weight: float
+    targets_MHW: NDArray[np.uint8], size_weight: float, gap_weight: float
 ) -> NDArray[np.float32]:
     """1 everywhere, plus what size and gap add: (H, W), 1 .. 1 + size_weight + gap_weight."""
-    weight_HW = np.ones(targets_2HW.shape[1:], dtype=np.float32)
+    weight_HW = np.ones(targets_MHW.shape[1:], dtype=np.float32)
     if not (size_weight or gap_weight):
         return weight_HW
-    buildings_HW = buildings(targets_2HW)
+    buildings_HW = buildings(targets_MHW)
     weight_HW += np.float32(size_weight) * by_size(buildings_HW)
     weight_HW += np.float32(gap_weight) * by_gap(buildings_HW)
     return weight_HW

@@ -20,7 +20,7 @@ from snet4_training.loop.losses import look_loss, loss
 from snet4_training.loop.pace import Pace
 from snet4_training.loop.records import Records
 from snet4_training.loop.schedule import finished, learning_rate, steps_in_all, take_score
-from snet4_training.loop.start import go_on_from, load_encoder
+from snet4_training.loop.start import go_on_from, load_encoder, pretrained_file
 from snet4_training.loop.team import Team, gathered, surroundings
 from snet4_training.recipe import Recipe, TrainRecipe
 from snet4_training.recipe_file import as_plain
@@ -69,8 +69,9 @@ def step_once(
         heads = [architecture.head_for(look) for look in batch.looks]
         with torch.autocast(total.device.type, torch.bfloat16, enabled=recipe.bf16):
             features = state.net.encoder(batch.images_BCHW)
-            logits_B2HW = state.net.mixed(features, batch.looks_BL, heads)
-        value = loss(logits_B2HW, batch.targets_B2HW / 255, batch.weight_BHW, recipe)
+            logits_BMHW = state.net.mixed(features, batch.looks_BL, heads)
+        targets_BMHW = batch.targets_BMHW / 255
+        value = loss(logits_BMHW, targets_BMHW, batch.weight_BHW, recipe, batch.roofs_known_B)
         if state.net.look is not None:
             # Outside of autocast: the guess is a mean over the picture, and needs the digits.
             guess_B3 = state.net.look(features[-1].float())
@@ -125,7 +126,7 @@ def start(recipe: Recipe, device: torch.device) -> State:
     if recipe.model.start_from:
         go_on_from(net, find_model(recipe.model.start_from))
     if recipe.model.pretrained:
-        load_encoder(net, Path(recipe.model.pretrained))
+        load_encoder(net, pretrained_file(recipe.model.pretrained))
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.train.optimizer]
     optimizer = kind(

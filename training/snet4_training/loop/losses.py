@@ -1,6 +1,6 @@
-"""Loss functions of training, by name, for the footprint and the border map.
+"""Loss functions of training: of maps by name, of heights, of the guessed look.
 
-Axes: B batch, 2 footprint and border, H rows, W columns, N pixels.
+Axes: B batch, M maps, H rows, W columns, N pixels.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from snet4_training.recipe import TrainRecipe
 from snet4core.look.look import Look
+from snet4core.model.card import TWO_MAPS
 
 
 def dice_loss(probability_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
@@ -101,16 +102,50 @@ def look_loss(estimates_B3: Tensor, looks: Sequence[Look]) -> Tensor:
     return (errors_B3 * counts_B3).sum() / counts_B3.sum()
 
 
+def height_loss(logits_BHW: Tensor, target_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+    """Smooth L1 of heights on the map's own scale, where they are known; scalar, >= 0.
+
+    The scale is the root of the height, on which an error weighs about as it does to users: a
+    metre at a house, five at a tower.
+    """
+    known_BHW = weight_BHW * (target_BHW > 0)
+    off_BHW = functional.smooth_l1_loss(
+        torch.sigmoid(logits_BHW), target_BHW, reduction="none", beta=0.02
+    )
+    return (off_BHW * known_BHW).sum() / known_BHW.sum().clamp(min=1)
+
+
 def loss(
-    logits_B2HW: Tensor,
-    targets_B2HW: Tensor,
+    logits_BMHW: Tensor,
+    targets_BMHW: Tensor,
     weight_BHW: Tensor,
     recipe: TrainRecipe | None = None,
+    roofs_known_B: Tensor | None = None,
 ) -> Tensor:
-    """The loss of a batch: targets 0..1 as floats, `weight_BHW` 0 where nothing counts; scalar."""
+    """The loss of a batch: targets 0..1 as floats, `weight_BHW` 0 where nothing counts; scalar.
+
+    Logits have the maps of `FIVE_MAPS` or the first two of them, targets all. `roofs_known_B`
+    is 0 where the maps of roofs teach nothing; None: everywhere they do.
+    """
     recipe = recipe or TrainRecipe()
     of_map = map_loss(recipe)
-    logits_B2HW = logits_B2HW.float()
-    footprint = of_map(logits_B2HW[:, 0], targets_B2HW[:, 0], weight_BHW)
-    border = of_map(logits_B2HW[:, 1], targets_B2HW[:, 1], weight_BHW)
-    return footprint + recipe.border_weight * border
+    logits_BMHW = logits_BMHW.float()
+
+    def pair(first: int, weight_BHW: Tensor) -> Tensor:
+        solid, border = (
+            of_map(logits_BMHW[:, at], targets_BMHW[:, at], weight_BHW) for at in (first, first + 1)
+        )
+        return solid + recipe.border_weight * border
+
+    footprints = pair(0, weight_BHW)
+    if logits_BMHW.shape[1] == len(TWO_MAPS):
+        return footprints
+    roofs_BHW = weight_BHW
+    if roofs_known_B is not None:
+        roofs_BHW = weight_BHW * roofs_known_B[:, None, None]
+    heights = height_loss(logits_BMHW[:, -1], targets_BMHW[:, -1], roofs_BHW)
+    return (
+        recipe.footprint_weight * footprints
+        + pair(len(TWO_MAPS), roofs_BHW)
+        + recipe.height_weight * heights
+    )

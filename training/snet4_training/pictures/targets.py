@@ -1,8 +1,8 @@
-"""Burns the network's targets from polygons: the footprint map and the border map.
+"""Burns the network's targets from polygons: maps of footprints, roofs, their borders and heights.
 
-Both are antialiased: rasterised at a third of a pixel and averaged, so that an edge pixel
-holds the share of it that is building, and a house does not move by half a pixel.
-Axes: H rows, W columns, S rows and columns drawn finer.
+All but heights are antialiased: rasterised at a third of a pixel and averaged, so that an edge
+pixel holds the share of it that is building, and a house does not move by half a pixel.
+Axes: M maps, N buildings, H rows, W columns, S rows and columns drawn finer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
+
+from snet4core.maps.heights import height_value_of
 
 FINER = 3
 """Drawn points per pixel side."""
@@ -69,8 +71,42 @@ def border_zones(polygons: Polygons) -> Polygons:
     return np.concatenate([walls, between])
 
 
-def targets(polygons: Polygons, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Footprint and border map of the polygons: (2, H, W), 0..255."""
+def height_map(
+    roofs: Polygons, heights_m: NDArray[np.float64], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Heights of roofs on the scale of `snet4core.maps.heights`, (H, W); 0: no roof, or unknown."""
+    known = np.isfinite(heights_m) & ~shapely.is_empty(roofs)
+    if not known.any():
+        return np.zeros(shape, dtype=np.uint8)
+    values_N = np.maximum(1, height_value_of(heights_m[known])).tolist()
+    burned_HW: NDArray[np.uint8] = rasterize(
+        zip(roofs[known], values_N, strict=True), out_shape=shape, dtype=np.uint8
+    )
+    return burned_HW
+
+
+def targets(
+    footprints: Polygons,
+    shape: tuple[int, int],
+    roofs: Polygons | None = None,
+    heights_m: NDArray[np.float64] | None = None,
+) -> NDArray[np.uint8]:
+    """All maps of `FIVE_MAPS`, in that order: (5, H, W), 0..255.
+
+    `roofs` are those that are seen, the footprints where None; `heights_m` are theirs, NaN or None
+    where unknown.
+    """
+    on_ground = _solid_and_border(footprints, shape)
+    as_seen = on_ground if roofs is None else _solid_and_border(roofs, shape)
+    height_HW = np.zeros(shape, dtype=np.uint8)
+    if roofs is not None and heights_m is not None:
+        height_HW = height_map(roofs, heights_m, shape)
+    return np.stack([*on_ground, *as_seen, height_HW])
+
+
+def _solid_and_border(
+    polygons: Polygons, shape: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if polygons.size == 0:
-        return np.zeros((2, *shape), dtype=np.uint8)
-    return np.stack([burn(polygons, shape), burn(border_zones(polygons), shape)])
+        return np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint8)
+    return burn(polygons, shape), burn(border_zones(polygons), shape)

@@ -1,4 +1,4 @@
-"""Scores the network on validation chips.
+"""Scores the network on validation chips: its roofs where it maps them, else its footprints.
 
 Two figures per source and look category: IoU of the footprint map (all pixels), and the
 challenge's F1. Chips take all steps of a scene in `snet4 run`: maps in
@@ -37,7 +37,7 @@ from snet4core.grid import Grid
 from snet4core.labels.labels import Labels
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps, quantised_threshold
-from snet4core.model.card import Card
+from snet4core.model.card import FIVE_MAPS, TWO_MAPS, Card
 from snet4core.model.network import OffNadirNet, quantised
 from snet4core.outlines.outline import outlines
 from snet4core.settings import ShapeSettings
@@ -56,7 +56,9 @@ class Judged:
     chip: Chip
     """What the network was shown."""
     maps: Maps
-    """What it said."""
+    """What it said, of roofs where it maps them, else of footprints."""
+    solid_HW: NDArray[np.uint8]
+    """The true map of the same, 0..255."""
     truth: Polygons
     """The buildings that there are, cut at the chip's edge and where data end."""
     found: Polygons
@@ -78,7 +80,7 @@ class Tally:
 
     def add(self, one: Judged) -> None:
         """Count one more chip."""
-        true_HW = (one.chip.targets_2HW[0] >= quantised_threshold(0.5)) & one.maps.valid_HW
+        true_HW = (one.solid_HW >= quantised_threshold(0.5)) & one.maps.valid_HW
         said_HW = (one.maps.footprint_HW >= quantised_threshold(0.5)) & one.maps.valid_HW
         self.both += int((true_HW & said_HW).sum())
         self.either += int((true_HW | said_HW).sum())
@@ -106,24 +108,34 @@ def summed(chips: Iterable[Judged]) -> dict[str, dict[str, float]]:
 def judged(net: OffNadirNet, card: Card, recipe: Recipe, store: Path) -> Iterator[Judged]:
     """Score every validation chip of the store; sources and chips in a fixed order.
 
-    Footprints are cut with the settings of `card`, the one that the weights are exported with.
+    They are cut with the settings of `card`, the one that the weights are exported with.
     """
+    roofs = net.architecture.maps_roofs
     for folder in sorted((store / "validation").glob("*")):
         chips = ChipStore(folder)
         for number in chips.chunks():
             outlines_of = chips.outlines(number)
             for index in range(len(chips.facts(number))):
                 chip = chips.read(number, index)
-                known = None if outlines_of is None else outlines_of[index]
+                if roofs and not chip.roofs_known:
+                    continue
+                known = None if outlines_of is None else outlines_of[index][roofs]
                 # As most users come: a picture without infrared in every second chip.
                 hidden = _infrared(recipe) if index % 2 == 1 else ()
                 example = plain(chip, chip.valid_HW.shape[0], hidden)
                 maps = maps_of(net, example, bf16=recipe.train.bf16)
-                truth = truth_of(chip, known)
+                truth = truth_of(chip, known, roofs=roofs)
                 found = found_in(maps, chip.gsd_m, card.shapes[chip.look.category])
                 counts = score.match(found, truth, min_area=score.MIN_AREA_PX)
                 name = f"{folder.name}/{chip.look.category}"
-                yield Judged(name, chip, maps, truth, found, counts)
+                solid_HW = _pair(chip.targets_MHW, roofs)[0]
+                yield Judged(name, chip, maps, solid_HW, truth, found, counts)
+
+
+def _pair(maps_MHW: NDArray[np.uint8], roofs: bool) -> NDArray[np.uint8]:
+    """The maps (2, H, W) of roofs and their borders, or of footprints and theirs."""
+    names = FIVE_MAPS[2:4] if roofs else TWO_MAPS
+    return maps_MHW[[FIVE_MAPS.index(name) for name in names]]
 
 
 def score_of(scores: Mapping[str, Mapping[str, float]]) -> float | None:
@@ -144,14 +156,15 @@ def score_of(scores: Mapping[str, Mapping[str, float]]) -> float | None:
 
 @torch.inference_mode()
 def maps_of(net: OffNadirNet, example: Example, *, bf16: bool) -> Maps:
-    """The network's maps of one example, quantised to 8 bits as in a run."""
+    """The network's maps of roofs, or else of footprints, quantised to 8 bits as in a run."""
     batch = collate([example])
     head = net.architecture.head_for(example.true)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        logits_B2HW = net(batch.images_BCHW, batch.looks_BL, head)
-    footprint_HW, border_HW = quantised(logits_B2HW.float())[0].numpy()
+        logits_BMHW = net(batch.images_BCHW, batch.looks_BL, head)
+    maps_MHW = quantised(logits_BMHW.float())[0].numpy()
     valid_HW = example.valid_HW > 0
-    return Maps(Window(0, 0, *valid_HW.shape), footprint_HW, border_HW, valid_HW)
+    solid_HW, border_HW = _pair(maps_MHW, net.architecture.maps_roofs)
+    return Maps(Window(0, 0, *valid_HW.shape), solid_HW, border_HW, valid_HW)
 
 
 def found_in(maps: Maps, gsd_m: float, settings: ShapeSettings) -> Polygons:
@@ -165,14 +178,14 @@ def found_in(maps: Maps, gsd_m: float, settings: ShapeSettings) -> Polygons:
     return surest
 
 
-def truth_of(chip: Chip, known: Polygons | None) -> Polygons:
-    """The buildings that can be found in a chip, in its pixels.
+def truth_of(chip: Chip, known: Polygons | None, *, roofs: bool = False) -> Polygons:
+    """The buildings, or their roofs, that can be found in a chip, in its pixels.
 
     The true polygons where the store has them. Else those of the burned targets, whose
     borders tell attached buildings apart, to the nearest pixel.
     """
     if known is None:
-        return _burned(chip)
+        return _burned(chip, _pair(chip.targets_MHW, roofs))
     seen, cut = _seen(chip.valid_HW > 0), known.copy()
     shapely.prepare(seen)
     crossing = np.flatnonzero(~shapely.contains_properly(seen, known))
@@ -190,14 +203,14 @@ def _seen(valid_HW: NDArray[np.bool_]) -> shapely.Geometry:
     return shapely.union_all(valid)
 
 
-def _burned(chip: Chip) -> Polygons:
+def _burned(chip: Chip, pair_2HW: NDArray[np.uint8]) -> Polygons:
     valid_HW = chip.valid_HW > 0
-    labels_HW = np.where(valid_HW, buildings(chip.targets_2HW), 0).astype(np.int32)
+    labels_HW = np.where(valid_HW, buildings(pair_2HW), 0).astype(np.int32)
     _, flat = np.unique(np.append(0, labels_HW), return_inverse=True)
     numbered_HW = flat[1:].reshape(valid_HW.shape).astype(np.int32)
     if not numbered_HW.any():
         return np.empty(0, object)
-    labels = Labels.of_image(numbered_HW, *chip.targets_2HW)
+    labels = Labels.of_image(numbered_HW, *pair_2HW)
     return outlines(labels, tolerance_px=0.0).polygons_N
 
 
