@@ -59,7 +59,7 @@ HOUSES = np.array(
 
 @given(
     angle_deg=st.floats(5, 50),
-    azimuth_deg=st.floats(0, 360),
+    azimuth_deg=st.floats(0, 359.9),
     heights_m=st.lists(st.floats(2.5, 15), min_size=4, max_size=4),
 )
 @settings(deadline=None, max_examples=25)
