@@ -8,6 +8,7 @@ Array names end in their axes: N footprints.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -41,6 +42,13 @@ class Source:
     """Name of the model; None leaves the field NULL."""
     image_id: str | None = None
     """ImageId in SpaceNet tables; None: derived from `scene`."""
+    has_roofs: bool = False
+    """Whether footprints come with roofs and heights; the layer then has `HEIGHT_FIELDS` too."""
+
+    @property
+    def layer_fields(self) -> dict[str, str]:
+        """Names and types of the layer's fields, in order."""
+        return FIELDS | HEIGHT_FIELDS if self.has_roofs else FIELDS
 
     def fields(self) -> dict[str, Any]:
         """The shared values by name of the layer's field (None = NULL)."""
@@ -69,6 +77,10 @@ class Footprint:
     """True ground area in square metres."""
     source: Source
     """Scene, CRS, look and model."""
+    height_m: float | None = None
+    """Height above the ground by which the roof's outline is displaced; None: unknown."""
+    roof: shapely.Polygon | None = None
+    """The roof where the picture shows it, in map units as if it lay on the ground."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +101,17 @@ class Footprints:
     """True ground area in square metres, rounded to two decimals."""
     footprint_id_N: NDArray[np.int64]
     """1, 2, ... after `ordering.in_order`; 0 before."""
+    height_m_N: NDArray[np.float64]
+    """Height above the ground in metres, rounded to one decimal; NaN: unknown."""
+    roofs: Shapes | None = None
+    """Roofs where the picture shows them, in map units as if they lay on the ground; None
+    exactly where `source.has_roofs` is False."""
+    roofs_px: Shapes | None = None
+    """The same roofs in pixels of the delivered scene."""
+
+    def __post_init__(self) -> None:
+        if not (self.source.has_roofs is (self.roofs is not None) is (self.roofs_px is not None)):
+            raise ValueError("A table has roofs exactly where its source says so.")
 
     @staticmethod
     def of(
@@ -98,12 +121,23 @@ class Footprints:
         anchors_N2: NDArray[np.int64],
         confidence_N: NDArray[np.float64],
         area_m2_N: NDArray[np.float64],
+        height_m_N: NDArray[np.float64] | None = None,
+        roofs_N: Polygons | None = None,
+        roofs_px_N: Polygons | None = None,
     ) -> Footprints:
-        """Build a table from polygons that are not numbered yet."""
-        shapes, shapes_px = Shapes.of(polygons_N), Shapes.of(polygons_px_N)
-        unnumbered_N = np.zeros(len(polygons_N), np.int64)
+        """Build a table from polygons that are not numbered yet; without heights they are NaN."""
+        count = len(polygons_N)
         return Footprints(
-            source, shapes, shapes_px, anchors_N2, confidence_N, area_m2_N, unnumbered_N
+            source,
+            Shapes.of(polygons_N),
+            Shapes.of(polygons_px_N),
+            anchors_N2,
+            confidence_N,
+            area_m2_N,
+            np.zeros(count, np.int64),
+            np.full(count, np.nan) if height_m_N is None else height_m_N,
+            None if roofs_N is None else Shapes.of(roofs_N),
+            None if roofs_px_N is None else Shapes.of(roofs_px_N),
         )
 
     @property
@@ -121,7 +155,8 @@ class Footprints:
 
     def __getitem__(self, which: slice | NDArray[Any]) -> Footprints:
         """Select footprints by slice, mask or indices."""
-        return Footprints(self.source, *(column[which] for column in self._columns()))
+        chosen: list[Any] = [None if each is None else each[which] for each in self._columns()]
+        return Footprints(self.source, *chosen)
 
     def _columns(self) -> list[Any]:
         return [getattr(self, each.name) for each in fields(self) if each.name != "source"]
@@ -134,21 +169,31 @@ class Footprints:
                 float(self.confidence_N[index]),
                 float(self.area_m2_N[index]),
                 self.source,
+                _known(float(self.height_m_N[index])),
+                None if self.roofs is None else self.roofs.polygons_N[index],
             )
 
     def columns(self) -> dict[str, list[Any]]:
         """All fields of the layer, in order, as plain Python values (None = NULL)."""
         found = self.own_columns()
         found |= {name: [value] * len(self) for name, value in self.source.fields().items()}
-        return {name: found[name] for name in FIELDS}
+        return {name: found[name] for name in self.source.layer_fields}
 
     def own_columns(self) -> dict[str, list[Any]]:
         """The fields that differ between footprints, as plain Python values."""
-        return {
+        found: dict[str, list[Any]] = {
             "footprint_id": self.footprint_id_N.tolist(),
             "confidence": self.confidence_N.tolist(),
             "area_m2": self.area_m2_N.tolist(),
         }
+        if self.source.has_roofs:
+            found["height_m"] = [_known(height_m) for height_m in self.height_m_N.tolist()]
+            found["height_source"] = [None if each is None else "map" for each in found["height_m"]]
+        return found
+
+
+def _known(height_m: float) -> float | None:
+    return None if math.isnan(height_m) else height_m
 
 
 FIELDS = {
@@ -164,11 +209,16 @@ FIELDS = {
 }
 """Names and types of the layer's fields, equal in every format."""
 
+HEIGHT_FIELDS = {"height_m": "float", "height_source": "str"}
+"""Further fields, after the others, of a table with roofs. The source of a height is `map`."""
+
 
 def none_of(source: Source) -> Footprints:
     """Return an empty table: the scene was searched and holds no buildings."""
-    none = np.empty(0, object)
-    return Footprints.of(source, none, none, np.empty((0, 2), np.int64), np.empty(0), np.empty(0))
+    none, numbers = np.empty(0, object), np.empty(0)
+    roofs = none if source.has_roofs else None
+    anchors_N2 = np.empty((0, 2), np.int64)
+    return Footprints.of(source, none, none, anchors_N2, numbers, numbers, numbers, roofs, roofs)
 
 
 def concatenated(source: Source, batches: Sequence[Footprints]) -> Footprints:
@@ -185,7 +235,16 @@ def concatenated(source: Source, batches: Sequence[Footprints]) -> Footprints:
         np.concatenate([each.confidence_N for each in batches]),
         np.concatenate([each.area_m2_N for each in batches]),
         np.concatenate([each.footprint_id_N for each in batches]),
+        np.concatenate([each.height_m_N for each in batches]),
+        _joined([each.roofs for each in batches]),
+        _joined([each.roofs_px for each in batches]),
     )
+
+
+def _joined(roofs: Sequence[Shapes | None]) -> Shapes | None:
+    """Concatenate the roofs of several tables, which all have them or all have none."""
+    there = [each for each in roofs if each is not None]
+    return Shapes.joined(there) if there else None
 
 
 def footprints_of(
@@ -269,31 +328,44 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def to_arrays(table: Footprints) -> Arrays:
-    """Everything but the source; equal tables give equal arrays."""
+    """Everything but the source; equal tables give equal arrays. Heights go with roofs."""
     found: Arrays = {
         "anchors": table.anchors_N2,
         "confidence": table.confidence_N,
         "area_m2": table.area_m2_N,
         "footprint_id": table.footprint_id_N,
     }
-    for name, shapes in (("map", table.shapes), ("px", table.shapes_px)):
-        found[f"{name}.wkb"], found[f"{name}.lengths"] = shapes.flat()
-        found[f"{name}.boxes"] = shapes.boxes_N4
+    if table.source.has_roofs:
+        found["height_m"] = table.height_m_N
+    for name, shapes in (
+        ("map", table.shapes),
+        ("px", table.shapes_px),
+        ("roof.map", table.roofs),
+        ("roof.px", table.roofs_px),
+    ):
+        if shapes is not None:
+            found[f"{name}.wkb"], found[f"{name}.lengths"] = shapes.flat()
+            found[f"{name}.boxes"] = shapes.boxes_N4
     return {name: np.ascontiguousarray(array) for name, array in found.items()}
 
 
 def from_arrays(found: Mapping[str, NDArray[Any]], source: Source) -> Footprints:
     """Inverse of `to_arrays`. Raises KeyError where an array is missing."""
-    shapes, shapes_px = (
-        Shapes.from_flat(found[f"{name}.wkb"], found[f"{name}.lengths"], found[f"{name}.boxes"])
-        for name in ("map", "px")
-    )
+
+    def shapes(name: str) -> Shapes:
+        return Shapes.from_flat(
+            found[f"{name}.wkb"], found[f"{name}.lengths"], found[f"{name}.boxes"]
+        )
+
     return Footprints(
         source,
-        shapes,
-        shapes_px,
+        shapes("map"),
+        shapes("px"),
         found["anchors"],
         found["confidence"],
         found["area_m2"],
         found["footprint_id"],
+        found["height_m"] if source.has_roofs else np.full(len(found["anchors"]), np.nan),
+        shapes("roof.map") if source.has_roofs else None,
+        shapes("roof.px") if source.has_roofs else None,
     )
