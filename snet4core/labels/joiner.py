@@ -3,7 +3,7 @@
 `seams.label_block` makes the `OpenComponents`, `seams.complete_components` feeds them to a
 `Joiner`.
 
-Axes: R runs, P pixels, N components or blocks, E edges, X pixels along edges.
+Axes: R runs, P pixels, N components or blocks, E edges, X pixels along edges, M maps.
 """
 
 from __future__ import annotations
@@ -45,13 +45,21 @@ class OpenComponents:
     component_R: NDArray[np.int32]
     """Open component that each run belongs to: 0, 1, 2, ... ascending."""
     footprint_P: NDArray[np.uint8]
-    """Footprint map at the pixels of the runs, run after run; 0..255 = 0..1."""
+    """Footprint (or roof) map at the pixels of the runs, run after run; 0..255 = 0..1."""
     border_P: NDArray[np.uint8]
-    """Border map at the same pixels, likewise."""
+    """Its border map at the same pixels, likewise."""
     edges_E5: NDArray[np.int64]
     """Axis, line, side (0: the seen area lies before the line, 1: after), from, to."""
     owner_X: NDArray[np.int32]
     """Component + 1 of each pixel along the edges, edge after edge; 0 for background."""
+    height_P: NDArray[np.uint8] | None = None
+    """Of roofs: height map at the pixels of the runs, on the scale of `maps.heights`."""
+
+    @property
+    def maps_MP(self) -> NDArray[np.uint8]:
+        """All maps at the pixels of the runs, stacked."""
+        found = [self.footprint_P, self.border_P]
+        return np.stack(found if self.height_P is None else [*found, self.height_P])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,8 @@ class _Piece:
 
     runs_3R: NDArray[np.int32]
     """Row, first column, column after the last."""
-    maps_2P: NDArray[np.uint8]
-    """Footprint and border map, run after run."""
+    maps_MP: NDArray[np.uint8]
+    """Footprint and border map, or those of roofs and height, run after run."""
 
 
 @dataclass(slots=True, eq=False)
@@ -195,13 +203,13 @@ class Joiner:
         )
         waiting_px = np.bincount(rest.owner_X, minlength=count + 1)[1:]
         runs_3R = np.stack([rest.row_R, rest.start_R, rest.stop_R])
-        maps_2P = np.stack([rest.footprint_P, rest.border_P])
+        maps_MP = rest.maps_MP
         runs_at, px_at = first_run.tolist(), pixels_before[first_run].tolist()
         for i in range(count):
             # Copies: a view would keep all pieces of the block in memory.
             piece = _Piece(
                 runs_3R[:, runs_at[i] : runs_at[i + 1]].copy(),
-                maps_2P[:, px_at[i] : px_at[i + 1]].copy(),
+                maps_MP[:, px_at[i] : px_at[i + 1]].copy(),
             )
             name = self._next_name + i
             one = _Growing(
@@ -289,5 +297,5 @@ def _on_sheet(some: list[_Growing], box_N4: NDArray[np.int64]) -> Labels:
         [piece.runs_3R for piece in pieces], axis=1, dtype=np.int64
     )
     label_R = np.repeat(np.array(number, np.int32), [piece.runs_3R.shape[1] for piece in pieces])
-    footprint_P, border_P = np.concatenate([piece.maps_2P for piece in pieces], axis=1)
-    return packed(runs.Runs(row_R, start_R, stop_R, label_R), box_N4, footprint_P, border_P)
+    maps_MP = np.concatenate([piece.maps_MP for piece in pieces], axis=1)
+    return packed(runs.Runs(row_R, start_R, stop_R, label_R), box_N4, maps_MP)

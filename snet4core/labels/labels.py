@@ -1,10 +1,11 @@
 """Label images of complete components, with their maps and their place in the raster.
 
-Array names end in their axes: H rows, W columns, R runs, P pixels, N labels.
+Array names end in their axes: H rows, W columns, R runs, P pixels, N labels, M maps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -22,23 +23,28 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Complete components, packed close together; all three images have one shape (H, W).
+    """Complete components, packed close together; all images have one shape (H, W).
 
     Every label is a whole 4-connected component of the raster's foreground (or, after
     `watershed.split`, a part of one), never a piece that continues beyond the block that it
     was found in. So whatever is computed from these pixels is the same for every tiling of
     the raster. Components do not touch, not even at corners.
+
+    They are components of the footprint map or of the roof map; the two probabilities are
+    those of that map and of its border map.
     """
 
     labels_HW: NDArray[np.int32]
     """0 background, 1..count buildings; every number occurs."""
     footprint_HW: NDArray[np.uint8]
-    """Probability of a footprint, 0..255 = 0..1; 0 where the label is 0."""
+    """Probability of a footprint (or roof), 0..255 = 0..1; 0 where the label is 0."""
     border_HW: NDArray[np.uint8]
-    """Probability of a border, 0..255 = 0..1; 0 where the label is 0."""
+    """Probability of its border, 0..255 = 0..1; 0 where the label is 0."""
     origin_N2: NDArray[np.int64]
     """(count + 1, 2) offset (row, column) of each label from this image to the raster; row 0 is
     unused."""
+    height_HW: NDArray[np.uint8] | None = None
+    """Of roofs: height on the scale of `maps.heights`; 0 where the label is 0."""
 
     @staticmethod
     def of_image(
@@ -53,8 +59,9 @@ class Labels:
         return Labels(labels_HW, footprint_HW, border_HW, np.full((count + 1, 2), (row, col)))
 
     def __post_init__(self) -> None:
-        for name in ("footprint_HW", "border_HW"):
-            shape = getattr(self, name).shape
+        for name in ("footprint_HW", "border_HW", "height_HW"):
+            image_HW = getattr(self, name)
+            shape = self.labels_HW.shape if image_HW is None else image_HW.shape
             if shape != self.labels_HW.shape:
                 raise UsageError(
                     f"{name} has shape {shape}, but labels_HW has {self.labels_HW.shape}; "
@@ -67,7 +74,7 @@ class Labels:
         return len(self.origin_N2) - 1
 
     def at_home(self, window: Window) -> Labels:
-        """The same labels in their raster positions, in a window that holds them all.
+        """The same labels in their raster positions, in a window that holds them all; no heights.
 
         To display and to trace, not to split again: there, separate components may touch at
         corners.
@@ -97,21 +104,20 @@ as the raster."""
 def packed(
     found: runs.Runs,
     box_N4: NDArray[np.int64],
-    footprint_P: NDArray[np.uint8],
-    border_P: NDArray[np.uint8],
+    maps_MP: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
     row: int = 0,
     col: int = 0,
 ) -> Labels:
     """Pack components onto a sheet, from their runs, boxes (`packing.boxes_of`) and map values.
 
-    `footprint_P` and `border_P` are the maps at the components' pixels, run after run. Runs
-    and boxes are relative to (`row`, `col`) of the raster.
+    `maps_MP` are footprint (or roof), its border and perhaps height at the components' pixels,
+    run after run. Runs and boxes are relative to (`row`, `col`) of the raster.
     """
     shape, shift_N2 = shelf_packed(box_N4)
     moved, length_R = found.moved(shift_N2), found.lengths
     first_R = moved.row_R * shape[1] + moved.start_R
     labels_HW = np.zeros(shape, np.int32)
-    footprint_HW, border_HW = np.zeros((2, *shape), np.uint8)
+    images_MHW = np.zeros((len(maps_MP), *shape), np.uint8)
     pixels_before = np.concatenate([[0], np.cumsum(length_R)])
     marks = np.arange(0, pixels_before[-1], CHUNK_PX)
     bounds = [*np.searchsorted(pixels_before, marks).tolist(), length_R.size]
@@ -119,7 +125,8 @@ def packed(
         place_P = runs.positions(first_R[a:b], length_R[a:b])
         of_chunk = slice(pixels_before[a], pixels_before[b])
         labels_HW.ravel()[place_P] = np.repeat(found.label_R[a:b], length_R[a:b])
-        footprint_HW.ravel()[place_P] = footprint_P[of_chunk]
-        border_HW.ravel()[place_P] = border_P[of_chunk]
+        for image_HW, map_P in zip(images_MHW, maps_MP, strict=True):
+            image_HW.ravel()[place_P] = map_P[of_chunk]
     origin_N2 = np.vstack([np.zeros((1, 2), np.int64), np.array([row, col]) - shift_N2])
-    return Labels(labels_HW, footprint_HW, border_HW, origin_N2)
+    footprint_HW, border_HW, *height = images_MHW
+    return Labels(labels_HW, footprint_HW, border_HW, origin_N2, *height)

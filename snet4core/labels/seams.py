@@ -10,7 +10,7 @@ A part computed on another machine leaves the same kind of `OpenComponents` valu
 block does: it consists of arrays only, can be stored, and is joined in the same way.
 
 Cost: linear in pixels and runs, n log n in the pieces of one component. Memory: one
-block, plus 12 bytes per run and 2 bytes per pixel of open components, plus the box of a
+block, plus 12 bytes per run and a byte per pixel and map of open components, plus the box of a
 component when it is finished. Nothing is copied when pieces join.
 
 Axes: H rows, W columns, R runs, P pixels, N components, E edges, X pixels along edges.
@@ -19,6 +19,7 @@ Axes: H rows, W columns, R runs, P pixels, N components, E edges, X pixels along
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,21 @@ from snet4core.windows import Window
 Edge = tuple[tuple[int, int, int, int, int], NDArray[np.int32]]
 """As in `OpenComponents`: axis, line, side, from, to; and the label of each pixel along it."""
 
+Layers = tuple[NDArray[np.uint8], ...]
+"""Maps (H, W) of one kind of buildings: footprint and border, or roof, its border and height."""
+
 
 def complete_components(
-    maps: Iterable[Maps], shape: tuple[int, int], threshold: float, min_area_px: float = 0
+    maps: Iterable[Maps],
+    shape: tuple[int, int],
+    threshold: float,
+    min_area_px: float = 0,
+    *,
+    of_roofs: bool = False,
 ) -> Iterator[Labels]:
     """Yield the 4-connected components of footprint >= `threshold` (0..1) on valid pixels.
+
+    With `of_roofs` those of the roof map, with heights.
 
     `maps` cover the raster of `shape` (rows, columns) exactly once, in blocks of any size
     and in any order, else UsageError. Each component is yielded once: those inside a block
@@ -47,7 +58,7 @@ def complete_components(
     """
     seams = Joiner(shape, min_area_px)
     for block in maps:
-        inside, rest = label_block(block, shape, threshold, min_area_px)
+        inside, rest = label_block(block, shape, threshold, min_area_px, of_roofs=of_roofs)
         seams.take(rest)
         yield from inside
         yield from seams.finished()
@@ -56,16 +67,26 @@ def complete_components(
 
 
 def label_block(
-    maps: Maps, shape: tuple[int, int], threshold: float, min_area_px: float = 0
+    maps: Maps,
+    shape: tuple[int, int],
+    threshold: float,
+    min_area_px: float = 0,
+    *,
+    of_roofs: bool = False,
 ) -> tuple[Iterator[Labels], OpenComponents]:
     """Label one block; returns its complete components, sheet by sheet, and the open ones.
 
     A pure function of the block, so that workers may run it. Raises UsageError where arrays
-    do not fit the block's window, or the window the raster.
+    do not fit the block's window, or the window the raster, or where there are no `of_roofs`.
     """
     window = maps.window
     _check_block(maps, shape)
-    mask_HW = (maps.footprint_HW >= quantised_threshold(threshold)) & maps.valid_HW
+    layers = maps.roofs if of_roofs else (maps.footprint_HW, maps.border_HW)
+    if layers is None:
+        raise UsageError(
+            "These maps show no roofs; take the footprints from the maps of footprints."
+        )
+    mask_HW = (layers[0] >= quantised_threshold(threshold)) & maps.valid_HW
     found, count = runs.components(mask_HW)
     edges = _edges(found, window, shape)
     area_N = np.bincount(found.label_R, found.stop_R - found.start_R, count + 1)
@@ -74,28 +95,36 @@ def label_block(
         is_open_N[owner] = True
     keep_N = ~is_open_N & (area_N >= min_area_px)
     keep_N[0] = is_open_N[0] = False
-    return _finished(found, keep_N, maps), _open(found, is_open_N, maps, edges)
+    return (
+        _finished(found, keep_N, window, layers),
+        _open(found, is_open_N, window, layers, edges),
+    )
 
 
-def _finished(found: runs.Runs, keep_N: NDArray[np.bool_], maps: Maps) -> Iterator[Labels]:
+def _finished(
+    found: runs.Runs, keep_N: NDArray[np.bool_], window: Window, layers: Layers
+) -> Iterator[Labels]:
     """Yield the chosen, complete components, sheet by sheet."""
-    window, done = maps.window, found.some(keep_N)
+    done = found.some(keep_N)
     box_N4 = boxes_of(done, int(keep_N.sum()))
     for load in sheet_slices(box_N4):
         on_sheet_N = np.zeros(len(box_N4) + 1, np.bool_)
         on_sheet_N[1:][load] = True
         some = done.some(on_sheet_N)
-        yield packed(some, box_N4[load], *_values(some, maps), window.row, window.col)
+        values = _values(some, window, layers)
+        yield packed(some, box_N4[load], values, window.row, window.col)
 
 
 def _open(
     found: runs.Runs,
     is_open_N: NDArray[np.bool_],
-    maps: Maps,
+    window: Window,
+    layers: Layers,
     edges: list[Edge],
 ) -> OpenComponents:
     """Collect the chosen components, which reach the block's edges, and those edges."""
-    window, rest = maps.window, found.some(is_open_N).by_label()
+    rest = found.some(is_open_N).by_label()
+    footprint_P, border_P, *height = _values(rest, window, layers)
     number_N = np.cumsum(is_open_N, dtype=np.int32) * is_open_N
     return OpenComponents(
         np.array([[window.row, window.col, *window.shape]]),
@@ -103,25 +132,28 @@ def _open(
         (rest.start_R + window.col).astype(np.int32),
         (rest.stop_R + window.col).astype(np.int32),
         rest.label_R - 1,
-        *_values(rest, maps),
+        footprint_P,
+        border_P,
         np.array([edge for edge, _ in edges], np.int64).reshape(-1, 5),
         np.concatenate([np.zeros(0, np.int32), *(number_N[owner] for _, owner in edges)]),
+        *height,
     )
 
 
-def _values(found: runs.Runs, maps: Maps) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Both maps at the pixels of the runs, run after run."""
-    flat = found.flat(maps.window.width)
-    return maps.footprint_HW.ravel()[flat], maps.border_HW.ravel()[flat]
+def _values(found: runs.Runs, window: Window, layers: Layers) -> list[NDArray[np.uint8]]:
+    """The maps at the pixels of the runs, run after run."""
+    flat = found.flat(window.width)
+    return [each.ravel()[flat] for each in layers]
 
 
 def _check_block(maps: Maps, shape: tuple[int, int]) -> None:
     window = maps.window
-    for name in ("footprint_HW", "border_HW", "valid_HW"):
-        if getattr(maps, name).shape != window.shape:
+    for each in fields(maps):
+        image_HW = getattr(maps, each.name)
+        if isinstance(image_HW, np.ndarray) and image_HW.shape != window.shape:
             raise UsageError(
-                f"{name} has shape {getattr(maps, name).shape}, but its window has "
-                f"{window.shape}; cut both to the same pixels."
+                f"{each.name} has shape {image_HW.shape}, but its window has {window.shape}; cut "
+                "both to the same pixels."
             )
     if window.within(Window(0, 0, *shape)) != window:
         raise UsageError(

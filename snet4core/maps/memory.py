@@ -22,9 +22,6 @@ side of dense suburbs takes besides the network's working memory (benchmarks/mem
 WORK_BYTES_PER_PX = {"torch": 350, "openvino": 280}
 """Working memory of one lane, per pixel of its window; measured with the default model."""
 
-MAPS_BYTES_PER_PX = 3
-"""Footprint, border and validity, one byte each."""
-
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
@@ -61,6 +58,7 @@ def in_flight(
     window_px: int,
     bands: int,
     work_bytes_per_px: int,
+    maps: int = 2,
 ) -> InFlight:
     """The most in flight that fits in `limit_bytes`, at least one window; all without a limit.
 
@@ -70,7 +68,8 @@ def in_flight(
     >>> small.lanes, small.ahead, small.batch
     (1, 1, 1)
     """
-    picture_bytes = window_px * (4 * bands + MAPS_BYTES_PER_PX)
+    # Maps and validity are one byte each.
+    picture_bytes = window_px * (4 * bands + maps + 1)
 
     def needing(lanes: int, ahead: int, batch: int) -> InFlight:
         # A lane stacks its pictures into one array, so they take their memory twice.

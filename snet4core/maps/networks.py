@@ -1,15 +1,17 @@
 """Loads networks (`network_for`), and averages those of several models and scales into one.
 
 Each model runs on the window resized to each scale, its probabilities are resized back, and
-their mean is quantised once. There are scales only, no flips or rotations: they would put
-walls and shadows where a tilted picture never has them. The result depends on the window
-alone, as with one network.
+their mean is quantised once. At another scale a building looks as much higher as it looks
+wider, so heights are divided by the scale. There are scales only, no flips or rotations: they
+would put walls and shadows where a tilted picture never has them. The result depends on the
+window alone, as with one network.
 
-Array names end in their axes: B batch, C channel or band, H row, W column.
+Array names end in their axes: B batch, C channel or band, M map, H row, W column.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from snet4core.look.look import Look
 from snet4core.maps.runtime import MapNetwork, Network, Runtime
+from snet4core.model.card import HEIGHT
 from snet4core.model.header import Header
 from snet4core.scene.resample import resized
 
@@ -30,6 +33,7 @@ class AveragedNetwork:
         self._members = list(zip(networks, architectures, strict=True))
         self._scales = header.scales or (1.0,)
         self._stride_px = architectures[0].stride_px
+        self._maps = architectures[0].maps
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """Does nothing: the time saved is small beside that of so many forward passes."""
@@ -37,14 +41,19 @@ class AveragedNetwork:
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; each model uses its own head for the look."""
         shape = images_BCHW.shape[2], images_BCHW.shape[3]
-        total_B2HW = np.zeros((len(images_BCHW), 2, *shape), dtype=np.float32)
+        total_BMHW = np.zeros((len(images_BCHW), len(self._maps), *shape), dtype=np.float32)
         for scale in self._scales:
             scaled_BCHW = resized(images_BCHW, scaled(shape, scale, self._stride_px))
             for network, architecture in self._members:
-                maps_B2HW = network.probabilities(scaled_BCHW, look, architecture.head_for(look))
-                total_B2HW += resized(maps_B2HW, shape)
-        mean_B2HW = total_B2HW / (len(self._scales) * len(self._members))
-        return np.rint(mean_B2HW * 255).astype(np.uint8)
+                maps_BMHW = network.probabilities(scaled_BCHW, look, architecture.head_for(look))
+                maps_BMHW = resized(maps_BMHW, shape)
+                if scale != 1 and HEIGHT in self._maps:
+                    # On its scale a value grows with the root of the height.
+                    maps_BMHW[:, self._maps.index(HEIGHT)] /= math.sqrt(scale)
+                total_BMHW += maps_BMHW
+        mean_BMHW = total_BMHW / (len(self._scales) * len(self._members))
+        whole_BMHW: NDArray[np.float32] = np.rint(np.minimum(mean_BMHW, 1) * 255)
+        return whole_BMHW.astype(np.uint8)
 
 
 def averaged_network(networks: Sequence[Network], header: Header) -> MapNetwork:

@@ -220,6 +220,10 @@ def _check_ports(runtime: Runtime, model: Any, card: Card) -> None:
     heads = set(card.architecture.heads)
     if len(model.inputs) != 2 or not {IMAGE, LOOK} <= taken or not heads <= given:
         raise ModelError(f"{runtime.file}: the graph belongs to another network than the card.")
+    for head in heads:
+        maps = model.output(head).get_partial_shape()
+        if len(maps) != 4 or maps[1] != len(card.architecture.maps):
+            raise ModelError(f"{runtime.file}: the graph gives other maps than the card names.")
     bands = model.input(IMAGE).get_partial_shape()
     if len(bands) != 4 or bands[1] != len(card.architecture.bands):
         raise ModelError(f"{runtime.file}: the graph takes other bands than the card names.")

@@ -5,7 +5,7 @@ multiples of the encoder's stride, the halo is cropped and not blended, and wind
 resized to fill a batch. Reading, the network and the consumer of the maps run concurrently,
 each a few windows ahead of the next.
 
-Array names end in their axes: B batch, C channel or band, H row, W column.
+Array names end in their axes: B batch, C channel or band, M map, H row, W column.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Predictor:
             side_px**2,
             len(self.card.architecture.bands),
             memory.WORK_BYTES_PER_PX[self.runtime.engine] if on_cpu else 0,
+            len(self.card.architecture.maps),
         )
         if memory_bytes is not None and flight.needed_bytes > memory_bytes:
             log.warning(
@@ -173,30 +174,31 @@ class Predictor:
         pictures = [each.result() for each in coming]
         coming.clear()
         seen = [index for index, (_, valid_HW) in enumerate(pictures) if valid_HW.any()]
-        both_B2HW = self._quantised([pictures[index][0] for index in seen], look, head)
-        both_by_tile = dict(zip(seen, both_B2HW, strict=True))
+        maps_BMHW = self._quantised([pictures[index][0] for index in seen], look, head)
+        maps_by_tile = dict(zip(seen, maps_BMHW, strict=True))
         found = []
         for index, (tile, (_, valid_HW)) in enumerate(zip(group, pictures, strict=True)):
             cut = tile.own.slices(tile.read)
-            both_2HW = both_by_tile.get(index)
-            if both_2HW is None:  # no valid pixel: the network did not run
-                both_2HW = np.zeros((2, *tile.read.shape), dtype=np.uint8)
-            found.append(Maps(tile.own, both_2HW[0][cut], both_2HW[1][cut], valid_HW[cut]))
+            maps_MHW = maps_by_tile.get(index)
+            if maps_MHW is None:  # no valid pixel: the network did not run
+                count = len(self.card.architecture.maps)
+                maps_MHW = np.zeros((count, *tile.read.shape), dtype=np.uint8)
+            found.append(Maps.of(tile.own, maps_MHW[:, *cut], valid_HW[cut]))
         return found
 
     def _quantised(
         self, images: list[NDArray[np.float32]], look: Look, head: str
     ) -> list[NDArray[np.uint8]]:
-        """Network inputs (C, H, W) to (2, H, W) uint8 each; halves the batch if memory runs out."""
+        """Network inputs (C, H, W) to (M, H, W) uint8 each; halves the batch if memory runs out."""
         if not images:
             return []
         try:
             # Run singly on a CPU, which gains nothing from a batch: results cannot depend on it.
             step = 1 if self.runtime.device == "cpu" else len(images)
             return [
-                both_2HW
+                maps_MHW
                 for start in range(0, len(images), step)
-                for both_2HW in self._network.forward(
+                for maps_MHW in self._network.forward(
                     _stacked(images[start : start + step]), look, head
                 )
             ]

@@ -51,7 +51,7 @@ class MapNetwork(Protocol):
         raised by `forward`, which also works without preparation."""
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
-        """Footprint and border (B, 2, H, W), 0..255; DeviceMemoryError if B is too large."""
+        """The head's maps (B, M, H, W), 0..255; DeviceMemoryError if B is too large."""
 
 
 class Network(MapNetwork, Protocol):

@@ -1,6 +1,7 @@
 """Computes the network with torch: on a CPU, an NVIDIA GPU or an Apple GPU.
 
-Array names end in their axes: B batch, C channel or band, H row, W column, L look.
+Array names end in their axes: B batch, C channel or band, M map, H row, W column,
+L look.
 """
 
 from __future__ import annotations
@@ -94,6 +95,6 @@ class TorchNetwork:
         images = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         looks_BL = torch.tensor([look.features()] * len(images), device=device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._is_half):
-            logits_B2HW = self._net(images, looks_BL, head)
-        finished: NDArray[Any] = finish(logits_B2HW.float()).cpu().numpy()
+            logits_BMHW = self._net(images, looks_BL, head)
+        finished: NDArray[Any] = finish(logits_BMHW.float()).cpu().numpy()
         return finished

@@ -21,7 +21,9 @@ FORMAT_VERSION = 2
 TWO_MAPS = ("footprint", "border")
 """Maps of a head, in order: building on the ground, and its edge."""
 
-FIVE_MAPS = (*TWO_MAPS, "roof", "roof_border", "height")
+HEIGHT = "height"
+
+FIVE_MAPS = (*TWO_MAPS, "roof", "roof_border", HEIGHT)
 """The same of roofs where the picture shows them, and their height on the scale of
 `snet4core.maps.heights`."""
 

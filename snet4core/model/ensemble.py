@@ -21,7 +21,7 @@ def combined_header(models: Sequence[Header], scales: Sequence[float] = ()) -> H
     """The header of models whose maps are averaged, each at each of `scales`.
 
     One model without other scales keeps its own header. UsageError for models that differ in
-    bands, stride or pixel size, for a model given twice, and for scales out of range.
+    bands, stride, maps or pixel size, for a model given twice, and for scales out of range.
     """
     chosen = _checked(scales)
     if len(models) == 1 and not chosen:
@@ -57,14 +57,17 @@ def _checked(scales: Sequence[float]) -> tuple[float, ...]:
 
 
 def _require_compatible(first: Header, other: Header) -> None:
-    """Raise UsageError if two models differ in bands, stride or pixel size."""
+    """Raise UsageError if two models differ in bands, stride, maps or pixel size."""
     one, two = first.card, other.card
     bands = [", ".join(card.architecture.bands) for card in (one, two)]
     strides_px = [card.architecture.stride_px for card in (one, two)]
+    maps = [", ".join(card.architecture.maps) for card in (one, two)]
     if bands[0] != bands[1]:
         what = f"one sees {bands[0]}, the other {bands[1]}"
     elif strides_px[0] != strides_px[1]:
         what = f"their strides are {strides_px[0]} and {strides_px[1]} pixels"
+    elif maps[0] != maps[1]:
+        what = f"one maps {maps[0]}, the other {maps[1]}"
     elif not _covers(one.gsd_range_m, two.gsd_m) or not _covers(two.gsd_range_m, one.gsd_m):
         what = f"they are made for pixels of {one.gsd_m:g} m and of {two.gsd_m:g} m"
     else:

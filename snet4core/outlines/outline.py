@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import UsageError
 from snet4core.labels.labels import Labels
+from snet4core.maps.heights import height_m_of
 from snet4core.outlines.fitting import (
     Flags,
     Floats,
@@ -106,6 +107,8 @@ class Outlines:
     """Mean footprint probability of the building's pixels, 0..1."""
     area_px_N: Floats
     """Number of the building's pixels."""
+    height_m_N: Floats | None = None
+    """Median of the heights of its pixels, in metres; None where the labels have no heights."""
 
 
 def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> Outlines:
@@ -140,6 +143,7 @@ def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> O
         _first_pixels(rings) + origin_N2,
         _mean_footprint(labels, area_px[1:]),
         area_px[1:],
+        None if labels.height_HW is None else _median_heights(labels.labels_HW, labels.height_HW),
     )
 
 
@@ -162,6 +166,21 @@ def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
     """Mean footprint probability (0..1) of each label; sums are integers, so exact."""
     number, value = labels.labels_HW.ravel(), labels.footprint_HW.ravel().astype(np.float64)
     return summed(number, value, labels.count + 1)[1:] / (255.0 * area_px_N)
+
+
+def _median_heights(labels_HW: NDArray[np.int32], height_HW: NDArray[np.uint8]) -> Floats:
+    """Median height of each label's pixels in metres; between the middle two if they are even.
+
+    >>> labels, values = np.array([[1, 1, 0, 2]], np.int32), np.array([[0, 255, 9, 51]], np.uint8)
+    >>> _median_heights(labels, values).round(9).tolist()
+    [50.0, 4.0]
+    """
+    is_building = labels_HW > 0
+    order = np.sort(labels_HW[is_building].astype(np.int64) << 8 | height_HW[is_building])
+    area_N = np.bincount(order >> 8)[1:]
+    first_N = np.cumsum(area_N) - area_N
+    middle_2N = first_N + (np.stack([area_N - 1, area_N]) // 2)
+    return np.asarray(height_m_of(order[middle_2N] & 255).mean(axis=0), np.float64)
 
 
 def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize: bool) -> Polygons:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -68,13 +69,18 @@ def checked(stored: bytes, key: str) -> memoryview:
 
 def _arrays(result: PartResult) -> Arrays:
     found = {f"f.{name}": array for name, array in to_arrays(result.footprints).items()}
-    found |= {f"o.{each.name}": getattr(result.rest, each.name) for each in fields(OpenComponents)}
+    found |= _there(result.rest, "o", _OPEN)
     for number, maps in enumerate(result.maps):
         window = maps.window
         found[f"m.{number}.window"] = np.array([window.row, window.col, *window.shape], np.int64)
-        for name in _MAPS:
-            found[f"m.{number}.{name}"] = getattr(maps, name)
+        found |= _there(maps, f"m.{number}", _MAPS)
     return {name: np.ascontiguousarray(array) for name, array in found.items()}
+
+
+def _there(value: OpenComponents | Maps, prefix: str, names: Sequence[str]) -> Arrays:
+    """The arrays of a value that are not None, by name."""
+    arrays = {f"{prefix}.{name}": getattr(value, name) for name in names}
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _result(found: Arrays, source: Source) -> PartResult:
@@ -83,12 +89,16 @@ def _result(found: Arrays, source: Source) -> PartResult:
     maps = (
         Maps(
             Window(*found[f"m.{number}.window"].tolist()),
-            *(found[f"m.{number}.{name}"] for name in _MAPS),
+            *(found[f"m.{number}.{name}"] for name in _MAPS[:3]),
+            *(found.get(f"m.{number}.{name}") for name in _MAPS[3:]),
         )
         for number in range(count)
     )
-    rest = OpenComponents(**{each.name: found[f"o.{each.name}"] for each in fields(OpenComponents)})
+    of_open = _OPEN if source.has_roofs else _OPEN[:-1]
+    rest = OpenComponents(**{name: found[f"o.{name}"] for name in of_open})
     return PartResult(from_arrays(table, source), rest, tuple(maps))
 
 
-_MAPS = ("footprint_HW", "border_HW", "valid_HW")
+_OPEN = tuple(each.name for each in fields(OpenComponents))
+_MAPS = tuple(each.name for each in fields(Maps) if each.name != "window")
+"""Of both, the arrays of roofs come last and may be None."""

@@ -18,6 +18,7 @@ from snet4core.footprints.shaping import Shaping
 from snet4core.labels import seams
 from snet4core.labels.joiner import Joiner, OpenComponents
 from snet4core.maps.maps import Maps
+from snet4core.model.card import FIVE_MAPS, TWO_MAPS
 from snet4core.windows import Tile, Window, tiles
 
 Windows = tuple[int, int, int]
@@ -85,7 +86,9 @@ def finish(
     kept = tuple(maps)
     whole = _side_by_side(part.window, kept)
     shape, settings = shaping.grid.shape, shaping.settings
-    inside, rest = seams.label_block(whole, shape, settings.threshold, shaping.specks_px)
+    inside, rest = seams.label_block(
+        whole, shape, settings.threshold, shaping.specks_px, of_roofs=shaping.source.has_roofs
+    )
     found = concatenated(shaping.source, [shaping.footprints(each) for each in inside])
     return PartResult(found, rest, kept if keep_maps else ())
 
@@ -94,24 +97,22 @@ def _side_by_side(window: Window, maps: Sequence[Maps]) -> Maps:
     """Mosaic maps that cover `window` exactly once."""
     if len(maps) == 1:
         return maps[0]
-    whole = Maps(
-        window,
-        np.empty(window.shape, np.uint8),
-        np.empty(window.shape, np.uint8),
-        np.empty(window.shape, np.bool_),
-    )
+    count = len(maps[0].layers)
+    whole_MHW = np.empty((count, *window.shape), np.uint8)
+    valid_HW = np.empty(window.shape, np.bool_)
     for each in maps:
         here = each.window.slices(window)
-        whole.footprint_HW[here] = each.footprint_HW
-        whole.border_HW[here] = each.border_HW
-        whole.valid_HW[here] = each.valid_HW
-    return whole
+        for whole_HW, map_HW in zip(whole_MHW, each.layers, strict=True):
+            whole_HW[here] = map_HW
+        valid_HW[here] = each.valid_HW
+    return Maps.of(window, whole_MHW, valid_HW)
 
 
 def lost(part: Part, shaping: Shaping) -> PartResult:
     """Result of a part that could not be computed: all nodata."""
     nothing = np.zeros(part.window.shape, np.uint8)
-    empty = Maps(part.window, nothing, nothing, nothing.astype(np.bool_))
+    layers = [nothing] * len(FIVE_MAPS if shaping.source.has_roofs else TWO_MAPS)
+    empty = Maps.of(part.window, layers, nothing.astype(np.bool_))
     return finish(part, [empty], shaping)
 
 
