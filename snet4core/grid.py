@@ -83,20 +83,35 @@ class Grid:
         It is right whatever the CRS: metres, feet, degrees, or a projection that stretches.
         In a local CRS, without a place on Earth, areas come from its own linear unit.
         """
+        across_N2, along_N2 = self._steps_m(pixels)
+        area_m2: NDArray[np.float64] = np.abs(
+            across_N2[:, 0] * along_N2[:, 1] - across_N2[:, 1] * along_N2[:, 0]
+        )
+        return area_m2
+
+    def pixels_of_offset(self, offsets_m: Points, pixels: Points) -> Points:
+        """(N, 2) metres east, north on the ground -> (N, 2) columns, rows, at (N, 2) column, row.
+
+        North is that at the raster's centre, as in `up_deg`.
+        """
+        across_N2, along_N2 = self._steps_m(pixels)
+        determinant_N = across_N2[:, 0] * along_N2[:, 1] - across_N2[:, 1] * along_N2[:, 0]
+        east_N, north_N = offsets_m.T
+        cols_N = east_N * along_N2[:, 1] - north_N * along_N2[:, 0]
+        rows_N = north_N * across_N2[:, 0] - east_N * across_N2[:, 1]
+        return np.column_stack([cols_N, rows_N]) / determinant_N[:, None]
+
+    def _steps_m(self, pixels: Points) -> tuple[Points, Points]:
+        """Metres (N, 2) east, north of one pixel's step to the right, and of one down."""
         if not (self.crs.is_projected or self.crs.is_geographic):
-            return np.full(
-                len(pixels), abs(self.transform.determinant) * _local_unit_m(self.crs) ** 2
-            )
+            a, b, _, d, e, _ = (each * _local_unit_m(self.crs) for each in self.transform[:6])
+            return np.full((len(pixels), 2), (a, d)), np.full((len(pixels), 2), (b, e))
         # The Jacobian of pixel -> equal-area metres, from half a pixel to either side.
         steps = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
         around = self.to_map((pixels[:, None, :] + steps).reshape(-1, 2))
         moved = _moved(around, self.crs, self._equal_area)
         left, right, up, down = np.moveaxis(moved.reshape(-1, 4, 2), 1, 0)
-        across, along = right - left, down - up
-        area_m2: NDArray[np.float64] = np.abs(
-            across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]
-        )
-        return area_m2
+        return right - left, down - up
 
     @cached_property
     def gsd_m(self) -> float:

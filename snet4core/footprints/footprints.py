@@ -256,12 +256,13 @@ def footprints_of(
     min_area_m2: float = 0.0,
     min_confidence: float = 0.0,
     calibration: Calibration = UNCALIBRATED,
+    roofs_N: Polygons | None = None,
 ) -> Footprints:
     """Georeference outlines, which are in pixels of `grid`, the maps' grid.
 
-    `native` is the scene's own grid where the maps are coarser or finer. Footprints below
-    `min_area_m2` or `min_confidence` are dropped. Raises `InputError` where an area cannot be
-    measured.
+    `native` is the scene's own grid where the maps are coarser or finer; `roofs_N` are the
+    roofs of a source that has them. Footprints below `min_area_m2` or `min_confidence` are
+    dropped. Raises `InputError` where an area cannot be measured.
     """
     if len(outlines.polygons_N) == 0:
         return none_of(source)
@@ -276,14 +277,20 @@ def footprints_of(
     confidence_N = np.round(calibration(np.clip(outlines.confidence_N, 0.0, 1.0)), 4)
     is_kept_N = (area_m2_N >= min_area_m2) & (area_m2_N > 0) & (confidence_N >= min_confidence)
     kept = np.flatnonzero(is_kept_N)
-    polygons_px_N = outlines.polygons_N[kept]
+    height_m_N = outlines.height_m_N
+
+    def placed(polygons_N: Polygons) -> tuple[Polygons, Polygons]:
+        on_map_N = outward(shapely.transform(polygons_N[kept], grid.to_map))
+        return on_map_N, _native_px(polygons_N[kept], grid, native or grid)
+
     return Footprints.of(
         source,
-        outward(shapely.transform(polygons_px_N, grid.to_map)),
-        _native_px(polygons_px_N, grid, native or grid),
+        *placed(outlines.polygons_N),
         outlines.anchors_N2[kept],
         confidence_N[kept],
         np.round(area_m2_N[kept], 2),
+        None if height_m_N is None else height_m_N[kept],
+        *(() if roofs_N is None else placed(roofs_N)),
     )
 
 

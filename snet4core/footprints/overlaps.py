@@ -29,7 +29,7 @@ from snet4core.grid import Grid
 from snet4core.labels.runs import positions
 
 REACH_PX = 16.0
-"""Farthest that a footprint's upper edge may be from the upper edge of its pixels."""
+"""Farthest that an outline's upper edge may be from the upper edge of its pixels."""
 
 SLIVER = 1e-6
 """A smaller common area is no overlap, in square units of the polygons."""
@@ -47,9 +47,14 @@ class OverlapSweep:
     ([1], [4.0])
     """
 
-    def __init__(self, reach: float = REACH_PX) -> None:
-        """`reach` is in the unit of the polygons, whose y must increase with the anchors' row."""
-        self._reach = reach
+    def __init__(
+        self, reach: float = REACH_PX, row_of: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    ) -> None:
+        """`row_of` (x, y, 1) gives the row, in which anchors are sorted, of a polygon's x, y.
+
+        `reach` is half of how much farther up, in rows, a later polygon may begin.
+        """
+        self._reach, self._row_of = reach, row_of
         self._open = Shapes.of(np.empty(0, object))
 
     def settle(self, shapes: Shapes) -> tuple[Indices, Polygons]:
@@ -69,9 +74,26 @@ class OverlapSweep:
         for k, (begin, end) in enumerate(stretches):
             lost = shapely.union_all(polygons_N[early[begin:end]])
             left_K[k] = _largest(shapely.difference(polygons_N[late[begin]], lost))
-        boxes_N4 = drawn.boxes_N4
-        self._open = drawn[boxes_N4[:, 3] >= boxes_N4[-1, 1] - 2 * self._reach]
+        first_N, last_N = rows_of(drawn.boxes_N4, self._row_of)
+        self._open = drawn[last_N >= first_N[-1] - 2 * self._reach]
         return late[[begin for begin, _ in stretches]] - before, left_K
+
+
+def rows_of(
+    boxes_N4: NDArray[np.float64], row_of: tuple[float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First and last row (N,) of boxes, of which `row_of` (x, y, 1) gives the rows.
+
+    >>> first, last = rows_of(np.array([[0.0, 2.0, 1.0, 6.0]]), (0.0, -0.5, 9.0))
+    >>> first.tolist(), last.tolist()
+    ([6.0], [8.0])
+    """
+    of_x, of_y, start = row_of
+    x_2N, y_2N = of_x * boxes_N4[:, [0, 2]].T, of_y * boxes_N4[:, [1, 3]].T
+    return (
+        np.asarray(x_2N.min(axis=0) + y_2N.min(axis=0) + start),
+        np.asarray(x_2N.max(axis=0) + y_2N.max(axis=0) + start),
+    )
 
 
 def remove_overlaps(polygons_N: Polygons, anchors_N2: NDArray[np.int64]) -> Polygons:
@@ -131,7 +153,7 @@ def without_overlaps(
 ) -> Footprints:
     """Remove from each footprint of a sorted batch what overlaps an earlier one.
 
-    `sweep` has seen all earlier batches; its reach is in pixels of `native`, the scene's own
+    `sweep` has seen all earlier batches; the polygons are in pixels of `native`, the scene's own
     grid. Remainders below `min_area_m2` are dropped. The confidence stays as it was.
     """
     changed, left_N = sweep.settle(batch.shapes_px)

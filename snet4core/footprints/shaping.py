@@ -14,8 +14,9 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from snet4core.footprints.footprints import Footprints, Source, footprints_of
+from snet4core.footprints.from_roofs import on_the_ground
 from snet4core.footprints.ordering import in_order
-from snet4core.footprints.overlaps import REACH_PX, OverlapSweep, without_overlaps
+from snet4core.footprints.overlaps import REACH_PX, OverlapSweep, rows_of, without_overlaps
 from snet4core.grid import Grid
 from snet4core.labels import seams, watershed
 from snet4core.labels.labels import Labels
@@ -52,26 +53,34 @@ class Shaping:
         """Split, traced, simplified and placed; not yet in order. A function of `labels` alone."""
         tolerance_px = self.settings.simplify_m / self.grid.gsd_m
         parts = watershed.split(labels, self.settings.split, self.grid.gsd_m)
+        drawn, roofs_N = outline.outlines(parts, tolerance_px, self.settings.regularize), None
+        if self.source.has_roofs:
+            roofs_N = drawn.polygons_N
+            drawn = on_the_ground(drawn, self.grid, self.source.look)
         return footprints_of(
-            outline.outlines(parts, tolerance_px, self.settings.regularize),
+            drawn,
             self.grid,
             self.source,
             native=self.native,
             min_area_m2=self.settings.min_area_m2,
             min_confidence=self.settings.min_confidence,
             calibration=self.calibration,
+            roofs_N=roofs_N,
         )
 
     def in_order(self, found: Iterable[Footprints]) -> Iterator[Footprints]:
         """All footprints sorted and numbered; where two overlap, the later one yields."""
-        native = self.native or self.grid
-        scale = native.shape[0] / self.grid.shape[0]
-        sweep = OverlapSweep(REACH_PX * max(1.0, scale))
+        native, spread = self.native or self.grid, _Spread()
+        row_of = (~self.grid.transform @ native.transform)[3:6]
+        sweep: OverlapSweep | None = None
 
         def settle(batch: Footprints) -> Footprints:
+            nonlocal sweep
+            if sweep is None:  # all footprints have been seen
+                sweep = OverlapSweep(REACH_PX + spread.rows / 2, row_of)
             return without_overlaps(batch, sweep, native, self.settings.min_area_m2)
 
-        return in_order(self.source, found, settle)
+        return in_order(self.source, spread.seen(found, row_of), settle)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values from which `from_json` makes the same again."""
@@ -85,6 +94,7 @@ class Shaping:
             "model": self.source.model,
             "image_id": self.source.image_id,
             "knots": [list(pair) for pair in self.calibration.knots],
+            **({"has_roofs": True} if self.source.has_roofs else {}),
         }
 
     @staticmethod
@@ -102,10 +112,35 @@ class Shaping:
                 None if look is None else Look(**look),
                 raw["model"],
                 raw["image_id"],
+                bool(raw.get("has_roofs", False)),
             ),
             native=None if raw["native"] is None else _grid(raw["native"]),
             calibration=Calibration(tuple((float(x), float(y)) for x, y in raw["knots"])),
         )
+
+
+class _Spread:
+    """Measures how differently footprints were moved from where they are sorted, in rows."""
+
+    def __init__(self) -> None:
+        self._least = self._most = 0.0
+
+    @property
+    def rows(self) -> float:
+        """The largest difference between two footprints so far."""
+        return self._most - self._least
+
+    def seen(
+        self, found: Iterable[Footprints], row_of: tuple[float, float, float]
+    ) -> Iterator[Footprints]:
+        """Pass tables on; anchors are those of their roofs, if they have any."""
+        for table in found:
+            if table.roofs_px is not None and len(table):
+                ground_N, _ = rows_of(table.shapes_px.boxes_N4, row_of)
+                roof_N, _ = rows_of(table.roofs_px.boxes_N4, row_of)
+                self._least = min(self._least, float((ground_N - roof_N).min()))
+                self._most = max(self._most, float((ground_N - roof_N).max()))
+            yield table
 
 
 def footprints_from(
@@ -122,7 +157,9 @@ def footprints_from(
     `grid` is the maps' own, `native` the scene's; `calibration` that of the confidence.
     """
     shaping = Shaping(grid, settings, source, native, calibration)
-    labels = seams.complete_components(maps, grid.shape, settings.threshold, shaping.specks_px)
+    labels = seams.complete_components(
+        maps, grid.shape, settings.threshold, shaping.specks_px, of_roofs=source.has_roofs
+    )
     return shaping.in_order(map(shaping.footprints, labels))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +70,13 @@ class Job:
     def needs_maps(self) -> bool:
         """Whether maps are computed to be kept, for the user or for the overlaps."""
         return self.maps is not None or self.overlap != "keep"
+
+    @property
+    def scene_choices(self) -> Choices:
+        """What was chosen, for one scene: looks that are fused have no roofs in common."""
+        if self.overlap == "fuse":
+            return replace(self.choices, footprints_from="maps")
+        return self.choices
 
     @property
     def parts_place(self) -> Place:

@@ -137,7 +137,7 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
         if by_scene and not shard.has(number):
             continue
         try:
-            plan = plan_for(scene, predictor.header, job.choices, predictor.guesser)
+            plan = plan_for(scene, predictor.header, job.scene_choices, predictor.guesser)
             scene_work = SceneWork(plan, keep_maps=job.needs_maps)
             shelf = scene_work.folder_shelf(work.store, predictor)
             chosen = [each for each in scene_work.parts if by_scene or shard.has(each.index)]
@@ -261,7 +261,7 @@ def _attempts(
             found = detect(
                 scene,
                 predictor,
-                job.choices,
+                job.scene_choices,
                 attempt.progress,
                 maps,
                 overwrite=job.overwrite or work.resumed,

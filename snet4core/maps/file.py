@@ -1,7 +1,8 @@
 """Writes and reads maps as GeoTIFF: `--save-maps maps.tif`, read by `snet4 polygonize`.
 
-The file is a tiled GeoTIFF on the working grid: band 1 `footprint`, band 2 `border`, an
-internal mask for no data, and the origin of the maps as tags. Maps of other programs are read
+The file is a tiled GeoTIFF on the working grid: band 1 `footprint`, band 2 `border`, and of a
+model that maps roofs also `roof`, `roof_border` and `height` (on the scale of `maps.heights`),
+an internal mask for no data, and the origin of the maps as tags. Maps of other programs are read
 too: one band, uint8 0..255 or floating-point 0..1 (a second band is the border); their
 origin is unknown.
 """
@@ -26,6 +27,7 @@ from snet4core.files.outputs import driver_errors, replacing
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
+from snet4core.model.card import FIVE_MAPS, TWO_MAPS
 from snet4core.scene.bands import BandMap, FileBands, band_map
 from snet4core.scene.gdal import gdal_settings
 from snet4core.scene.reader import SceneReader
@@ -33,8 +35,8 @@ from snet4core.scene.scene import Scene, describe
 from snet4core.settings import Calibration, ShapeSettings, SplitSettings
 from snet4core.windows import Window, blocks
 
-FORMAT = "1"
-"""Version of the format; increased when an older snet4 could misread the file."""
+FORMATS = {TWO_MAPS: "1", FIVE_MAPS: "2"}
+"""Version of the format by the maps in it; increased when an older snet4 cannot read them."""
 
 BLOCK_PX = 512
 
@@ -70,7 +72,7 @@ class MapsOrigin:
         raw = asdict(self)
         if self.confidence_knots is not None:
             raw["confidence_knots"] = self.confidence_knots.knots
-        return {"SNET4_MAPS": FORMAT, "SNET4_ORIGIN": json.dumps(raw, sort_keys=True)}
+        return {"SNET4_ORIGIN": json.dumps(raw, sort_keys=True)}
 
     @staticmethod
     def from_tags(tags: dict[str, str]) -> MapsOrigin:
@@ -108,17 +110,19 @@ def saved(
     origin: MapsOrigin,
     maps_of: Callable[[_Holder], Iterable[Maps]],
     *,
+    names: tuple[str, ...] = TWO_MAPS,
     overwrite: bool = False,
 ) -> Iterator[_Holder]:
     """Pass the stream through, in any order, and write the maps of each value to `path`.
 
-    The file appears under its name once the stream is exhausted; one that is not read to its
-    end leaves no file. Windows that never came are no data. Where maps are not valid, 0 is
-    stored. Raises OutputError if the file cannot be written.
+    The file appears under its name once the stream is exhausted; one that is not read to its end
+    leaves no file. `names` are those of the maps, as the model's card has them. Windows that
+    never came are no data. Where maps are not valid, 0 is stored. Raises OutputError if the file
+    cannot be written.
     """
     with (
         replacing(path, overwrite=overwrite) as (unfinished,),
-        writing(unfinished, grid, origin) as write,
+        writing(unfinished, grid, origin, names) as write,
     ):
         for each in stream:
             for maps in maps_of(each):
@@ -127,7 +131,9 @@ def saved(
 
 
 @contextmanager
-def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Maps], None]]:
+def writing(
+    path: Path, grid: Grid, origin: MapsOrigin, names: tuple[str, ...] = TWO_MAPS
+) -> Iterator[Callable[[Maps], None]]:
     """Create a GeoTIFF at `path`; the context's value is a function that writes one window."""
     rows, cols = grid.shape
     with driver_errors("maps file"), _settings():
@@ -137,7 +143,7 @@ def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Ma
             driver="GTiff",
             height=rows,
             width=cols,
-            count=2,
+            count=len(names),
             dtype="uint8",
             crs=grid.crs,
             transform=grid.transform,
@@ -151,15 +157,15 @@ def writing(path: Path, grid: Grid, origin: MapsOrigin) -> Iterator[Callable[[Ma
             sparse_ok=True,
             bigtiff="IF_SAFER",
         )
-        dataset.update_tags(**origin.to_tags())
-        dataset.set_band_description(1, "footprint")
-        dataset.set_band_description(2, "border")
+        dataset.update_tags(SNET4_MAPS=FORMATS[names], **origin.to_tags())
+        for band, name in enumerate(names, 1):
+            dataset.set_band_description(band, name)
 
     def write(maps: Maps) -> None:
         window = maps.window
         where = RasterioWindow(window.col, window.row, window.width, window.height)
         with driver_errors("maps file"), _settings():
-            for band, map_HW in enumerate((maps.footprint_HW, maps.border_HW), 1):
+            for band, map_HW in enumerate(maps.layers, 1):
                 dataset.write(np.where(maps.valid_HW, map_HW, 0), band, window=where)
             dataset.write_mask(maps.valid_HW, window=where)
 
@@ -179,7 +185,7 @@ class MapsFile:
     """Description of a file of maps; `blocks` reads it."""
 
     scene: Scene
-    """The file as a raster with the bands `footprint` and `border`."""
+    """The file as a raster whose bands are the maps."""
     origin: MapsOrigin
     """Origin from the file's tags; unknown for maps of other programs."""
     full_scale: float
@@ -207,8 +213,12 @@ class MapsFile:
     def read(self, reader: SceneReader, window: Window) -> Maps:
         """Read one window, which must lie within the raster."""
         counts_BHW, valid_HW = reader.read(window)
-        footprint_HW, border_HW = (self._quantised(map_HW) for map_HW in counts_BHW)
-        return Maps(window, footprint_HW, border_HW, valid_HW)
+        return Maps.of(window, map(self._quantised, counts_BHW), valid_HW)
+
+    @property
+    def has_roofs(self) -> bool:
+        """Whether it holds maps of roofs and heights."""
+        return self.scene.bands.model_bands == FIVE_MAPS
 
     def _quantised(self, map_HW: NDArray[Any]) -> NDArray[np.uint8]:
         if self.full_scale == 255 and map_HW.dtype == np.uint8:
@@ -238,19 +248,23 @@ def open_maps(path: str | Path) -> MapsFile:
 
 
 def _maps_bands(file: FileBands) -> BandMap:
-    """Band map of a file: footprint, and border if there is a second band."""
-    model = ("footprint", "border")
+    """Band map of a file: all maps where bands are named so, else footprint, and border if there
+    is a second band."""
+    model = TWO_MAPS
+    if set(FIVE_MAPS) <= set(file.descriptions):
+        bands = (file.descriptions.index(name) + 1 for name in FIVE_MAPS)
+        return band_map(file, ",".join(map(str, bands)), FIVE_MAPS)
     if file.count > 2:
         raise InputError(
-            f"has {file.count} bands, not one map or two; give the band of the footprints alone "
-            "('gdal_translate -b N IN OUT')"
+            f"has {file.count} bands, not one map or two; name them {', '.join(FIVE_MAPS)}, or "
+            "give the band of the footprints alone ('gdal_translate -b N IN OUT')"
         )
     return band_map(file, "1,2" if file.count == 2 else "1,-", model)
 
 
 def _own(scene: Scene) -> MapsFile:
     name = scene.admitted.shown
-    if scene.metadata["SNET4_MAPS"] != FORMAT:
+    if scene.metadata["SNET4_MAPS"] not in FORMATS.values():
         raise InputError(f"{name} was written by a newer snet4; upgrade to read it.")
     try:
         origin = MapsOrigin.from_tags(dict(scene.metadata))
@@ -258,7 +272,8 @@ def _own(scene: Scene) -> MapsFile:
         raise InputError(
             f"{name}: its tags are damaged ({problem}); save the maps again."
         ) from problem
-    if scene.dtype != "uint8" or scene.bands.file_bands != (1, 2):
+    is_whole = scene.metadata["SNET4_MAPS"] == FORMATS[scene.bands.model_bands]
+    if scene.dtype != "uint8" or not is_whole or None in scene.bands.file_bands:
         raise InputError(f"{name} is not as snet4 writes maps; save them again.")
     return MapsFile(scene, origin, 255.0)
 

@@ -7,7 +7,8 @@ shifted by whole pixels to register the buildings (orthorectified pictures are o
 pixels, differently in each), and weighted by how much more they are tilted than the best.
 What is missing in a tilted look may be occluded, so its "no building" counts less, down to a
 third. A mean would blur borders, which are thin, so each border pixel comes from the best
-look with data there.
+look with data there. Roofs lie at another place in each look, so maps of roofs and heights are
+left out, and footprints come from the maps of footprints.
 
 Array axes: H rows, W columns, L looks.
 """
@@ -236,7 +237,7 @@ class _Warped:
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Read both maps (2, H, W) and validity (H, W)."""
-        bands = self._vrt.read(window=_rasterio(window))
+        bands = self._vrt.read((1, 2, self._vrt.count), window=_rasterio(window))
         return bands[:2], bands[-1] > 127
 
     def coarse(self, window: Window, factor: int) -> NDArray[np.uint8]:

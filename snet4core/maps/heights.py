@@ -19,7 +19,7 @@ HIGHEST_M = 100.0
 def height_m_of(value: NDArray[Any]) -> NDArray[np.float64]:
     """Heights above the ground in metres, 0..`HIGHEST_M`, of map values 0..255.
 
-    >>> height_m_of(np.array([0, 51, 255], np.uint8)).tolist()
+    >>> height_m_of(np.array([0, 51, 255], np.uint8)).round(9).tolist()
     [0.0, 4.0, 100.0]
     """
     return np.asarray(HIGHEST_M * (value / 255.0) ** 2, np.float64)

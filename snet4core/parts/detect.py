@@ -65,6 +65,12 @@ def detect(
     results = work.results(shelf, predictor, progress, lost)
     if save_maps is not None:
         results = mapsfile.saved(
-            results, save_maps, plan.grid, plan.origin, lambda part: part.maps, overwrite=overwrite
+            results,
+            save_maps,
+            plan.grid,
+            plan.origin,
+            lambda part: part.maps,
+            names=plan.model.card.architecture.maps,
+            overwrite=overwrite,
         )
     return SceneStream(plan, merged(results, work.shaping), lost)

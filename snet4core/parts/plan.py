@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -29,6 +29,8 @@ from snet4core.scene.scene import Scene, open_scene
 from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.settings import ShapeSettings
 
+FootprintsFrom = Literal["maps", "roofs"]
+
 
 class ChoiceOptions(TypedDict, total=False):
     """The fields of `Choices` as typed keywords; a test holds the two together."""
@@ -45,6 +47,7 @@ class ChoiceOptions(TypedDict, total=False):
     min_confidence: float | None
     simplify_m: float | None
     regularize: bool | None
+    footprints_from: FootprintsFrom | None
     allow_remote: bool
 
 
@@ -76,8 +79,20 @@ class Choices:
     """Largest distance of a simplified wall from the mask's edge, metres."""
     regularize: bool | None = None
     """Whether right angles and straight walls are fitted."""
+    footprints_from: FootprintsFrom | None = None
+    """Where a model maps roofs: footprints from the `maps` of footprints, without heights, or
+    from `roofs`, moved back by their heights (the default)."""
     allow_remote: bool = False
     """Whether URLs may be opened."""
+
+    def has_roofs(self, there: bool, name: str) -> bool:
+        """Whether footprints come from roofs, where the maps of them are `there` or not.
+
+        InputError where roofs are asked for and not there; `name` is what lacks them.
+        """
+        if self.footprints_from == "roofs" and not there:
+            raise InputError(f"{name} maps no roofs; take the footprints from its maps.")
+        return there and self.footprints_from != "maps"
 
     def shapes(self, standard: ShapeSettings) -> ShapeSettings:
         """The standard settings, overridden by what was chosen."""
@@ -108,11 +123,14 @@ class Plan:
     """How the scene is read and cut, for the log and the layer's metadata."""
     warnings: tuple[str, ...]
     """What the user should know."""
+    has_roofs: bool = False
+    """Whether footprints come from roofs, with heights."""
 
     @property
     def source(self) -> Source:
         """Scene, CRS, look and model: what all footprints of the scene have in common."""
-        return Source(self.scene.name, self.grid.crs, self.look, self.model.card.name)
+        name, crs = self.scene.name, self.grid.crs
+        return Source(name, crs, self.look, self.model.card.name, has_roofs=self.has_roofs)
 
     @property
     def origin(self) -> MapsOrigin:
@@ -191,6 +209,7 @@ def plan_for(
             "shapes": str(settings),
         },
         warnings=tuple(warnings),
+        has_roofs=choices.has_roofs(card.architecture.maps_roofs, f"The model {card.name}"),
     )
 
 

@@ -46,7 +46,13 @@ def polygonize(
     file = open_maps(maps)
     look = _look(file, choices)
     settings = choices.shapes(file.origin.shapes or ShapeSettings())
-    source = Source(file.origin.scene or file.scene.name, file.grid.crs, look, file.origin.model)
+    source = Source(
+        file.origin.scene or file.scene.name,
+        file.grid.crs,
+        look,
+        file.origin.model,
+        has_roofs=choices.has_roofs(file.has_roofs, file.scene.admitted.shown),
+    )
     watch = Watch(progress or Silent(), file.grid, source.scene)
     footprints = footprints_from(
         watch.seen(file.blocks(block_px)),

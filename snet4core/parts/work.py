@@ -118,6 +118,7 @@ class SceneWork:
         """Everything that the parts depend on, in words; reads the whole file for its digest."""
         plan, look, settings = self.plan, self.plan.look, self.plan.settings
         area = plan.region.area_px
+        roofs = {"footprints from": "roofs" if plan.has_roofs else "maps"}
         return {
             "picture": digest(plan.scene),
             "bands": plan.description["bands"],
@@ -137,6 +138,7 @@ class SceneWork:
             "engine": network,
             "maps": "kept" if self.keep_maps else "not kept",
             "snet4": __version__,
+            **(roofs if plan.model.card.architecture.maps_roofs else {}),
         }
 
     def recipe(self) -> dict[str, Any]:

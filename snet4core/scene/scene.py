@@ -99,7 +99,7 @@ def open_scene(
     model = tuple(model_bands)
 
     def choose(file: FileBands) -> BandMap:
-        if file.descriptions == ("footprint", "border"):
+        if file.descriptions[:2] == ("footprint", "border"):
             raise InputError("holds maps, not a picture; use 'snet4 polygonize'")
         return band_map(file, bands, model)
 
