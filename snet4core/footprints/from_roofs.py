@@ -56,7 +56,7 @@ def displacement_px(
     >>> grid = Grid((9, 9), Affine(0.5, 0, 5e5, 0, -0.5, 0), CRS.from_epsg(32616))
     >>> look, centre = Look(45.0, 90.0, "option"), np.array([[4.5, 4.5]])
     >>> displacement_px(np.array([10.0]), centre, grid, look).round(1).tolist()
-    [[20.0, -0.0]]
+    [[20.0, 0.0]]
     """
     assert look.azimuth_deg is not None
     azimuth = math.radians(look.azimuth_deg)
