@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from rasterio.crs import CRS
 
 from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
-from snet4core.footprints.footprints import Footprints
 from snet4core.layers import gpkg
+from snet4core.layers.features import Content
 
 _WHAT = "FlatGeobuf"
 
@@ -31,18 +31,17 @@ _MISREAD = frozenset("!\t\r\n")
 """pyogrio looks for archives and addresses in a path: it cuts at the first and drops the others."""
 
 
-def write(
-    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
-) -> int:
-    """Write a new FlatGeobuf with its index; returns the number of footprints.
+def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]) -> int:
+    """Write a new FlatGeobuf with its index; returns the number of features.
 
     Its order is that of the index, along a Hilbert curve. A GeoPackage `<name>.gpkg` is beside
     it meanwhile. Raises `OutputError`.
     """
     table = path.with_name(f"{path.name}.gpkg")
-    count = gpkg.write(table, batches, crs, {}, what=_WHAT)
+    layer = content[0].name
+    count = gpkg.write(table, [content], crs, {}, what=_WHAT)
     with _plainly_named(path.parent) as folder, driver_errors(_WHAT):
-        _copy(folder / table.name, folder / path.name, crs, description)
+        _copy(folder / table.name, folder / path.name, layer, crs, description)
         table.unlink()
         complete = _is_complete(folder / path.name, count)
     if not complete:
@@ -50,15 +49,15 @@ def write(
     return count
 
 
-def _copy(table: Path, path: Path, crs: CRS, description: Mapping[str, str]) -> None:
+def _copy(table: Path, path: Path, layer: str, crs: CRS, description: Mapping[str, str]) -> None:
     # Here, because it loads pandas and geopandas where they are: a second, and 90 MB.
     from pyogrio.raw import open_arrow, write_arrow
 
-    with open_arrow(table, layer=gpkg.LAYER, batch_size=_BATCH, use_pyarrow=False) as (meta, rows):
+    with open_arrow(table, layer=layer, batch_size=_BATCH, use_pyarrow=False) as (meta, rows):
         write_arrow(
             rows,
             path,
-            layer=gpkg.LAYER,
+            layer=layer,
             driver=_WHAT,
             geometry_name=meta["geometry_name"],
             geometry_type="Polygon",

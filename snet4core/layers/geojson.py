@@ -7,7 +7,7 @@ cut there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ import shapely
 from rasterio.crs import CRS
 
 from snet4core.files.names import printable
-from snet4core.footprints.footprints import Footprints, rounded
+from snet4core.footprints.footprints import rounded
 from snet4core.footprints.polygons import Polygons
+from snet4core.layers.features import Content, Features
 from snet4core.layers.reproject import reprojected
 
 _LON_LAT = CRS.from_epsg(4326)
@@ -25,16 +26,14 @@ _WEST = shapely.box(-180, -90, 180, 90)
 _EAST = shapely.box(180, -90, 540, 90)
 
 
-def write(
-    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
-) -> int:
-    """Write a new FeatureCollection, one feature per line; returns the number of footprints."""
-    count = 0
+def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]) -> int:
+    """Write a new FeatureCollection, one feature per line; returns the number of features."""
+    (layer, batches), count = content, 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"type": "FeatureCollection", "name": "footprints",\n')
+        file.write(f'{{"type": "FeatureCollection", "name": "{layer.name}",\n')
         file.write(f'"snet4": {json.dumps(dict(description), ensure_ascii=False)},\n"features": [')
         for batch in batches:
-            for feature in _features(batch, crs):
+            for feature in _features(layer.features(batch), crs):
                 file.write(",\n" if count else "\n")
                 file.write(feature)
                 count += 1
@@ -42,9 +41,9 @@ def write(
     return count
 
 
-def _features(batch: Footprints, crs: CRS) -> Iterator[str]:
-    columns = batch.columns()
-    geometries = shapely.to_geojson(_lon_lat(batch.polygons_N, crs, printable(batch.source.scene)))
+def _features(found: Features, crs: CRS) -> Iterator[str]:
+    columns = found.columns()
+    geometries = shapely.to_geojson(_lon_lat(found.polygons_N, crs, printable(found.scene)))
     for geometry, *values in zip(geometries, *columns.values(), strict=True):
         properties = json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False)
         yield f'{{"type": "Feature", "properties": {properties}, "geometry": {geometry}}}'

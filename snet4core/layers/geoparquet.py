@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import shapely
 from rasterio.crs import CRS
 
 from snet4core.errors import DependencyError
-from snet4core.footprints.footprints import FIELDS, Footprints
+from snet4core.layers.features import Content
 
 
 def pyarrow() -> Any:
@@ -31,13 +31,11 @@ def pyarrow() -> Any:
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def write(
-    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
-) -> int:
-    """Write a new GeoParquet file; returns the number of footprints."""
-    pa = pyarrow()
+def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]) -> int:
+    """Write a new GeoParquet file; returns the number of features."""
+    pa, (layer, batches) = pyarrow(), content
     types = {"int64": pa.int64(), "str": pa.string(), "float": pa.float64()}
-    fields = [(name, types[kind]) for name, kind in FIELDS.items()]
+    fields = [(name, types[kind]) for name, kind in layer.fields.items()]
     box = pa.struct([(corner, pa.float64()) for corner in _CORNERS])
     schema = pa.schema([*fields, ("geometry", pa.binary()), ("bbox", box)])
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
@@ -47,14 +45,15 @@ def write(
         for batch in batches:
             if len(batch) == 0:
                 continue
-            bounds_N4 = shapely.bounds(batch.polygons_N)
+            features = layer.features(batch)
+            bounds_N4 = shapely.bounds(features.polygons_N)
             columns = {
-                **batch.columns(),
-                "geometry": shapely.to_wkb(batch.polygons_N).tolist(),
+                **features.columns(),
+                "geometry": shapely.to_wkb(features.polygons_N).tolist(),
                 "bbox": [dict(zip(_CORNERS, each, strict=True)) for each in bounds_N4.tolist()],
             }
             writer.write_table(pa.table(columns, schema=schema))
-            x0, y0, x1, y1 = shapely.total_bounds(batch.polygons_N)
+            x0, y0, x1, y1 = shapely.total_bounds(features.polygons_N)
             extent[:2] = np.minimum(extent[:2], [x0, y0])
             extent[2:] = np.maximum(extent[2:], [x1, y1])
             count += len(batch)

@@ -8,7 +8,7 @@ no date, no random name, one order.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.resources import files
 from operator import add
@@ -21,12 +21,13 @@ from rasterio.crs import CRS
 
 from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
-from snet4core.footprints.footprints import FIELDS, Footprints
+from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.polygons import Shapes
+from snet4core.layers.features import FOOTPRINTS, ROOFS, Content, Layer
 from snet4core.layers.gpkg_index import RTreeFiller
 
-LAYER = "footprints"
-"""Name of the layer; fixed, so that no scene's name reaches SQL."""
+LAYER = FOOTPRINTS
+"""Name of the first layer, also where there are roofs in a second."""
 
 EPOCH = "2000-01-01T00:00:00.000Z"
 """Written wherever the format requires a date: the true one would make equal results differ."""
@@ -48,59 +49,65 @@ CREATE TABLE layer_styles (
 
 def write(
     path: Path,
-    batches: Iterable[Footprints],
+    contents: Sequence[Content],
     crs: CRS,
     description: Mapping[str, str],
     *,
     what: str = "GeoPackage",
 ) -> int:
-    """Write a new GeoPackage; returns the number of footprints.
+    """Write a new GeoPackage with one or more layers; returns how many features the first has.
 
-    Raises `OutputError`, in whose sentence `what` could not be written.
+    The layers are filled one after the other. `description` goes to the first one. Raises
+    `OutputError`, in whose sentence `what` could not be written.
     """
+    layers = [layer for layer, _ in contents]
     with driver_errors(what):
-        _lay_out(path, crs, description)
+        for layer in layers:
+            _lay_out(path, layer, crs, description if layer is layers[0] else {})
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             # The file is thrown away if anything fails, so it needs no journal meanwhile.
             database.execute("PRAGMA journal_mode = OFF")
             database.execute("PRAGMA synchronous = OFF")
             database.execute("BEGIN")
-            count = _fill(database, batches)
-            _add_style(database)
+            counts = [_fill(database, layer, batches) for layer, batches in contents]
+            _add_styles(database, layers)
             database.execute("COMMIT")
     except sqlite3.Error as error:
         raise OutputError(
             f"The {what} could not be written ({str(error).lower()}); is the disk full?"
         ) from error
-    return count
+    return counts[0]
 
 
-def _lay_out(path: Path, crs: CRS, description: Mapping[str, str]) -> None:
+def _lay_out(path: Path, layer: Layer, crs: CRS, description: Mapping[str, str]) -> None:
     """Create an empty layer with everything that the standard requires."""
-    schema = {"geometry": "Polygon", "properties": FIELDS}
+    schema = {"geometry": "Polygon", "properties": dict(layer.fields)}
     with (
         fiona.Env(OGR_CURRENT_DATE=EPOCH),
         fiona.open(
-            path, "w", driver="GPKG", layer=LAYER, schema=schema, crs_wkt=crs.to_wkt()
-        ) as layer,
+            path, "w", driver="GPKG", layer=layer.name, schema=schema, crs_wkt=crs.to_wkt()
+        ) as empty,
     ):
-        layer.update_tags(dict(description))
+        empty.update_tags(dict(description))
 
 
-def _fill(database: sqlite3.Connection, batches: Iterable[Footprints]) -> int:
-    [(srs_id,)] = database.execute("SELECT srs_id FROM gpkg_geometry_columns")
-    triggers = _drop_insert_triggers(database)
-    index = RTreeFiller(database, f"rtree_{LAYER}_geom")
+def _fill(database: sqlite3.Connection, layer: Layer, batches: Iterable[Footprints]) -> int:
+    [(srs_id,)] = database.execute(
+        "SELECT srs_id FROM gpkg_geometry_columns WHERE table_name = ?", (layer.name,)
+    )
+    triggers = _drop_insert_triggers(database, layer.name)
+    index = RTreeFiller(database, f"rtree_{layer.name}_geom")
     count, extent = 0, np.array([np.inf, np.inf, -np.inf, -np.inf])
     for batch in batches:
+        features = layer.features(batch)
         fids_N = np.arange(count + 1, count + len(batch) + 1)
-        own, blobs = batch.own_columns(), _blobs(batch.shapes, srs_id)
+        own, blobs = features.own, _blobs(features.shapes, srs_id)
         database.executemany(
-            _insert_beside(database, batch.source.fields(), own),
+            _insert_beside(database, layer.name, features.shared, own),
             zip(fids_N.tolist(), blobs, *own.values(), strict=True),
         )
-        boxes_N4 = batch.shapes.boxes_N4
+        boxes_N4 = features.shapes.boxes_N4
         index.add(fids_N, boxes_N4)
         extent[:2] = np.vstack([extent[:2], boxes_N4[:, :2]]).min(axis=0)
         extent[2:] = np.vstack([extent[2:], boxes_N4[:, 2:]]).max(axis=0)
@@ -108,16 +115,20 @@ def _fill(database: sqlite3.Connection, batches: Iterable[Footprints]) -> int:
     index.finish()
     for trigger in triggers:
         database.execute(trigger)
-    database.execute("UPDATE gpkg_ogr_contents SET feature_count = ?", (count,))
+    database.execute(
+        "UPDATE gpkg_ogr_contents SET feature_count = ? WHERE table_name = ?", (count, layer.name)
+    )
     if count:
         database.execute(
-            "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ?", extent.tolist()
+            "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ? "
+            "WHERE table_name = ?",
+            [*extent.tolist(), layer.name],
         )
     return count
 
 
 def _insert_beside(
-    database: sqlite3.Connection, shared: Mapping[str, Any], own: Iterable[str]
+    database: sqlite3.Connection, table: str, shared: Mapping[str, Any], own: Iterable[str]
 ) -> str:
     """Return the INSERT that takes fid, geometry and the `own` fields, in this order.
 
@@ -130,12 +141,12 @@ def _insert_beside(
     holes = ", ".join("?" * len(names))
     database.execute(f"INSERT INTO temp.shared VALUES ({holes})", list(shared.values()))
     return (
-        f"INSERT INTO {LAYER} (fid, geom, {', '.join(own + names)}) "
+        f"INSERT INTO {table} (fid, geom, {', '.join(own + names)}) "
         f"SELECT ?, ?, {', '.join('?' * len(own))}, * FROM temp.shared"
     )
 
 
-def _drop_insert_triggers(database: sqlite3.Connection) -> list[str]:
+def _drop_insert_triggers(database: sqlite3.Connection, table: str) -> list[str]:
     """Drop the insert triggers that maintain index and counter; returns the SQL to restore them.
 
     They call functions that only GDAL's SQLite has; index and counter are filled here.
@@ -143,7 +154,7 @@ def _drop_insert_triggers(database: sqlite3.Connection) -> list[str]:
     triggers = database.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? "
         "AND name LIKE '%insert%' ORDER BY rowid",
-        (LAYER,),
+        (table,),
     ).fetchall()
     for name, _ in triggers:
         database.execute(f'DROP TRIGGER "{name}"')
@@ -159,25 +170,36 @@ def _blobs(shapes: Shapes, srs_id: int) -> Iterator[bytes]:
     return map(add, headers.view(plain_bytes).tolist(), shapes.wkb_N.tolist())
 
 
-def style_qml() -> str:
-    """Read the default QGIS style (QML): outlines visible on dark and on bright ground."""
-    return (
-        files("snet4core.layers").joinpath("styles", "footprints.qml").read_text(encoding="utf-8")
-    )
+_STYLES = {
+    "footprints.qml": "Bright outline with a dark casing",
+    "footprints_heights.qml": "Bright outline with a dark casing; blocks of the height in 3D",
+    "roofs.qml": "Thin blue outline with a dark casing",
+}
+"""Style files and what they look like."""
 
 
-def _add_style(database: sqlite3.Connection) -> None:
-    """Store the style in `layer_styles`, where QGIS looks for it when it opens a layer."""
+def style_file(layer: Layer) -> str:
+    """Name of the layer's default QGIS style, a file in `layers/styles`."""
+    if layer.name == ROOFS:
+        return "roofs.qml"
+    return "footprints_heights.qml" if layer.has_heights else "footprints.qml"
+
+
+def _add_styles(database: sqlite3.Connection, layers: Sequence[Layer]) -> None:
+    """Store the styles in `layer_styles`, where QGIS looks for them when it opens a layer."""
     database.execute(_STYLES_TABLE)
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change, srs_id) "
         "VALUES ('layer_styles', 'attributes', 'layer_styles', ?, 0)",
         (EPOCH,),
     )
-    database.execute("INSERT INTO gpkg_ogr_contents VALUES ('layer_styles', 1)")
-    database.execute(
-        "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
-        "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner, "
-        "update_time) VALUES ('', '', ?, 'geom', 'footprints', ?, '', 1, ?, '', ?)",
-        (LAYER, style_qml(), "Bright outline with a dark casing", EPOCH),
-    )
+    database.execute("INSERT INTO gpkg_ogr_contents VALUES ('layer_styles', ?)", (len(layers),))
+    for layer in layers:
+        name = style_file(layer)
+        qml = files("snet4core.layers").joinpath("styles", name).read_text(encoding="utf-8")
+        database.execute(
+            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
+            "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner, "
+            "update_time) VALUES ('', '', ?, 'geom', ?, ?, '', 1, ?, '', ?)",
+            (layer.name, layer.name, qml, _STYLES[name], EPOCH),
+        )

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import shapely
 from rasterio.crs import CRS
@@ -22,6 +23,7 @@ from rasterio.crs import CRS
 from snet4core.files.names import cell, storable
 from snet4core.footprints.footprints import Footprints, rounded
 from snet4core.footprints.polygons import Polygons
+from snet4core.layers.features import Content, Features, Layer, footprints_layer
 
 COLUMNS = ("ImageId", "BuildingId", "PolygonWKT_Pix", "Confidence")
 """The challenge's header."""
@@ -35,8 +37,11 @@ MORE_COLUMNS = (
     "look_source",
     "model",
     "scene",
+    "height_m",
+    "height_source",
 )
-"""Further columns of a .csv result; PolygonWKT_Geo is in the scene's CRS."""
+"""Further columns of a .csv result, as far as the layer has them; PolygonWKT_Geo is in the
+scene's CRS."""
 
 _PX_DECIMALS = 2
 _PLAIN = re.compile(r"[A-Za-z0-9_.'-]*")
@@ -72,22 +77,33 @@ def _without_extension(file_name: str) -> str:
     return re.sub(r"(?i)\.(tiff?|vrt|jp2|png|jpe?g|img|json)$", "", file_name)
 
 
-def write(
-    path: Path, batches: Iterable[Footprints], crs: CRS, description: Mapping[str, str]
-) -> int:
-    """Write the SpaceNet columns, then the layer's fields; returns the number of footprints.
+def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]) -> int:
+    """Write the SpaceNet columns, then the layer's fields; returns the number of features.
 
     A table cannot hold `description`, nor a CRS.
     """
-    geo_decimals = 9 if crs.is_geographic else 3
-    with _table(path, COLUMNS + MORE_COLUMNS) as file:
-        return sum(map(len, _passed(file, batches, geo_decimals)))
+    layer, batches = content
+    more = tuple(name for name in MORE_COLUMNS if name in layer.fields)
+    form = _Form(layer, more, 9 if crs.is_geographic else 3)
+    with _table(path, (*COLUMNS, MORE_COLUMNS[0], *more)) as file:
+        return sum(map(len, _passed(file, batches, form)))
 
 
 def tapped(path: Path, batches: Iterable[Footprints]) -> Iterator[Footprints]:
     """Pass the batches through, and write the challenge's four columns to `path`."""
     with _table(path, COLUMNS) as file:
-        yield from _passed(file, batches, None)
+        yield from _passed(file, batches, _Form(footprints_layer(None)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a line holds: the challenge's columns, and perhaps more."""
+
+    layer: Layer
+    more: tuple[str, ...] = ()
+    """The layer's fields behind PolygonWKT_Geo."""
+    geo_decimals: int | None = None
+    """Of PolygonWKT_Geo; None: the challenge's columns alone."""
 
 
 @contextmanager
@@ -97,61 +113,63 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[TextIO]:
         yield file
 
 
-def _passed(
-    file: TextIO, batches: Iterable[Footprints], geo_decimals: int | None
-) -> Iterator[Footprints]:
+def _passed(file: TextIO, batches: Iterable[Footprints], form: _Form) -> Iterator[Footprints]:
     """Write each batch and pass it on; a scene without footprints gets one empty line."""
     last, written = None, False
     for batch in batches:
         if last is not None and last.source != batch.source:
             if not written:
-                file.write(_empty_line(last, geo_decimals))
+                file.write(_empty_line(last, form))
             written = False
-        file.writelines(_lines(batch, geo_decimals))
+        file.writelines(_lines(batch, form))
         last, written = batch, written or len(batch) > 0
         yield batch
     if last is not None and not written:
-        file.write(_empty_line(last, geo_decimals))
+        file.write(_empty_line(last, form))
 
 
 def _id_of(batch: Footprints) -> str:
     return _quoted(batch.source.image_id or image_id(batch.source.scene))
 
 
-def _empty_line(batch: Footprints, geo_decimals: int | None) -> str:
+def _empty_line(batch: Footprints, form: _Form) -> str:
     line = f"{_id_of(batch)},-1,POLYGON EMPTY,1"
-    if geo_decimals is not None:
-        tail = _tail(batch)
-        line += f",POLYGON EMPTY,0,{tail}"
+    if form.geo_decimals is not None:
+        shared = {"area_m2": "0", **_shared_cells(form.layer.features(batch))}
+        line = ",".join([line, "POLYGON EMPTY", *(shared.get(name, "") for name in form.more)])
     return line + "\n"
 
 
-def _lines(batch: Footprints, geo_decimals: int | None) -> Iterator[str]:
-    head = _id_of(batch)
-    pixels = _wkt(batch.polygons_px_N, _PX_DECIMALS)
+def _lines(batch: Footprints, form: _Form) -> Iterator[str]:
+    head, found = _id_of(batch), form.layer.features(batch)
+    pixels = _wkt(found.shapes_px.polygons_N, _PX_DECIMALS)
     ids, confidence = batch.footprint_id_N.tolist(), batch.confidence_N.tolist()
-    if geo_decimals is None:
+    if form.geo_decimals is None:
         for number, wkt, share in zip(ids, pixels, confidence, strict=True):
             yield f'{head},{number},"{wkt}",{share:g}\n'
         return
-    tail = _tail(batch)
-    places, areas = _wkt(batch.polygons_N, geo_decimals), batch.area_m2_N.tolist()
-    for number, wkt, share, place, area in zip(ids, pixels, confidence, places, areas, strict=True):
-        yield f'{head},{number},"{wkt}",{share:g},"{place}",{area!r},{tail}\n'
+    shared, count = _shared_cells(found), len(batch)
+    columns = [
+        [shared[name]] * count if name in shared else list(map(_cell, found.own[name]))
+        for name in form.more
+    ]
+    places = _wkt(found.polygons_N, form.geo_decimals)
+    for number, wkt, share, place, *cells in zip(
+        ids, pixels, confidence, places, *columns, strict=True
+    ):
+        yield f'{head},{number},"{wkt}",{share:g},"{place}",{",".join(cells)}\n'
 
 
-def _tail(batch: Footprints) -> str:
+def _shared_cells(found: Features) -> dict[str, str]:
     """The cells that are equal for a whole scene."""
-    look, source = batch.source.look, batch.source
-    cells = (
-        f"{look.off_nadir_deg!r}" if look else "",
-        f"{look.azimuth_deg!r}" if look and look.azimuth_deg is not None else "",
-        look.category if look else "",
-        _quoted(look.source) if look else "",
-        _quoted(source.model or ""),
-        _quoted(source.scene),
-    )
-    return ",".join(cells)
+    return {name: _cell(value) for name, value in found.shared.items()}
+
+
+def _cell(value: Any) -> str:
+    """A field as a cell; NULL is empty."""
+    if value is None:
+        return ""
+    return _quoted(value) if isinstance(value, str) else repr(value)
 
 
 def _wkt(polygons: Polygons, decimals: int) -> list[str]:

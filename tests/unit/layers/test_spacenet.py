@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 
 from snet4core.footprints.footprints import Footprints, Source, none_of
 from snet4core.layers import spacenet, spacenet_reader
+from snet4core.layers.features import footprints_layer
 from snet4core.layers.spacenet import image_id
 from snet4core.look.look import Look
 
@@ -104,7 +105,8 @@ class TestWriting:
         path = tmp_path / "out.csv"
         source = Source("a.tif", UTM, Look(29.1, None, "option"), "default")
         table = footprints(source, [shapely.box(0, 0, 4, 5)])
-        assert spacenet.write(path, [table, none_of(Source("b.tif", UTM))], UTM, {}) == 1
+        batches = [table, none_of(Source("b.tif", UTM))]
+        assert spacenet.write(path, (footprints_layer(source), batches), UTM, {}) == 1
         header, first, empty, _ = path.read_text().split("\n")
         assert header == HEADER + (
             ",PolygonWKT_Geo,area_m2,off_nadir_deg,azimuth_deg,look,look_source,model,scene"
