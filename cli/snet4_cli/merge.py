@@ -16,6 +16,7 @@ from snet4core.errors import SomeScenesFailed
 @click.argument("parts", nargs=-1, required=True, metavar="PARTS...")
 @options.output
 @options.csv
+@options.heights
 @options.overwrite
 @click.option(
     "--allow-missing", is_flag=True, help="Write the layer even if parts are missing; name them."
@@ -27,6 +28,9 @@ def merge(
     parts: tuple[str, ...],
     output: Path,
     csv_path: Path | None,
+    height_min_m: float | None,
+    roofs: bool | None,
+    roofs_file: Path | None,
     overwrite: bool,
     allow_missing: bool,
     remove: bool,
@@ -36,7 +40,7 @@ def merge(
     """Merge the folders (or object stores) PARTS... that 'snet4 run --shard I/N' filled into OUT.
 
     Needs neither the pictures nor the model. The layer has the same bytes as that of one
-    undivided run.
+    undivided run with the same --height-min and --roofs, which are no part of a shard.
 
     \b
       snet4 run mosaic.tif -o town.gpkg --shard 1/2     # on one machine
@@ -48,7 +52,17 @@ def merge(
     from snet4core.jobs.merge import merge as merge_parts
 
     places = tuple(place_of(each, allow_remote=allow_remote) for each in parts)
-    job = Merge(places, output, csv_path, overwrite, allow_missing, remove)
+    job = Merge(
+        places,
+        output,
+        csv=csv_path,
+        roofs=roofs,
+        roofs_file=roofs_file,
+        height_min_m=height_min_m,
+        overwrite=overwrite,
+        allow_missing=allow_missing,
+        remove=remove,
+    )
     with Bar() as bar:
         done = merge_parts(job, bar)
     if as_json:

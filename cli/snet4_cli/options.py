@@ -22,13 +22,32 @@ output = click.option(
     required=True,
     metavar="OUT",
     type=click.Path(path_type=Path),
-    help="Layer to write: .gpkg, .fgb, .geojson, .parquet or .csv.",
+    help="Layer to write: .gpkg, .fgb, .geojson, .parquet, .csv or .city.json.",
 )
 csv = click.option(
     "--csv",
     "csv_path",
     type=click.Path(path_type=Path),
     help="Also write the SpaceNet CSV (ImageId, BuildingId, PolygonWKT_Pix, Confidence).",
+)
+roofs = click.option(
+    "--roofs/--no-roofs",
+    default=None,
+    help="Whether a .gpkg has a second layer of roofs as the picture shows them [where the model "
+    "gives them].",
+)
+roofs_file = click.option(
+    "--roofs-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the roofs as a layer of their own: .gpkg, .fgb, .geojson, .parquet or .csv.",
+)
+height_min = click.option(
+    "--height-min",
+    "height_min_m",
+    type=click.FloatRange(0),
+    metavar="M",
+    help="Drop lower buildings, metres; those of unknown height stay.",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
@@ -175,6 +194,9 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
 
 shapes = together(threshold, min_area, min_confidence, simplify, regularize)
 """Options for making footprints from maps."""
+
+heights = together(height_min, roofs, roofs_file)
+"""Options for the heights and roofs that some models give."""
 
 engine = together(model, device, precision, runtime)
 """Options for the model, and for the engine and device that compute it."""

@@ -18,6 +18,7 @@ from snet4_cli.bar import Bar
 @options.off_nadir
 @options.azimuth
 @options.shapes
+@options.heights
 @click.option(
     "--block",
     "block_px",
@@ -37,6 +38,7 @@ def polygonize(
     azimuth_deg: float | None,
     block_px: int,
     csv_path: Path | None,
+    roofs_file: Path | None,
     overwrite: bool,
     as_json: bool,
     **chosen: Any,
@@ -54,8 +56,15 @@ def polygonize(
     from snet4core.parts.plan import Choices
     from snet4core.parts.polygonize import polygonize as polygonized
 
-    check_layer(output, csv=csv_path, overwrite=overwrite, inputs=[maps])
     choices = Choices(off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg, **chosen)
+    check_layer(
+        output,
+        csv=csv_path,
+        roofs=choices.roofs,
+        roofs_file=roofs_file,
+        overwrite=overwrite,
+        inputs=[maps],
+    )
     with Bar() as bar:
         found = polygonized(maps, choices, block_px, bar)
         count = write_layer(
@@ -64,6 +73,8 @@ def polygonize(
             found.source.crs,
             found.description,
             csv=csv_path,
+            roofs=choices.roofs,
+            roofs_file=roofs_file,
             overwrite=overwrite,
         )
     if as_json:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     help="Search only inside the polygons of this vector layer.",
 )
 @options.shapes
+@options.heights
 @click.option(
     "--save-maps",
     type=click.Path(path_type=Path),
@@ -110,6 +111,7 @@ def run(
     memory_bytes: int | None,
     save_maps: Path | None,
     csv_path: Path | None,
+    roofs_file: Path | None,
     overwrite: bool,
     resume: bool,
     parts: str | None,
@@ -147,8 +149,10 @@ def run(
     from snet4core.maps.look_guesser import LookGuesser
     from snet4core.model import ensemble
     from snet4core.model.header import find_model, read_header
+    from snet4core.parts.heights import require_roofs
     from snet4core.parts.plan import Choices, plan_for
     from snet4core.scene import inputs as scene_inputs
+    from snet4core.sentence import ROOFS_FILE
 
     choices = Choices(**chosen)
     inputs = scene_inputs.expand(scenes, allow_remote=choices.allow_remote)
@@ -157,6 +161,7 @@ def run(
         choices=choices,
         output=output,
         csv=csv_path,
+        roofs_file=roofs_file,
         maps=save_maps,
         overwrite=overwrite,
         stop_at_error=on_error == "fail" or len(inputs) == 1,
@@ -171,6 +176,8 @@ def run(
     for each in jobs:
         each.check_places()
     header = ensemble.combined_header([read_header(find_model(each)) for each in models], scales)
+    if roofs_file is not None:
+        require_roofs(header.card, ROOFS_FILE)
     if dry_run:
         guesser = LookGuesser(header, engine)  # type: ignore[arg-type]  # click checked it
         plans = [plan_for(each, header, choices, guesser) for each in inputs]
@@ -249,11 +256,21 @@ def _say_shard(done: Done, job: Job, as_json: bool) -> None:
     else:
         click.echo(
             f"{done.parts - len(done.lost)} parts in {job.parts_place}; when all shards are done: "
-            f"snet4 merge {job.parts_place} -o {job.output}"
+            f"snet4 merge {job.parts_place} -o {job.output}{_for_merge(job)}"
         )
     if done.failed or done.lost:
         told = [*done.failed.values(), *(f"{name} could not be computed" for name in done.lost)]
         raise SomeScenesFailed("; ".join(told))
+
+
+def _for_merge(job: Job) -> str:
+    """Options that a shard keeps nothing of: they choose among its buildings, or name files."""
+    words = ""
+    if job.choices.height_min_m is not None:
+        words += f" --height-min {job.choices.height_min_m:g}"
+    if job.choices.roofs is not None:
+        words += " --roofs" if job.choices.roofs else " --no-roofs"
+    return words if job.roofs_file is None else f"{words} --roofs-file {job.roofs_file}"
 
 
 def _say_failed(done: Done, job: Job) -> None:

@@ -50,6 +50,8 @@ class Job:
     """The layer."""
     csv: Path | None = None
     """The SpaceNet table beside it."""
+    roofs_file: Path | None = None
+    """The layer of roofs in a file of its own."""
     maps: Path | None = None
     """Where maps are kept: a file for one scene, a folder for several."""
     overwrite: bool = False
@@ -95,6 +97,8 @@ class Job:
         check_layer(
             self.output,
             csv=self.csv,
+            roofs=self.choices.roofs,
+            roofs_file=self.roofs_file,
             overwrite=self.overwrite,
             inputs=sources,
             resumed=self.resumed,

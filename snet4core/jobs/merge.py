@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,9 +15,13 @@ from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.shaping import Shaping
 from snet4core.layers.write import check_layer, write_layer
 from snet4core.parts import store as partstore
+from snet4core.parts.heights import no_heights, not_lower
 from snet4core.parts.part import Part, PartResult, lost, merged, parts_of
 from snet4core.parts.store import FolderShelf, FolderStore, Kept, difference
 from snet4core.progress import Progress, stop_if_cancelled
+from snet4core.sentence import HEIGHT_MIN
+
+log = logging.getLogger("snet4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,12 @@ class Merge:
     """Folders or object stores of one run; a scene's parts may be spread over several of them."""
     output: Path
     csv: Path | None = None
+    roofs: bool | None = None
+    """Whether a GeoPackage gets a layer of roofs; None: where the run's model gave them."""
+    roofs_file: Path | None = None
+    """The layer of roofs in a file of its own."""
+    height_min_m: float | None = None
+    """Lower buildings are left out; those of unknown height stay."""
     overwrite: bool = False
     allow_missing: bool = False
     """Whether missing parts count as nodata."""
@@ -69,7 +80,13 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"{printable(str(place))} holds no parts; give the place that 'snet4 run --shard' "
                 f"filled (its OUT with {partstore.SUFFIX} behind it)."
             )
-    check_layer(job.output, csv=job.csv, overwrite=job.overwrite)
+    check_layer(
+        job.output,
+        csv=job.csv,
+        roofs=job.roofs,
+        roofs_file=job.roofs_file,
+        overwrite=job.overwrite,
+    )
     with ExitStack() as stack:
         stores = [stack.enter_context(partstore.opened(place)) for place in job.places]
         scenes = _scenes(stores)
@@ -89,12 +106,16 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"({printable(missing[0])}, ...); run the shards again, or add --allow-missing."
             )
         first = scenes[0]
+        if job.height_min_m is not None and not first.shaping.source.has_roofs:
+            log.warning("%s", no_heights(f"The model {first.shaping.source.model}", HEIGHT_MIN))
         count = write_layer(
             job.output,
-            _footprints(scenes, job.allow_missing, missing, progress),
+            _footprints(scenes, job, missing, progress),
             first.shaping.grid.crs,
             first.description,
             csv=job.csv,
+            roofs=job.roofs,
+            roofs_file=job.roofs_file,
             overwrite=job.overwrite,
         )
         if job.remove and not missing:
@@ -134,7 +155,7 @@ def _scene(kept: Sequence[Kept]) -> _Scene:
 
 
 def _footprints(
-    scenes: Sequence[_Scene], allow_missing: bool, missing: list[str], progress: Progress
+    scenes: Sequence[_Scene], job: Merge, missing: list[str], progress: Progress
 ) -> Iterator[Footprints]:
     done, total = 0, sum(len(scene.parts) for scene in scenes)
 
@@ -146,7 +167,7 @@ def _footprints(
             result = next((each for each in found if each is not None), None)
             if result is None:
                 name = f"{scene.shaping.source.scene}, {part.name}"
-                if not allow_missing:
+                if not job.allow_missing:
                     raise InputError(
                         f"The part {printable(name)} is damaged; run its shard again, or add "
                         "--allow-missing."
@@ -159,4 +180,4 @@ def _footprints(
             progress.step(done, total, "merging")
 
     for scene in scenes:
-        yield from merged(results(scene), scene.shaping)
+        yield from not_lower(merged(results(scene), scene.shaping), job.height_min_m)

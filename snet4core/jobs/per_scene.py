@@ -48,16 +48,22 @@ def each_scene(job: Job) -> list[Job]:
     for scene in job.inputs:
         stem = Path(scene.location).stem
         output = Path(str(job.output).replace(SCENE, stem))
-        csv = None if job.csv is None else Path(str(job.csv).replace(SCENE, stem))
+        csv, roofs = (
+            None if each is None else Path(str(each).replace(SCENE, stem))
+            for each in (job.csv, job.roofs_file)
+        )
         if output in by_output:
             other = by_output[output].inputs[0]
             raise UsageError(
                 f"{printable(scene.location)} and {printable(other.location)} would both be "
                 f"written to {printable(output)}; run them apart."
             )
-        by_output[output] = replace(job, inputs=(scene,), output=output, csv=csv, shard=None)
-    if job.csv is not None and len(job.inputs) > 1 and SCENE not in str(job.csv):
-        raise UsageError(f"{printable(job.csv)} would hold one scene; put {SCENE} in its name.")
+        by_output[output] = replace(
+            job, inputs=(scene,), output=output, csv=csv, roofs_file=roofs, shard=None
+        )
+    for each in (job.csv, job.roofs_file):
+        if each is not None and len(job.inputs) > 1 and SCENE not in str(each):
+            raise UsageError(f"{printable(each)} would hold one scene; put {SCENE} in its name.")
     return [each for number, each in enumerate(by_output.values()) if shard.has(number)]
 
 

@@ -199,6 +199,8 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
         first.plan.grid.crs,
         first.description,
         csv=job.csv,
+        roofs=job.choices.roofs,
+        roofs_file=job.roofs_file,
         overwrite=job.overwrite,
         resumed=work.resumed,
     )

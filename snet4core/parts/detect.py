@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from snet4core.footprints.footprints import Footprints
 from snet4core.maps import file as mapsfile
+from snet4core.parts.heights import not_lower
 from snet4core.parts.part import merged
 from snet4core.parts.plan import Choices, Plan, plan_for
 from snet4core.parts.store import MemoryStore, PartStore
@@ -58,7 +59,8 @@ def detect(
 
     Raises InputError (LookError without a look angle), and Cancelled from `progress`.
     """
-    plan = plan_for(scene, predictor.header, choices or Choices(), predictor.guesser)
+    choices = choices or Choices()
+    plan = plan_for(scene, predictor.header, choices, predictor.guesser)
     work = SceneWork(plan, keep_maps=save_maps is not None)
     shelf = work.shelf(store or MemoryStore(), predictor)
     lost: list[str] = []
@@ -73,4 +75,5 @@ def detect(
             names=plan.model.card.architecture.maps,
             overwrite=overwrite,
         )
-    return SceneStream(plan, merged(results, work.shaping), lost)
+    footprints = not_lower(merged(results, work.shaping), choices.height_min_m)
+    return SceneStream(plan, footprints, lost)

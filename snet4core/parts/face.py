@@ -97,7 +97,8 @@ def detect(
     plan = stream.plan
     for warning in plan.warnings:
         log.warning("%s", warning)
-    return Detected(plan.source, stream.footprints, plan.description, plan.warnings)
+    roofs = choices.get("roofs")
+    return Detected(plan.source, stream.footprints, plan.description, plan.warnings, roofs=roofs)
 
 
 def polygonize(
@@ -120,7 +121,8 @@ def polygonize(
     True
     """
     stream = maps_polygonize.polygonize(Path(maps), Choices(**choices), block_px, progress)
-    return Detected(stream.source, stream.footprints, stream.description)
+    roofs = choices.get("roofs")
+    return Detected(stream.source, stream.footprints, stream.description, roofs=roofs)
 
 
 class Detected:
@@ -143,9 +145,14 @@ class Detected:
         batches: Iterable[Footprints],
         description: Mapping[str, str],
         warnings: tuple[str, ...] = (),
+        *,
+        roofs: bool | None = None,
     ) -> None:
-        """Read all `batches` (at least one), ordered and numbered, into the temporary file."""
-        self._source = source
+        """Read all `batches` (at least one), ordered and numbered, into the temporary file.
+
+        `roofs` as in `Choices`: what `write` does where it is not told.
+        """
+        self._source, self._roofs = source, roofs
         self._spool = Spool(source)
         self._places: list[Place] = []
         self._count = 0
@@ -199,13 +206,21 @@ class Detected:
         return concatenated(self._source, list(self.batches()))
 
     def write(
-        self, path: str | Path, *, csv: str | Path | None = None, overwrite: bool = False
+        self,
+        path: str | Path,
+        *,
+        csv: str | Path | None = None,
+        roofs: bool | None = None,
+        roofs_file: str | Path | None = None,
+        overwrite: bool = False,
     ) -> int:
         """Write the layer, its format chosen by the extension; returns how many footprints.
 
-        .gpkg, .fgb, .geojson, .parquet or .csv; `csv` names a SpaceNet table to be written
-        beside it. Raises OutputError for a place that cannot be written or an existing file
-        without `overwrite`.
+        .gpkg, .fgb, .geojson, .parquet, .csv or .city.json; `csv` names a SpaceNet table to be
+        written beside it. Where the model gives roofs, a .gpkg has them as a second layer unless
+        `roofs` (or that of `Choices`) is False, and `roofs_file` gets them as a layer of its own.
+        Raises OutputError for a place that cannot be written or an existing file without
+        `overwrite`, InputError for roofs that are asked for but not there.
 
         >>> with detect("scene.tif", off_nadir_deg=8) as found:
         ...     found.write("footprints.gpkg", overwrite=True) == len(found)
@@ -217,6 +232,8 @@ class Detected:
             self.crs,
             self.description,
             csv=None if csv is None else Path(csv),
+            roofs=self._roofs if roofs is None else roofs,
+            roofs_file=None if roofs_file is None else Path(roofs_file),
             overwrite=overwrite,
         )
 

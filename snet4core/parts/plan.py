@@ -6,6 +6,7 @@ Georeference, look, working pixel size, area of interest and polygon settings:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Literal, TypedDict
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from snet4core.errors import InputError
+from snet4core.errors import InputError, UsageError
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
 from snet4core.layers.read import area_in
@@ -23,10 +24,12 @@ from snet4core.look.sources import find_look
 from snet4core.maps.file import MapsOrigin
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
+from snet4core.parts.heights import gives_roofs, no_heights, require_roofs
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.region import Region
 from snet4core.scene.scene import Scene, open_scene
 from snet4core.scene.working_scale import WorkingScale, working_scale
+from snet4core.sentence import HEIGHT_MIN, ROOFS
 from snet4core.settings import ShapeSettings
 
 FootprintsFrom = Literal["maps", "roofs"]
@@ -48,6 +51,8 @@ class ChoiceOptions(TypedDict, total=False):
     simplify_m: float | None
     regularize: bool | None
     footprints_from: FootprintsFrom | None
+    height_min_m: float | None
+    roofs: bool | None
     allow_remote: bool
 
 
@@ -82,8 +87,18 @@ class Choices:
     footprints_from: FootprintsFrom | None = None
     """Where a model maps roofs: footprints from the `maps` of footprints, without heights, or
     from `roofs`, moved back by their heights (the default)."""
+    height_min_m: float | None = None
+    """Lower buildings are left out, metres; those of unknown height stay."""
+    roofs: bool | None = None
+    """Whether a GeoPackage gets a layer of roofs; None: where the model gives them."""
     allow_remote: bool = False
     """Whether URLs may be opened."""
+
+    def __post_init__(self) -> None:
+        if self.height_min_m is not None and not 0 <= self.height_min_m < math.inf:
+            raise UsageError(
+                f"The least height is {self.height_min_m}; give ", HEIGHT_MIN, " 0 or more metres."
+            )
 
     def has_roofs(self, there: bool, name: str) -> bool:
         """Whether footprints come from roofs, where the maps of them are `there` or not.
@@ -157,9 +172,12 @@ def plan_for(
     """Plan the run over one scene.
 
     Reads no pixels and needs no network, unless no source knows the look and `guesser` can
-    guess it. Raises InputError for a scene that cannot be used, LookError without a look angle.
+    guess it. Raises InputError for a scene that cannot be used, LookError without a look angle,
+    ModelError where `choices` ask for roofs that the model does not give.
     """
     card = model.card
+    if choices.roofs:
+        require_roofs(card, ROOFS)
     given = given if isinstance(given, SceneInput) else SceneInput(str(given))
     scene = open_scene(
         given,
@@ -187,6 +205,8 @@ def plan_for(
             f"{low_deg:g} to {high_deg:g} that the model {card.name} was trained on; expect "
             "poorer footprints."
         )
+    if choices.height_min_m is not None and not gives_roofs(card):
+        warnings.append(no_heights(f"The model {card.name}", HEIGHT_MIN))
     if scale.warning:
         warnings.append(f"{scene.location}: {scale.warning}")
     azimuth = "unknown" if look.azimuth_deg is None else f"{look.azimuth_deg:g} degrees"

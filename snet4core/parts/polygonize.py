@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,14 @@ from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
+from snet4core.parts.heights import no_heights, not_lower
 from snet4core.parts.plan import Choices
 from snet4core.parts.work import Watch
 from snet4core.progress import Progress, Silent
-from snet4core.sentence import OFF_NADIR
+from snet4core.sentence import HEIGHT_MIN, OFF_NADIR
 from snet4core.settings import UNCALIBRATED, ShapeSettings
+
+log = logging.getLogger("snet4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,12 @@ def polygonize(
         native=file.native,
         calibration=file.origin.confidence_knots or UNCALIBRATED,
     )
+    if choices.height_min_m is not None and not source.has_roofs:
+        log.warning("%s", no_heights(file.scene.location, HEIGHT_MIN))
     description = {"maps": file.scene.location, "shapes": str(settings)}
     if file.origin.model_digest:
         description["model"] = f"{file.origin.model}, sha256 {file.origin.model_digest}"
-    return Polygonized(source, footprints, description)
+    return Polygonized(source, not_lower(footprints, choices.height_min_m), description)
 
 
 def _look(file: MapsFile, choices: Choices) -> Look | None:

@@ -20,12 +20,14 @@ from snet4core.errors import DependencyError, InputError
 from snet4core.files import names, outputs
 from snet4core.jobs.job import Job
 from snet4core.jobs.run import run_job
+from snet4core.layers.features import ROOFS
 from snet4core.layers.gpkg import LAYER
 from snet4core.layers.write import write_layer
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
 from snet4core.model.header import Header, find_model, read_header
+from snet4core.parts.heights import gives_roofs
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import Sentence
@@ -108,6 +110,7 @@ def extract(request: Request, telling: Telling) -> Facts:
     return {
         "output": str(job.output),
         "layer": LAYER,
+        "roofs_layer": _roofs_layer(gives_roofs(header.card), request),
         "count": done.footprints,
         "look": decided.description["look"],
         "off_nadir_deg": decided.look.off_nadir_deg,
@@ -129,12 +132,18 @@ def polygonize(request: Request, telling: Telling) -> Facts:
     for value in found.description.values():
         telling.channel.send("info", text=value)
     count = write_layer(
-        output, found.footprints, found.source.crs, found.description, overwrite=True
+        output,
+        found.footprints,
+        found.source.crs,
+        found.description,
+        roofs=request.choices.roofs,
+        overwrite=True,
     )
     look = found.source.look
     return {
         "output": str(output),
         "layer": LAYER,
+        "roofs_layer": _roofs_layer(found.source.has_roofs, request),
         "count": count,
         "look": f"{look.off_nadir_deg:g} degrees off nadir, from: {look.source}" if look else None,
         "why_none": None if count else "No probability in the maps reaches the threshold.",
@@ -172,6 +181,11 @@ JOBS: dict[str, Callable[[Request, Telling], Facts]] = {
     "score": score,
     "check": check,
 }
+
+
+def _roofs_layer(has_roofs: bool, request: Request) -> str | None:
+    """Name of the result's second layer, if it has one."""
+    return ROOFS if has_roofs and request.choices.roofs is not False else None
 
 
 def _device(predictor: Predictor) -> str:

@@ -21,6 +21,7 @@ from snet4core.sentence import (
     BANDS,
     BOUNDS,
     DEVICE,
+    HEIGHT_MIN,
     LOOKS,
     MIN_AREA,
     MIN_CONFIDENCE,
@@ -29,6 +30,7 @@ from snet4core.sentence import (
     OFF_NADIR,
     PRECISION,
     REGULARIZE,
+    ROOFS,
     SAVE_MAPS,
     SIMPLIFY,
     THRESHOLD,
@@ -101,8 +103,8 @@ class Request:
             value = getattr(holder, name)
             if value is None or value == _UNSAID.get(name):
                 continue
-            if name == "regularize":
-                words.append(option.flag if value else "--no-regularize")
+            if isinstance(value, bool):
+                words.append(option.flag if value else f"--no-{option.flag[2:]}")
             elif name == "bounds":
                 words += [option.flag, *(f"{each!r}" for each in value)]
             elif isinstance(value, float | int):
@@ -125,6 +127,8 @@ _OPTIONS = (
     MIN_CONFIDENCE,
     SIMPLIFY,
     REGULARIZE,
+    HEIGHT_MIN,
+    ROOFS,
     MODEL,
     DEVICE,
     PRECISION,
