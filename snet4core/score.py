@@ -38,8 +38,10 @@ from numpy.typing import NDArray
 from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
 from snet4core.layers.buildings import Buildings
+from snet4core.layers.height_errors import HeightScore, height_score
 from snet4core.layers.reproject import reprojected
 from snet4core.look.look import CATEGORIES, Category, category_of
+from snet4core.sentence import HEIGHT_FIELD
 
 if TYPE_CHECKING:
     pass
@@ -128,6 +130,8 @@ class Score:
     """Sum over all images, including those without a category."""
     categories_seen: frozenset[Category]
     """Categories that have images."""
+    heights: HeightScore | None = None
+    """Errors of the heights; None unless truth and proposals have any."""
 
     @property
     def mean_f1(self) -> float:
@@ -135,14 +139,16 @@ class Score:
         return sum(self.categories[name].f1 for name in CATEGORIES) / len(CATEGORIES)
 
     def as_dict(self) -> dict[str, Any]:
-        """As a dictionary for JSON: mean_f1, categories, collects, images, total."""
-        return {
+        """As a dictionary for JSON: mean_f1, categories, collects, images, total, and heights
+        where there are some."""
+        found = {
             "mean_f1": self.mean_f1,
             "categories": {name: tally.as_dict() for name, tally in self.categories.items()},
             "collects": {name: tally.as_dict() for name, tally in self.collects.items()},
             "images": {name: tally.as_dict() for name, tally in self.images.items()},
             "total": self.total.as_dict(),
         }
+        return found if self.heights is None else found | {"heights": self.heights.as_dict()}
 
 
 def collect_of(image_id: str) -> tuple[str, Category] | None:
@@ -171,13 +177,14 @@ def score(proposals: Buildings, truth: Buildings) -> Score:
     min_area = MIN_AREA_PX if truth.in_pixels else 0.0
     proposal_rows, truth_rows = _by_image(proposals), _by_image(truth)
     nothing = np.empty(0, np.int64)
-    images = {
-        image: _match_image(
+    images: dict[str, Tally] = {}
+    pairs: list[NDArray[np.int64]] = [np.empty((0, 2), np.int64)]
+    for image in sorted({*proposals.images, *truth.images}):
+        images[image], pairs_M2 = _match_image(
             proposals, proposal_rows.get(image, nothing), truth, truth_rows.get(image, nothing),
             min_area,
-        )
-        for image in sorted({*proposals.images, *truth.images})
-    }  # fmt: skip
+        )  # fmt: skip
+        pairs.append(pairs_M2)
     categories: dict[Category, Tally] = dict.fromkeys(CATEGORIES, Tally())
     collects: dict[str, Tally] = {}
     seen: set[Category] = set()
@@ -187,7 +194,8 @@ def score(proposals: Buildings, truth: Buildings) -> Score:
             collects[collect] = collects.get(collect, Tally()) + tally
             categories[category] += tally
             seen.add(category)
-    return Score(categories, collects, images, _sum(images.values()), frozenset(seen))
+    heights = height_score(proposals, truth, np.concatenate(pairs))
+    return Score(categories, collects, images, _sum(images.values()), frozenset(seen), heights)
 
 
 def _sum(tallies: Iterable[Tally]) -> Tally:
@@ -208,13 +216,14 @@ def _match_image(
     truth: Buildings,
     truth_rows: NDArray[np.int64],
     min_area: float,
-) -> Tally:
+) -> tuple[Tally, NDArray[np.int64]]:
+    """The tally, and the (M, 2) rows of the proposals and truths that match."""
     descending = np.argsort(-proposals.confidence_N[proposal_rows], kind="stable")
-    return match(
-        proposals.polygons_N[proposal_rows[descending]],
-        truth.polygons_N[truth_rows],
-        min_area=min_area,
+    ordered = proposal_rows[descending]
+    tally, pairs_M2 = match_pairs(
+        proposals.polygons_N[ordered], truth.polygons_N[truth_rows], min_area=min_area
     )
+    return tally, np.column_stack([ordered[pairs_M2[:, 0]], truth_rows[pairs_M2[:, 1]]])
 
 
 def match(
@@ -230,18 +239,27 @@ def match(
     >>> match(boxes, np.array([shapely.box(0, 0, 4, 5)]))
     Tally(tp=1, fp=1, fn=0)
     """
-    truths_T = truths_T[_takes_part(shapely.area(truths_T), min_area, truth=True)]
-    proposals_P = proposals_P[_takes_part(shapely.area(proposals_P), min_area, truth=False)]
-    proposal_X, truth_X, iou_X = _candidates(proposals_P, truths_T)
-    taken_P: set[int] = set()
+    return match_pairs(proposals_P, truths_T, min_area=min_area)[0]
+
+
+def match_pairs(
+    proposals_P: NDArray[np.object_], truths_T: NDArray[np.object_], *, min_area: float = 0.0
+) -> tuple[Tally, NDArray[np.int64]]:
+    """The same, and who matches whom: (M, 2) indices of a proposal and its truth."""
+    part_T = np.flatnonzero(_takes_part(shapely.area(truths_T), min_area, truth=True))
+    part_P = np.flatnonzero(_takes_part(shapely.area(proposals_P), min_area, truth=False))
+    proposal_X, truth_X, iou_X = _candidates(proposals_P[part_P], truths_T[part_T])
+    taken_P: dict[int, int] = {}
     taken_T: set[int] = set()
     for x in np.lexsort((truth_X, -iou_X, proposal_X)).tolist():
         proposal, candidate = int(proposal_X[x]), int(truth_X[x])
         if proposal not in taken_P and candidate not in taken_T:
-            taken_P.add(proposal)
+            taken_P[proposal] = candidate
             taken_T.add(candidate)
     tp = len(taken_T)
-    return Tally(tp, len(proposals_P) - tp, len(truths_T) - tp)
+    pairs_M2 = np.array(list(taken_P.items()), np.int64).reshape(-1, 2)
+    pairs_M2 = np.column_stack([part_P[pairs_M2[:, 0]], part_T[pairs_M2[:, 1]]])
+    return Tally(tp, len(part_P) - tp, len(part_T) - tp), pairs_M2
 
 
 def _takes_part(areas_N: NDArray[np.float64], min_area: float, *, truth: bool) -> NDArray[np.bool_]:
@@ -270,6 +288,22 @@ def _candidates(
     iou_X = np.divide(overlap_X, union_X, out=np.zeros_like(overlap_X), where=union_X > 0)
     good = iou_X > IOU_ABOVE
     return proposal_X[good], truth_X[good], iou_X[good]
+
+
+def check_heights(proposals: Buildings, truth: Buildings, field: str) -> None:
+    """Raise InputError where heights were asked for by name, but a file has none."""
+    if truth.height_m_N is None:
+        raise InputError(
+            f"{truth.name} has no field {printable(field)}; name the one with the heights with ",
+            HEIGHT_FIELD,
+            ".",
+        )
+    if proposals.height_m_N is None:
+        raise InputError(
+            f"{proposals.name} has no field height_m, so no heights can be compared; leave out ",
+            HEIGHT_FIELD,
+            ".",
+        )
 
 
 def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from snet4core.layers.height_errors import HeightScore
     from snet4core.score import Score, Tally
 
 _FILE = click.Path(path_type=Path)
@@ -17,24 +18,44 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("proposals", type=_FILE)
 @click.argument("truth", type=_FILE)
+@click.option(
+    "--geometry",
+    type=click.Choice(["footprint", "roof"]),
+    default="footprint",
+    show_default=True,
+    help="Which layer of a GeoPackage that holds both is compared.",
+)
+@click.option(
+    "--height-field",
+    metavar="NAME",
+    help="Field of TRUTH with heights in metres [height_m, where there is one].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def score(proposals: Path, truth: Path, as_json: bool) -> None:
+def score(
+    proposals: Path, truth: Path, geometry: str, height_field: str | None, as_json: bool
+) -> None:
     """Score PROPOSALS against TRUTH as the SpaceNet 4 challenge did.
 
     Both are SpaceNet tables (.csv with ImageId, PolygonWKT_Pix, Confidence), or both
     vector layers. A proposal is correct if its IoU with a truth polygon that is not matched
     yet is above 0.5. Tables leave out polygons below 20 square pixels; layers count all.
+    Where both have heights, those of correct proposals are compared too.
 
     \b
       snet4 score submission.csv truth.csv
       snet4 score footprints.gpkg buildings.geojson --json
+      snet4 score footprints.gpkg roofs-by-hand.gpkg --geometry roof --height-field eaves
     """
     from snet4core.layers.read import read_buildings
-    from snet4core.score import aligned
+    from snet4core.score import aligned, check_heights
     from snet4core.score import score as score_of
 
-    found = read_buildings(proposals)
-    expected = read_buildings(truth, confidence=False)
+    which: Any = geometry  # click checked it
+    found = read_buildings(proposals, geometry=which)
+    field = "height_m" if height_field is None else height_field
+    expected = read_buildings(truth, confidence=False, geometry=which, height_field=field)
+    if height_field is not None:
+        check_heights(found, expected, height_field)
     found, notes = aligned(found, expected)
     for note in notes:
         click.echo(f"Note: {note}", err=True)
@@ -58,7 +79,28 @@ def _text(result: Score, in_pixels: bool) -> str:
         lines.append("No image names its look (nadir<NN>); what matters is the line of all images.")
     if not in_pixels:
         lines.append("Layers in map units: polygons of every size count.")
+    if result.heights is not None:
+        lines += _height_lines(result.heights)
     return "\n".join(lines)
+
+
+def _height_lines(heights: HeightScore) -> list[str]:
+    """A table of height errors, with a dash where there is nothing to compare."""
+    known, matched = heights.total.count, heights.matched
+    lines = [
+        f"Heights: {known} of {matched} correct buildings of known height have one.",
+        f"{'':16} {'error, m':>9} {'relative':>9} {'buildings':>9}",
+    ]
+    groups = {
+        "all heights": heights.total,
+        "below 15 m": heights.low,
+        "15 m and more": heights.high,
+    }
+    for name, errors in groups.items():
+        metres = "-" if errors.median_abs_m is None else f"{errors.median_abs_m:.2f}"
+        share = "-" if errors.median_relative is None else f"{errors.median_relative:.3f}"
+        lines.append(f"{name:16} {metres:>9} {share:>9} {errors.count:>9d}")
+    return [*lines, "Errors are medians of absolute values; relative ones are shares of the truth."]
 
 
 def _line(name: str, tally: Tally) -> str:

@@ -16,6 +16,7 @@ from snet4core.layers.write import check_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.plan import Choices, Plan
 from snet4core.scene.inputs import SceneInput
+from snet4core.sentence import ROOFS, ROOFS_FILE
 
 Overlap = Literal["keep", "best-look", "fuse"]
 
@@ -105,6 +106,13 @@ class Job:
         )
         if self.shard is not None and self.needs_maps:
             raise UsageError("A shard keeps no maps; leave out --save-maps, --overlap or --shard.")
+        if self.overlap == "fuse" and (self.choices.roofs or self.roofs_file is not None):
+            option = ROOFS if self.choices.roofs else ROOFS_FILE
+            raise UsageError(
+                "Fused looks have no roofs, which lie elsewhere in each of them; leave out ",
+                option,
+                ", or take --overlap best-look.",
+            )
         if partstore.begun(self.parts_place) and not self.resume and self.shard is None:
             raise OutputError(
                 f"{printable(str(self.parts_place))} holds parts of a run that was interrupted; go "

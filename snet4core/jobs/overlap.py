@@ -4,6 +4,8 @@
     best-look   where scenes overlap, those of the least off-nadir one that has data there
     fuse        maps of scenes of the same ground are averaged into one, see `fusion`
 
+A roof lies elsewhere in each look, so what is fused has footprints only, without heights and
+roofs; then the layer has none at all.
 Two scenes show the same ground when they share at least half of the smaller one's.
 """
 
@@ -29,6 +31,7 @@ from snet4core.jobs.job import Done, Result
 from snet4core.maps import fusion
 from snet4core.maps.file import open_maps
 from snet4core.maps.fusion import LookMaps
+from snet4core.parts.heights import without_roofs
 from snet4core.scene.gdal import gdal_settings
 from snet4core.settings import UNCALIBRATED
 
@@ -52,9 +55,14 @@ def resolved(
         for scene, better in zip(every, _better(every), strict=True):
             yield replace(scene, batches=_uncovered(scene, better))
         return
-    for group in _places(every):
+    groups = _places(every)
+    plain = any(len(group) > 1 and group[0].plan.source.has_roofs for group in groups)
+    if plain:
+        log.warning("Looks are fused, so the layer has neither heights nor roofs.")
+    for group in groups:
         if len(group) == 1:
-            yield replace(group[0], batches=_footprints(group[0]))
+            batches = _footprints(group[0])
+            yield replace(group[0], batches=map(without_roofs, batches) if plain else batches)
         else:
             yield _fused(group, done)
 
@@ -181,7 +189,7 @@ def _fused(group: Sequence[Result], done: Done) -> Result:
         fusion.fused(laid, frame),
         frame,
         best.plan.settings,
-        best.plan.source,
+        replace(best.plan.source, has_roofs=False),
         native=best.plan.scene.stored_grid,
         calibration=open_maps(best.maps).origin.confidence_knots or UNCALIBRATED,
     )

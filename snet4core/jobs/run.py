@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from snet4core.jobs.job import Done, Job, Result, Shard
 from snet4core.layers.write import write_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.detect import detect
+from snet4core.parts.heights import not_lower
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.parts.store import FolderStore, MemoryStore, PartStore
 from snet4core.parts.work import Elsewhere, SceneWork
@@ -174,8 +175,15 @@ def _written(job: Job, predictor: Predictor | Elsewhere, progress: Progress, wor
         if job.overlap != "keep":
             folder = stack.enter_context(outputs.scratch_folder(job.output))
         scenes = _scenes(job, predictor, progress, work, done, folder)
-        results = scenes if job.overlap == "keep" else overlap.resolved(scenes, job.overlap, done)
-        return _layer(job, results, work, done)
+        if job.overlap == "keep":
+            return _layer(job, scenes, work, done)
+        results = overlap.resolved(scenes, job.overlap, done)
+        # They are cut anew from the maps, with buildings of every height.
+        high = (
+            replace(each, batches=not_lower(each.batches, job.choices.height_min_m))
+            for each in results
+        )
+        return _layer(job, high, work, done)
 
 
 def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:

@@ -5,13 +5,18 @@ Array names end in their axes: N buildings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+
+from snet4core.errors import InputError
+from snet4core.files.names import printable
+from snet4core.sentence import HEIGHT_FIELD
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -24,6 +29,27 @@ _FARTHEST = 1e12
 def is_plausible(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """True where a coordinate is finite and of plausible size; same shape as `points`."""
     return np.asarray(np.abs(points) <= _FARTHEST)
+
+
+def height_of(value: Any, where: str) -> float:
+    """A height in metres from a file's cell; NaN for an empty one.
+
+    Raises InputError, which begins with `where`, for what is no height.
+    """
+    if value is None or value == "":
+        return math.nan
+    try:
+        height_m = float(value)
+    except (TypeError, ValueError):
+        height_m = -math.inf
+    if math.isnan(height_m) or 0 <= height_m < math.inf:
+        return height_m
+    raise InputError(
+        f"{where}: the height '{printable(str(value)[:20])}' is no number of metres; correct it, "
+        "or name another field with ",
+        HEIGHT_FIELD,
+        ".",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +72,15 @@ class Buildings:
     """Number of rows of the file left out, by reason."""
     name: str = ""
     """Name of the file, for messages."""
+    height_m_N: NDArray[np.float64] | None = None
+    """(N,) height above the ground in metres, NaN: unknown; None if the file has no such field."""
 
     @staticmethod
     def of(
         image_ids: Sequence[str],
         polygons: Sequence[shapely.Geometry],
         confidence: Sequence[float] | None = None,
+        height_m: Sequence[float] | None = None,
     ) -> Buildings:
         """Build from lists, in pixels; empty geometries are left out, confidence defaults to 1."""
         geometries = np.empty(len(polygons), object)
@@ -61,7 +90,8 @@ class Buildings:
         kept = ~shapely.is_empty(geometries)
         rates = np.ones(len(polygons)) if confidence is None else np.asarray(confidence, float)
         images = tuple(dict.fromkeys(image_ids))
-        return Buildings(ids[kept], geometries[kept], rates[kept], images)
+        heights = None if height_m is None else np.asarray(height_m, float)[kept]
+        return Buildings(ids[kept], geometries[kept], rates[kept], images, height_m_N=heights)
 
     def __len__(self) -> int:
         return len(self.polygons_N)

@@ -1,4 +1,4 @@
-"""Writes GeoParquet 1.1 with pyarrow, which is imported only for such a file."""
+"""Writes and reads GeoParquet 1.1 with pyarrow, which is imported only for such a file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import shapely
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
-from snet4core.errors import DependencyError
+from snet4core.errors import DependencyError, InputError
+from snet4core.files.names import printable
 from snet4core.layers.features import Content
 
 
@@ -26,6 +28,38 @@ def pyarrow() -> Any:
             "GeoParquet needs pyarrow, which is not installed; "
             "run `pip install 'snet4[parquet]'`, or write .gpkg, .fgb or .geojson."
         ) from None
+
+
+def rows(path: Path, name: str) -> tuple[CRS | None, list[tuple[Any, dict[str, Any]]]]:
+    """Read the CRS, and (geometry or None, fields) of every feature.
+
+    Raises InputError, which names the file `name`, DependencyError without pyarrow.
+    """
+    pa = pyarrow()
+    try:
+        table = pa.parquet.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as problem:
+        raise InputError(
+            f"{name} is no Parquet file that can be read ({printable(str(problem))[:100]}); take a "
+            "fresh copy of it."
+        ) from None
+    try:
+        geo = json.loads((table.schema.metadata or {})[b"geo"])
+        column = geo["primary_column"]
+        facts = geo["columns"][column]
+        # Without a CRS it is that of GPS, with null there is none.
+        given = facts.get("crs", "OGC:CRS84")
+        crs = None if given is None else CRS.from_user_input(given)
+        if facts["encoding"] != "WKB":
+            raise ValueError(f"geometries are encoded as {facts['encoding']}")
+        geometries = shapely.from_wkb(table[column].to_pylist())
+        others = table.drop_columns([column]).to_pylist()
+    except (KeyError, ValueError, TypeError, CRSError, shapely.errors.ShapelyError) as problem:
+        raise InputError(
+            f"{name} is no GeoParquet that can be read ({printable(str(problem))[:100]}); save it "
+            "as .gpkg or .geojson."
+        ) from None
+    return crs, list(zip(geometries, others, strict=True))
 
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

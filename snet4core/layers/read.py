@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import fiona
@@ -22,8 +22,9 @@ from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
-from snet4core.layers import spacenet_reader
-from snet4core.layers.buildings import Buildings, is_plausible
+from snet4core.layers import geoparquet, spacenet_reader
+from snet4core.layers.buildings import Buildings, height_of, is_plausible
+from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.reproject import reprojected
 from snet4core.sentence import BOUNDS
 
@@ -34,13 +35,27 @@ _CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_s
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _CONFIDENCE = ("confidence", "conf", "score")
 _IMAGE = "ImageId"
+_LAYERS = {"footprint": FOOTPRINTS, "roof": ROOFS}
 
 
-def read_buildings(path: Path, *, confidence: bool = True) -> Buildings:
-    """Read buildings from a SpaceNet table (.csv) or a vector layer. Raises `InputError`."""
+Geometry = Literal["footprint", "roof"]
+
+
+def read_buildings(
+    path: Path,
+    *,
+    confidence: bool = True,
+    geometry: Geometry = "footprint",
+    height_field: str = "height_m",
+) -> Buildings:
+    """Read buildings from a SpaceNet table (.csv) or a vector layer. Raises `InputError`.
+
+    Of a file with several layers, `geometry` is read from `footprints` or `roofs`; of any other
+    its only layer. `height_field` holds heights in metres, where the file has it.
+    """
     if _readable(path).suffix.lower() in (".csv", ".txt"):
-        return spacenet_reader.read(path, confidence=confidence)
-    return _read_layer(path, confidence)
+        return spacenet_reader.read(path, confidence=confidence, height_field=height_field)
+    return _read_layer(path, confidence, _LAYERS[geometry], height_field)
 
 
 def _readable(path: Path) -> Path:
@@ -58,8 +73,13 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def _read_layer(path: Path, confidence: bool) -> Buildings:
+def _read_layer(
+    path: Path, confidence: bool, wanted: str = FOOTPRINTS, height_field: str = ""
+) -> Buildings:
     name = printable(path)
+    if path.suffix.lower() == ".parquet":
+        crs, features = geoparquet.rows(path, name)
+        return _buildings(name, crs, features, confidence, height_field)
     options = {}
     if path.suffix.lower() == ".gpkg":
         _check_database(path, name)
@@ -73,7 +93,7 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
         with (
             _quiet_bindings(),
             fiona.open(
-                path, layer=_layer_of(path, name), allowed_drivers=list(DRIVERS), **options
+                path, layer=_layer_of(path, name, wanted), allowed_drivers=list(DRIVERS), **options
             ) as layer,
         ):
             crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
@@ -84,14 +104,14 @@ def _read_layer(path: Path, confidence: bool) -> Buildings:
     except Exception as error:  # fiona's errors have no common base class
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
-            "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb or .shp."
+            "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb, .parquet or .shp."
         ) from None
     if len(features) != expected:
         raise InputError(
             f"{name} breaks off after {len(features)} of {expected} features; "
             "it is damaged or incomplete, write it again."
         )
-    return _buildings(name, crs, features, confidence)
+    return _buildings(name, crs, features, confidence, height_field)
 
 
 def _stated_count(layer: fiona.Collection, read: int) -> int:
@@ -120,13 +140,18 @@ def _quiet_bindings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _layer_of(path: Path, name: str) -> str:
-    """Name of the layer to read: the only one, or else `footprints`."""
+def _layer_of(path: Path, name: str, wanted: str) -> str:
+    """Name of the layer to read: the only one, or else the wanted one."""
     layers = [layer for layer in fiona.listlayers(path) if layer != "layer_styles"]
+    if layers == [FOOTPRINTS] and wanted == ROOFS and path.suffix.lower() == ".gpkg":
+        raise InputError(
+            f"{name} holds footprints and no roofs; compare those, or take the layer of a model "
+            "that gives roofs."
+        )
     if len(layers) == 1:
         return str(layers[0])
-    if "footprints" in layers:
-        return "footprints"
+    if wanted in layers:
+        return wanted
     raise InputError(
         f"{name} holds {len(layers)} layers ({printable(', '.join(layers))[:80]}); "
         "export the one with the buildings into a file of its own."
@@ -176,10 +201,16 @@ def _check_database(path: Path, name: str) -> None:
 
 
 def _buildings(
-    name: str, crs: CRS | None, features: list[tuple[Any, dict[str, Any]]], confidence: bool
+    name: str,
+    crs: CRS | None,
+    features: list[tuple[Any, dict[str, Any]]],
+    confidence: bool,
+    height_field: str,
 ) -> Buildings:
+    """The features as a table; heights are read where any feature has `height_field`."""
     skipped: dict[str, int] = {}
-    ids, polygons, rates = [], [], []
+    ids, polygons, rates, heights_m = [], [], [], []
+    has_heights = any(height_field in properties for _, properties in features)
     for row, (geometry, properties) in enumerate(features, start=1):
         polygon, reason = _polygon(geometry, name, row)
         if polygon is None:
@@ -188,7 +219,8 @@ def _buildings(
         polygons.append(polygon)
         ids.append(str(properties.get(_IMAGE) or ""))
         rates.append(_confidence(properties, name, row) if confidence else 1.0)
-    table = Buildings.of(ids, polygons, rates)
+        heights_m.append(height_of(properties.get(height_field), f"{name}, feature {row}"))
+    table = Buildings.of(ids, polygons, rates, heights_m if has_heights else None)
     return replace(
         table,
         images=table.images or ("",),
@@ -203,7 +235,8 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
     if geometry is None:
         return None, "without a geometry"
     try:
-        polygon = shapely.force_2d(shape(geometry))
+        whole: Any = geometry if isinstance(geometry, shapely.Geometry) else shape(geometry)
+        polygon: Any = shapely.force_2d(whole)
     except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
         raise InputError(
             f"{name}, feature {row}: its geometry cannot be used ({printable(str(error))[:80]}); "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import InputError
 from snet4core.files.names import cell_text, printable
-from snet4core.layers.buildings import Buildings, is_plausible
+from snet4core.layers.buildings import Buildings, height_of, is_plausible
 from snet4core.layers.spacenet import COLUMNS
 
 LONGEST_CELL = 1 << 24
@@ -23,8 +23,10 @@ LONGEST_CELL = 1 << 24
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
-def read(path: Path, *, confidence: bool = True) -> Buildings:
+def read(path: Path, *, confidence: bool = True, height_field: str = "height_m") -> Buildings:
     """Read the columns ImageId and PolygonWKT_Pix, and with `confidence` also Confidence.
+
+    Heights in metres are read from the column `height_field`, where there is one.
 
     Other columns (PolygonWKT_Geo, Occluded) are ignored; a third dimension is dropped; an
     EMPTY row states that its image was searched. Raises `InputError`.
@@ -38,6 +40,7 @@ def read(path: Path, *, confidence: bool = True) -> Buildings:
     ids: list[str] = []
     wkt: list[str] = []
     rates: list[str] = []
+    heights_m: list[float] = []
     for line, row in rows:
         if len(row) != len(header):
             raise InputError(
@@ -51,11 +54,20 @@ def read(path: Path, *, confidence: bool = True) -> Buildings:
         ids.append(image)
         wkt.append(row[place["PolygonWKT_Pix"]])
         rates.append(row[place["Confidence"]] if with_confidence else "1")
-    return _buildings(name, lines, ids, wkt, rates)
+        if height_field in place:
+            heights_m.append(height_of(row[place[height_field]].strip(), f"{name}, line {line}"))
+    return _buildings(
+        name, lines, ids, wkt, rates, np.array(heights_m) if height_field in place else None
+    )
 
 
 def _buildings(
-    name: str, lines: list[int], ids: list[str], wkt: list[str], rates: list[str]
+    name: str,
+    lines: list[int],
+    ids: list[str],
+    wkt: list[str],
+    rates: list[str],
+    height_m_N: NDArray[np.float64] | None,
 ) -> Buildings:
     polygons_N = _polygons(wkt, lines, name)
     kinds_N = shapely.get_type_id(polygons_N)
@@ -72,6 +84,7 @@ def _buildings(
         tuple(dict.fromkeys(ids)),
         skipped={"points or lines, not areas": no_area} if no_area else {},
         name=name,
+        height_m_N=None if height_m_N is None else height_m_N[kept],
     )
 
 

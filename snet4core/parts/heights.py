@@ -1,4 +1,4 @@
-"""What a user chooses by height: buildings below a least height are left out."""
+"""What a user chooses of heights and roofs: a least height, and whether there are roofs at all."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def require_roofs(card: Card, option: Option) -> None:
 def no_heights(name: str, option: Option) -> Sentence:
     """The warning that `option` changes nothing, because `name` gives no heights."""
     return Sentence(f"{name} gives no heights, so ", option, " leaves nothing out.")
+
+
+def without_roofs(batch: Footprints) -> Footprints:
+    """The same footprints in a layer without heights and roofs."""
+    source = replace(batch.source, has_roofs=False)
+    return replace(batch, source=source, roofs=None, roofs_px=None)
 
 
 def not_lower(batches: Iterable[Footprints], height_min_m: float | None) -> Iterator[Footprints]:
