@@ -175,6 +175,8 @@ PARAMETERS = {
     "min_confidence": "MIN_CONFIDENCE",
     "simplify_m": "SIMPLIFY",
     "regularize": "REGULARIZE",
+    "height_min_m": "HEIGHT_MIN",
+    "roofs": "ROOFS",
     "model": "MODEL",
     "device": "DEVICE",
     "save_maps": "SAVE_MAPS",

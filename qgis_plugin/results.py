@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputLayerDefinition,
     QgsVectorLayer,
@@ -19,8 +20,9 @@ from qgis.core import (
 
 from .texts import tr
 
-STYLE = Path(__file__).resolve().parent / "styles" / "footprints.qml"
-STYLE_NAME = "footprints"
+STYLES = Path(__file__).resolve().parent / "styles"
+ROOFS = "roofs"
+"""Name of the engine's second layer, and of its style."""
 
 _KEY = "fid"
 """The GeoPackage's own number, which the target makes anew."""
@@ -31,17 +33,21 @@ class Styling(QgsProcessingLayerPostProcessorInterface):
 
     _kept: list[Styling] = []  # noqa: RUF012 (shared on purpose)
 
+    style = ""
+    """The file with the style."""
+
     @classmethod
-    def new(cls) -> Styling:
+    def new(cls, style: Path) -> Styling:
         """One that lives as long as QGIS."""
         styling = cls()
+        styling.style = str(style)
         cls._kept.append(styling)
         return styling
 
     def postProcessLayer(self, layer: Any, context: Any, feedback: Any) -> None:
         """Called in the main thread, when the layer is in the project."""
         if isinstance(layer, QgsVectorLayer):
-            layer.loadNamedStyle(str(STYLE))
+            layer.loadNamedStyle(self.style)
             layer.triggerRepaint()
 
 
@@ -75,13 +81,14 @@ def copied(
     name: str,
     context: QgsProcessingContext,
     result: dict[str, Any],
+    layer: str,
 ) -> str:
-    """Copy the engine's features into the sink `name`; returns the layer's id.
+    """Copy a layer of the engine's result into the sink `name`; returns the new layer's id.
 
     Nothing is created before the engine is done, so a run that fails or is stopped leaves
     no file. Raises QgsProcessingException.
     """
-    source = QgsVectorLayer(f"{result['output']}|layername={result['layer']}", "found", "ogr")
+    source = QgsVectorLayer(f"{result['output']}|layername={layer}", "found", "ogr")
     if not source.isValid():
         raise QgsProcessingException(
             tr("The engine's result cannot be opened; is the disk for temporary files full?")
@@ -108,21 +115,48 @@ def copied(
             )
     sink.flushBuffer()
     del sink  # closes the file
-    _style(layer_id, context)
+    _style(layer_id, context, layer, fields.indexOf("height_m") >= 0)
     return layer_id
 
 
-def _style(layer_id: str, context: QgsProcessingContext) -> None:
+def copied_roofs(
+    algorithm: QgsProcessingAlgorithm,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    result: dict[str, Any],
+    feedback: QgsProcessingFeedback,
+) -> dict[str, str]:
+    """Copy the roofs into the sink ROOFS; returns it as an output, or nothing.
+
+    The sink is optional, and an engine of before knows no roofs, as most models do.
+    """
+    if not parameters.get("ROOFS"):
+        return {}
+    layer = result.get("roofs_layer")
+    if layer is None:
+        feedback.pushInfo(tr("The model gives no roofs, so there is no layer of them."))
+        return {}
+    return {"ROOFS": copied(algorithm, parameters, "ROOFS", context, result, layer)}
+
+
+def _style(layer_id: str, context: QgsProcessingContext, name: str, has_heights: bool) -> None:
     """Style the layer that QGIS will load, and the GeoPackage for those who open it later."""
+    file, words = "footprints.qml", tr("Bright outline with a dark casing")
+    if name == ROOFS:
+        file, words = "roofs.qml", tr("Thin blue outline with a dark casing")
+    elif has_heights:
+        file = "footprints_heights.qml"
+        words = tr("Bright outline with a dark casing; blocks of the height in 3D")
     if context.willLoadLayerOnCompletion(layer_id):
-        context.layerToLoadOnCompletionDetails(layer_id).setPostProcessor(Styling.new())
+        details = context.layerToLoadOnCompletionDetails(layer_id)
+        details.setPostProcessor(Styling.new(STYLES / file))
     if ".gpkg" not in layer_id.lower():
         return
-    layer = QgsVectorLayer(layer_id, STYLE_NAME, "ogr")
+    layer = QgsVectorLayer(layer_id, name, "ogr")
     if not layer.isValid():
         return
     count, _, names, *_ = layer.listStylesInDatabase()
-    if count > 0 and STYLE_NAME in names[:count]:
+    if count > 0 and name in names[:count]:
         return  # saving again would ask the user a question
-    layer.loadNamedStyle(str(STYLE))
-    layer.saveStyleToDatabase(STYLE_NAME, tr("Bright outline with a dark casing"), True, "")
+    layer.loadNamedStyle(str(STYLES / file))
+    layer.saveStyleToDatabase(name, words, True, "")

@@ -38,7 +38,8 @@ class Refused(Exception):
 def sources() -> dict[str, Path]:
     """Path inside the plugin -> file here."""
     found = {"metadata.txt": ROOT / "metadata.txt", "LICENSE": ROOT / "LICENSE"}
-    found["styles/footprints.qml"] = ROOT / "snet4core" / "layers" / "styles" / "footprints.qml"
+    for style in sorted((ROOT / "snet4core" / "layers" / "styles").glob("*.qml")):
+        found[f"styles/{style.name}"] = style
     plugin = ROOT / "qgis_plugin"
     for path in sorted(plugin.rglob("*")):
         if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".ts":

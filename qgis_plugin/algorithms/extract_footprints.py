@@ -173,6 +173,7 @@ class ExtractFootprints(Snet4Algorithm):
             ),
             tr("The layer of footprints, in the picture's CRS."),
         )
+        shapes.add_roofs(self)
         self.add(
             QgsProcessingParameterRasterDestination(
                 "SAVE_MAPS", tr("Probability maps"), optional=True, createByDefault=False
@@ -194,6 +195,7 @@ class ExtractFootprints(Snet4Algorithm):
             self._picture_problem(parameters, context),
             shapes.problem(self, parameters, context),
             results.check_place(parameters, "OUTPUT"),
+            results.check_place(parameters, "ROOFS"),
             results.check_place(parameters, "SAVE_MAPS"),
         ):
             if problem:
@@ -212,7 +214,8 @@ class ExtractFootprints(Snet4Algorithm):
         """Ask the engine, then fill the layer."""
         job = self.job("extract", parameters, context)
         with self.asked(job, feedback, _hear) as result:
-            layer_id = results.copied(self, parameters, "OUTPUT", context, result)
+            layer_id = results.copied(self, parameters, "OUTPUT", context, result, result["layer"])
+            roofs = results.copied_roofs(self, parameters, context, result, feedback)
         key = _SPEED.format(job["device"])
         QgsSettings().setValue(key, float(result["s_per_mpix"]))
         shapes.say_count(result, feedback)
@@ -221,6 +224,7 @@ class ExtractFootprints(Snet4Algorithm):
             "COUNT": result["count"],
             "LOOK": result["look"],
             "DEVICE": result["device"],
+            **roofs,
         }
         if result.get("maps"):
             outputs["SAVE_MAPS"] = result["maps"]

@@ -81,6 +81,7 @@ class PolygonizeMaps(Snet4Algorithm):
             ),
             tr("The layer of footprints, in the maps' CRS."),
         )
+        shapes.add_roofs(self)
         self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of footprints")))
         self.addOutput(QgsProcessingOutputString("LOOK", tr("Look angle, and where it stood")))
 
@@ -94,8 +95,10 @@ class PolygonizeMaps(Snet4Algorithm):
             return False, tr(
                 "The layer {name} is no file on this computer; save it as a GeoTIFF first."
             ).format(name=layer.name())
-        problem = shapes.problem(self, parameters, context) or results.check_place(
-            parameters, "OUTPUT"
+        problem = (
+            shapes.problem(self, parameters, context)
+            or results.check_place(parameters, "OUTPUT")
+            or results.check_place(parameters, "ROOFS")
         )
         return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
@@ -116,6 +119,8 @@ class PolygonizeMaps(Snet4Algorithm):
             **shapes.chosen(self, parameters, context),
         }
         with self.asked(job, feedback) as result:
-            layer_id = results.copied(self, parameters, "OUTPUT", context, result)
+            layer_id = results.copied(self, parameters, "OUTPUT", context, result, result["layer"])
+            roofs = results.copied_roofs(self, parameters, context, result, feedback)
         shapes.say_count(result, feedback)
-        return {"OUTPUT": layer_id, "COUNT": result["count"], "LOOK": result["look"] or ""}
+        look = result["look"] or ""
+        return {"OUTPUT": layer_id, "COUNT": result["count"], "LOOK": look, **roofs}

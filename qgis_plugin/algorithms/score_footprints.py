@@ -65,7 +65,10 @@ class ScoreFootprints(Snet4Algorithm):
         )
         self.add(
             QgsProcessingParameterVectorLayer("TRUTH", tr("True footprints"), kinds),
-            tr("Polygons of the same ground, or a SpaceNet table of the same images."),
+            tr(
+                "Polygons of the same ground, or a SpaceNet table of the same images; a field "
+                "'height_m' is compared with the heights that were found."
+            ),
         )
         for name, label in (
             ("F1", tr("F1, 0 to 1")),
@@ -75,6 +78,7 @@ class ScoreFootprints(Snet4Algorithm):
             ("FP", tr("Wrong")),
             ("FN", tr("Missed")),
             ("MEAN_F1", tr("Mean F1 of the look categories (tables only)")),
+            ("HEIGHT_ERROR", tr("Median error of the heights, m (where both have them)")),
         ):
             self.addOutput(QgsProcessingOutputNumber(name, label))
 
@@ -102,6 +106,14 @@ class ScoreFootprints(Snet4Algorithm):
         outputs |= {name: total[name.lower()] for name in ("TP", "FP", "FN")}
         if by_category:
             outputs["MEAN_F1"] = score["mean_f1"]
+        errors = score.get("heights", {}).get("all", {})
+        if errors.get("count"):
+            outputs["HEIGHT_ERROR"] = errors["median_abs_m"]
+            feedback.pushInfo(
+                tr("Heights: median error {error:.2f} m, of {count} buildings.").format(
+                    error=errors["median_abs_m"], count=errors["count"]
+                )
+            )
         return outputs
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterFeatureSink,
     QgsProcessingParameterNumber,
 )
 
@@ -19,7 +21,7 @@ _NUMBER = QgsProcessingParameterNumber.Type.Double
 
 
 def add_parameters(algorithm: Snet4Algorithm) -> None:
-    """THRESHOLD, MIN_AREA, MIN_CONFIDENCE, SIMPLIFY, REGULARIZE.
+    """THRESHOLD, MIN_AREA, MIN_CONFIDENCE, SIMPLIFY, HEIGHT_MIN, REGULARIZE.
 
     What is left open comes from the model's card.
     """
@@ -54,6 +56,15 @@ def add_parameters(algorithm: Snet4Algorithm) -> None:
             tr("How far a wall may lie from the edge of the mask, in metres; 0 keeps every pixel."),
             1e6,
         ),
+        (
+            "HEIGHT_MIN",
+            tr("Minimum height, m (empty: all heights)"),
+            tr(
+                "Lower buildings are dropped, in metres; those of unknown height stay. Matters for "
+                "models that give heights."
+            ),
+            1e4,
+        ),
     ):
         algorithm.add(
             QgsProcessingParameterNumber(
@@ -74,6 +85,19 @@ def add_parameters(algorithm: Snet4Algorithm) -> None:
     )
 
 
+def add_roofs(algorithm: Snet4Algorithm) -> None:
+    """ROOFS: a second layer, of models that give roofs."""
+    algorithm.add(
+        QgsProcessingParameterFeatureSink(
+            "ROOFS", tr("Roofs"), QgsProcessing.SourceType.TypeVectorPolygon, optional=True
+        ),
+        tr(
+            "The layer of roofs where the picture shows them, with the numbers of their "
+            "footprints; made only by models that give roofs."
+        ),
+    )
+
+
 def problem(
     algorithm: Snet4Algorithm, parameters: dict[str, Any], context: QgsProcessingContext
 ) -> str | None:
@@ -83,6 +107,7 @@ def problem(
         ("MIN_AREA", 1e9, tr("The minimum area is {}; it is in square metres, 0 or more.")),
         ("MIN_CONFIDENCE", 1.0, tr("The minimum confidence is {}; it is between 0 and 1.")),
         ("SIMPLIFY", 1e6, tr("The tolerance is {}; it is in metres, 0 or more.")),
+        ("HEIGHT_MIN", 1e4, tr("The minimum height is {}; it is in metres, 0 or more.")),
         ("OFF_NADIR", 80.0, tr("The off-nadir angle is {}; it is between 0 and 80 degrees.")),
         ("AZIMUTH", 360.0, tr("The azimuth is {}; it is between 0 and 360 degrees.")),
     ):
@@ -97,17 +122,21 @@ def problem(
 def chosen(
     algorithm: Snet4Algorithm, parameters: dict[str, Any], context: QgsProcessingContext
 ) -> Facts:
-    """The five in the engine's words; None leaves it to the model's card."""
+    """All of them in the engine's words; None leaves it to the model's card."""
     regular = None
     if parameters.get("REGULARIZE") not in (None, ""):
         regular = algorithm.parameterAsBool(parameters, "REGULARIZE", context)
-    return {
+    found = {
         "threshold": algorithm.number(parameters, "THRESHOLD", context),
         "min_area_m2": algorithm.number(parameters, "MIN_AREA", context),
         "min_confidence": algorithm.number(parameters, "MIN_CONFIDENCE", context),
         "simplify_m": algorithm.number(parameters, "SIMPLIFY", context),
         "regularize": regular,
     }
+    height_min_m = algorithm.number(parameters, "HEIGHT_MIN", context)
+    if height_min_m is not None:  # an engine of before does not know it
+        found["height_min_m"] = height_min_m
+    return found
 
 
 def say_count(result: Facts, feedback: QgsProcessingFeedback) -> None:

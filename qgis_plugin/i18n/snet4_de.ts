@@ -323,8 +323,8 @@
       <translation>Polygone oder eine SpaceNet-Tabelle; ein Feld 'confidence' entscheidet, wer zuerst wählt.</translation>
     </message>
     <message>
-      <source>Polygons of the same ground, or a SpaceNet table of the same images.</source>
-      <translation>Polygone desselben Bodens oder eine SpaceNet-Tabelle derselben Bilder.</translation>
+      <source>Polygons of the same ground, or a SpaceNet table of the same images; a field 'height_m' is compared with the heights that were found.</source>
+      <translation>Polygone desselben Bodens, oder eine SpaceNet-Tabelle derselben Bilder; ein Feld 'height_m' wird mit den gefundenen Höhen verglichen.</translation>
     </message>
     <message>
       <source>buildings,accuracy,F1,precision,recall,IoU,validation</source>
@@ -367,12 +367,24 @@
       <translation>Mittleres F1 der Blickklassen (nur Tabellen)</translation>
     </message>
     <message>
+      <source>Median error of the heights, m (where both have them)</source>
+      <translation>Medianer Fehler der Höhen, m (wo beide welche haben)</translation>
+    </message>
+    <message>
       <source>The layer {name} cannot be handed to the engine ({reason}).</source>
       <translation>Der Layer {name} kann der Engine nicht übergeben werden ({reason}).</translation>
     </message>
     <message>
+      <source>Heights: median error {error:.2f} m, of {count} buildings.</source>
+      <translation>Höhen: medianer Fehler {error:.2f} m, bei {count} Gebäuden.</translation>
+    </message>
+    <message>
       <source>Straight walls and right angles where the picture supports them. Scripts that leave it out get what the model's card says.</source>
       <translation>Gerade Wände und rechte Winkel, wo das Bild sie stützt. Skripte, die es weglassen, bekommen, was die Karte des Modells sagt.</translation>
+    </message>
+    <message>
+      <source>The layer of roofs where the picture shows them, with the numbers of their footprints; made only by models that give roofs.</source>
+      <translation>Der Layer der Dächer, wo das Bild sie zeigt, mit den Nummern ihrer Grundrisse; nur Modelle, die Dächer liefern, machen ihn.</translation>
     </message>
     <message>
       <source>Threshold, 0 to 1 (empty: the model's)</source>
@@ -407,8 +419,20 @@
       <translation>Wie weit eine Wand vom Rand der Maske liegen darf, in Metern; 0 behält jedes Pixel.</translation>
     </message>
     <message>
+      <source>Minimum height, m (empty: all heights)</source>
+      <translation>Mindesthöhe, m (leer: alle Höhen)</translation>
+    </message>
+    <message>
+      <source>Lower buildings are dropped, in metres; those of unknown height stay. Matters for models that give heights.</source>
+      <translation>Niedrigere Gebäude fallen weg, in Metern; solche unbekannter Höhe bleiben. Wirkt bei Modellen, die Höhen liefern.</translation>
+    </message>
+    <message>
       <source>Right angles</source>
       <translation>Rechte Winkel</translation>
+    </message>
+    <message>
+      <source>Roofs</source>
+      <translation>Dächer</translation>
     </message>
     <message>
       <source>The threshold is {}; it is a probability between 0 and 1.</source>
@@ -425,6 +449,10 @@
     <message>
       <source>The tolerance is {}; it is in metres, 0 or more.</source>
       <translation>Die Toleranz ist {}; sie steht in Metern, 0 oder mehr.</translation>
+    </message>
+    <message>
+      <source>The minimum height is {}; it is in metres, 0 or more.</source>
+      <translation>Die Mindesthöhe ist {}; sie steht in Metern, 0 oder mehr.</translation>
     </message>
     <message>
       <source>The off-nadir angle is {}; it is between 0 and 80 degrees.</source>
@@ -501,6 +529,18 @@
     <message>
       <source>The engine's result cannot be opened; is the disk for temporary files full?</source>
       <translation>Das Ergebnis der Engine lässt sich nicht öffnen; ist der Platz für temporäre Dateien voll?</translation>
+    </message>
+    <message>
+      <source>The model gives no roofs, so there is no layer of them.</source>
+      <translation>Das Modell liefert keine Dächer, also gibt es keinen Layer davon.</translation>
+    </message>
+    <message>
+      <source>Thin blue outline with a dark casing</source>
+      <translation>Dünner blauer Umriss mit dunklem Rand</translation>
+    </message>
+    <message>
+      <source>Bright outline with a dark casing; blocks of the height in 3D</source>
+      <translation>Heller Umriss mit dunklem Rand; Blöcke der Höhe in 3D</translation>
     </message>
     <message>
       <source>{file} cannot be written: there is no folder {folder}; create it first.</source>

@@ -5,7 +5,8 @@
 Bright is building. MODE: `plain`; `noisy` (prints and a C library write on stdout); `slow`
 (a second for each window); `steady` (a seventh of one); `stuck` (never comes back and hears
 nothing); `bug`, `memory` (exceptions in mid-run); `segfault`, `killed` (the process ends in
-mid-run); `child` (starts a process that would outlive it); `dark` (finds nothing).
+mid-run); `child` (starts a process that would outlive it); `dark` (finds nothing); `roofed` (finds
+the town of `roofed.py`, with roofs and heights, whatever the picture).
 """
 
 from __future__ import annotations
@@ -87,6 +88,21 @@ def _misbehave() -> None:
         print(f"child {child.pid}", file=sys.stderr, flush=True)
 
 
+def _roofed_town(request: Any, telling: Any) -> dict[str, Any]:
+    """The answer of a model that gives roofs and heights."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from helpers.roofed import UTM, town
+    from snet4core.layers.write import write_layer
+    from snet4core.parts.heights import not_lower
+
+    output = telling.scratch(request.folder) / "footprints.gpkg"
+    batches = not_lower([town()], request.choices.height_min_m)
+    count = write_layer(output, batches, UTM)
+    layers = {"layer": "footprints", "roofs_layer": "roofs"}
+    facts = {"look": "45 degrees off nadir", "device": "cpu", "s_per_mpix": 1.0, "why_none": None}
+    return {"output": str(output), "count": count, "maps": None, **layers, **facts}
+
+
 def main() -> None:
     """Put the stand-in where `extract` looks for the network, then be a worker."""
     predict = types.ModuleType("snet4core.maps.predictor")
@@ -95,6 +111,8 @@ def main() -> None:
     sys.modules["snet4core.maps.predictor"] = predict
     jobs.find_model = Path  # type: ignore[assignment]
     jobs.read_header = lambda _: HEADER
+    if MODE == "roofed":
+        jobs.JOBS["extract"] = _roofed_town
     __main__.main()
 
 
