@@ -245,7 +245,7 @@ def match(
 def match_pairs(
     proposals_P: NDArray[np.object_], truths_T: NDArray[np.object_], *, min_area: float = 0.0
 ) -> tuple[Tally, NDArray[np.int64]]:
-    """The same, and who matches whom: (M, 2) indices of a proposal and its truth."""
+    """As `match`; also returns who matches whom, (M, 2) indices of a proposal and its truth."""
     part_T = np.flatnonzero(_takes_part(shapely.area(truths_T), min_area, truth=True))
     part_P = np.flatnonzero(_takes_part(shapely.area(proposals_P), min_area, truth=False))
     proposal_X, truth_X, iou_X = _candidates(proposals_P[part_P], truths_T[part_T])
