@@ -4,8 +4,8 @@
     best-look   where scenes overlap, those of the least off-nadir one that has data there
     fuse        maps of scenes of the same ground are averaged into one, see `fusion`
 
-A roof lies elsewhere in each look, so what is fused has footprints only, without heights and
-roofs; then the layer has none at all.
+A roof lies elsewhere in each look, so fused layers have footprints from the maps of footprints,
+without heights and roofs (`Job.scene_choices`).
 Two scenes show the same ground when they share at least half of the smaller one's.
 """
 
@@ -31,7 +31,6 @@ from snet4core.jobs.job import Done, Result
 from snet4core.maps import fusion
 from snet4core.maps.file import open_maps
 from snet4core.maps.fusion import LookMaps
-from snet4core.parts.heights import without_roofs
 from snet4core.scene.gdal import gdal_settings
 from snet4core.settings import UNCALIBRATED
 
@@ -55,14 +54,9 @@ def resolved(
         for scene, better in zip(every, _better(every), strict=True):
             yield replace(scene, batches=_uncovered(scene, better))
         return
-    groups = _places(every)
-    plain = any(len(group) > 1 and group[0].plan.source.has_roofs for group in groups)
-    if plain:
-        log.warning("Looks are fused, so the layer has neither heights nor roofs.")
-    for group in groups:
+    for group in _places(every):
         if len(group) == 1:
-            batches = _footprints(group[0])
-            yield replace(group[0], batches=map(without_roofs, batches) if plain else batches)
+            yield replace(group[0], batches=_footprints(group[0]))
         else:
             yield _fused(group, done)
 
@@ -189,7 +183,7 @@ def _fused(group: Sequence[Result], done: Done) -> Result:
         fusion.fused(laid, frame),
         frame,
         best.plan.settings,
-        replace(best.plan.source, has_roofs=False),
+        best.plan.source,
         native=best.plan.scene.stored_grid,
         calibration=open_maps(best.maps).origin.confidence_knots or UNCALIBRATED,
     )

@@ -1,4 +1,4 @@
-"""What a user chooses of heights and roofs: a least height, and whether there are roofs at all."""
+"""What a user chooses of heights: buildings below a least height are left out."""
 
 from __future__ import annotations
 
@@ -13,14 +13,9 @@ from snet4core.model.card import Card
 from snet4core.sentence import Option, Sentence
 
 
-def gives_roofs(card: Card) -> bool:
-    """Whether a model finds roofs and heights beside footprints."""
-    return "roof" in card.architecture.maps
-
-
 def require_roofs(card: Card, option: Option) -> None:
     """Raise ModelError where `option` asks for roofs that the model does not give."""
-    if not gives_roofs(card):
+    if not card.architecture.maps_roofs:
         raise ModelError(
             f"The model {card.name} gives no roofs and heights; leave out ",
             option,
@@ -31,12 +26,6 @@ def require_roofs(card: Card, option: Option) -> None:
 def no_heights(name: str, option: Option) -> Sentence:
     """The warning that `option` changes nothing, because `name` gives no heights."""
     return Sentence(f"{name} gives no heights, so ", option, " leaves nothing out.")
-
-
-def without_roofs(batch: Footprints) -> Footprints:
-    """The same footprints in a layer without heights and roofs."""
-    source = replace(batch.source, has_roofs=False)
-    return replace(batch, source=source, roofs=None, roofs_px=None)
 
 
 def not_lower(batches: Iterable[Footprints], height_min_m: float | None) -> Iterator[Footprints]:

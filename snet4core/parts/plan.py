@@ -24,7 +24,7 @@ from snet4core.look.sources import find_look
 from snet4core.maps.file import MapsOrigin
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
-from snet4core.parts.heights import gives_roofs, no_heights, require_roofs
+from snet4core.parts.heights import no_heights, require_roofs
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.region import Region
 from snet4core.scene.scene import Scene, open_scene
@@ -176,6 +176,7 @@ def plan_for(
     ModelError where `choices` ask for roofs that the model does not give.
     """
     card = model.card
+    has_roofs = choices.has_roofs(card.architecture.maps_roofs, f"The model {card.name}")
     if choices.roofs:
         require_roofs(card, ROOFS)
     given = given if isinstance(given, SceneInput) else SceneInput(str(given))
@@ -205,8 +206,8 @@ def plan_for(
             f"{low_deg:g} to {high_deg:g} that the model {card.name} was trained on; expect "
             "poorer footprints."
         )
-    if choices.height_min_m is not None and not gives_roofs(card):
-        warnings.append(no_heights(f"The model {card.name}", HEIGHT_MIN))
+    if choices.height_min_m is not None and not has_roofs:
+        warnings.append(no_heights(f"{scene.location}: the model {card.name}", HEIGHT_MIN))
     if scale.warning:
         warnings.append(f"{scene.location}: {scale.warning}")
     azimuth = "unknown" if look.azimuth_deg is None else f"{look.azimuth_deg:g} degrees"
@@ -229,7 +230,7 @@ def plan_for(
             "shapes": str(settings),
         },
         warnings=tuple(warnings),
-        has_roofs=choices.has_roofs(card.architecture.maps_roofs, f"The model {card.name}"),
+        has_roofs=has_roofs,
     )
 
 

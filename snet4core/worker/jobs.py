@@ -27,7 +27,6 @@ from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
 from snet4core.model.header import Header, find_model, read_header
-from snet4core.parts.heights import gives_roofs
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import Sentence
@@ -110,7 +109,7 @@ def extract(request: Request, telling: Telling) -> Facts:
     return {
         "output": str(job.output),
         "layer": LAYER,
-        "roofs_layer": _roofs_layer(gives_roofs(header.card), request),
+        "roofs_layer": _roofs_layer(decided.has_roofs, request),
         "count": done.footprints,
         "look": decided.description["look"],
         "off_nadir_deg": decided.look.off_nadir_deg,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -19,10 +18,10 @@ from snet4core.files.places import FolderPlace
 from snet4core.footprints.footprints import Footprints, none_of
 from snet4core.jobs import merge as merge_module
 from snet4core.jobs import overlap, per_scene
-from snet4core.jobs.job import Done, Job, Result
+from snet4core.jobs.job import Job
 from snet4core.model.card import FIVE_MAPS, Architecture
 from snet4core.parts.face import Detected
-from snet4core.parts.heights import not_lower, require_roofs, without_roofs
+from snet4core.parts.heights import not_lower, require_roofs
 from snet4core.parts.plan import Choices
 from snet4core.scene.inputs import SceneInput
 from snet4core.sentence import ROOFS
@@ -136,25 +135,6 @@ class TestJobs:
         with pytest.raises(UsageError, match=r"one\.fgb would hold one scene"):
             per_scene.each_scene(replace(job, roofs_file=tmp_path / "one.fgb"))
 
-    def test_what_is_fused_leaves_the_whole_layer_without_heights(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        plans: list[Any] = [SimpleNamespace(source=town(name).source) for name in "abc"]
-        scenes = [Result(each.source.scene, each, iter(()), {}, None) for each in plans]
-        monkeypatch.setattr(overlap, "_places", lambda every: [every[:2], every[2:]])
-        monkeypatch.setattr(overlap, "_fused", lambda group, done: group[0])
-        monkeypatch.setattr(overlap, "_footprints", lambda scene: iter([town(scene.location)]))
-        with caplog.at_level(logging.WARNING, "snet4"):
-            _, alone = overlap.resolved(scenes, "fuse", Done())
-            [batch] = alone.batches
-        assert not batch.source.has_roofs
-        assert batch.roofs is None
-        assert "neither heights nor roofs" in caplog.text
-        monkeypatch.setattr(overlap, "_places", lambda every: [[each] for each in every])
-        for each in overlap.resolved(scenes, "fuse", Done()):
-            [batch] = each.batches
-            assert batch.source.has_roofs
-
     def test_best_look_keeps_heights_and_roofs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         found = town()
         scene: Any = SimpleNamespace(plan=SimpleNamespace(source=found.source))
@@ -165,9 +145,6 @@ class TestJobs:
         assert [len(each) for each in batches] == [0, 11]
         assert all(each.source.has_roofs for each in batches)
         assert np.array_equal(batches[1].height_m_N, found.height_m_N, equal_nan=True)
-
-    def test_a_table_without_roofs_has_plain_fields(self) -> None:
-        assert "height_m" not in without_roofs(town()).columns()
 
 
 class TestMerge:
