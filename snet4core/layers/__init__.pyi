@@ -1,5 +1,8 @@
 from .buildings import Buildings as Buildings
+from .features import ROOFS as ROOFS
 from .gpkg import LAYER as LAYER
+from .height_errors import HeightScore as HeightScore
+from .height_errors import height_score as height_score
 from .read import area_in as area_in
 from .read import read_buildings as read_buildings
 from .reproject import reprojected as reprojected

@@ -3,6 +3,7 @@ from .file import MapsOrigin as MapsOrigin
 from .file import open_maps as open_maps
 from .fusion import LookMaps as LookMaps
 from .hardware import processor_threads as processor_threads
+from .heights import height_m_of as height_m_of
 from .heights import height_value_of as height_value_of
 from .look_guesser import LookGuesser as LookGuesser
 from .maps import Maps as Maps

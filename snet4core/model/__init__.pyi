@@ -1,4 +1,5 @@
 from .card import FIVE_MAPS as FIVE_MAPS
+from .card import HEIGHT as HEIGHT
 from .card import TWO_MAPS as TWO_MAPS
 from .card import Architecture as Architecture
 from .card import Card as Card
