@@ -43,14 +43,16 @@ class AveragedNetwork:
         shape = images_BCHW.shape[2], images_BCHW.shape[3]
         total_BMHW = np.zeros((len(images_BCHW), len(self._maps), *shape), dtype=np.float32)
         for scale in self._scales:
-            scaled_BCHW = resized(images_BCHW, scaled(shape, scale, self._stride_px))
+            scaled_shape = scaled(shape, scale, self._stride_px)
+            scaled_BCHW = resized(images_BCHW, scaled_shape)
+            # What rounding to the stride left of the scale; values grow with the height's root.
+            share_M = np.ones((len(self._maps), 1, 1), np.float32)
+            share_M[[name == HEIGHT for name in self._maps]] = (
+                math.prod(shape) / math.prod(scaled_shape)
+            ) ** 0.25
             for network, architecture in self._members:
                 maps_BMHW = network.probabilities(scaled_BCHW, look, architecture.head_for(look))
-                maps_BMHW = resized(maps_BMHW, shape)
-                if scale != 1 and HEIGHT in self._maps:
-                    # On its scale a value grows with the root of the height.
-                    maps_BMHW[:, self._maps.index(HEIGHT)] /= math.sqrt(scale)
-                total_BMHW += maps_BMHW
+                total_BMHW += resized(maps_BMHW, shape) * share_M
         mean_BMHW = total_BMHW / (len(self._scales) * len(self._members))
         whole_BMHW: NDArray[np.float32] = np.rint(np.minimum(mean_BMHW, 1) * 255)
         return whole_BMHW.astype(np.uint8)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
+from snet4core.maps.heights import HIGHEST_M
 from snet4core.maps.networks import AveragedNetwork, averaged_network, scaled
-from snet4core.model.card import ONE_HEAD, Architecture, Card
+from snet4core.model.card import FIVE_MAPS, ONE_HEAD, Architecture, Card
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import Header
 from snet4core.scene.resample import resized
@@ -121,6 +122,27 @@ def test_each_scale_sees_the_window_and_comes_back() -> None:
     assert np.abs(maps[0, 0, 4:-4] - np.rint(smooth[4:-4] * 255)).max() <= 1
 
 
+def test_at_another_scale_a_building_looks_higher_and_is_told_as_high_as_it_is() -> None:
+    five = header("f", replace(SMALL, maps=FIVE_MAPS))
+
+    class AsHighAsWide:
+        """A house of 4 m, which looks as much higher as the window looks wider than 64 px."""
+
+        def probabilities(
+            self, images_BCHW: NDArray[np.float32], look: Look, head: str
+        ) -> NDArray[np.float32]:
+            count, _, rows, cols = images_BCHW.shape
+            maps_BMHW = np.full((count, 5, rows, cols), 0.5, np.float32)
+            maps_BMHW[:, 4] = np.sqrt(4.0 * cols / 64 / HIGHEST_M)
+            return maps_BMHW
+
+    combined = combined_header([five], (0.5, 1.0, 1.5))
+    found = average([AsHighAsWide()], combined, np.zeros((1, 4, 64, 64), np.float32))
+    assert found.shape == (1, 5, 64, 64)
+    assert (found[0, 4] == 51).all()
+    assert (found[0, :4] == 128).all()
+
+
 def test_windows_of_a_batch_play_no_part() -> None:
     images = np.random.default_rng(2).random((3, 4, 32, 32), np.float32)
     combined = combined_header([A, B], (0.75, 1.0))
@@ -165,6 +187,7 @@ def test_names_and_digests_of_all_stand_for_it() -> None:
     [
         (header("c", replace(SMALL, bands=("pan",))), "one sees blue, green, red, nir"),
         (header("c", replace(SMALL, decoder_channels=(8, 8))), "strides are 8 and 4"),
+        (header("c", replace(SMALL, maps=FIVE_MAPS)), "one maps footprint, border, the other"),
         (header("c", gsd_m=2.0, gsd_range_m=(1.5, 3.0)), "pixels of 0.5 m and of 2 m"),
         (A, "given twice"),
     ],
