@@ -146,7 +146,7 @@ def test_of_two_that_overlap_on_the_ground_the_later_roof_yields_however_far_it_
     """A tower far below moves up onto a hut, with many batches between their roofs."""
     look = Look(45.0, 180.0, "option")  # roofs lean south: footprints lie north of them
     hut, tower = House(40, 20, 20, 12, 0), House(44, 24, 12, 20, 180)
-    others = [House(100, 10 + 8 * n, 6, 5, 0) for n in range(15)]
+    others = [House(215, 10 + 8 * n, 6, 5, 0) for n in range(15)]
     maps = maps_of([hut, tower, *others], SHAPE, north_up_shift(look, 0.5))
     whole = found(maps, look)
     monkeypatch.setattr(ordering, "BATCH", 2)
@@ -166,7 +166,7 @@ def test_a_scene_stored_on_its_side_loses_no_overlap_between_batches(
 ) -> None:
     look = Look(45.0, 180.0, "option")
     hut, tower = House(40, 20, 20, 12, 0), House(44, 24, 12, 20, 180)
-    others = [House(100, 10 + 8 * n, 6, 5, 0) for n in range(15)]
+    others = [House(215, 10 + 8 * n, 6, 5, 0) for n in range(15)]
     maps = maps_of([hut, tower, *others], SHAPE, north_up_shift(look, 0.5))
     shape = SHAPE[::-1] if stored.a == 0 else SHAPE
     native = Grid(shape, NORTH_UP.transform @ stored, UTM)
