@@ -1,0 +1,71 @@
+"""A model of five maps, in both engines: the predictor hands out roofs and heights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+from snet4core.errors import ModelError, UsageError  # after the skips
+from snet4core.maps.maps import Maps
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import AnyEngine, choose_runtime
+from snet4core.model import weights
+from snet4core.model.card import FIVE_MAPS
+from snet4core.model.exporter import export
+from snet4core.model.graph import read_graph, write_graph
+from snet4core.model.header import read_header
+from snet4core.windows import Window
+from tests.helpers.networks import CARD, NORTH_30, SMALL, listening_net, pixels, reader
+
+FIVE = replace(SMALL, maps=FIVE_MAPS)
+SHAPE = (100, 90)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model of five maps, with its graph beside it."""
+    path = tmp_path_factory.mktemp("model") / "five.safetensors"
+    weights.save(path, listening_net(FIVE), replace(CARD, architecture=FIVE))
+    export(path, path.with_name("five.openvino.safetensors"))
+    return path
+
+
+def whole(path: Path, engine: AnyEngine) -> list[Maps]:
+    predictor = Predictor(path, choose_runtime("cpu", "fp32", engine))
+    return list(predictor.maps(reader(pixels(*SHAPE)), SHAPE, NORTH_30))
+
+
+def test_both_engines_give_the_same_five_maps(model: Path) -> None:
+    one, other = whole(model, "torch"), whole(model, "openvino")
+    for here, there in zip(one, other, strict=True):
+        assert len(here.layers) == len(there.layers) == 5
+        for seen_HW, again_HW in zip(here.layers, there.layers, strict=True):
+            assert seen_HW.shape == here.window.shape
+            assert np.abs(seen_HW.astype(int) - again_HW).max() <= 2
+    roofs = one[0].roofs
+    assert roofs is not None
+    assert not np.array_equal(one[0].footprint_HW, roofs[0])
+
+
+def test_a_graph_of_other_maps_than_its_card_names_is_refused(model: Path, tmp_path: Path) -> None:
+    graph = read_header(model.with_name("five.openvino.safetensors"))
+    swapped = tmp_path / "swapped.safetensors"
+    write_graph(swapped, read_graph(graph), CARD, "0" * 64, overwrite=False)
+    with pytest.raises(ModelError, match="gives other maps than the card names"):
+        Predictor(swapped, choose_runtime("cpu", "fp32", "openvino"))
+
+
+def test_maps_of_roofs_come_together_or_not_at_all() -> None:
+    image_HW, valid_HW = np.zeros((2, 3), np.uint8), np.ones((2, 3), np.bool_)
+    with pytest.raises(UsageError, match="belong together"):
+        Maps(Window(0, 0, 2, 3), image_HW, image_HW, valid_HW, image_HW)
+    layers = [np.full((2, 3), number, np.uint8) for number in range(5)]
+    maps = Maps.of(Window(4, 4, 2, 3), layers, valid_HW)
+    cut = maps.part(Window(5, 5, 1, 2))
+    assert [each.tolist() for each in cut.layers] == [[[number] * 2] for number in range(5)]
