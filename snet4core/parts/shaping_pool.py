@@ -1,8 +1,8 @@
 """Vectorises parts in other processes, so that the network never waits for polygons.
 
 One core vectorises some 18 MPix a second, and Python's threads share one core, while the network
-on a GPU or on sixteen cores makes many times that. So there the maps of whole parts, three bytes
-a pixel, are sent to processes, and footprints come back.
+on a GPU or on sixteen cores makes many times that. So there the maps of whole parts, three to six
+bytes a pixel, are sent to processes, and footprints come back.
 """
 
 from __future__ import annotations

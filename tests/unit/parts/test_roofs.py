@@ -99,6 +99,13 @@ def test_kept_parts_give_the_bytes_of_a_run_in_one_go(tmp_path: Path) -> None:
         assert told(again.footprints) == whole
 
 
+def test_processes_that_shape_give_the_same_bytes(tmp_path: Path) -> None:
+    scene, mapper = picture(tmp_path / "town.tif"), RoofMapper(ragged())
+    whole = told(detect(scene, mapper, CHOICES).footprints)  # type: ignore[arg-type]
+    mapper.shapers = 2
+    assert told(detect(scene, mapper, CHOICES).footprints) == whole  # type: ignore[arg-type]
+
+
 def test_a_part_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
     scene, mapper = picture(tmp_path / "town.tif"), RoofMapper(ragged())
     work = SceneWork(plan_for(SceneInput(str(scene)), HEADER, CHOICES), keep_maps=True)
