@@ -9,3 +9,6 @@ from .outputs import replacing as replacing
 from .places import TEMPORARY as TEMPORARY
 from .places import FolderPlace as FolderPlace
 from .places import Place as Place
+from .sidecars import beside as beside
+from .sidecars import read_text as read_text
+from .sidecars import xml_values as xml_values

@@ -215,6 +215,21 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
     return done
 
 
+def _say(plan: Plan, said: dict[str, int]) -> None:
+    """Log a scene's warnings; one that another scene had too, but for its name, only as info.
+
+    `said` counts them from scene to scene: a thousand tiles of one kind give one line.
+    """
+    for warning in plan.warnings:
+        general = warning.replace(plan.scene.admitted.shown, "").replace(plan.scene.location, "")
+        said[general] = said.get(general, 0) + 1
+        log.log(logging.WARNING if said[general] == 1 else logging.INFO, warning)
+        if said[general] == 2:
+            log.warning(
+                "More scenes have that (snet4 -v run shows which): %s", general.strip(" :")[:60]
+            )
+
+
 def _scenes(
     job: Job,
     predictor: Predictor | Elsewhere,
@@ -228,10 +243,10 @@ def _scenes(
     `folder` is where maps are kept that the user did not ask for.
     """
     attempts = _attempts(job, predictor, progress, work, folder)
+    said: dict[str, int] = {}
     for attempt in in_their_turn(attempts, min(len(job.inputs), predictor.together)):
         if attempt.found is not None:
-            for warning in attempt.found.plan.warnings:
-                log.warning(warning)
+            _say(attempt.found.plan, said)
             for value in attempt.found.plan.description.values():
                 log.info(value)
         # A scene is complete before it goes into the layer: half of one must not stay there

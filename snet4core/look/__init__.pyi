@@ -7,6 +7,6 @@ from .names import SPACENET4_LOOKS as SPACENET4_LOOKS
 from .names import Collect as Collect
 from .names import sighting_in_name as sighting_in_name
 from .sighting import Sighting as Sighting
-from .sources import angle_between_deg as angle_between_deg
+from .sighting import angle_between_deg as angle_between_deg
 from .sources import find_look as find_look
 from .table import sighting_in_table as sighting_in_table

@@ -7,6 +7,7 @@ coordinates, whose digits are no angle.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -92,12 +93,24 @@ def sighting_in_name(location: str) -> Sighting | None:
     contradicts it; an angle in the name alone is truncated, and has no azimuth.
     LookError when one name holds two different angles.
     """
-    path = PurePath(location)
-    for name in (path.stem, *[folder.name for folder in list(path.parents)[:3]]):
-        found = _in_one_name(name)
+    return next((s for s in map(_in_one_name, _names_in(location)) if s is not None), None)
+
+
+def sightings_in_path(location: str, warnings: list[str]) -> Iterator[Sighting]:
+    """The look in each of these names; one that holds two angles adds a warning instead."""
+    for name in _names_in(location):
+        try:
+            found = _in_one_name(name)
+        except LookError as problem:
+            warnings.append(problem.sentence)
+            return
         if found is not None:
-            return found
-    return None
+            yield found
+
+
+def _names_in(location: str) -> list[str]:
+    path = PurePath(location)
+    return [path.stem, *[folder.name for folder in list(path.parents)[:3]]]
 
 
 def _in_one_name(name: str) -> Sighting | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+AGREE_DEG = 2.0
+"""Tolerance, as vendors round and angles vary along a strip; beyond it one source is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -47,3 +50,12 @@ def reversed_azimuth(azimuth_deg: float | None) -> float | None:
     (21.5, 201.5, None)
     """
     return None if azimuth_deg is None else (azimuth_deg + 180.0) % 360.0
+
+
+def angle_between_deg(one_deg: float, other_deg: float) -> float:
+    """Angle between two directions, 0 to 180 degrees.
+
+    >>> angle_between_deg(350.0, 5.0)
+    15.0
+    """
+    return abs((one_deg - other_deg + 180.0) % 360.0 - 180.0)

@@ -15,16 +15,15 @@ from pathlib import Path
 from snet4core.errors import InputError, LookError
 from snet4core.files.names import printable
 from snet4core.look.look import Look
-from snet4core.look.names import sighting_in_name
-from snet4core.look.sighting import Sighting
+from snet4core.look.names import sightings_in_path
+from snet4core.look.sighting import AGREE_DEG, Sighting, angle_between_deg
+from snet4core.look.stac import sighting_in_stac
 from snet4core.look.table import sighting_in_table
-from snet4core.look.vendors import sighting_in_stac, sighting_in_tags, vendor_sightings
+from snet4core.look.vendors import sighting_in_tags, vendor_sightings
+from snet4core.scene.deliveries import Delivery, delivery_of
+from snet4core.scene.inputs import href_name
 from snet4core.scene.scene import Scene
-from snet4core.scene.sidecars import beside
 from snet4core.sentence import AZIMUTH, OFF_NADIR, Sentence
-
-AGREE_DEG = 2.0
-"""Tolerance, as vendors round and angles vary along a strip; beyond it one source is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +64,43 @@ def find_look(
             warnings.append(f"{printable(table)} does not mention {scene.admitted.shown}.")
         else:
             sightings.append(found)
-    sightings += _from_files(scene, warnings)
+    delivery = Delivery() if scene.path is None else delivery_of(scene.path)
+    sightings += _from_files(scene, delivery, warnings)
     sightings = [s for s in sightings if s.says_something]
+    warnings += _unread(scene, delivery, sightings)
     if guess is not None and all(s.off_nadir_deg is None for s in sightings):
         sightings += _guessed(scene, guess(), sightings, warnings)
     return _decided(scene, sightings, warnings)
 
 
-def _from_files(scene: Scene, warnings: list[str]) -> Iterator[Sighting]:
+def _from_files(scene: Scene, delivery: Delivery, warnings: list[str]) -> Iterator[Sighting]:
     """Sightings in STAC, vendor metadata and the name; an unreadable source gives a warning."""
-    path = scene.path
-    stac = scene.stac_item
-    if stac is None and path is not None:
-        stac = beside(path, f"{path.stem}.json")
+    stac = scene.stac_item or delivery.item
     if stac is not None:
         try:
-            yield sighting_in_stac(stac)
+            yield sighting_in_stac(stac, href_name(scene.location), warnings)
         except InputError as problem:
             # A .json beside the scene may be anything; only a STAC item that was given must be one.
             if scene.stac_item is not None:
                 warnings.append(problem.sentence)
-    yield sighting_in_tags(scene.metadata)
-    if path is not None:
-        yield from vendor_sightings(path, warnings)
-    try:
-        named = sighting_in_name(scene.location)
-    except LookError as problem:
-        warnings.append(problem.sentence)
-        named = None
-    if named is not None:
-        yield named
+    yield sighting_in_tags(scene.metadata, warnings)
+    yield from vendor_sightings(delivery, warnings)
+    yield from sightings_in_path(scene.location, warnings)
+
+
+def _unread(scene: Scene, delivery: Delivery, sightings: list[Sighting]) -> Iterator[str]:
+    """A warning that names metadata which might know the angle, but are not read."""
+    if delivery.unread is None or any(s.off_nadir_deg is not None for s in sightings):
+        return
+    file, vendor = delivery.unread
+    yield Sentence(
+        f"{scene.admitted.shown}: snet4 does not read angles from {vendor}'s metadata "
+        f"({printable(file.name)}); look them up there, and give them with ",
+        OFF_NADIR,
+        " and ",
+        AZIMUTH,
+        ".",
+    )
 
 
 def _guessed(
@@ -150,15 +156,6 @@ def _decided(scene: Scene, sightings: list[Sighting], warnings: list[str]) -> Lo
 
 def _agree(one_deg: float | None, other_deg: float) -> bool:
     return one_deg is None or abs(one_deg - other_deg) <= AGREE_DEG
-
-
-def angle_between_deg(one_deg: float, other_deg: float) -> float:
-    """Angle between two directions, 0 to 180 degrees.
-
-    >>> angle_between_deg(350.0, 5.0)
-    15.0
-    """
-    return abs((one_deg - other_deg + 180.0) % 360.0 - 180.0)
 
 
 def _disagreements(name: str, look: Look, where: str, sightings: list[Sighting]) -> Iterator[str]:

@@ -20,9 +20,9 @@ from pathlib import Path, PurePath
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
+from snet4core.files.sidecars import read_text
 from snet4core.look.names import catalogue_ids
 from snet4core.look.sighting import Sighting
-from snet4core.scene.sidecars import read_text
 
 _KEYS = ("scene", "name", "file", "filename", "image", "imageid", "catid", "catalogid",
          "catalogue_id")  # fmt: skip

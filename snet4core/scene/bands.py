@@ -1,7 +1,8 @@
 """Maps the bands of a file to the input bands of a model.
 
 The mapping comes from, in this order: the `--bands` option; band descriptions and colour
-interpretation in the file; the number of bands, where that number has one customary order.
+interpretation in the file; the metadata of the delivery (`delivered_bands`); the number of
+bands, where that number has one customary order and no band says another name.
 Anything else is refused: the first N bands are never used silently.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from snet4core.errors import InputError, UsageError
+from snet4core.files.names import printable
 from snet4core.sentence import BANDS, Sentence
 
 MODEL_BANDS = ("blue", "green", "red", "nir")
@@ -31,6 +33,12 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 _NAME_OF = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 
+_NUMBERS = re.compile(r"\b(band|channel|layer|raster|reflectance)\b ?(\d+\b)?|^b?(\d+) ")
+"""What a description says besides a name: `Band 3 (Red)`, `b4 red`."""
+
+_SENTINEL2 = {"b2": "blue", "b3": "green", "b4": "red", "b8": "nir"}
+"""Numbers by which Sentinel-2's bands are called; Landsat's and Airbus's mean others."""
+
 _WORLDVIEW = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir", "nir2")
 """The eight bands of WorldView-2 and -3, in the order in which they are delivered."""
 
@@ -43,6 +51,10 @@ class FileBands:
     """Free text, often absent."""
     interpretations: tuple[str, ...]
     """GDAL's colour interpretation in lower case: `red`, `alpha`, `palette`, `undefined`..."""
+    delivered: tuple[str | None, ...] = ()
+    """snet4's name of each band by the delivery's metadata; empty if that does not tell."""
+    delivered_by: str = ""
+    """The file that says so."""
 
     @property
     def count(self) -> int:
@@ -52,9 +64,24 @@ class FileBands:
     def named(self) -> tuple[str | None, ...]:
         """snet4's name of each band, from its description, else its colour interpretation."""
         return tuple(
-            _name_in(description) or (tag if tag in _ALIASES else None)
+            band_name(description) or (tag if tag in _ALIASES else None)
             for description, tag in zip(self.descriptions, self.interpretations, strict=True)
         )
+
+    def other_names(self) -> dict[int, str]:
+        """Number -> description of the bands that are named, but not as a colour.
+
+        `Band 3` says nothing about the third band, and something about any other.
+
+        >>> FileBands(("Band 1", "ndvi", "Band 2"), ("undefined",) * 3).other_names()
+        {2: 'ndvi', 3: 'Band 2'}
+        """
+        named = self.named()
+        return {
+            number: str(text)
+            for number, text in enumerate(self.descriptions, 1)
+            if named[number - 1] is None and not _says_nothing(text, number)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +96,8 @@ class BandMap:
     """1-based band that masks the others; None without one."""
     says: str
     """One sentence for the log and the layer: the mapping and its source."""
+    warnings: tuple[str, ...] = ()
+    """What was assumed, or contradicts it; each begins with a verb: the file is its subject."""
 
     @property
     def read_bands(self) -> tuple[int, ...]:
@@ -107,30 +136,61 @@ def band_map(
         )
     if option is not None:
         return _from_option(file, option, model)
-    return _from_names(file, model) or _from_count(file, model) or _refuse(file, model)
+    found = _from_names(file, model) or _from_delivery(file, model) or _from_count(file, model)
+    return found or _refuse(file, model)
 
 
-def _name_in(description: str | None) -> str | None:
+def band_name(description: str | None) -> str | None:
     """snet4's name for a band description; None if it holds anything but a band name.
 
-    >>> _name_in("Band 3 (Red)"), _name_in("Red Edge"), _name_in("redwood"), _name_in("NIR-1")
+    >>> band_name("Band 3 (Red)"), band_name("Red Edge"), band_name("redwood"), band_name("NIR-1")
     ('red', 'rededge', None, 'nir')
     """
     if not description or len(description) > 80:
         return None
-    words = re.sub(r"[\s_\-/().:,;\[\]]+", " ", description.lower()).strip()
-    words = re.sub(r"\b(band|channel|reflectance)\b ?(\d+\b)?|^b?\d+ ", " ", words)
+    words = _NUMBERS.sub(" ", _words(description))
     return _NAME_OF.get(" ".join(words.split()))
 
 
+def _words(description: str) -> str:
+    """A description in lower case, without punctuation."""
+    return re.sub(r"[\s_\-/().:,;\[\]#]+", " ", description.lower()).strip()
+
+
+def _says_nothing(description: str | None, number: int) -> bool:
+    """Whether a description is absent, or no more than the band's own number.
+
+    >>> _says_nothing("Band_3", 3), _says_nothing("B3", 3), _says_nothing("B4", 1)
+    (True, True, False)
+    """
+    words = _words(description or "")
+    numbered = re.fullmatch(r"(?:band|channel|layer|raster|b)? ?0*(\d+)", words)
+    return int(numbered[1]) == number if numbered else words in ("", "gray", "grey", "undefined")
+
+
 def _band_map_of(
-    model: tuple[str, ...], chosen: dict[str, int], alpha: int | None, why: str
+    model: tuple[str, ...],
+    chosen: dict[str, int],
+    alpha: int | None,
+    why: str,
+    warnings: Sequence[str] = (),
 ) -> BandMap:
     file_bands = tuple(chosen.get(name) for name in model)
     pairs = zip(model, file_bands, strict=True)
     told = ", ".join(f"{name} = {f'band {band}' if band else 'none'}" for name, band in pairs)
     mask = f", mask = band {alpha}" if alpha else ""
-    return BandMap(model, file_bands, alpha, Sentence(f"Bands: {told}{mask} (", why, ")."))
+    says = Sentence(f"Bands: {told}{mask} (", why, ").")
+    return BandMap(model, file_bands, alpha, says, tuple(warnings))
+
+
+def option_for(chosen: dict[str, int]) -> str:
+    """A value of `--bands` that gives this mapping.
+
+    >>> option_for({"red": 1, "nir": 4})
+    'red=1,nir=4'
+    """
+    ordered = sorted(chosen.items(), key=lambda pair: pair[1])
+    return ",".join(f"{name}={band}" for name, band in ordered)
 
 
 def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMap:
@@ -186,30 +246,78 @@ def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
         return None
     why = "named in the file"
     alpha = _alpha(file, set(chosen.values()))
-    unnamed = [n for n, name in enumerate(named, 1) if name is None]
-    if "nir" in model and "nir" not in chosen and len(unnamed) == 1 and file.count == 4:
-        chosen["nir"] = unnamed[0]
-        why = f"colours named in the file; its one unnamed band {unnamed[0]} is taken for infrared"
-    return _band_map_of(model, chosen, alpha, why)
+    warnings = list(_contradictions(file, chosen))
+    if "nir" in model and "nir" not in chosen:
+        others = file.other_names()
+        spare = [n for n, name in enumerate(named, 1) if name is None and n not in others]
+        if len(spare) == 1 and not others:
+            chosen["nir"] = spare[0]
+            why = (
+                f"colours named in the file; its one unnamed band {spare[0]} is taken for infrared"
+            )
+        elif spare or others:
+            left = sorted([*spare, *others])
+            warnings.append(_no_infrared(chosen, left))
+    return _band_map_of(model, chosen, alpha, why, warnings)
+
+
+def _no_infrared(chosen: dict[str, int], left: list[int]) -> str:
+    """The warning that none of the bands left is read as infrared."""
+    several = len(left) > 1
+    bands = f"bands {', '.join(map(str, left))}" if several else f"band {left[0]}"
+    option = option_for({**chosen, "nir": left[0]})
+    return Sentence(
+        f"names its colours, but no infrared: {bands} {'are' if several else 'is'} not read; if "
+        f"{'one of them' if several else 'it'} is infrared, give ",
+        BANDS.taking(option),
+        ".",
+    )
+
+
+def _contradictions(file: FileBands, chosen: dict[str, int]) -> list[str]:
+    """A warning if the delivery's metadata name another band for one of these colours."""
+    delivered = {name: n for n, name in enumerate(file.delivered, 1) if name is not None}
+    other = {name: delivered.get(name, band) for name, band in chosen.items()}
+    if other == chosen or len(file.delivered) != file.count:
+        return []
+    return [
+        Sentence(
+            f"names its bands otherwise than {file.delivered_by}, and is believed; if that is "
+            "right, give ",
+            BANDS.taking(option_for(other)),
+            ".",
+        )
+    ]
+
+
+def _from_delivery(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
+    """The mapping by the delivery's metadata, if they name every visible band of the model."""
+    alpha = _alpha(file, set())
+    if len(file.delivered) != file.count or file.other_names():
+        return None
+    chosen = {
+        name: file.delivered.index(name) + 1 for name in model if file.delivered.count(name) == 1
+    }
+    if not {name for name in model if name != "nir"} <= set(chosen):
+        return None
+    if alpha in chosen.values():
+        alpha = None
+    return _band_map_of(model, chosen, alpha, f"named in {file.delivered_by}")
 
 
 def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
     """The mapping for untagged files of 3, 4 or 8 bands, which have one customary order."""
     alpha = _alpha(file, set())
     count = file.count - (alpha is not None)
-    if any(name is not None and name != "alpha" for name in file.named()):
-        return None  # Some names but not all: a customary order would contradict them.
+    if file.other_names() or set(file.named()) - {None, "alpha"}:
+        return None  # Some names, or others than colours: a customary order would contradict them.
     if alpha is not None and alpha != file.count:
         return None
     orders = {
         3: (("red", "green", "blue"), "three untagged bands are taken as red, green, blue"),
         4: (
             ("blue", "green", "red", "nir"),
-            Sentence(
-                "four untagged bands are taken in SpaceNet 4's order blue, green, red, infrared; "
-                "if they are not, say so with ",
-                BANDS,
-            ),
+            "four untagged bands are taken in SpaceNet 4's order blue, green, red, infrared",
         ),
         8: (_WORLDVIEW, "eight untagged bands are taken in WorldView's order"),
     }
@@ -219,19 +327,40 @@ def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
         return None
     names, why = orders[count]
     chosen = {name: names.index(name) + 1 for name in model if name in names}
-    return _band_map_of(model, chosen, alpha, why) if chosen else None
+    said = Sentence(f"{why}; if they are not, say so with ", BANDS)
+    # Three are red, green, blue nearly everywhere; of four and eight, several orders are common.
+    warnings = [] if count == 3 else [_guessed(why, model, chosen)]
+    return _band_map_of(model, chosen, alpha, said, warnings) if chosen else None
+
+
+def _guessed(why: str, model: tuple[str, ...], chosen: dict[str, int]) -> str:
+    """The warning about a customary order, with the option for the most common other one."""
+    other = {"red": 1, "green": 2, "blue": 3, "nir": 4} if len(chosen) == 4 else chosen
+    option = option_for({name: band for name, band in other.items() if name in model})
+    return Sentence(
+        f"does not say which band is which: {why}; if they are not, say so with ",
+        BANDS.taking(option),
+        " or the like.",
+    )
 
 
 def _refuse(file: FileBands, model: tuple[str, ...]) -> BandMap:
+    others = file.other_names()
     colours = file.count - (_alpha(file, set()) is not None)
+    plain = [re.sub(r"^b0?", "b", _words(text or "")) for text in file.descriptions]
+    sentinel = {_SENTINEL2[text]: n for n, text in enumerate(plain, 1) if text in _SENTINEL2}
     if colours == 1:
         grey = ",".join("-" if name == "nir" else "1" for name in model)
         remedy = Sentence(
             "for a panchromatic picture, read its one band for all colours with ", BANDS, f" {grey}"
         )
+    elif others and {"blue", "green", "red"} <= set(sentinel):
+        example = option_for({name: n for name, n in sentinel.items() if name in model})
+        remedy = Sentence("if these are Sentinel-2's numbers, give ", BANDS.taking(example))
     else:
         example = ",".join(f"{name}={n}" for n, name in enumerate(model[: file.count], 1))
         remedy = Sentence("say which is which, for example ", BANDS, f" {example}")
     bands = "1 band" if file.count == 1 else f"{file.count} bands"
-    colours_asked = f"has {bands} and does not say which of them are {', '.join(model)}; "
-    raise InputError(colours_asked, remedy)
+    named = f" (named {printable(', '.join(others.values()))[:80]})" if others else ""
+    asked = f"has {bands}{named} and does not say which of them are {', '.join(model)}; "
+    raise InputError(asked, remedy)

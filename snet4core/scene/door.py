@@ -27,9 +27,9 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from snet4core.errors import InputError, Snet4Error
 from snet4core.files.names import is_remote, printable
+from snet4core.files.sidecars import beside, read_text
 from snet4core.scene import tiff
 from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
-from snet4core.scene.sidecars import beside, read_text
 from snet4core.sentence import ALLOW_REMOTE
 
 MOST_PIXELS = 2**40

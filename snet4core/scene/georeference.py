@@ -17,9 +17,9 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
 from snet4core.errors import InputError
+from snet4core.files.sidecars import beside, read_text, xml_values
 from snet4core.grid import Grid
 from snet4core.scene.gdal import GDAL_ERRORS
-from snet4core.scene.sidecars import beside, read_text, xml_values
 
 
 @dataclass(frozen=True, slots=True)

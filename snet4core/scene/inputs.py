@@ -11,12 +11,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from snet4core.errors import InputError
 from snet4core.files.names import is_remote, printable
-from snet4core.scene.sidecars import read_text
+from snet4core.files.sidecars import read_text
 from snet4core.sentence import ALLOW_REMOTE
 
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".j2k", ".j2c", ".img"})
@@ -242,6 +243,24 @@ def read_stac(path: Path) -> Mapping[str, Any]:
             f"{printable(path)} is JSON but no STAC item (it has no assets); give the raster."
         )
     return item
+
+
+def asset_of(item: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """The asset of a STAC item whose href ends in this file name; None if there is none."""
+    for asset in item["assets"].values():
+        href = asset.get("href") if isinstance(asset, dict) else None
+        if isinstance(href, str) and name in (href_name(href), PurePosixPath(href).name):
+            return dict(asset)
+    return None
+
+
+def href_name(href: str) -> str:
+    """The file name that an href ends in, with `%20` and its like undone.
+
+    >>> href_name("file:///data/my%20scene.tif")
+    'my scene.tif'
+    """
+    return PurePosixPath(unquote(href)).name
 
 
 def _stac_item(path: Path, allow_remote: bool) -> SceneInput:

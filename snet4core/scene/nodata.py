@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
+from rasterio.windows import Window
 
 from snet4core.errors import UsageError
 from snet4core.files.names import printable
-from snet4core.scene.bands import BandMap
+from snet4core.scene.bands import BandMap, option_for
 from snet4core.scene.door import CheckedFile
-from snet4core.sentence import NODATA, Sentence
+from snet4core.scene.gdal import GDAL_ERRORS
+from snet4core.sentence import BANDS, NODATA, Sentence
 
 LARGEST_COUNT = 1e30
 """No sensor counts that far; larger numbers are undeclared fill values."""
@@ -59,6 +62,13 @@ def nodata_rule(
 
     UsageError for an option that the data type cannot hold.
     """
+    rule, warnings = _rule(admitted, dataset, chosen, option)
+    return rule, warnings + _doubtful_alpha(admitted, dataset, chosen)
+
+
+def _rule(
+    admitted: CheckedFile, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
+) -> tuple[NodataRule, list[str]]:
     dtype = dataset.dtypes[0]
     mask = chosen.alpha_band is not None or _has_mask(dataset, chosen)
     masked = ", and what the file masks" if mask else ""
@@ -88,6 +98,47 @@ def nodata_rule(
     zeros = tuple(None if band is None else 0.0 for band in chosen.file_bands)
     says = "The file declares no no-data value; pixels that are 0 in all bands are no data."
     return NodataRule(zeros, False, says, assumed=True), warnings
+
+
+_SAMPLED, _SAMPLE_PX = 3, 64
+"""An alpha band is looked at in 3 x 3 windows of 64 x 64 pixels."""
+
+_MANY_VALUES, _MANY_PIXELS = 32, 0.25
+"""More distinct values than this, in more than this share of the pixels beside the two most
+common values, are no transparency: infrared has hundreds, feathered edges cover little."""
+
+
+def _doubtful_alpha(
+    admitted: CheckedFile, dataset: rasterio.DatasetReader, chosen: BandMap
+) -> list[str]:
+    """A warning for a band that is tagged as alpha, but looks like infrared."""
+    if chosen.alpha_band is None or "nir" not in chosen.missing:
+        return []
+    rows, cols = dataset.shape
+    side = [min(_SAMPLE_PX, length) for length in (rows, cols)]
+    windows = [
+        Window((cols - side[1]) * x // (_SAMPLED - 1), (rows - side[0]) * y // (_SAMPLED - 1),
+               side[1], side[0])
+        for y in range(_SAMPLED) for x in range(_SAMPLED)
+    ]  # fmt: skip
+    with contextlib.suppress(*GDAL_ERRORS):  # Damaged pixels are reported when they are needed.
+        sample = [dataset.read(chosen.alpha_band, window=window).ravel() for window in windows]
+        _, counts = np.unique(np.concatenate(sample), return_counts=True)
+        between = 1 - np.sort(counts)[-2:].sum() / counts.sum()
+        if len(counts) > _MANY_VALUES and between > _MANY_PIXELS:
+            pairs = zip(chosen.model_bands, chosen.file_bands, strict=True)
+            named = {name: band for name, band in pairs if band is not None}
+            option = option_for({**named, "nir": chosen.alpha_band})
+            return [
+                Sentence(
+                    f"{admitted.shown}: band {chosen.alpha_band} is tagged as alpha and taken as "
+                    f"a mask, but holds {len(counts)} values in a sample, as infrared does; if it "
+                    "is, give ",
+                    BANDS.taking(option),
+                    ".",
+                )
+            ]
+    return []
 
 
 def _declared(dataset: rasterio.DatasetReader, band: int | None) -> float | None:

@@ -22,11 +22,13 @@ from snet4core.files.names import printable
 from snet4core.grid import Grid
 from snet4core.scene import door
 from snet4core.scene.bands import MODEL_BANDS, BandMap, FileBands, band_map
+from snet4core.scene.delivered_bands import delivered_bands
 from snet4core.scene.gdal import gdal_settings
 from snet4core.scene.georeference import georeference
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.nodata import NodataRule, nodata_rule
 from snet4core.scene.orientation import Orientation, orientation_of
+from snet4core.sentence import Sentence
 
 MOST_TAG_CHARS = 65536
 """Longer tags are cut: no look angle stands beyond this."""
@@ -90,7 +92,7 @@ def open_scene(
     allow_remote: bool = False,
     model_bands: Sequence[str] = MODEL_BANDS,
 ) -> Scene:
-    """Describe a raster file. No pixels are read.
+    """Describe a raster file. No pixels are read, but a sample of a band tagged as alpha.
 
     `bands` is the `--bands` option (see `bands.band_map`). `nodata` replaces the value
     that the file declares; with NaN no value means "no data".
@@ -123,7 +125,8 @@ def describe(
     name = admitted.shown
     with door.opened(admitted) as dataset, gdal_settings():
         door.check_header(admitted, dataset)
-        chosen = _chosen_bands(name, dataset, choose)
+        item = path.stac_item if isinstance(path, SceneInput) else None
+        chosen = _chosen_bands(name, dataset, choose, admitted.path, item)
         placed = georeference(name, dataset, admitted.path)
         orientation = orientation_of(placed.grid) if set_upright else Orientation()
         rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata)
@@ -139,8 +142,13 @@ def describe(
             block_shape=orientation.shape(dataset.block_shapes[0]),
             size_bytes=status.st_size if status else 0,
             modified_ns=status.st_mtime_ns if status else 0,
-            stac_item=path.stac_item if isinstance(path, SceneInput) else None,
-            warnings=(*_page_warnings(admitted), *placed.warnings, *nodata_warnings),
+            stac_item=item,
+            warnings=(
+                *_page_warnings(admitted),
+                *placed.warnings,
+                *(Sentence(f"{name} ", warning) for warning in chosen.warnings),
+                *nodata_warnings,
+            ),
             metadata=_metadata(dataset),
         )
 
@@ -172,10 +180,15 @@ def _disk_errors(location: str) -> Iterator[None]:
 
 
 def _chosen_bands(
-    name: str, dataset: rasterio.DatasetReader, choose: Callable[[FileBands], BandMap]
+    name: str,
+    dataset: rasterio.DatasetReader,
+    choose: Callable[[FileBands], BandMap],
+    path: Path | None,
+    item: Path | None,
 ) -> BandMap:
+    delivered = ((), "") if path is None else delivered_bands(path, item, dataset.count)
     try:
-        return choose(FileBands(tuple(dataset.descriptions), _interpretations(dataset)))
+        return choose(FileBands(tuple(dataset.descriptions), _interpretations(dataset), *delivered))
     except UsageError as problem:
         raise UsageError(f"{name}: ", problem.sentence) from problem
     except InputError as problem:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from snet4core.errors import InputError, LookError
 from snet4core.look.look import category_of
 from snet4core.look.names import SPACENET4, sighting_in_name
+from snet4core.look.orbits import off_nadir_of_incidence
 from snet4core.look.sources import LookFound, find_look
+from snet4core.look.stac import sighting_in_stac
 from snet4core.look.table import sighting_in_table
-from snet4core.look.vendors import off_nadir_of_incidence, sighting_in_stac
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.scene import open_scene
 

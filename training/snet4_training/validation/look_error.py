@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snet4core.look.look import Look
-from snet4core.look.sighting import Sighting
-from snet4core.look.sources import angle_between_deg
+from snet4core.look.sighting import Sighting, angle_between_deg
 
 Guessed = tuple[Look, Sighting]
 """A picture's true look, and what the network guessed."""

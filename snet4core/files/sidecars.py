@@ -121,11 +121,16 @@ def xml_values(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def beside(path: Path, *names: str) -> Path | None:
-    """The first of these names that exists in the same folder, also in lower or upper case."""
+    """The first of these names that exists in the same folder.
+
+    Each also with its extension in lower or upper case (`10SEP..._P001.imd`), or all of it.
+    """
     for name in names:
-        for candidate in (name, name.lower(), name.upper()):
-            found = path.with_name(candidate)
-            with suppress(OSError):  # The name may be too long for the system.
+        stem, dot, suffix = name.rpartition(".")
+        spelt = (name, stem + dot + suffix.lower(), stem + dot + suffix.upper())
+        for candidate in dict.fromkeys((*spelt, name.lower(), name.upper())):
+            with suppress(OSError, ValueError):  # A name too long for the system, or no name.
+                found = path.with_name(candidate)
                 if found != path and found.is_file():
                     return found
     return None
