@@ -31,6 +31,7 @@ def doctor(model: str, device: str, precision: str, engine: str, as_json: bool) 
         "system": f"{platform.platform()}, {os.cpu_count()} processors",
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "geo": _geo(),
+        "set aside": _set_aside(),
         "model": _model(model),
         "runtime": _runtime(model, device, precision, engine),
     }
@@ -62,6 +63,13 @@ def _geo() -> dict[str, str]:
         "PROJ (rasterio)": rasterio.__proj_version__,
         "GEOS (shapely)": ".".join(map(str, shapely.geos_version)),
     }
+
+
+def _set_aside() -> dict[str, str]:
+    """Environment variables of other programs that snet4 does not follow."""
+    from snet4core.files.environment import variables_set_aside
+
+    return variables_set_aside() or {"nothing": "no variable of another program is in the way"}
 
 
 def _model(name: str) -> dict[str, str]:

@@ -4,23 +4,27 @@ Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes, or some parts, f
 dependency, device or memory; 5 unusable input; 6 output cannot be written; 130 interrupted.
 """
 
+# ruff: noqa: E402  # Ctrl-C is handled before anything else is loaded
 from __future__ import annotations
+
+from snet4_cli import interrupt
+
+interrupt.install()
 
 import importlib
 import logging
 import os
-import signal
 import sys
 import tempfile
 import traceback
 import warnings
-from types import FrameType
 from typing import NoReturn
 
 import click
 
 from snet4core import __version__
 from snet4core.errors import DependencyError, Snet4Error
+from snet4core.files.environment import use_own_data
 
 COMMANDS = {
     "run": "Find building footprints in pictures and write a layer.",
@@ -96,16 +100,13 @@ def snet4(context: click.Context, verbose: bool) -> None:
             logging.getLogger(library).setLevel(logging.CRITICAL)  # nor is what it logs
 
 
-def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
-    """Treat SIGTERM like Ctrl-C: clean up, leave nothing half written."""
-    raise KeyboardInterrupt
-
-
 def main() -> NoReturn:
     """Entry point of the console script."""
-    signal.signal(signal.SIGTERM, _terminated)
-    verbose = any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
+    verbose = False
     try:
+        interrupt.install()
+        verbose = any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
+        use_own_data()
         sys.exit(snet4.main(prog_name="snet4", standalone_mode=False) or 0)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
@@ -113,14 +114,18 @@ def main() -> NoReturn:
         problem.show()
         sys.exit(problem.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _fail("Interrupted; nothing was written.", 130, verbose)
+        _interrupted(verbose)
     except BrokenPipeError:
         # The reader of our stdout has gone; point it elsewhere so that closing is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Snet4Error as problem:
+        if interrupt.seen() and problem.exit_code != 130:
+            _interrupted(verbose)
         _fail(str(problem), problem.exit_code, verbose)
     except ModuleNotFoundError as problem:
+        if interrupt.seen():
+            _interrupted(verbose)
         library = (problem.name or "").partition(".")[0]
         if library not in EXTRAS:
             _fail(_bug(), 1, verbose)
@@ -137,7 +142,13 @@ def main() -> NoReturn:
             verbose,
         )
     except Exception:
+        if interrupt.seen():
+            _interrupted(verbose)
         _fail(_bug(), 1, verbose)
+
+
+def _interrupted(verbose: bool) -> NoReturn:
+    _fail("Interrupted; nothing was written.", 130, verbose)
 
 
 def _bug() -> str:

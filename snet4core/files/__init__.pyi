@@ -1,3 +1,5 @@
+from .environment import use_own_data as use_own_data
+from .environment import variables_set_aside as variables_set_aside
 from .names import cell as cell
 from .names import cell_text as cell_text
 from .names import is_remote as is_remote

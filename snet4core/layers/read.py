@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,8 +29,14 @@ from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.reproject import reprojected
 from snet4core.sentence import BOUNDS
 
-DRIVERS = ("GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf", "ESRI Shapefile", "GML", "TopoJSON")
-"""Formats that hold their features themselves; formats that refer to other files are excluded."""
+_SQLITE, _FLATGEOBUF, _SHAPEFILE = b"SQLite format 3\0", b"fgb\x03fgb", b"\0\0\x27\x0a"
+_JSON = ["GeoJSON", "GeoJSONSeq", "TopoJSON"]
+_GML = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*<(\w+:)?FeatureCollection[\s>]", re.S)
+_VIRTUAL = re.compile(rb"<OGRVRT|<VRTDataset|<GDAL_WM|<OGRWFS|<WFS_", re.I)
+_HEAD_BYTES = 4096
+
+_NO_CONNECTIONS = {"GML": {"DOWNLOAD_SCHEMA": "NO", "WRITE_GFS": "NO"}}
+"""Options of drivers that would open connections, or leave files, without."""
 
 _CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
@@ -80,21 +87,23 @@ def _read_layer(
     if path.suffix.lower() == ".parquet":
         crs, features = geoparquet.rows(path, name)
         return _buildings(name, crs, features, confidence, height_field)
-    options = {}
-    if path.suffix.lower() == ".gpkg":
+    drivers = _drivers_of(path, name)
+    options = dict(_NO_CONNECTIONS.get(drivers[0], {}))
+    if drivers == ["GPKG"]:
         _check_database(path, name)
         # Reads even a database in WAL mode without leaving files beside it.
         options["IMMUTABLE"] = "YES"
-    elif path.suffix.lower() == ".shp":
+    elif drivers == ["ESRI Shapefile"]:
         _check_shapefile(path, name)
-    elif "json" in path.suffix.lower():
+    elif drivers == _JSON:
         _check_utf8(path, name)
+    # An absolute path: Fiona takes `zip:` or `http:` at the front of others for a scheme.
+    where = os.path.abspath(path)  # noqa: PTH100  # links must stay as they are
     try:
+        chosen = _layer_of(Path(where), drivers, name, wanted)
         with (
             _quiet_bindings(),
-            fiona.open(
-                path, layer=_layer_of(path, name, wanted), allowed_drivers=list(DRIVERS), **options
-            ) as layer,
+            fiona.open(where, layer=chosen, enabled_drivers=drivers, **options) as layer,
         ):
             crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
             features = [(f.geometry, dict(f.properties)) for f in layer]
@@ -132,7 +141,9 @@ def _quiet_bindings() -> Iterator[None]:
     logger, hook = logging.getLogger("fiona"), sys.unraisablehook
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
-    sys.unraisablehook = lambda _: None
+    sys.unraisablehook = lambda what: (
+        hook(what) if isinstance(what.exc_value, KeyboardInterrupt) else None
+    )
     try:
         yield
     finally:
@@ -140,22 +151,68 @@ def _quiet_bindings() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _layer_of(path: Path, name: str, wanted: str) -> str:
-    """Name of the layer to read: the only one, or else the wanted one."""
-    layers = [layer for layer in fiona.listlayers(path) if layer != "layer_styles"]
-    if layers == [FOOTPRINTS] and wanted == ROOFS and path.suffix.lower() == ".gpkg":
+def _drivers_of(path: Path, name: str) -> list[str]:
+    """GDAL's drivers for this file, by its first bytes. Only formats that hold their features
+    themselves; files that refer to others could open connections."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    for magic, driver in (
+        (_SQLITE, "GPKG"), (_FLATGEOBUF, "FlatGeobuf"), (_SHAPEFILE, "ESRI Shapefile")
+    ):  # fmt: skip
+        if head.startswith(magic):
+            return [driver]
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\x1e \t\r\n")
+    if text[:1] in (b"{", b"["):
+        return _JSON
+    if _GML.match(text) and not _VIRTUAL.search(head):
+        return ["GML"]
+    raise InputError(
+        f"{name} is not a vector layer that can be read; give a SpaceNet .csv, or a .gpkg, "
+        ".geojson, .fgb or .shp."
+    )
+
+
+def _layer_of(path: Path, drivers: list[str], name: str, wanted: str) -> str | None:
+    """The layer to read: the only one (None: the first), or else the wanted one."""
+    if drivers != ["GPKG"]:
+        return None if drivers != ["GML"] else _layer_of_gml(path, name)
+    with closing(_database(path)) as database:
+        rows = database.execute("SELECT table_name FROM gpkg_contents WHERE data_type='features'")
+        layers = [str(row[0]) for row in rows]
+    if layers == [FOOTPRINTS] and wanted == ROOFS:
         raise InputError(
             f"{name} holds footprints and no roofs; compare those, or take the layer of a model "
             "that gives roofs."
         )
     if len(layers) == 1:
-        return str(layers[0])
+        return layers[0]
     if wanted in layers:
         return wanted
+    listed = printable(", ".join(layers))[:80]
     raise InputError(
-        f"{name} holds {len(layers)} layers ({printable(', '.join(layers))[:80]}); "
+        f"{name} holds {len(layers)} layers ({listed}); "
         "export the one with the buildings into a file of its own."
     )
+
+
+def _layer_of_gml(path: Path, name: str) -> str | None:
+    """`footprints`, or the only layer. GDAL would list them with any driver, so they are tried."""
+    if _has_layer(path, "footprints"):
+        return "footprints"
+    if _has_layer(path, 1):
+        raise InputError(
+            f"{name} holds several layers; export the one with the buildings into a file of its "
+            "own."
+        )
+    return None
+
+
+def _has_layer(path: Path, layer: str | int) -> bool:
+    options = _NO_CONNECTIONS["GML"]
+    with suppress(Exception), _quiet_bindings():  # fiona's errors have no common base class
+        fiona.open(path, layer=layer, enabled_drivers=["GML"], **options).close()
+        return True
+    return False
 
 
 def _check_utf8(path: Path, name: str) -> None:
@@ -189,8 +246,7 @@ def _check_database(path: Path, name: str) -> None:
                 "close it once in the program that wrote it."
             )
     try:
-        address = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
-        with closing(sqlite3.connect(address, uri=True)) as database:
+        with closing(_database(path)) as database:
             [(answer,), *_] = database.execute("PRAGMA quick_check(1)")
             for table in _CATALOGUE:  # refuses names that are not UTF-8
                 database.execute(f"SELECT * FROM {table}").fetchall()
@@ -198,6 +254,11 @@ def _check_database(path: Path, name: str) -> None:
         answer = str(error)
     if answer != "ok":
         raise InputError(f"{name} is damaged ({printable(answer)[:80]}); take a fresh copy of it.")
+
+
+def _database(path: Path) -> sqlite3.Connection:
+    address = f"file:{quote(os.fsencode(path.absolute()))}?immutable=1"
+    return sqlite3.connect(address, uri=True)
 
 
 def _buildings(

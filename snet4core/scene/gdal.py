@@ -21,13 +21,13 @@ CACHE_BYTES = 64 * 2**20
 decode everything twice. Measured on 16384 x 16384 x 4 uint16, read part by part: 32, 64 and
 128 MiB took 5.9, 3.6 and 3.9 s. In bytes: a whole number is not taken as MB."""
 
+# PROJ asks the environment alone whether it may fetch datum grids: `files.environment` says no.
 _SETTINGS: dict[str, Any] = {
     "GDAL_CACHEMAX": CACHE_BYTES,
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # No sidecar, .ovr or .msk is looked for.
     "GDAL_PAM_ENABLED": "NO",  # No .aux.xml is read, and none is ever written.
     "GDAL_GEOREF_SOURCES": "INTERNAL",
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",  # Else half a JPEG is filled up with grey.
-    "PROJ_NETWORK": "OFF",  # No datum grids are fetched.
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_CONNECTTIMEOUT": 20,
 }

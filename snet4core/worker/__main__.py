@@ -38,6 +38,7 @@ from typing import NoReturn
 
 from snet4core import __version__
 from snet4core.errors import Snet4Error
+from snet4core.files.environment import use_own_data
 from snet4core.sentence import Sentence
 from snet4core.worker.channel import Channel, Heard, Telling
 from snet4core.worker.request import PROTOCOL, parse
@@ -48,6 +49,7 @@ GRACE_S = 2.0
 
 def main() -> NoReturn:
     """Do the one job that stdin brings, then wait until stdin ends."""
+    use_own_data()
     stop, finished = threading.Event(), threading.Event()
     channel = Channel(_take_over_stdout(), stop)
     telling = Telling(channel, stop)

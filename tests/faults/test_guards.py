@@ -1,0 +1,213 @@
+"""What guards something does: no connection is opened, no other format read, nothing fetched.
+
+Each guard has a test that was seen failing without it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fiona
+import numpy as np
+import pytest
+import shapely
+from rasterio.crs import CRS
+
+from snet4core.errors import InputError
+from snet4core.layers.read import area_in, read_buildings
+
+Picture = Callable[..., Path]
+SQUARE = "[[[733601,3725100],[733620,3725100],[733620,3725139],[733601,3725139],[733601,3725100]]]"
+COLLECTION = (
+    '{"type":"FeatureCollection","features":[{"type":"Feature","properties":{},'
+    f'"geometry":{{"type":"Polygon","coordinates":{SQUARE}}}}}]}}'
+)
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that remembers what it was asked: its address, and the requests."""
+    # Bindings hold Python's lock while they wait, so that the server below cannot answer.
+    monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "2")
+    server = socket.create_server(("127.0.0.1", 0))
+    asked: list[bytes] = []
+
+    def answer() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            asked.append(connection.recv(100))
+            connection.sendall(b"HTTP/1.0 404 no\r\n\r\n")
+            connection.close()
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join(5)
+
+
+def heard(asked: list[bytes]) -> list[bytes]:
+    """The requests, once the server's thread has had a moment."""
+    time.sleep(0.05)
+    return asked
+
+
+def ogr_vrt(source: str) -> str:
+    return (
+        '<OGRVRTDataSource><OGRVRTLayer name="x">'
+        f"<SrcDataSource>{source}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
+    )
+
+
+def gml(schema: str, comment: str = "") -> str:
+    return (
+        f'<?xml version="1.0"?><!--{comment}--><gml:FeatureCollection '
+        'xmlns:gml="http://www.opengis.net/gml" xmlns:a="http://a.example" '
+        'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        f'xsi:schemaLocation="http://a.example {schema}"><gml:featureMember><a:b><a:g>'
+        '<gml:Polygon srsName="EPSG:32616"><gml:outerBoundaryIs><gml:LinearRing><gml:coordinates>'
+        "733601,3725100 733620,3725100 733620,3725139 733601,3725100</gml:coordinates>"
+        "</gml:LinearRing></gml:outerBoundaryIs></gml:Polygon></a:g></a:b></gml:featureMember>"
+        "</gml:FeatureCollection>"
+    )
+
+
+POSING: dict[str, Callable[[str], str]] = {
+    "a VRT": lambda url: ogr_vrt(f"/vsicurl/{url}/x.geojson"),
+    "a VRT after blanks": lambda url: "\n \n" + ogr_vrt(f"/vsicurl/{url}/x.geojson"),
+    "a VRT in GML's comment": lambda url: gml("x.xsd", ogr_vrt(f"/vsicurl/{url}/x.geojson")),
+    "a service": lambda url: f"<OGRWFSDataSource><URL>{url}/wfs</URL></OGRWFSDataSource>",
+    "a raster VRT": lambda url: (
+        f"<VRTDataset><SourceFilename>/vsicurl/{url}/a.tif</SourceFilename></VRTDataset>"
+    ),
+    "an address": lambda url: f"{url}/x.geojson",
+}
+
+
+@pytest.mark.parametrize("name", ["t.geojson", "t.gml", "t.fgb", "t.gpkg", "t.shp", "t.json"])
+@pytest.mark.parametrize("fault", POSING)
+def test_no_vector_file_opens_a_connection(
+    tmp_path: Path, listener: tuple[str, list[bytes]], fault: str, name: str
+) -> None:
+    url, asked = listener
+    path = tmp_path / name
+    path.write_text(POSING[fault](url))
+    for read in (read_buildings, lambda p: area_in(p, CRS.from_epsg(32616))):
+        with pytest.raises(InputError, match=name):
+            read(path)
+    assert heard(asked) == []
+
+
+def test_a_schema_elsewhere_is_not_fetched(
+    tmp_path: Path, listener: tuple[str, list[bytes]]
+) -> None:
+    url, asked = listener
+    path = tmp_path / "t.gml"
+    wfs = f"{url}/wfs?SERVICE=WFS&amp;VERSION=1.0.0&amp;REQUEST=DescribeFeatureType&amp;TYPENAME=b"
+    path.write_text(gml(wfs))
+    assert len(read_buildings(path)) == 1
+    assert heard(asked) == []
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["t.gml"]
+
+
+def test_the_listener_hears_what_no_guard_stops(
+    tmp_path: Path, listener: tuple[str, list[bytes]]
+) -> None:
+    """Otherwise the tests above would prove nothing."""
+    url, asked = listener
+    path = tmp_path / "t.geojson"
+    path.write_text(ogr_vrt(f"/vsicurl/{url}/x.geojson"))
+    code = f"import fiona\ntry: fiona.open({str(path)!r})\nexcept Exception: pass"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert asked
+
+
+@pytest.mark.parametrize("driver", ["MapInfo File", "CSV", "DXF"])
+def test_a_format_that_is_not_on_the_list_is_not_read(tmp_path: Path, driver: str) -> None:
+    path = tmp_path / "t.geojson"
+    if driver == "CSV":
+        path.write_text('WKT,a\n"POLYGON ((0 0,1 0,1 1,0 0))",1\n')
+    elif driver == "DXF":
+        path.write_text("  0\nSECTION\n  2\nENTITIES\n  0\nENDSEC\n  0\nEOF\n")
+    else:
+        path.write_text('Version 300\nCharset "Neutral"\nColumns 1\n  a Integer\nData\n')
+    with pytest.raises(InputError, match=r"t.geojson is not a vector layer"):
+        read_buildings(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "driver"),
+    [("a.geojson", "GeoJSON"), ("a.fgb", "FlatGeobuf"), ("a.gpkg", "GPKG"),
+     ("a.shp", "ESRI Shapefile"), ("a.gml", "GML"), ("misnamed.gpkg", "GeoJSON"),
+     ("http:a.geojson", "GeoJSON"), ("zip+a!b.geojson", "GeoJSON")],
+)  # fmt: skip
+def test_the_formats_on_the_list_are_read(tmp_path: Path, name: str, driver: str) -> None:
+    # FlatGeobuf makes a folder of a name without its extension.
+    path = tmp_path / ("written" if driver in ("GPKG", "GeoJSON", "GML") else name)
+    schema = {"geometry": "Polygon", "properties": {"n": "int"}}
+    crs = "EPSG:32616" if driver != "GeoJSON" else "EPSG:4326"
+    square = shapely.box(10, 10, 11, 12)
+    with fiona.open(path, "w", driver=driver, schema=schema, crs=crs,
+                    allow_unsupported_drivers=True) as file:  # fmt: skip
+        file.write({"geometry": shapely.geometry.mapping(square), "properties": {"n": 1}})
+    if path.name == "written":
+        path.rename(tmp_path / name)
+    (found,) = read_buildings(tmp_path / name).polygons_N
+    assert found.equals(square)
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_datum_grids_are_not_fetched(tmp_path: Path, listener: tuple[str, list[bytes]]) -> None:
+    """PROJ asks its own environment variable; a setting of GDAL's of that name did nothing."""
+    url, asked = listener
+    code = (
+        "import sys\n"
+        "if sys.argv[1:]: pass\n"
+        "{guard}"
+        "from rasterio.crs import CRS\nfrom rasterio.warp import transform\n"
+        "from snet4core.scene.gdal import gdal_settings\n"
+        "with gdal_settings():\n"
+        "    print(transform(CRS.from_epsg(4267), CRS.from_epsg(4326), [-100.0], [40.0]))\n"
+    )
+    network = {
+        "PROJ_NETWORK": "ON",
+        "PROJ_NETWORK_ENDPOINT": url,
+        "PROJ_USER_WRITABLE_DIRECTORY": str(tmp_path),
+    }
+    own = "from snet4core.files.environment import use_own_data\nuse_own_data()\n"
+    done = run_python(code.format(guard=own), **network)
+    assert done.returncode == 0, done.stderr
+    assert heard(asked) == []
+    run_python(code.format(guard=""), **network)
+    assert asked, "the test proves nothing"
+
+
+def test_an_area_of_interest_still_works(picture: Picture, tmp_path: Path) -> None:
+    path = tmp_path / "aoi.geojson"
+    crs = '"crs":{"type":"name","properties":{"name":"EPSG:32616"}},'
+    text = COLLECTION.replace('"features"', crs + '"features"')
+    path.write_text(text)
+    area: Any = area_in(path, CRS.from_epsg(32616))
+    np.testing.assert_allclose(area.area, 19 * 39)
