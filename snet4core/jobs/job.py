@@ -136,7 +136,7 @@ class Job:
         """The maps file of one scene."""
         assert self.maps is not None  # asked only when maps are kept
         if self.maps.is_dir():
-            return self.maps / f"{Path(scene.location).stem}_maps.tif"
+            return self.maps / f"{scene.name}_maps.tif"
         return self.maps
 
 

@@ -46,7 +46,7 @@ def each_scene(job: Job) -> list[Job]:
     by_output: dict[Path, Job] = {}
     shard = job.shard or Shard(0, 1)
     for scene in job.inputs:
-        stem = Path(scene.location).stem
+        stem = scene.name
         output = Path(str(job.output).replace(SCENE, stem))
         csv, roofs = (
             None if each is None else Path(str(each).replace(SCENE, stem))

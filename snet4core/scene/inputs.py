@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -38,6 +38,13 @@ class SceneInput:
     """Path of the raster, or its URL."""
     stac_item: Path | None = None
     """The STAC item that names it, with its look angles."""
+    other_name: str = ""
+    """Its name in results, where several pictures of a run have the same; else empty."""
+
+    @property
+    def name(self) -> str:
+        """Its name in results: that of the file, without folder and extension."""
+        return self.other_name or Path(self.location).stem
 
     def __fspath__(self) -> str:
         return self.location
@@ -59,7 +66,36 @@ def expand(arguments: Sequence[str | Path], *, allow_remote: bool = False) -> li
     for scene in sorted(found, key=lambda scene: (scene.location, scene.stac_item is None)):
         remote = is_remote(scene.location)
         unique.setdefault(scene.location if remote else os.path.realpath(scene.location), scene)
-    return sorted(unique.values(), key=lambda scene: scene.location)
+    return _told_apart(sorted(unique.values(), key=lambda scene: scene.location))
+
+
+def _told_apart(scenes: list[SceneInput]) -> list[SceneInput]:
+    """Give pictures of one name others: with their folders, else with their extensions.
+
+    They would share one `scene` and one ImageId otherwise.
+    """
+    names: dict[str, list[int]] = {}
+    for index, scene in enumerate(scenes):
+        names.setdefault(scene.name, []).append(index)
+    taken = set(names)
+    for same in [places for places in names.values() if len(places) > 1]:
+        for index, name in zip(same, _distinct([scenes[i] for i in same]), strict=True):
+            number = 2
+            while name in taken:
+                name, number = f"{name.rpartition('~')[0] or name}~{number}", number + 1
+            taken.add(name)
+            scenes[index] = replace(scenes[index], other_name=name)
+    return scenes
+
+
+def _distinct(scenes: Sequence[SceneInput]) -> list[str]:
+    """Names with as few of their folders as tell them apart, or with their extensions."""
+    paths = [Path(scene.location) for scene in scenes]
+    for folders in range(1, max(len(path.parts) for path in paths)):
+        tails = ["_".join((*path.parts[-1 - folders : -1], path.stem)) for path in paths]
+        if len(set(tails)) == len(tails):
+            return [tail.replace(os.sep, "") for tail in tails]
+    return [path.name for path in paths]
 
 
 def _one(given: str, allow_remote: bool) -> Iterator[SceneInput]:

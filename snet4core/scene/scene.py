@@ -67,6 +67,8 @@ class Scene:
     """Warnings for the user."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Tags in the file that may hold a look angle; upper-case names."""
+    other_name: str = ""
+    """Its name in layers, where several pictures of a run have the same; else empty."""
 
     @property
     def location(self) -> str:
@@ -81,7 +83,7 @@ class Scene:
     @property
     def name(self) -> str:
         """The file's name without folder and extension: the scene's name in layers."""
-        return Path(self.location).stem
+        return self.other_name or Path(self.location).stem
 
 
 def open_scene(
@@ -144,12 +146,14 @@ def describe(
             modified_ns=status.st_mtime_ns if status else 0,
             stac_item=item,
             warnings=(
+                *_name_warnings(admitted, path),
                 *_page_warnings(admitted),
                 *placed.warnings,
                 *(Sentence(f"{name} ", warning) for warning in chosen.warnings),
                 *nodata_warnings,
             ),
             metadata=_metadata(dataset),
+            other_name=path.other_name if isinstance(path, SceneInput) else "",
         )
 
 
@@ -210,6 +214,15 @@ def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
         tags = dataset.tags(ns=domain) if domain else dataset.tags()
         found.update({name.upper(): value[:MOST_TAG_CHARS] for name, value in tags.items()})
     return found
+
+
+def _name_warnings(
+    admitted: door.CheckedFile, path: str | os.PathLike[str] | SceneInput
+) -> list[str]:
+    if not (isinstance(path, SceneInput) and path.other_name):
+        return []
+    called = printable(path.other_name)
+    return [f"{admitted.shown} shares its name with another picture; in results it is {called}."]
 
 
 def _page_warnings(admitted: door.CheckedFile) -> list[str]:
