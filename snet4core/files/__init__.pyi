@@ -1,3 +1,5 @@
+from .auxiliary import Auxiliary as Auxiliary
+from .auxiliary import auxiliary_of as auxiliary_of
 from .environment import use_own_data as use_own_data
 from .environment import variables_set_aside as variables_set_aside
 from .names import cell as cell

@@ -17,7 +17,8 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
 from snet4core.errors import InputError
-from snet4core.files.sidecars import beside, read_text, xml_values
+from snet4core.files.auxiliary import Auxiliary, auxiliary_of
+from snet4core.files.sidecars import beside, read_text
 from snet4core.grid import Grid
 from snet4core.scene.gdal import GDAL_ERRORS
 
@@ -118,10 +119,9 @@ def _missing(
 def _sidecars(path: Path) -> list[_Found]:
     """Transforms and CRSs in sidecar files, GDAL's own first; unreadable files are skipped."""
     found: list[_Found] = []
-    auxiliary = beside(path, f"{path.name}.aux.xml")
-    if auxiliary is not None:
-        with contextlib.suppress(InputError):
-            found.append(_auxiliary(auxiliary))
+    auxiliary = auxiliary_of(path)
+    if auxiliary.name:
+        found.append(_from_auxiliary(auxiliary))
     letters = path.suffix[1:]
     short = letters[:1] + letters[-1:] + "w"
     world = beside(path, f"{path.stem}.{short}", f"{path.stem}.{letters}w", f"{path.stem}.wld")
@@ -135,16 +135,12 @@ def _sidecars(path: Path) -> list[_Found]:
     return [f for f in found if f.transform is not None or f.crs is not None]
 
 
-def _auxiliary(path: Path) -> _Found:
+def _from_auxiliary(auxiliary: Auxiliary) -> _Found:
     """CRS and transform of GDAL's `.aux.xml`."""
-    transform = crs = None
-    for tags, text in xml_values(path):
-        if tags == ("PAMDataset", "SRS"):
-            crs = _crs_of(text)
-        elif tags == ("PAMDataset", "GeoTransform"):
-            numbers = _six_numbers(text.replace(",", " "))
-            transform = Affine.from_gdal(*numbers) if numbers else None
-    return _Found(transform, crs, path.name)
+    numbers = _six_numbers((auxiliary.transform or "").replace(",", " "))
+    transform = Affine.from_gdal(*numbers) if numbers else None
+    crs = None if auxiliary.srs is None else _crs_of(auxiliary.srs)
+    return _Found(transform, crs, auxiliary.name)
 
 
 def _world_file(path: Path) -> Affine | None:

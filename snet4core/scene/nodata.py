@@ -13,7 +13,9 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from snet4core.errors import UsageError
+from snet4core.files.auxiliary import Auxiliary
 from snet4core.files.names import printable
+from snet4core.files.sidecars import beside
 from snet4core.scene.bands import BandMap, option_for
 from snet4core.scene.door import CheckedFile
 from snet4core.scene.gdal import GDAL_ERRORS
@@ -56,18 +58,39 @@ class NodataRule:
 
 
 def nodata_rule(
-    admitted: CheckedFile, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
+    admitted: CheckedFile,
+    dataset: rasterio.DatasetReader,
+    chosen: BandMap,
+    option: float | None,
+    auxiliary: Auxiliary,
 ) -> tuple[NodataRule, list[str]]:
-    """The rule, and warnings: from the option, else the file, else zero in all bands.
+    """The rule, and warnings: from the option, else the file, else its `.aux.xml`, else zero.
 
     UsageError for an option that the data type cannot hold.
     """
-    rule, warnings = _rule(admitted, dataset, chosen, option)
-    return rule, warnings + _doubtful_alpha(admitted, dataset, chosen)
+    rule, warnings = _rule(admitted, dataset, chosen, option, auxiliary)
+    warnings = warnings + _mask_beside(admitted) + _doubtful_alpha(admitted, dataset, chosen)
+    return rule, warnings
+
+
+def _mask_beside(admitted: CheckedFile) -> list[str]:
+    """A warning for a mask in a file of its own, which GDAL is kept from opening."""
+    path = admitted.path
+    mask = None if path is None else beside(path, f"{path.name}.msk", f"{path.stem}.msk")
+    if mask is None:
+        return []
+    return [
+        f"{admitted.shown}: the mask {printable(mask.name)} beside it is not read; put it into the "
+        "picture with 'gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES IN OUT'."
+    ]
 
 
 def _rule(
-    admitted: CheckedFile, dataset: rasterio.DatasetReader, chosen: BandMap, option: float | None
+    admitted: CheckedFile,
+    dataset: rasterio.DatasetReader,
+    chosen: BandMap,
+    option: float | None,
+    auxiliary: Auxiliary,
 ) -> tuple[NodataRule, list[str]]:
     dtype = dataset.dtypes[0]
     mask = chosen.alpha_band is not None or _has_mask(dataset, chosen)
@@ -85,13 +108,24 @@ def _rule(
         told = Sentence(f"{says} is no data (from ", NODATA, f"){masked}.")
         return NodataRule(everywhere, mask, told), []
     declared = tuple(_declared(dataset, band) for band in chosen.file_bands)
+    says_beside = tuple(_beside(dataset, band, auxiliary) for band in chosen.file_bands)
+    warnings = []
+    if not any(value is not None for value in declared) and any(
+        value is not None for value in says_beside
+    ):
+        declared = says_beside
+        warnings.append(f"{admitted.shown}: its no-data value is read from {auxiliary.name}.")
+    elif any(b is not None and a != b for a, b in zip(declared, says_beside, strict=True)):
+        warnings.append(
+            f"{admitted.shown}: {auxiliary.name} names another no-data value than the file itself; "
+            "the file is believed."
+        )
     values = {value for value in declared if value is not None}
     if values:
         named = " or ".join(f"{value:g}" for value in sorted(values))
-        return NodataRule(
-            declared, mask, f"The declared {named} in all bands is no data{masked}."
-        ), []
-    warnings = _hidden(admitted, dtype)
+        says = f"The declared {named} in all bands is no data{masked}."
+        return NodataRule(declared, mask, says), warnings
+    warnings += _hidden(admitted, dtype)
     if mask:
         nothing = (None,) * len(declared)
         return NodataRule(nothing, True, "What the file masks is no data."), warnings
@@ -144,6 +178,14 @@ def _doubtful_alpha(
 def _declared(dataset: rasterio.DatasetReader, band: int | None) -> float | None:
     """The no-data value that a band declares, if its data type can hold it."""
     value = None if band is None else dataset.nodatavals[band - 1]
+    return value if value is not None and holds(dataset.dtypes[0], value) else None
+
+
+def _beside(
+    dataset: rasterio.DatasetReader, band: int | None, auxiliary: Auxiliary
+) -> float | None:
+    """The same by the `.aux.xml`."""
+    value = None if band is None else auxiliary.nodata.get(band)
     return value if value is not None and holds(dataset.dtypes[0], value) else None
 
 

@@ -18,6 +18,7 @@ import rasterio
 from numpy.typing import NDArray
 
 from snet4core.errors import InputError, UsageError
+from snet4core.files.auxiliary import Auxiliary, auxiliary_of
 from snet4core.files.names import printable
 from snet4core.grid import Grid
 from snet4core.scene import door
@@ -128,10 +129,12 @@ def describe(
     with door.opened(admitted) as dataset, gdal_settings():
         door.check_header(admitted, dataset)
         item = path.stac_item if isinstance(path, SceneInput) else None
-        chosen = _chosen_bands(name, dataset, choose, admitted.path, item)
+        auxiliary = Auxiliary() if admitted.path is None else auxiliary_of(admitted.path)
+        described = _descriptions(dataset, auxiliary)
+        chosen = _chosen_bands(name, dataset, choose, described, admitted.path, item)
         placed = georeference(name, dataset, admitted.path)
         orientation = orientation_of(placed.grid) if set_upright else Orientation()
-        rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata)
+        rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata, auxiliary)
         status = admitted.path.stat() if admitted.path else None
         return Scene(
             admitted=admitted,
@@ -187,16 +190,23 @@ def _chosen_bands(
     name: str,
     dataset: rasterio.DatasetReader,
     choose: Callable[[FileBands], BandMap],
+    described: tuple[str | None, ...],
     path: Path | None,
     item: Path | None,
 ) -> BandMap:
     delivered = ((), "") if path is None else delivered_bands(path, item, dataset.count)
     try:
-        return choose(FileBands(tuple(dataset.descriptions), _interpretations(dataset), *delivered))
+        return choose(FileBands(described, _interpretations(dataset), *delivered))
     except UsageError as problem:
         raise UsageError(f"{name}: ", problem.sentence) from problem
     except InputError as problem:
         raise InputError(f"{name} ", problem.sentence, ".") from problem
+
+
+def _descriptions(dataset: rasterio.DatasetReader, auxiliary: Auxiliary) -> tuple[str | None, ...]:
+    """What the bands are called, in the file itself, else in its `.aux.xml`."""
+    own = enumerate(dataset.descriptions, 1)
+    return tuple(text or auxiliary.descriptions.get(number) for number, text in own)
 
 
 def _interpretations(dataset: rasterio.DatasetReader) -> tuple[str, ...]:

@@ -1,0 +1,99 @@
+"""What lies beside a picture and changes it: masks, no-data and names in `.aux.xml`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from snet4core.scene.reader import SceneReader
+from snet4core.scene.scene import Scene, open_scene
+from snet4core.windows import Window
+
+Picture = Callable[..., Path]
+NAMES = ("red", "green", "blue", "nir")
+
+
+def valid(scene: Scene) -> int:
+    with SceneReader(scene) as reader:
+        return int(reader.read(Window(0, 0, *scene.grid.shape))[1].sum())
+
+
+def half_filled(value: int = 65535) -> np.ndarray:
+    counts_BHW = np.full((4, 8, 10), 500, dtype=np.uint16)
+    counts_BHW[:, :, 5:] = value
+    return counts_BHW
+
+
+def aux(path: Path, *bands: str) -> None:
+    inside = "".join(
+        f'<PAMRasterBand band="{n}">{text}</PAMRasterBand>' for n, text in enumerate(bands, 1)
+    )
+    path.with_name(f"{path.name}.aux.xml").write_text(f"<PAMDataset>{inside}</PAMDataset>")
+
+
+def test_no_data_and_names_beside_the_picture_are_read(picture: Picture) -> None:
+    path = picture(half_filled())
+    value = "<NoDataValue le_hex_equiv='00'>6.5535E+04</NoDataValue>"
+    aux(path, *(f"<Description>{name}</Description>{value}" for name in NAMES))
+    scene = open_scene(path)
+    assert scene.bands.file_bands == (3, 2, 1, 4)
+    assert "65535" in scene.nodata.says
+    assert valid(scene) == 40
+    (warning,) = scene.warnings
+    assert "scene.tif.aux.xml" in warning
+
+
+def test_what_the_file_says_is_believed(picture: Picture) -> None:
+    path = picture(half_filled(7), descriptions=("blue", "green", "red", "nir"), nodata=7)
+    aux(path, *(f"<Description>{name}</Description><NoDataValue>500</NoDataValue>"
+                for name in NAMES))  # fmt: skip
+    scene = open_scene(path)
+    assert scene.bands.file_bands == (1, 2, 3, 4)
+    assert valid(scene) == 40
+    (warning,) = scene.warnings
+    assert "another no-data value" in warning
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<NoDataValue>-9999</NoDataValue>", "<NoDataValue>none</NoDataValue>", "<NoDataValue/>",
+     "<NoDataValue>inf</NoDataValue>", "<Histograms><NoDataValue>500</NoDataValue></Histograms>"],
+)  # fmt: skip
+def test_what_no_pixel_can_hold_is_not(picture: Picture, text: str) -> None:
+    path = picture(half_filled(), descriptions=NAMES)
+    aux(path, *[text] * 4)
+    scene = open_scene(path)
+    assert scene.nodata.assumed
+    assert valid(scene) == 80
+
+
+@pytest.mark.parametrize("name", ["scene.tif.msk", "scene.msk"])
+def test_a_mask_beside_the_picture_is_told_of(picture: Picture, name: str) -> None:
+    path = picture(half_filled(), descriptions=NAMES)
+    path.with_name(name).write_bytes(b"II*\0")
+    (warning,) = open_scene(path).warnings
+    assert name in warning
+    assert "gdal_translate" in warning
+
+
+def test_the_remedy_for_a_mask_works(picture: Picture, tmp_path: Path) -> None:
+    path = picture(half_filled(), descriptions=NAMES)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(np.arange(10)[None].repeat(8, 0) < 5)
+    assert path.with_name("scene.tif.msk").exists()
+    (warning,) = open_scene(path).warnings
+    command = re.sub(r"\bIN\b", str(path), warning.split("'")[1])
+    command = re.sub(r"\bOUT\b", str(tmp_path / "o.tif"), command)
+    try:
+        subprocess.run(command.split(), check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("gdal_translate is not installed")
+    scene = open_scene(tmp_path / "o.tif")
+    assert scene.warnings == ()
+    assert valid(scene) == 40
