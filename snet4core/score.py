@@ -52,6 +52,9 @@ IOU_ABOVE = 0.5
 MIN_AREA_PX = 20.0
 """Truth counts from this area in px2, proposals only above it, as in the challenge's scorer."""
 
+NO_LOOK = "No image names its look (nadir<NN>); what matters is the line of all images."
+"""Why there is no mean over the categories."""
+
 _NEAR = 1e-6
 """IoU this close to the limit is computed again as the challenge's scorer does."""
 
@@ -140,13 +143,18 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         """As a dictionary for JSON: mean_f1, categories, collects, images, total, and heights
-        where there are some."""
+        where there are some.
+
+        Where no image names a look there is no mean over categories: null, and why.
+        """
+        why = {} if self.categories_seen else {"why_no_mean": NO_LOOK}
         found = {
-            "mean_f1": self.mean_f1,
+            "mean_f1": self.mean_f1 if self.categories_seen else None,
             "categories": {name: tally.as_dict() for name, tally in self.categories.items()},
             "collects": {name: tally.as_dict() for name, tally in self.collects.items()},
             "images": {name: tally.as_dict() for name, tally in self.images.items()},
             "total": self.total.as_dict(),
+            **why,
         }
         return found if self.heights is None else found | {"heights": self.heights.as_dict()}
 
@@ -322,6 +330,8 @@ def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str
         for table in (proposals, truth)
         for reason, count in table.skipped.items()
     ]
+    notes += [note for table, what in ((proposals, "proposals"), (truth, "truths"))
+              for note in _doubts(table, what)]  # fmt: skip
     if truth.in_pixels:
         return proposals, notes + _unknown_images(proposals, truth)
     if (proposals.crs is None) != (truth.crs is None):
@@ -336,6 +346,30 @@ def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str
             "The two layers do not overlap anywhere; check their CRS and the order of the axes."
         )
     return proposals, notes
+
+
+def _doubts(table: Buildings, what: str) -> Iterable[str]:
+    """Notes about buildings that cannot match, or not as one might think."""
+    polygons_N = table.polygons_N
+    invalid = int(np.count_nonzero(~shapely.is_valid(polygons_N)))
+    if invalid and what == "truths":
+        yield (
+            f"{table.name}: {invalid} of {len(table)} truths are invalid (they cross themselves) "
+            "and match nothing; repair them, for example with 'ogr2ogr -makevalid OUT IN'."
+        )
+    parts_N = shapely.get_num_geometries(polygons_N)
+    several = int(np.count_nonzero(parts_N > 1))
+    if several:
+        yield (
+            f"{table.name}: {several} {what} have several parts ({int(parts_N.sum())} in all) and "
+            "count as one each; split them, for example with 'ogr2ogr -explodecollections OUT IN'."
+        )
+    same = set(zip(table.image_id_N, shapely.to_wkb(polygons_N), strict=True))
+    if len(same) < len(table):
+        yield (
+            f"{table.name}: {len(table) - len(same)} {what} are doubled, the same polygon in the "
+            "same image; remove the copies, as each counts."
+        )
 
 
 def _unknown_images(proposals: Buildings, truth: Buildings) -> list[str]:

@@ -67,6 +67,8 @@ def score(
 
 
 def _text(result: Score, in_pixels: bool) -> str:
+    from snet4core.score import NO_LOOK
+
     lines = [f"{'':16} {'F1':>7} {'precision':>9} {'recall':>7} {'TP':>7} {'FP':>7} {'FN':>7}"]
     lines += [_line(name, tally) for name, tally in result.categories.items()]
     lines.append(_line("all images", result.total))
@@ -76,7 +78,7 @@ def _text(result: Score, in_pixels: bool) -> str:
         if missing:
             lines.append(f"No images are {' or '.join(missing)}; that counts as 0 in the mean.")
     else:
-        lines.append("No image names its look (nadir<NN>); what matters is the line of all images.")
+        lines.append(NO_LOOK)
     if not in_pixels:
         lines.append("Layers in map units: polygons of every size count.")
     if result.heights is not None:

@@ -39,6 +39,8 @@ _NO_CONNECTIONS = {"GML": {"DOWNLOAD_SCHEMA": "NO", "WRITE_GFS": "NO"}}
 """Options of drivers that would open connections, or leave files, without."""
 
 _CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
+_POLYGON, _POINT = shapely.GeometryType.POLYGON, shapely.GeometryType.POINT
+_LINE = shapely.GeometryType.LINESTRING
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 _CONFIDENCE = ("confidence", "conf", "score")
 _IMAGE = "ImageId"
@@ -164,6 +166,11 @@ def _drivers_of(path: Path, name: str) -> list[str]:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\x1e \t\r\n")
     if text[:1] in (b"{", b"["):
         return _JSON
+    if head.startswith(b"PAR1"):
+        raise InputError(
+            f"{name} is a Parquet file, which snet4 writes and does not read; convert it to .gpkg, "
+            "for example with 'ogr2ogr OUT.gpkg IN', or write the run's result as .gpkg."
+        )
     if _GML.match(text) and not _VIRTUAL.search(head):
         return ["GML"]
     raise InputError(
@@ -297,7 +304,7 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
         return None, "without a geometry"
     try:
         whole: Any = geometry if isinstance(geometry, shapely.Geometry) else shape(geometry)
-        polygon: Any = shapely.force_2d(whole)
+        polygon: shapely.Geometry = shapely.force_2d(whole)
     except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
         raise InputError(
             f"{name}, feature {row}: its geometry cannot be used ({printable(str(error))[:80]}); "
@@ -305,11 +312,24 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
         ) from None
     if polygon.is_empty:
         return None, "with an empty geometry"
+    if shapely.get_type_id(polygon) == shapely.GeometryType.GEOMETRYCOLLECTION:
+        polygon = _areas_of(polygon)
     if shapely.get_type_id(polygon) not in _AREAS:
         return None, "points or lines, not areas"
     if not is_plausible(shapely.get_coordinates(polygon)).all():
         raise InputError(f"{name}, feature {row}: a coordinate lies beyond any map; correct it.")
     return polygon, ""
+
+
+def _areas_of(collection: shapely.Geometry) -> shapely.Geometry:
+    """The areas in a collection, as one geometry; the collection itself if it holds none."""
+    parts = [collection]
+    while any(shapely.get_type_id(p) not in (_POLYGON, _POINT, _LINE) for p in parts):
+        parts = [each for part in parts for each in shapely.get_parts(part)]
+    areas = [part for part in parts if shapely.get_type_id(part) == _POLYGON]
+    if not areas:
+        return collection
+    return areas[0] if len(areas) == 1 else shapely.MultiPolygon(areas)
 
 
 def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
