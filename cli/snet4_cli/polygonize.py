@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import click
 
 from snet4_cli import options
 from snet4_cli.bar import Bar
+from snet4_cli.foreign_maps import doubts
+
+log = logging.getLogger("snet4")
 
 
 @click.command()
@@ -65,6 +69,8 @@ def polygonize(
         overwrite=overwrite,
         inputs=[maps],
     )
+    for warning in doubts(maps):
+        log.warning(warning)
     with Bar() as bar:
         found = polygonized(maps, choices, block_px, bar)
         count = write_layer(

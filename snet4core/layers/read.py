@@ -304,7 +304,7 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
         return None, "without a geometry"
     try:
         whole: Any = geometry if isinstance(geometry, shapely.Geometry) else shape(geometry)
-        polygon: shapely.Geometry = shapely.force_2d(whole)
+        polygon: Any = shapely.force_2d(whole)
     except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
         raise InputError(
             f"{name}, feature {row}: its geometry cannot be used ({printable(str(error))[:80]}); "
@@ -321,7 +321,7 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
     return polygon, ""
 
 
-def _areas_of(collection: shapely.Geometry) -> shapely.Geometry:
+def _areas_of(collection: Any) -> Any:
     """The areas in a collection, as one geometry; the collection itself if it holds none."""
     parts = [collection]
     while any(shapely.get_type_id(p) not in (_POLYGON, _POINT, _LINE) for p in parts):

@@ -129,7 +129,8 @@ def band_map(
     (3, 2, 1, None)
     """
     model = tuple(model_bands)
-    if "palette" in file.interpretations:
+    if "palette" in file.interpretations and "footprint" not in model:
+        # Of a map, which has no colours, the indices are the values: a 1-bit mask has a palette.
         raise InputError(
             "holds palette indices, not colours; expand it with "
             "'gdal_translate -expand rgb IN OUT' and use the result"

@@ -1,0 +1,83 @@
+"""Maps of other programs: classes, percents, one bit, a palette, a softmax of two classes."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from snet4_cli.foreign_maps import doubts
+from snet4core.parts.polygonize import polygonize
+
+Picture = Callable[..., Path]
+
+
+def house() -> Any:
+    """True where a house stands (64, 64)."""
+    mask = np.zeros((64, 64), dtype=bool)
+    mask[20:44, 20:50] = True
+    return mask
+
+
+def found(path: Path) -> int:
+    return sum(len(batch) for batch in polygonize(path).footprints)
+
+
+MASK = house().astype("uint8")
+SOFT = np.stack([1 - MASK * 0.9, MASK * 0.9]).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (MASK + 1, "-scale 1 2 0 255"),
+        (MASK * 90, "-scale 0 100 0 255"),
+        (MASK * 2, "-scale 0 2 0 255"),
+        (SOFT, "-b 2"),
+        ((SOFT * 255).round().astype("uint8"), "-b 2"),
+    ],
+    ids=["classes", "percents", "0 and 2", "softmax", "softmax of 8 bits"],
+)
+def test_what_is_no_probability_is_told_and_the_remedy_works(
+    picture: Picture, tmp_path: Path, array: Any, said: str
+) -> None:
+    path = picture(array)
+    (warning,) = doubts(path)
+    assert said in warning
+    command = warning.split("'")[1].split()
+    command[-2:] = [str(path), str(tmp_path / "mended.tif")]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("gdal_translate is not installed")
+    assert doubts(tmp_path / "mended.tif") == []
+    assert found(tmp_path / "mended.tif") == 1
+
+
+@pytest.mark.parametrize(
+    "array",
+    [MASK, MASK * 255, MASK * 200, MASK.astype("float32") * 0.9,
+     np.stack([MASK * 230, MASK * 20]), MASK * 0],
+    ids=["mask", "255", "200", "float", "with borders", "nothing"],
+)  # fmt: skip
+def test_maps_are_not_doubted(picture: Picture, array: Any) -> None:
+    path = picture(array)
+    assert doubts(path) == []
+    assert found(path) == (1 if array.any() else 0)
+
+
+def test_a_mask_of_one_bit_is_a_map(picture: Picture) -> None:
+    assert found(picture(MASK, NBITS=1)) == 1
+
+
+def test_a_mask_with_a_palette_is_a_map(picture: Picture) -> None:
+    path = picture(MASK)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
+    assert doubts(path) == []
+    assert found(path) == 1
