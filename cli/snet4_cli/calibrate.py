@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @options.device
 @options.precision
+@options.runtime
 @options.overwrite
 @options.as_json
 def calibrate(
@@ -43,6 +44,7 @@ def calibrate(
     places: Path | None,
     device: str,
     precision: str,
+    engine: str,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -67,7 +69,7 @@ def calibrate(
 
     chosen = None if places is None else _listed(places)
     path = find_model(model)
-    predictor = Predictor(path, choose_runtime(device, precision))  # type: ignore[arg-type]  # click checked it
+    predictor = Predictor(path, choose_runtime(device, precision, engine))  # type: ignore[arg-type]  # click checked it
     with Bar() as bar:
         found = calibrate_file(
             predictor, path, data, output, bar, overwrite=overwrite, places=chosen

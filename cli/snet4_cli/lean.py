@@ -64,8 +64,12 @@ def lean(
       snet4 lean town.tif houses.gpkg out.tif --off-nadir 30 --azimuth 190 --heights height_m
     """
     from snet4_training.pictures.lean_file import lean_file
+    from snet4core.errors import UsageError
+    from snet4core.files.names import printable
     from snet4core.look.look import Look
 
+    if out.suffix.lower() not in (".tif", ".tiff"):
+        raise UsageError(f"{printable(out)}: a GeoTIFF is written; call it .tif.")
     look = Look(off_nadir_deg, azimuth_deg % 360 % 360, "option")
     count = lean_file(image, footprints, out, look, height_field, seed, overwrite=overwrite)
     click.echo(f"{out}: {count} buildings leaned by {off_nadir_deg:g} degrees")

@@ -25,6 +25,7 @@ import click
 from snet4core import __version__
 from snet4core.errors import DependencyError, Snet4Error
 from snet4core.files.environment import use_own_data
+from snet4core.sentence import Option, Sentence
 
 COMMANDS = {
     "run": "Find building footprints in pictures and write a layer.",
@@ -122,7 +123,7 @@ def main() -> NoReturn:
     except Snet4Error as problem:
         if interrupt.seen() and problem.exit_code != 130:
             _interrupted(verbose)
-        _fail(str(problem), problem.exit_code, verbose)
+        _fail(in_words_of(_command_named(), problem.sentence), problem.exit_code, verbose)
     except ModuleNotFoundError as problem:
         if interrupt.seen():
             _interrupted(verbose)
@@ -135,16 +136,49 @@ def main() -> NoReturn:
             verbose,
         )
     except MemoryError:
-        _fail(
-            "Out of memory; give --memory (to polygonize: a smaller --block), or close other "
-            "programs.",
-            DependencyError.exit_code,
-            verbose,
-        )
+        _fail(_out_of_memory(), DependencyError.exit_code, verbose)
     except Exception:
         if interrupt.seen():
             _interrupted(verbose)
         _fail(_bug(), 1, verbose)
+
+
+INSTEAD = {
+    "--off-nadir": "off_nadir_deg in the folder's looks.csv",
+    "--azimuth": "azimuth_deg in the folder's looks.csv",
+    "--looks": "looks.csv in the folder",
+    "--bands": "the bands' own colours ('gdal_translate -colorinterp red,green,blue IN OUT')",
+    "--nodata": "the file's own tag ('gdal_translate -a_nodata VALUE IN OUT')",
+}
+"""What a command without these options takes: `calibrate`, `train`."""
+
+
+def in_words_of(command: click.Command | None, sentence: Sentence) -> str:
+    """A message of the engine, with something else in the place of options the command lacks."""
+    flags = {flag for each in (command.params if command else ()) for flag in each.opts}
+
+    def name(option: Option) -> str:
+        lacking = command is not None and option.flag not in flags
+        return INSTEAD.get(option.flag, str(option)) if lacking else str(option)
+
+    return sentence.told(name)
+
+
+def _command_named() -> click.Command | None:
+    """The command on the command line; None if there is none, or it cannot be loaded."""
+    name = next((each for each in sys.argv[1:] if each in COMMANDS), None)
+    try:
+        return None if name is None else Commands().get_command(click.Context(snet4), name)
+    except ImportError:
+        return None
+
+
+def _out_of_memory() -> str:
+    command = _command_named()
+    flags = {flag for each in (command.params if command else ()) for flag in each.opts}
+    remedies = {"--memory": "give --memory SIZE, as in 2G", "--block": "give a smaller --block"}
+    told = [text for flag, text in remedies.items() if flag in flags]
+    return f"Out of memory; {' or '.join([*told, 'close other programs'])}."
 
 
 def _interrupted(verbose: bool) -> NoReturn:

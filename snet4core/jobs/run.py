@@ -7,12 +7,15 @@ scene that fails raises its own error, and nothing is written.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rasterio.crs import CRS
 
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
 from snet4core.files import outputs
@@ -304,8 +307,21 @@ def _attempts(
 
 def _refuse_other_crs(plan: Plan, first: Plan) -> None:
     """Raise InputError unless the scene has the CRS of the first: a layer has only one."""
-    if plan.grid.crs != first.grid.crs:
+    if _horizontal(plan.grid.crs) != _horizontal(first.grid.crs):
         raise InputError(
             f"{plan.scene.location}: is in {plan.grid.crs.to_string()[:60]}, but "
             f"{first.scene.location} in {first.grid.crs.to_string()[:60]}; run them into two files."
         )
+
+
+def _horizontal(crs: CRS) -> CRS:
+    """The part of a CRS that places a picture: without the vertical one of a compound CRS."""
+    found = re.match(r'COMPD_CS\["(?:[^"]|"")*",', crs.to_wkt())
+    if found is None:
+        return crs
+    text, depth = crs.to_wkt()[found.end() :], 0
+    for end, sign in enumerate(text):
+        depth += {"[": 1, "]": -1}.get(sign, 0)
+        if sign == "]" and depth == 0:
+            return CRS.from_wkt(text[: end + 1])
+    return crs

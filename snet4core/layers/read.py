@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
+from snet4core.files.sidecars import beside
 from snet4core.layers import geoparquet, spacenet_reader
 from snet4core.layers.buildings import Buildings, height_of, is_plausible
 from snet4core.layers.features import FOOTPRINTS, ROOFS
@@ -62,7 +63,8 @@ def read_buildings(
     Of a file with several layers, `geometry` is read from `footprints` or `roofs`; of any other
     its only layer. `height_field` holds heights in metres, where the file has it.
     """
-    if _readable(path).suffix.lower() in (".csv", ".txt"):
+    table = _readable(path).suffix.lower() in (".csv", ".txt")
+    if table and not _is_json(path):  # Microsoft's .csv are lines of GeoJSON.
         return spacenet_reader.read(path, confidence=confidence, height_field=height_field)
     return _read_layer(path, confidence, _LAYERS[geometry], height_field)
 
@@ -76,6 +78,11 @@ def _readable(path: Path) -> Path:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{printable(path)} cannot be read ({reason}); check it.") from None
+    if path.suffix.lower() == ".gdb" and path.is_dir():
+        raise InputError(
+            f"{printable(path)} is a folder, a file geodatabase; export the layer with the "
+            "buildings with 'ogr2ogr OUT.gpkg IN LAYER'."
+        )
     if not is_file:
         what = "is no file" if path.exists() else "does not exist"
         raise InputError(f"{printable(path)} {what}; check the name.")
@@ -153,6 +160,11 @@ def _quiet_bindings() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _is_json(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+
+
 def _drivers_of(path: Path, name: str) -> list[str]:
     """GDAL's drivers for this file, by its first bytes. Only formats that hold their features
     themselves; files that refer to others could open connections."""
@@ -166,6 +178,8 @@ def _drivers_of(path: Path, name: str) -> list[str]:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\x1e \t\r\n")
     if text[:1] in (b"{", b"["):
         return _JSON
+    if head.startswith(b"\x1f\x8b"):
+        raise InputError(f"{name} is compressed; unpack it with 'gunzip IN'.")
     if head.startswith(b"PAR1"):
         raise InputError(
             f"{name} is a Parquet file, which snet4 writes and does not read; convert it to .gpkg, "
@@ -236,6 +250,11 @@ def _check_utf8(path: Path, name: str) -> None:
 
 def _check_shapefile(path: Path, name: str) -> None:
     """Refuse a file shorter than its header states: GDAL returns NULL for what is missing."""
+    if beside(path, f"{path.stem}.shx") is None:
+        raise InputError(
+            f"{name} has no .shx beside it; copy all files of that name, or make it anew with "
+            "'ogr2ogr --config SHAPE_RESTORE_SHX YES OUT.gpkg IN'."
+        )
     with path.open("rb") as file:
         header = file.read(28)
     stated_bytes = 2 * int.from_bytes(header[24:28], "big")

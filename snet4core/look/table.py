@@ -4,7 +4,9 @@
     tile_17.tif,31.5,24
 
 The first column may be called `scene`, `name`, `file`, `image`, `catid` or `catalogue_id`;
-`azimuth_deg` may be absent or empty (unknown); other columns are ignored.
+`azimuth_deg` may be absent or empty (unknown); other columns are ignored. A table of semicolons
+may have decimal commas. A scene that is listed with a path of another machine is found by its
+file name, and where several are, by the folders that it shares with them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path, PurePath
 
 from snet4core.errors import InputError
@@ -50,6 +53,7 @@ def sighting_in_table(table: Path, location: str) -> Sighting | None:
         (row for key in _keys_of(location) for row in by_key.get(key, ())),
         key=lambda row: row.line,
     )
+    rows = rows or _by_other_paths(by_key, location)
     if not rows:
         return None
     first = rows[0]
@@ -72,6 +76,19 @@ def _keys_of(location: str) -> set[str]:
     return {name.upper() for name in names | catalogue_ids(location)}
 
 
+def _by_other_paths(by_key: dict[str, list[_Row]], location: str) -> list[_Row]:
+    """Rows whose key is a path of another machine to a file of this name, the most alike."""
+    own = [part.upper() for part in PurePath(location).parts]
+    alike: dict[int, list[_Row]] = {}
+    for key, rows in by_key.items():
+        parts = re.split(r"[\\/]", key)
+        if len(parts) > 1 and own and parts[-1] in (own[-1], PurePath(own[-1]).stem):
+            pairs = zip(reversed(parts[:-1]), reversed(own[:-1]), strict=False)
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            alike.setdefault(shared, []).extend(rows)
+    return sorted(alike[max(alike)], key=lambda row: row.line) if alike else []
+
+
 def _status(table: Path) -> os.stat_result:
     try:
         return table.stat()
@@ -92,7 +109,10 @@ def _parsed(table: Path, size_bytes: int, modified_ns: int) -> dict[str, list[_R
 
 def _rows(table: Path) -> Iterator[_Row]:
     name = printable(table)
-    reader = csv.reader(read_text(table).splitlines(), strict=True)
+    lines = read_text(table).splitlines()
+    header_line = lines[0] if lines else ""
+    semicolons = ";" in header_line and "," not in header_line
+    reader = csv.reader(lines, strict=True, delimiter=";" if semicolons else ",")
     try:
         header = [column.strip().lower() for column in next(reader, [])]
         key, off_nadir = _column(name, header, _KEYS), _column(name, header, _OFF_NADIR)
@@ -106,6 +126,10 @@ def _rows(table: Path) -> Iterator[_Row]:
                     f"{len(header)}; write numbers with a decimal point, and quote commas."
                 )
             where = f"{name}, line {reader.line_num}"
+            if semicolons:  # As spreadsheets write them where numbers have decimal commas.
+                cells = [
+                    cell if n == key else cell.replace(",", ".") for n, cell in enumerate(cells)
+                ]
             angle = _angle(where, cells[off_nadir], -90.0, 90.0)
             if angle is None:
                 raise InputError(f"{where}: has no off-nadir angle; fill it in or remove the line.")

@@ -72,6 +72,17 @@ _REFUSED_FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 
+_REMEDIES: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"NITF|NSIF|SQLite format 3\0|%PDF|\x89HDF|CDF[\x01\x02]"),
+     "convert it with 'gdal_translate IN OUT.tif', or "),
+    (re.compile(rb"\s*<VRTDataset|\s*<MRF_META", re.I),
+     "where you trust it, convert it with 'gdal_translate IN OUT.tif', or "),
+    (re.compile(rb"PK\x03\x04"), "unpack it with 'unzip IN', or "),
+    (re.compile(rb"\x1f\x8b"), "unpack it with 'gunzip IN', or "),
+    (re.compile(rb"version https://git-lfs"), "fetch it with 'git lfs pull', or "),
+)  # fmt: skip
+"""What makes a picture of these."""
+
 _opening = threading.Lock()
 """`warnings.catch_warnings` changes the whole process: one opening at a time."""
 
@@ -127,12 +138,16 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ch
             what = "a header without pixels; give the data file beside it"
         raise InputError(
             f"{printable(text)} is {what or 'no raster that snet4 knows'}; "
-            f"give a picture as {ALLOWED}."
+            f"{_remedy(head)}give a picture as {ALLOWED}."
         )
     if driver != "GTiff":
         return CheckedFile(text, driver)
     facts = tiff.check(path)
     return CheckedFile(text, driver, facts.pictures, facts.nodata)
+
+
+def _remedy(head: bytes) -> str:
+    return next((text for pattern, text in _REMEDIES if pattern.match(head)), "")
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -145,7 +145,8 @@ def _from_auxiliary(auxiliary: Auxiliary) -> _Found:
 
 def _world_file(path: Path) -> Affine | None:
     """The transform of a world file, which gives the first pixel's centre: A D B E C F."""
-    numbers = _six_numbers(read_text(path, 4096))
+    # Some programs write decimal commas; nothing else in such a file is one.
+    numbers = _six_numbers(read_text(path, 4096).replace(",", "."))
     if numbers is None:
         return None
     a, d, b, e, x, y = numbers

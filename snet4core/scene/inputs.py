@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from snet4core.errors import InputError
 from snet4core.files.names import is_remote, printable
@@ -137,7 +137,7 @@ def _plain(given: str, allow_remote: bool, base: Path | None) -> Iterator[SceneI
 def _list_lines(path: Path) -> Iterator[tuple[int, str, Path]]:
     """(line number, content, folder) of a list; blank lines and `# comments` are skipped."""
     lines = read_text(path, _LIST_BYTES).splitlines()
-    entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    entries = [(number, _unquoted(line.strip())) for number, line in enumerate(lines, 1)]
     entries = [(number, line) for number, line in entries if line and line[:2] != "# "]
     if not entries:
         raise InputError(f"{printable(path)} lists no scene; write one path per line.")
@@ -145,6 +145,16 @@ def _list_lines(path: Path) -> Iterator[tuple[int, str, Path]]:
         if line.startswith("@"):
             raise InputError(f"{printable(path)}: line {number}: a list cannot name another list.")
         yield number, line, path.parent
+
+
+def _unquoted(line: str) -> str:
+    """An entry of a list without the quotes that spreadsheets and `ls -Q` put around it.
+
+    >>> _unquoted('"my scene.tif"'), _unquoted("it's.tif")
+    ('my scene.tif', "it's.tif")
+    """
+    quoted = len(line) > 2 and line[0] == line[-1] and line[0] in "\"'"
+    return line[1:-1] if quoted and not Path(line).exists() else line
 
 
 def _folder(folder: Path) -> list[SceneInput]:
@@ -319,6 +329,8 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
             "give the raster itself."
         )
     (href,) = chosen.values()
+    if href.lower().startswith("file://"):
+        return SceneInput(unquote(urlsplit(href).path), path)
     if is_remote(href):
         if not allow_remote:
             raise InputError(
@@ -328,7 +340,10 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
                 ".",
             )
         return SceneInput(href, path)
-    return SceneInput(str(path.parent / href), path)
+    beside = path.parent / href
+    if not beside.exists() and (path.parent / unquote(href)).exists():
+        beside = path.parent / unquote(href)  # a relative URL, in which a blank is %20
+    return SceneInput(str(beside), path)
 
 
 def _is_picture(asset: Mapping[str, Any]) -> bool:

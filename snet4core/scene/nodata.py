@@ -70,6 +70,8 @@ def nodata_rule(
     """
     rule, warnings = _rule(admitted, dataset, chosen, option, auxiliary)
     warnings = warnings + _mask_beside(admitted) + _doubtful_alpha(admitted, dataset, chosen)
+    if rule.assumed:
+        warnings += _undeclared(admitted, dataset, chosen)
     return rule, warnings
 
 
@@ -172,6 +174,37 @@ def _doubtful_alpha(
                     ".",
                 )
             ]
+    return []
+
+
+_CORNER_PX = 16
+_FILLS = (-9999.0, -32768.0, -99.0, -999.0)
+"""What is often used for "no data", besides the largest count of a type."""
+
+
+def _undeclared(
+    admitted: CheckedFile, dataset: rasterio.DatasetReader, chosen: BandMap
+) -> list[str]:
+    """A warning for a corner that holds one such value in all bands: a collar, most likely."""
+    kind = np.dtype(dataset.dtypes[0])
+    fills = {*_FILLS, float(np.iinfo(kind).max)} if kind.kind in "iu" else set(_FILLS)
+    rows, cols = dataset.shape
+    height, width = min(_CORNER_PX, rows), min(_CORNER_PX, cols)
+    corners = [(0, 0), (0, cols - width), (rows - height, 0), (rows - height, cols - width)]
+    with contextlib.suppress(*GDAL_ERRORS):  # Damaged pixels are reported when they are needed.
+        for row, col in corners:
+            window = Window(col, row, width, height)
+            corner_BHW = dataset.read(list(chosen.read_bands), window=window)
+            value = float(corner_BHW.flat[0])
+            if value in fills and (corner_BHW == corner_BHW.flat[0]).all():
+                return [
+                    Sentence(
+                        f"{admitted.shown}: a corner holds {value:g} in all bands, and no no-data "
+                        "value is declared; if that is no ground, give ",
+                        NODATA.taking(f"{value:g}"),
+                        ".",
+                    )
+                ]
     return []
 
 

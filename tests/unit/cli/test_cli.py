@@ -302,7 +302,7 @@ def test_too_little_memory_is_no_bug(snet4: Call, monkeypatch: pytest.MonkeyPatc
         raise MemoryError
 
     monkeypatch.setattr(entry.snet4, "main", full)
-    answer = snet4("doctor")
+    answer = snet4("run")
     assert answer.code == 4
     assert "--memory" in answer.err
 
