@@ -1,4 +1,4 @@
-"""`snet4 info`: describes a picture, and how snet4 and a model would read it."""
+"""`snet4 info`: describes pictures, and how snet4 and a model would read them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("scene", metavar="SCENE")
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @options.off_nadir
 @options.azimuth
 @options.looks
 @options.bands
 @options.nodata
 @options.model
-@click.option("--allow-remote", is_flag=True, help="Let SCENE be a URL.")
+@click.option("--allow-remote", is_flag=True, help="Let scenes be URLs.")
 @options.as_json
 def info(
-    scene: str,
+    scenes: tuple[str, ...],
     off_nadir_deg: float | None,
     azimuth_deg: float | None,
     looks_table: Path | None,
@@ -40,38 +40,58 @@ def info(
 ) -> None:
     """Show what SCENE is: size, place, bands, no data, look angle, and how it would be read.
 
-    No pixels are read, unless the model has to guess the look from them. An unknown look
-    angle is reported, and is not an error here.
+    SCENE is as in 'snet4 run'; several come as a table, and with --json as an array. No pixels
+    are read, unless the model has to guess the look from them. An unknown look angle is
+    reported, and is not an error here.
 
     \b
       snet4 info scene.tif
       snet4 info scene.tif --bands 1,1,1,- --json
+      snet4 info 'scenes/*.tif'
     """
+    from snet4_cli.info_text import in_lines, in_table
+    from snet4core.errors import InputError, SomeScenesFailed
+    from snet4core.scene.inputs import expand
+    from snet4core.scene.scene import open_scene
+
+    header = _header(model)
+
+    def facts_of(scene: SceneInput) -> dict[str, Any]:
+        model_bands = {"model_bands": header.card.architecture.bands} if header else {}
+        found = open_scene(
+            scene, bands=bands, nodata=nodata, allow_remote=allow_remote, **model_bands
+        )
+        given = {"off_nadir_deg": off_nadir_deg, "azimuth_deg": azimuth_deg, "table": looks_table}
+        return _all_facts(found, header, given)
+
+    inputs = expand(scenes, allow_remote=allow_remote)
+    if len(inputs) == 1:
+        facts = facts_of(inputs[0])
+        click.echo(json.dumps(facts, indent=2) if as_json else in_lines(facts))
+        return
+    pictures: list[dict[str, Any]] = []
+    for each in inputs:
+        try:
+            pictures.append(facts_of(each))
+        except InputError as problem:
+            pictures.append({"scene": each.location, "problem": str(problem)})
+    click.echo(json.dumps(pictures, indent=2) if as_json else in_table(pictures))
+    if bad := sum("problem" in facts for facts in pictures):
+        raise SomeScenesFailed(f"{bad} of {len(pictures)} scenes cannot be used.")
+
+
+def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> dict[str, Any]:
+    """The file, the look and the model's reading; `given` is what the options say of looks."""
     from snet4core.errors import EngineError, LookError
     from snet4core.look.sources import find_look
     from snet4core.maps import runtime
     from snet4core.maps.look_guesser import LookGuesser
-    from snet4core.scene.scene import open_scene
 
-    header = _header(model)
-    model_bands = {"model_bands": header.card.architecture.bands} if header else {}
-    found = open_scene(
-        _only_one(scene, allow_remote),
-        bands=bands,
-        nodata=nodata,
-        allow_remote=allow_remote,
-        **model_bands,
-    )
     facts = _facts(found)
     warnings = list(found.warnings)
     try:
-        sighted = find_look(
-            found,
-            off_nadir_deg=off_nadir_deg,
-            azimuth_deg=azimuth_deg,
-            table=looks_table,
-            guess=None if header is None else partial(LookGuesser(header).sighting, found),
-        )
+        guess = None if header is None else partial(LookGuesser(header).sighting, found)
+        sighted = find_look(found, guess=guess, **given)
         look = sighted.look
         warnings += sighted.warnings
         facts["look"] = {
@@ -87,17 +107,7 @@ def info(
         facts["model"] = _reading(found, header, facts["look"], warnings)
         facts["runtime"] = runtime.runtime_facts(header, "auto", "auto", "auto")
     facts["warnings"] = warnings
-    click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
-
-
-def _only_one(given: str, allow_remote: bool) -> SceneInput:
-    from snet4core.errors import UsageError
-    from snet4core.scene.inputs import expand
-
-    scenes = expand([given], allow_remote=allow_remote)
-    if len(scenes) > 1:
-        raise UsageError(f"{given} names {len(scenes)} scenes; give one of them.")
-    return scenes[0]
+    return facts
 
 
 def _header(model: str) -> Header | None:
@@ -151,38 +161,3 @@ def _reading(
         "finer": scale.finer,
         "windows": -(-rows // core_px) * -(-cols // core_px),
     }
-
-
-def _text(facts: dict[str, Any]) -> str:
-    """The facts as text for people, one per line."""
-    from snet4core.files.names import printable
-
-    look, model = facts["look"], facts.get("model")
-    lines = [
-        ("scene", printable(facts["scene"])),
-        ("format", f"{facts['format'] or 'remote'}, {facts['dtype']}, stored in blocks of "
-                   f"{facts['block'][0]} x {facts['block'][1]}"),
-        ("size", f"{facts['rows']} rows x {facts['columns']} columns"),
-        ("crs", facts["crs"]),
-        ("pixel", f"{facts['gsd_m']:.3f} m on the ground"),
-        ("bands", facts["bands_says"].removeprefix("Bands: ")),
-        ("nodata", facts["nodata_says"]),
-    ]  # fmt: skip
-    if look:
-        azimuth = "unknown" if look["azimuth_deg"] is None else f"{look['azimuth_deg']:g} degrees"
-        lines.append(
-            ("look", f"{look['off_nadir_deg']:g} degrees off nadir ({look['category']}), azimuth "
-                     f"{azimuth}, from: {look['source']}")
-        )  # fmt: skip
-    else:
-        lines.append(("look", "unknown"))
-    if model:
-        lines.append(
-            ("model", f"{model['name']}: would see {model['rows']} x {model['columns']} pixels of "
-                      f"{model['gsd_m']:.3f} m in {model['windows']} windows")
-        )  # fmt: skip
-    if engine := facts.get("runtime"):
-        how = "{engine} on {device} in {precision}: {why}"
-        lines.append(("runtime", engine.get("problem") or how.format(**engine)))
-    lines += [("warning", warning) for warning in facts["warnings"]]
-    return "\n".join(f"{name:8} {value}" for name, value in lines)

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from snet4_cli.info import info
-from snet4core.errors import InputError, UsageError
+from snet4core.errors import InputError, SomeScenesFailed
 
 Picture = Callable[..., Path]
 
@@ -70,11 +70,54 @@ def test_a_name_cannot_break_the_lines(picture: Picture) -> None:
     assert len(text.splitlines()) == len(say(path, "--off-nadir", 5, "--azimuth", 9).splitlines())
 
 
-def test_what_cannot_be_used_is_refused(picture: Picture, tmp_path: Path) -> None:
-    picture(np.ones((3, 9, 9), np.uint8), "a.tif", photometric="RGB")
-    picture(np.ones((3, 9, 9), np.uint8), "b.tif", photometric="RGB")
-    with pytest.raises(UsageError, match="names 2 scenes"):
-        say(tmp_path)
+def test_several_pictures_are_rows_of_a_table(picture: Picture, tmp_path: Path) -> None:
+    one = picture(np.ones((3, 9, 9), np.uint8), "nadir8_a.tif", photometric="RGB")
+    two = picture(np.ones((4, 9, 19), np.uint16), "nadir29_b.tif")
+    for given in ((one, two), (tmp_path,), (tmp_path / "*.tif",)):
+        heading, *rows = (line.split("  ") for line in say(*given).splitlines()[:3])
+        cells = [[cell.strip() for cell in row if cell.strip()] for row in (heading, *rows)]
+        assert cells[0] == ["scene", "size", "crs", "pixel", "bands", "look", "azimuth", "from"]
+        assert [row[0] for row in cells[1:]] == sorted([str(one), str(two)])
+        assert dict(zip(cells[0], cells[1], strict=True))["size"] == "9 x 19"
+        assert dict(zip(cells[0], cells[2], strict=True)) == {
+            "scene": str(one), "size": "9 x 9", "crs": "EPSG:32616", "pixel": "0.500 m",
+            "bands": "blue=3,green=2,red=1,nir=-", "look": "8", "azimuth": "unknown",
+            "from": "name",
+        }  # fmt: skip
+
+
+def test_programs_read_an_array_of_several_pictures(picture: Picture) -> None:
+    """Each is what a picture alone gives."""
+    paths = [picture(np.ones((3, 9, 9), np.uint8), f"{n}.tif", photometric="RGB") for n in "ab"]
+    look = ("--off-nadir", 9, "--json")
+    assert json.loads(say(*paths, *look)) == [json.loads(say(path, *look)) for path in paths]
+
+
+def test_a_warning_that_is_true_of_several_is_said_once(picture: Picture) -> None:
+    paths = [picture(np.ones((4, 9, 9), np.uint8), f"nadir9_{n}.tif") for n in "abc"]
+    lines = [line for line in say(*paths).splitlines() if line.startswith("warning")]
+    assert len(lines) == len(set(lines))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_bad_one_does_not_hide_the_others(
+    picture: Picture, tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    good = picture(np.ones((3, 9, 9), np.uint8), "a.tif", photometric="RGB")
+    bad = tmp_path / "b.tif"
+    bad.write_text("no picture")
+    flags = ["--json"] if as_json else []
+    done = CliRunner().invoke(info, [str(good), str(bad), "--off-nadir", "9", *flags])
+    assert isinstance(done.exception, SomeScenesFailed)
+    assert done.exception.exit_code == 3
+    assert str(good) in done.stdout
+    if as_json:
+        assert str(bad) in json.loads(done.stdout)[1]["problem"]
+    else:
+        assert f"problem  {bad}" in done.stdout
+
+
+def test_what_cannot_be_used_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         say(tmp_path / "none.tif")
 
