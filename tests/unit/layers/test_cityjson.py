@@ -161,6 +161,12 @@ class TestVertices:
         assert np.abs(points_N3[:4, :2] - corners_M2[:4]).max() <= 0.0005
         assert points_N3[4:, 2] == pytest.approx(6.1)
 
+    def test_corners_that_become_one_are_one(self, tmp_path: Path) -> None:
+        close = shapely.Polygon([(0, 0), (20, 0), (20, 10), (0.0004, 10), (0, 10)])
+        [geometry] = geometries(written(tmp_path, town(houses=[close], heights_m=[6.0])))
+        assert len(geometry["boundaries"][0]) == 2 + 4
+        assert is_closed(geometry)
+
 
 class TestPlace:
     def test_a_scene_in_metres_keeps_its_crs(self, tmp_path: Path) -> None:

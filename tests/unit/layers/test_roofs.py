@@ -21,8 +21,8 @@ from shapely.geometry import shape
 from helpers.roofed import HEIGHTS_M, UTM, town
 from snet4core.errors import InputError, OutputError
 from snet4core.footprints.footprints import FIELDS, HEIGHT_FIELDS, Footprints, Source, none_of
-from snet4core.layers import kept
-from snet4core.layers.features import ROOF_FIELDS
+from snet4core.layers import gpkg, kept
+from snet4core.layers.features import ROOF_FIELDS, ROOFS_LAYER, footprints_layer
 from snet4core.layers.write import check_layer, write_layer
 
 GDAL_FORMATS = [".gpkg", ".fgb", ".geojson"]
@@ -185,6 +185,13 @@ class TestGeoPackage:
             assert extent == tuple(shapely.total_bounds(shapes.polygons_N))
             count = f"SELECT feature_count FROM gpkg_ogr_contents WHERE table_name = '{layer}'"
             assert self.query(path, count) == [(11,)]
+
+    def test_layers_are_counted_each_by_itself(self, tmp_path: Path, table: Footprints) -> None:
+        path = tmp_path / "uneven.gpkg"
+        contents = [(footprints_layer(table.source), [table]), (ROOFS_LAYER, [table[:4]])]
+        assert gpkg.write(path, contents, UTM, {}) == 11
+        sql = "SELECT table_name, feature_count FROM gpkg_ogr_contents ORDER BY table_name"
+        assert self.query(path, sql) == [("footprints", 11), ("layer_styles", 2), ("roofs", 4)]
 
     def test_index_and_counter_of_roofs_follow_later_edits(self, path: Path) -> None:
         feature = rows(path, "roofs")[0]
