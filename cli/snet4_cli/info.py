@@ -91,7 +91,7 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
     warnings = list(found.warnings)
     try:
         guess = None if header is None else partial(LookGuesser(header).sighting, found)
-        sighted = find_look(found, guess=guess, **given)
+        sighted = find_look(found, guess=guess, doubt=True, **given)
         look = sighted.look
         warnings += sighted.warnings
         facts["look"] = {

@@ -21,6 +21,8 @@ class Sighting:
     """Kind of source, as written to the layer: see `Look.source`."""
     where: str
     """The option, file or name, for messages."""
+    certainty: float | None = None
+    """How sure a guess is of its azimuth, 0..1; None of sources that state one."""
 
     @property
     def says_something(self) -> bool:

@@ -2,8 +2,9 @@
 
 Each source gives a `Sighting`. The first with an off-nadir angle decides; the others are
 compared with it, and a difference of more than 2 degrees gives a warning. Azimuth always
-runs from the satellite to the ground, clockwise from north. The look is guessed only where
-no source gives the angle.
+runs from the satellite to the ground, clockwise from north. What no source gives is guessed from
+the picture: the look, or of a tilted picture the azimuth alone. Where the picture is large enough
+for that to cost nothing, a sure guess also warns of an azimuth that points the other way.
 """
 
 from __future__ import annotations
@@ -40,6 +41,17 @@ class LookFound:
 Guess = Callable[[], Sighting | None]
 """Guesses a look, with the source `estimated`; returns None where it cannot."""
 
+TILTED_FROM_DEG = 15.0
+"""Below this angle a missing azimuth is not guessed, and none is doubted: roofs lean by less than
+a quarter of their height."""
+
+SURE = 0.8
+"""Certainty from which a guess may doubt an azimuth that was read."""
+
+OPPOSITE_DEG = 120.0
+"""Azimuths farther apart than this are opposite: conventions differ by 180 degrees, guesses err by
+far less than 60."""
+
 
 def find_look(
     scene: Scene,
@@ -48,12 +60,14 @@ def find_look(
     azimuth_deg: float | None = None,
     table: Path | None = None,
     guess: Guess | None = None,
+    doubt: bool = False,
 ) -> LookFound:
     """The look of a scene, from the first source that gives it.
 
-    `guess` is called if none does. LookError if that gives no off-nadir angle either (the
-    message asks for `--off-nadir`), or if the deciding angle is impossible. InputError for a
-    table that cannot be read.
+    `guess` is called if none does, or none gives the azimuth of a tilted picture; with `doubt`
+    also to compare it with the azimuth that was read. LookError if there is no off-nadir angle at
+    all (the message asks for `--off-nadir`), or if the deciding angle is impossible. InputError
+    for a table that cannot be read.
     """
     option = Sighting(off_nadir_deg, azimuth_deg, "option", Sentence(OFF_NADIR, " and ", AZIMUTH))
     warnings: list[str] = []
@@ -70,7 +84,47 @@ def find_look(
     warnings += _unread(scene, delivery, sightings)
     if guess is not None and all(s.off_nadir_deg is None for s in sightings):
         sightings += _guessed(scene, guess(), sightings, warnings)
-    return _decided(scene, sightings, warnings)
+        return _decided(scene, sightings, warnings)
+    decided = _decided(scene, sightings, warnings)
+    if guess is None or decided.look.off_nadir_deg < TILTED_FROM_DEG:
+        return decided
+    if decided.look.azimuth_deg is None:
+        return _with_azimuth(scene, decided, guess())
+    return _doubted(scene, decided, guess()) if doubt else decided
+
+
+def _with_azimuth(scene: Scene, found: LookFound, guess: Sighting | None) -> LookFound:
+    """The look with the guessed azimuth, and a warning that names it; unchanged without one."""
+    if guess is None or guess.azimuth_deg is None:
+        return found
+    warning = Sentence(
+        f"{scene.admitted.shown} does not tell in which direction it leans; {guess.where} is used: "
+        f"azimuth {guess.azimuth_deg:g}. If you know it, give it with ",
+        AZIMUTH,
+        ".",
+    )
+    look = replace(
+        found.look, azimuth_deg=guess.azimuth_deg, source=f"{found.look.source}+{guess.source}"
+    )
+    return LookFound(look, (*found.warnings, warning))
+
+
+def _doubted(scene: Scene, found: LookFound, guess: Sighting | None) -> LookFound:
+    """The look as it is, with a warning where a sure guess sees the picture lean the other way."""
+    said_deg = found.look.azimuth_deg
+    if guess is None or guess.azimuth_deg is None or said_deg is None:
+        return found
+    sure = guess.certainty is not None and guess.certainty >= SURE
+    if not sure or angle_between_deg(said_deg, guess.azimuth_deg) < OPPOSITE_DEG:
+        return found
+    warning = Sentence(
+        f"{scene.admitted.shown}: the azimuth is taken as {said_deg:g} degrees, but roofs seem to "
+        f"lean the other way: {guess.where} says {guess.azimuth_deg:g}. If the source counts from "
+        "the ground to the satellite, give ",
+        AZIMUTH.taking(f"{(said_deg + 180) % 360:g}"),
+        ".",
+    )
+    return LookFound(found.look, (*found.warnings, warning))
 
 
 def _from_files(scene: Scene, delivery: Delivery, warnings: list[str]) -> Iterator[Sighting]:

@@ -102,8 +102,8 @@ def combined_sighting(estimates_B3: NDArray[np.float32], up_deg: float, card: Ca
     >>> card = Card("any", Architecture(estimates_look=True))
     >>> windows_B3 = np.array([[0.5, 0.5, 0.0], [0.5, 0.4, 0.1], [0.9, 0.5, 0.0]], np.float32)
     >>> found = combined_sighting(windows_B3, 0.0, card)
-    >>> found.off_nadir_deg, found.azimuth_deg
-    (30.0, 90.0)
+    >>> found.off_nadir_deg, found.azimuth_deg, found.certainty
+    (30.0, 90.0, 1.0)
     """
     sine, right, up = map(float, np.median(estimates_B3, axis=0))
     if not all(map(math.isfinite, (sine, right, up))):
@@ -111,10 +111,13 @@ def combined_sighting(estimates_B3: NDArray[np.float32], up_deg: float, card: Ca
     low_deg, high_deg = card.off_nadir_range_deg
     tilt_deg = math.degrees(math.asin(min(max(sine, 0.0), 1.0)))
     off_nadir_deg = float(round(min(max(tilt_deg, low_deg), high_deg)))
-    azimuth_deg = None
-    if off_nadir_deg >= TILTED_FROM_DEG and math.hypot(right, up) >= CLEAR_SHARE * sine:
+    azimuth_deg, certainty = None, 0.0
+    if off_nadir_deg >= TILTED_FROM_DEG:
+        certainty = round(min(1.0, math.hypot(right, up) / sine), 2)
+    if certainty >= CLEAR_SHARE:
         azimuth_deg = float(round(math.degrees(math.atan2(right, up)) + up_deg) % 360)
-    return Sighting(off_nadir_deg, azimuth_deg, SOURCE, f"the guess of the model {_name(card)}")
+    where = f"the guess of the model {_name(card)}"
+    return Sighting(off_nadir_deg, azimuth_deg, SOURCE, where, certainty)
 
 
 def _name(card: Card) -> str:

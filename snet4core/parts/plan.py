@@ -32,6 +32,10 @@ from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.sentence import HEIGHT_MIN, ROOFS
 from snet4core.settings import ShapeSettings
 
+DOUBTED_FROM_PX = 48_000_000
+"""Scenes from this size have their azimuth compared with the network's guess, which takes nine
+windows of 512 px: a twentieth of such a run at most."""
+
 FootprintsFrom = Literal["maps", "roofs"]
 
 
@@ -193,6 +197,7 @@ def plan_for(
         azimuth_deg=choices.azimuth_deg,
         table=choices.looks_table,
         guess=None if guesser is None else partial(guesser.sighting, scene),
+        doubt=math.prod(scene.grid.shape) >= DOUBTED_FROM_PX,
     )
     look = found.look
     scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)

@@ -161,11 +161,47 @@ def test_a_scene_is_guessed_once(sure: Sure, scene: Path) -> None:
 def test_who_knows_the_look_is_believed(sure: Sure, scene: Path, picture: Picture) -> None:
     guesser = LookGuesser(HEADER)
     named = picture(np.full((4, 64, 64), 500, np.uint16), "nadir29_x.tif")
-    for path, choices in ((named, Choices()), (scene, Choices(off_nadir_deg=12.0))):
+    known = Choices(off_nadir_deg=29.0, azimuth_deg=80.0)
+    for path, choices in ((named, known), (scene, known), (scene, Choices(off_nadir_deg=12.0))):
         look = plan_for(path, HEADER, choices, guesser).source.look
         assert look is not None
-        assert look.source in ("name", "option")
+        assert look.source == "option"
     assert sure.asked == 0
+
+
+def test_an_azimuth_that_nobody_knows_is_guessed_where_the_picture_is_tilted(
+    sure: Sure, scene: Path, picture: Picture
+) -> None:
+    named = picture(np.full((4, 64, 64), 500, np.uint16), "nadir29_x.tif")
+    plan = plan_for(named, HEADER, Choices(), LookGuesser(HEADER))
+    assert (plan.look.off_nadir_deg, plan.look.azimuth_deg) == (29, round(40 + plan.grid.up_deg))
+    assert plan.look.source == "name+estimated"
+    [warning] = [each for each in plan.warnings if "--azimuth" in each]
+    assert "does not tell in which direction it leans" in warning
+    unsure = Choices(off_nadir_deg=14.9)
+    assert plan_for(scene, HEADER, unsure, LookGuesser(HEADER)).look.azimuth_deg is None
+    assert plan_for(scene, HEADER, Choices(off_nadir_deg=29.0)).look.azimuth_deg is None
+
+
+def warnings_of(scene: Path, azimuth_deg: float, off_nadir_deg: float = 31.0) -> list[str]:
+    choices = Choices(off_nadir_deg=off_nadir_deg, azimuth_deg=azimuth_deg)
+    plan = plan_for(scene, HEADER, choices, LookGuesser(HEADER))
+    assert plan.look.azimuth_deg == azimuth_deg, "a doubt changes nothing"
+    return [each for each in plan.warnings if "the other way" in each]
+
+
+def test_an_azimuth_that_points_the_other_way_is_doubted(
+    sure: Sure, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert warnings_of(scene, 220.0) == [], "a small scene is not worth a guess"
+    assert sure.asked == 0
+    monkeypatch.setattr("snet4core.parts.plan.DOUBTED_FROM_PX", 1000)
+    [warning] = warnings_of(scene, 220.0)
+    assert "--azimuth 40" in warning
+    assert warnings_of(scene, 80.0) == []
+    assert warnings_of(scene, 220.0, off_nadir_deg=12.0) == []
+    monkeypatch.setattr("snet4core.look.sources.SURE", 1.01)
+    assert warnings_of(scene, 220.0) == [], "who is unsure does not doubt"
 
 
 def test_an_azimuth_that_is_known_stays(sure: Sure, scene: Path) -> None:
