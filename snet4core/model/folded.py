@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -76,17 +77,22 @@ def _foldable_pairs(module: nn.Module) -> Iterator[tuple[str, str]]:
         (before,) = node.args
         if (
             before.op == "call_module"
-            and type(parts[before.target]) is nn.Conv2d  # a subclass may do more than convolve
+            and type(parts[before.target]) in _CONVOLUTIONS  # another may do more than convolve
             and len(before.users) == called.count(node.target) == called.count(before.target) == 1
         ):
             yield before.target, node.target
 
 
+_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)
 _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
 class _Tracer(fx.Tracer):
-    """Traces a module with the batch norms to be folded as leaves."""
+    """Traces a module with what folding is about as leaves.
+
+    `Conv2dSame` pads by the picture's size, which a tracer cannot follow.
+    """
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, _NORMS) or super().is_leaf_module(m, module_qualified_name)
+        leaf = isinstance(m, (*_NORMS, Conv2dSame))
+        return leaf or super().is_leaf_module(m, module_qualified_name)

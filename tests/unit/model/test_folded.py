@@ -51,6 +51,7 @@ def norms(module: nn.Module, *inputs: object) -> int:
         replace(SMALL, maps_stride_px=2, decoder_channels=(16, 8), subpixel_maps=True),
         replace(SMALL, attention="scse", decoder_channels=(32, 32, 16)),
         replace(SMALL, encoder="tu-regnetx_002"),
+        replace(SMALL, encoder="tu-tf_efficientnet_lite0"),
         replace(SMALL, encoder="tu-convnext_femto", decoder_channels=(32, 16, 16, 8)),
         replace(SMALL, encoder="efficientnet-b0"),
         replace(SMALL, encoder="densenet121"),
@@ -69,7 +70,7 @@ def test_the_logits_stay(architecture: Architecture) -> None:
     torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4 * float(before.abs().max()))
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", "tu-regnetx_002"])
+@pytest.mark.parametrize("encoder", ["resnet18", "tu-regnetx_002", "tu-tf_efficientnet_lite0"])
 @torch.inference_mode()
 def test_no_norm_is_left(encoder: str) -> None:
     architecture = replace(SMALL, encoder=encoder)
