@@ -27,7 +27,9 @@ REQUIRED = (
 ALLOWED = (".py", ".txt", ".md", ".qml", ".svg", ".qm")
 """Kinds of files that the plugin consists of; `.qm` holds compiled translations, no code."""
 
-MOST_BYTES = 25 * 2**20
+MOST_BYTES = 25_000_000
+"""The plugin site takes no larger zip."""
+
 _EPOCH = (2000, 1, 1, 0, 0, 0)
 
 
@@ -92,7 +94,7 @@ def build(target: Path) -> Path:
             zipped.writestr(entry, content, zipfile.ZIP_STORED)
     if temporary.stat().st_size > MOST_BYTES:
         temporary.unlink()
-        raise Refused(f"The zip is larger than {MOST_BYTES >> 20} MB.")
+        raise Refused(f"The zip is larger than {MOST_BYTES / 1e6:.0f} MB.")
     temporary.replace(archive)
     return archive
 
