@@ -30,7 +30,7 @@ from snet4core.look.look import Look
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
 from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
-from snet4core.model.header import find_model, graph_beside, read_header
+from snet4core.model.header import find_model, graph_file, read_header
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices
 from snet4core.scene.radiometry import band_range, normalise
@@ -139,7 +139,7 @@ def quantised(model: Any, inputs: list[Any], left_alone: Choice) -> Any:
 def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
     """Each choice of layers, and a predictor with them in int8."""
     header = read_header(find_model("default"))
-    path = graph_beside(header)
+    path = graph_file(header)
     assert path is not None  # the default model is shipped with its graph
     graph = read_graph(read_header(path))
 

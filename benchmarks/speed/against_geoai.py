@@ -32,7 +32,7 @@ from benchmarks.speed.against_script import f1, snet4
 from snet4core.errors import ModelError
 from snet4core.model import weights
 from snet4core.model.card import Card
-from snet4core.model.header import graph_beside, read_header
+from snet4core.model.header import graph_file, read_header
 from snet4core.model.network import OffNadirNet
 from snet4core.scene.radiometry import normalise
 from snet4core.scene.ranges import scene_ranges
@@ -54,7 +54,7 @@ def plain_model(run: Path) -> Path:
         settings = [word for change in PLAIN for word in ("--set", change)]
         train = [*snet4_command, "train", RECIPE, "--out", run, "--workers", "2", *settings]
         subprocess.check_call(train)
-    if graph_beside(read_header(model)) is None:
+    if graph_file(read_header(model)) is None:
         subprocess.check_call([*snet4_command, "models", "export", model])
     return model
 

@@ -57,10 +57,12 @@ class OpenVinoNetwork:
         self._card = header.card
         self._runtime = runtime
         graph = read_graph(header)
+        self._constants = graph.constants  # which the model refers to
         self._core = _core()
         try:
             self._model = self._core.read_model(
-                model=graph.xml, weights=openvino().Tensor(graph.constants)
+                model=graph.xml,
+                weights=openvino().Tensor(self._constants, shared_memory=True),
             )
         except RuntimeError as problem:
             raise ModelError(

@@ -22,7 +22,7 @@ from snet4core.errors import DependencyError, EngineError, ModelError
 from snet4core.extras import INSTALL, installed
 from snet4core.look.look import Look
 from snet4core.maps.hardware import cpu_gains_from_bf16, gpu_may_be_there, processor_threads
-from snet4core.model.header import Header, graph_beside
+from snet4core.model.header import Header, graph_file
 from snet4core.sentence import DEVICE, ENGINE
 
 Engine = Literal["torch", "openvino"]
@@ -179,7 +179,7 @@ def runtime_facts(
 
 def _engine(wanted: RuntimeChoice, header: Header) -> tuple[Path, Engine, str]:
     """(file, engine, why) for a model."""
-    graph = header.path if header.is_graph else graph_beside(header)
+    graph = graph_file(header)
     if wanted.engine == "torch" or wanted.device != "cpu":
         if header.is_graph:
             raise ModelError(

@@ -9,10 +9,10 @@ from .graph import LOOK_ESTIMATE as LOOK_ESTIMATE
 from .graph import openvino as openvino
 from .graph import read_graph as read_graph
 from .header import DEFAULT_MODEL as DEFAULT_MODEL
-from .header import GRAPH_ENDING as GRAPH_ENDING
 from .header import Header as Header
 from .header import find_model as find_model
 from .header import graph_beside as graph_beside
+from .header import graph_file as graph_file
 from .header import read_header as read_header
 from .header import shipped_models as shipped_models
 from .network import OffNadirNet as OffNadirNet

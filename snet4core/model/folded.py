@@ -17,6 +17,14 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snet4core.model.network import Decoder, FusedUpsampleBlock, OffNadirNet
+from snet4core.model.recipes import (
+    CoarseKernel,
+    FineKernel,
+    FoldedBias,
+    FoldedKernel,
+    Kept,
+    Recipe,
+)
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:
@@ -25,15 +33,47 @@ def folded(net: OffNadirNet) -> OffNadirNet:
     It is left in evaluation mode, and can no longer be saved or trained.
     """
     net.eval()
-    fold_norms(net.encoder)
+    for name in _folded_parts(net):
+        fold_norms(net.get_submodule(name))
     for branch in net.branches.values():
         assert isinstance(branch, Decoder)
         for index, block in enumerate(branch.decoder.blocks):
-            fold_norms(block.conv1)
-            fold_norms(block.conv2)
             if isinstance(block, FusedUpsampleBlock):
                 branch.decoder.blocks[index] = FoldedBlock(block)
     return net
+
+
+def recipes_of(net: OffNadirNet) -> Iterator[Recipe]:
+    """How each constant of a folded network may be made from the weights of this one, which is
+    not folded yet."""
+    for part in _folded_parts(net):
+        for conv_name, norm_name in _foldable_pairs(net.get_submodule(part)):
+            norm = net.get_submodule(f"{part}.{norm_name}")
+            assert isinstance(norm, nn.BatchNorm2d)
+            folding = (f"{part}.{conv_name}", f"{part}.{norm_name}", norm.eps)
+            yield FoldedKernel(*folding)
+            yield FoldedBias(*folding)
+            block = net.get_submodule(part.rpartition(".")[0])
+            if isinstance(block, FusedUpsampleBlock) and part.endswith(".conv1"):
+                yield CoarseKernel(*folding, block.coarse)
+                yield FineKernel(*folding, block.coarse)
+    for head in net.details:
+        for kind in ("weight", "bias"):
+            yield Kept((f"heads.{head}.{kind}", f"details.{head}.{kind}"))
+    for name, value in net.state_dict().items():
+        if value.is_floating_point():
+            yield Kept((name,))
+
+
+def _folded_parts(net: OffNadirNet) -> list[str]:
+    """Names of the parts whose batch norms are folded, each alone."""
+    names = ["encoder"]
+    for branch_name, branch in net.branches.items():
+        assert isinstance(branch, Decoder)
+        for index in range(len(branch.decoder.blocks)):
+            block = f"branches.{branch_name}.decoder.blocks.{index}"
+            names += [f"{block}.conv1", f"{block}.conv2"]
+    return names
 
 
 class FoldedBlock(FusedUpsampleBlock):

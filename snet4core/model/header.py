@@ -1,7 +1,8 @@
 """Finds model files and reads their headers, without loading torch.
 
-A model has two forms with the same card: weights for torch (`weights`), and a graph for
-OpenVINO that was exported from them (`graph`). NAME.safetensors and
+A model file holds weights, as torch wants them (`weights`). Exporting adds what OpenVINO needs
+to make its graph from these same weights (`topology`), so that one file serves both. Where that
+is not possible, the graph is a file of its own, with the same card: NAME.safetensors and
 NAME.openvino.safetensors in one folder are one model, if the second was exported from the
 first.
 """
@@ -9,8 +10,10 @@ first.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -19,6 +22,10 @@ from snet4core.model.card import Card
 
 METADATA_KEY = "snet4"
 """The only key in the file's metadata: safetensors writes several in random order."""
+
+TOPOLOGY_KEY = "topology"
+"""Where the topology is, beside the card; an older snet4 does not look there, and takes the
+file for weights alone."""
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Models that come with the package."""
@@ -41,6 +48,8 @@ class Header:
     """sha256 of the weights (or of the graph), 64 hexadecimal digits."""
     exported_from: str | None = None
     """For a graph, the digest of the weights that it was exported from."""
+    has_topology: bool = False
+    """For weights, whether the file also has what makes them a graph for OpenVINO."""
     averaged: tuple[Header, ...] = ()
     """The models whose maps are averaged under this header, see `ensemble`; () for a file's."""
     scales: tuple[float, ...] = ()
@@ -60,6 +69,11 @@ class Header:
         """The same header with absolute paths, for processes in another working directory."""
         averaged = tuple(each.at_absolute_paths() for each in self.averaged)
         return replace(self, path=self.path.resolve(), averaged=averaged)
+
+    @property
+    def gives_graph(self) -> bool:
+        """Whether OpenVINO can be started from the file."""
+        return self.is_graph or self.has_topology
 
     @property
     def network(self) -> str:
@@ -97,6 +111,19 @@ def read_header(path: Path) -> Header:
             f"{path}: a pickled checkpoint can run code when opened, so it never is; give a "
             ".safetensors model that snet4 wrote."
         )
+    raw = read_metadata(path)
+    try:
+        card, graph = Card.from_json(json.dumps(raw["card"])), raw.get("graph")
+        exported_from = None if graph is None else str(graph["exported_from"])
+        if graph is not None and graph["runtime"] != "openvino":
+            raise ValueError(f"its graph is for '{graph['runtime']}', not for OpenVINO")
+        return Header(path, card, str(raw["sha256"]), exported_from, TOPOLOGY_KEY in raw)
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ModelError(f"{path}: the card cannot be used: {problem}") from problem
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What snet4 has written into a file's header; ModelError if that is nothing."""
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -106,13 +133,16 @@ def read_header(path: Path) -> Header:
         raise ModelError(f"{path}: a .safetensors file, but not a model of snet4 (no card in it).")
     try:
         raw = json.loads(metadata[METADATA_KEY])
-        card, graph = Card.from_json(json.dumps(raw["card"])), raw.get("graph")
-        exported_from = None if graph is None else str(graph["exported_from"])
-        if graph is not None and graph["runtime"] != "openvino":
-            raise ValueError(f"its graph is for '{graph['runtime']}', not for OpenVINO")
-        return Header(path, card, str(raw["sha256"]), exported_from)
-    except (ValueError, KeyError, TypeError) as problem:
+    except ValueError as problem:
         raise ModelError(f"{path}: the card cannot be used: {problem}") from problem
+    if not isinstance(raw, dict):
+        raise ModelError(f"{path}: the card cannot be used: it has no names")
+    return raw
+
+
+def graph_file(header: Header) -> Path | None:
+    """The file from which OpenVINO can be started: the model's own, or the one beside it."""
+    return header.path if header.gives_graph else graph_beside(header)
 
 
 def graph_beside(header: Header) -> Path | None:
@@ -127,6 +157,11 @@ def graph_beside(header: Header) -> Path | None:
     return path if exported_from == header.digest else None
 
 
-def write_metadata(card: Card, digest: str) -> dict[str, str]:
-    """The file's metadata: `snet4` -> JSON of the card and the weights' sha256."""
-    return {METADATA_KEY: json.dumps({"card": json.loads(card.to_json()), "sha256": digest})}
+def write_metadata(
+    card: Card, digest: str, topology: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """The file's metadata: `snet4` -> JSON of the card, the weights' sha256 and the topology."""
+    raw = {"card": json.loads(card.to_json()), "sha256": digest}
+    if topology is not None:
+        raw[TOPOLOGY_KEY] = topology
+    return {METADATA_KEY: json.dumps(raw)}

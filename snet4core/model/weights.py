@@ -1,4 +1,4 @@
-"""One model, one `.safetensors` file: weights as tensors, the card in its header.
+"""One model, one `.safetensors` file: weights as tensors, card and topology in its header.
 
 No pickle anywhere: loading a model cannot run code. What is loaded is checked by
 name, shape, finiteness and hash before the network is built from it.
@@ -20,6 +20,7 @@ from snet4core.files import outputs
 from snet4core.model.card import Card
 from snet4core.model.header import read_header, write_metadata
 from snet4core.model.network import OffNadirNet
+from snet4core.model.topology import Topology
 
 
 def digest_of(tensors: dict[str, Tensor]) -> str:
@@ -30,6 +31,19 @@ def digest_of(tensors: dict[str, Tensor]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def add_topology(path: Path, topology: Topology, target: Path, overwrite: bool) -> None:
+    """Write the model file `path` to `target` with a topology beside its weights; both may be the
+    same file. Weights, card and digest stay."""
+    header = read_header(path)
+    tensors = _tensors(path)
+    said = write_metadata(header.card, header.digest, topology.to_json(header.digest))
+    with (
+        outputs.replacing(target, overwrite=overwrite) as (temporary,),
+        outputs.driver_errors("model"),
+    ):
+        save_file(tensors, temporary, metadata=said)
 
 
 def save(
@@ -69,11 +83,7 @@ def load(path: Path) -> tuple[OffNadirNet, Card]:
             f"{path}: holds a graph for OpenVINO and no weights; give the model that it was "
             "exported from."
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (SafetensorError, OSError, ValueError) as problem:
-        raise ModelError(f"{path}: the weights cannot be read ({problem}).") from problem
+    tensors = _tensors(path)
     if digest_of(tensors) != header.digest:
         raise ModelError(f"{path}: the weights do not match their checksum; get the file again.")
     _refuse_non_finite(path, tensors)
@@ -84,6 +94,14 @@ def load(path: Path) -> tuple[OffNadirNet, Card]:
         first = str(problem).splitlines()[-1].strip()
         raise ModelError(f"{path}: the weights belong to another network ({first}).") from problem
     return net.eval(), header.card
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise ModelError(f"{path}: the weights cannot be read ({problem}).") from problem
 
 
 def _refuse_non_finite(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -24,7 +24,7 @@ from snet4core.maps.runtime import choose_runtime  # noqa: E402
 from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.ensemble import combined_header  # noqa: E402
-from snet4core.model.exporter import export  # noqa: E402
+from snet4core.model.exporter import export_apart  # noqa: E402
 from snet4core.model.header import Header, read_header  # noqa: E402
 from snet4core.model.network import OffNadirNet  # noqa: E402
 
@@ -47,7 +47,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         name = "one" if seed == 0 else "two"
         path = folder / f"{name}.safetensors"
         weights.save(path, net.eval(), Card(name, architecture, WindowSettings(32, 16)))
-        export(path, folder / f"{name}.openvino.safetensors")
+        export_apart(path, folder / f"{name}.openvino.safetensors")
         made.append(path)
     return made
 

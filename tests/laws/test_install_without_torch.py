@@ -113,6 +113,20 @@ def test_run_and_polygonize_work_and_agree(snet4: Call, demo: Path, tmp_path: Pa
     assert json.loads(scored.stdout)["total"]["f1"] == pytest.approx(1.0)
 
 
+def test_the_one_file_of_a_model_is_enough(snet4: Call, demo: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch, which exports, is not installed")
+    from snet4core.model.exporter import export
+    from snet4core.model.header import find_model
+
+    model = export(find_model("default"), tmp_path / "one.safetensors").path
+    facts = json.loads(snet4("doctor", "--model", model, "--json").stdout)["runtime"]
+    assert (facts["engine"], facts["computed from"]) == ("openvino", str(model))
+    scene, layer = next(demo.rglob("*nadir8*.tif")), tmp_path / "one.gpkg"
+    run = snet4("run", scene, "-o", layer, "--model", model, "--off-nadir", "8", "--json")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["footprints"] > 50
+
+
 def test_the_demo_finds_most_houses_seen_from_above(snet4: Call, demo: Path) -> None:
     scored = snet4("score", demo / "footprints.csv", demo / "truth.csv", "--json")
     assert json.loads(scored.stdout)["categories"]["nadir"]["f1"] > 0.6

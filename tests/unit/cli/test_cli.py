@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from snet4core.model import weights  # noqa: E402  # after the skip
 from snet4core.model.card import Architecture, Card  # noqa: E402
+from snet4core.model.exporter import export_apart  # noqa: E402
 from snet4core.model.network import OffNadirNet  # noqa: E402
 
 
@@ -347,10 +348,20 @@ def test_a_model_is_exported_and_then_computed_by_openvino(
     snet4: Call, folder: Path, model: Path
 ) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    copy = folder / "mine.safetensors"
+    copy, other = folder / "mine.safetensors", folder / "other.safetensors"
     copy.write_bytes(model.read_bytes())
-    assert snet4("models", "export", copy).code == 0
-    assert snet4("models", "export", copy).code == 6  # it is there already
+    shown = json.loads(snet4("models", "show", copy, "--json").out)
+    assert shown.pop("engines") == ["torch"]
+    answer = snet4("models", "export", copy)
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith(f"{copy}: ")
+    again = json.loads(snet4("models", "show", copy, "--json").out)
+    assert again.pop("engines") == ["torch", "openvino"]
+    assert again == shown
+    assert snet4("models", "export", copy, "-o", other).code == 0
+    assert snet4("models", "export", copy, "-o", other).code == 6  # it is there already
+    export_apart(copy, folder / "mine.openvino.safetensors")
+    assert "not needed any more" in snet4("models", "export", copy).out
     facts = json.loads(snet4("doctor", "--model", copy, "--device", "cpu", "--json").out)["runtime"]
     assert facts["engine"] == "openvino"
     assert facts["why"]

@@ -21,6 +21,7 @@ from snet4core.maps import hardware, memory, runtime
 from snet4core.maps import predictor as predict
 from snet4core.maps.predictor import Picture, Predictor
 from snet4core.maps.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
+from snet4core.model import header as model_header
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header, shipped_models
 from snet4core.windows import Tile
@@ -46,7 +47,7 @@ class Machine:
         self._patch.setattr(runtime, "installed", lambda name: name in libraries)
 
     def graph_lies_beside(self, there: bool = True) -> None:
-        self._patch.setattr(runtime, "graph_beside", lambda _: GRAPH.path if there else None)
+        self._patch.setattr(model_header, "graph_beside", lambda _: GRAPH.path if there else None)
 
     def processor(self, vendor: str, *flags: str) -> None:
         self._patch.setattr(hardware, "_cpu_facts", lambda: (vendor, frozenset(flags)))
