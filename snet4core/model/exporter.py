@@ -33,6 +33,7 @@ from snet4core.model.graph import (
     LOOK_ESTIMATE,
     Graph,
     openvino,
+    problem_of,
     read_graph,
     write_graph,
 )
@@ -154,7 +155,12 @@ def graph_of(net: OffNadirNet) -> Graph:
         openvino().save_model(model, str(xml), compress_to_fp16=True)
         constants = np.frombuffer(xml.with_suffix(".bin").read_bytes(), dtype=np.uint8)
         # Without the space between its tags, it is read in half the time.
-        return Graph(re.sub(rb">\s+<", b"><", xml.read_bytes()), constants)
+        graph = Graph(re.sub(rb">\s+<", b"><", xml.read_bytes()), constants)
+    if wrong := problem_of(graph):  # found before the model file is touched
+        raise ModelError(
+            f"The encoder '{architecture.encoder}' cannot be exported ({wrong}); torch computes it."
+        )
+    return graph
 
 
 def _converted(module: nn.Module, example: tuple[Tensor, Tensor]) -> Any:

@@ -103,7 +103,7 @@ def write_graph(path: Path, graph: Graph, card: Card, exported_from: str, overwr
 def read_graph(header: Header) -> Graph:
     """The graph of a model file; ModelError if it is damaged or holds anything not allowed."""
     graph = _grown(header) if header.has_topology else _stored(header)
-    problem_found = _problem(graph)
+    problem_found = problem_of(graph)
     if problem_found:
         raise ModelError(f"{header.path}: {problem_found}; export the model again.")
     return graph
@@ -143,7 +143,7 @@ def _stored(header: Header) -> Graph:
     return graph
 
 
-def _problem(graph: Graph) -> str:
+def problem_of(graph: Graph) -> str:
     """What is wrong with a graph, in words; empty for a valid one."""
     if len(graph.xml) > MOST_XML_BYTES:
         return f"its graph has {len(graph.xml) / 1e6:.0f} MB of XML, which no network has"
@@ -159,9 +159,7 @@ def _problem(graph: Graph) -> str:
     for layer in root.iter("layer"):
         kind, version = layer.get("type", ""), layer.get("version", "")
         if kind not in LAYERS or not version.startswith("opset"):
-            return (
-                f"its graph holds a layer '{kind[:40]}' of '{version[:40]}', which no export does"
-            )
+            return f"its graph holds a layer '{kind[:40]}' of '{version[:40]}', which is not let in"
         if kind == "Const" and (wrong := _wrong_constant(layer, graph.constants)):
             return wrong
     return ""

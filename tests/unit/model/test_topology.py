@@ -29,6 +29,7 @@ from snet4core.look.look import Look  # noqa: E402
 from snet4core.maps.predictor import Predictor  # noqa: E402
 from snet4core.maps.runtime import choose_runtime  # noqa: E402
 from snet4core.model import exporter, recipes, weights  # noqa: E402  # after the skips
+from snet4core.model import graph as stored_graph  # noqa: E402  # after the skips
 from snet4core.model.arrays import digest_of, read_arrays  # noqa: E402  # after the skips
 from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.exporter import Exported, export, export_apart  # noqa: E402
@@ -227,6 +228,18 @@ def test_a_graph_that_does_not_follow_becomes_a_file_of_its_own(
     assert np.abs(forward(path, "torch") - forward(found.path, "openvino")).max() <= 2
     with pytest.raises(OutputError, match="overwrite"):
         export(path, target)
+
+
+def test_a_model_whose_graph_would_be_refused_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_graph, "LAYERS", stored_graph.LAYERS - {"Sigmoid"})
+    path = saved(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(ModelError, match=r"resnet18.*Sigmoid.*torch computes it"):
+        export(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_the_shipped_model_gives_the_graph_that_is_shipped(tmp_path: Path) -> None:
