@@ -239,7 +239,7 @@ def refused(path: Path, said: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b'type="Sigmoid"', b'type="ReadValue"', "ReadValue"),
+        (b'type="Sigmoid"', b'type="ReadValue"', "'ReadValue' of 'opset1'"),
         (b'type="Sigmoid" version="opset1"', b'type="Sigmoid" version="extension"', "extension"),
         (b"<net", b'<!DOCTYPE net [<!ENTITY a "a">]><net', "entities"),
         (b'offset="0"', b'offset="99999999999"', "outside the file"),
