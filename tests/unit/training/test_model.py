@@ -17,7 +17,7 @@ from snet4_training.recipe_file import read_recipe
 from snet4core.errors import InputError, ModelError, UsageError
 from snet4core.look.look import Look
 from snet4core.model import weights
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
+from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.model.network import OffNadirNet
 
 CPU = torch.device("cpu")
@@ -218,3 +218,26 @@ def test_another_encoder_is_not_gone_on_from(tmp_path: Path) -> None:
     recipe = small_recipe(tmp_path, [f"model.start_from={path}", 'model.bands=["red", "nir"]'])
     with pytest.raises(ModelError, match=r"old.safetensors: it has bands .*, the recipe"):
         start(recipe, CPU)
+
+
+@pytest.mark.parametrize("detailed", [False, True])
+def test_maps_of_roofs_begin_as_the_footprints_of_a_model_without_them(
+    tmp_path: Path, detailed: bool
+) -> None:
+    changes = [*HALVED, f"model.subpixel_maps={str(detailed).lower()}"]
+    old = OffNadirNet(small_recipe(tmp_path, changes).model.architecture()).eval()
+    if detailed:  # or they would be zero at the start
+        for part in old.details.values():
+            torch.nn.init.normal_(part.weight, std=0.1)  # type: ignore[arg-type]
+    path = tmp_path / "old.safetensors"
+    weights.save(path, old, Card(name="old", architecture=old.architecture), half=False)
+    five = f"model.maps={list(FIVE_MAPS)}".replace("'", '"')
+    recipe = small_recipe(tmp_path, [*changes, five, f"model.start_from={path}"])
+    new = start(recipe, CPU).net.eval()
+    images, looks = torch.randn(1, 4, 64, 64), torch.zeros(1, 5)
+    with torch.inference_mode():
+        wanted = old(images, looks, "nadir")
+        given = new(images, looks, "nadir")
+    torch.testing.assert_close(given[:, :2], wanted)
+    torch.testing.assert_close(given[:, 2:4], wanted)
+    assert not given[:, 4].any()

@@ -54,9 +54,30 @@ def go_on_from(net: OffNadirNet, path: Path) -> None:
     taken: dict[str, Tensor] = {}
     for name, value in net.state_dict().items():
         source = _source(name, tuple(other.branches), tuple(other.heads), mine.shared_decoder)
-        if source in had and had[source].shape == value.shape:
-            taken[name] = had[source]
+        start = had.get(source)
+        if start is not None and name.startswith(("heads.", "details.")):
+            start = _for_maps(start, theirs.maps, mine.maps)
+        if start is not None and start.shape == value.shape:
+            taken[name] = start
     net.load_state_dict(taken, strict=False)
+
+
+_BEGINS_AS = {"roof": "footprint", "roof_border": "border"}
+"""Maps that look like another one until they are learned: roofs lie near their footprints."""
+
+
+def _for_maps(weights_M: Tensor, known: tuple[str, ...], wanted: tuple[str, ...]) -> Tensor:
+    """A head's weights, map after map along the first axis, for other maps.
+
+    A new map starts from the one that it resembles, or from zeros, which say one half everywhere.
+
+    >>> _for_maps(torch.tensor([1.0, 2.0]), ("footprint", "border"),
+    ...           ("footprint", "border", "roof", "roof_border", "height")).tolist()
+    [1.0, 2.0, 1.0, 2.0, 0.0]
+    """
+    of_map = dict(zip(known, weights_M.chunk(len(known)), strict=True))
+    nothing = torch.zeros_like(of_map[known[0]])
+    return torch.cat([of_map.get(n, of_map.get(_BEGINS_AS.get(n, ""), nothing)) for n in wanted])
 
 
 def _source(name: str, branches: Sequence[str], heads: Sequence[str], shared: bool) -> str:
