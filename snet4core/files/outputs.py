@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from snet4core.errors import OutputError, Snet4Error
+from snet4core.files.interrupts import interrupts_wait
 from snet4core.files.names import printable
 from snet4core.files.workfolder import PREFIX, work_folder
 from snet4core.sentence import OVERWRITE
@@ -94,9 +95,10 @@ def _check_folder(folder: Path, name: str) -> None:
         raise OutputError(f"{name} cannot be written: there is no such folder; create it first.")
     try:
         # Trying is the only reliable test of permissions, read-only mounts and quotas.
-        probe = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-        with suppress(FileNotFoundError):  # another run may have swept it
-            probe.rmdir()
+        with interrupts_wait():
+            probe = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
+            with suppress(FileNotFoundError):  # another run may have swept it
+                probe.rmdir()
         free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
         raise OutputError(

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from snet4core.files.interrupts import interrupts_wait
+
 PREFIX = ".snet4-"
 """Fixed and short, because the target's own name may be as long as names can be."""
 
@@ -33,9 +35,10 @@ def work_folder(beside: Path) -> Iterator[Path]:
         with locked(beside.resolve(), _PATIENCE_S) as alone:
             if alone:
                 _sweep(beside)
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
-            stack.callback(_remove, folder)
-            stack.enter_context(locked(folder))
+            with interrupts_wait():
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+                stack.callback(_remove, folder)
+                stack.enter_context(locked(folder))
         yield folder
 
 
