@@ -32,12 +32,16 @@ def seen() -> bool:
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, now or after the import that is under way."""
+    """Raise KeyboardInterrupt, now or after the import that is under way; a second one, now."""
     global _seen  # a signal reaches the process, not an object
+    if hasattr(signal, "setitimer"):
+        again = _seen and signum != signal.SIGALRM
+        waits = not again and _importing(frame)
+        signal.setitimer(signal.ITIMER_REAL, _WAIT_S if waits else 0)
+        _seen = True
+        if waits:
+            return
     _seen = True
-    if hasattr(signal, "setitimer") and _importing(frame):
-        signal.setitimer(signal.ITIMER_REAL, _WAIT_S)
-        return
     raise KeyboardInterrupt
 
 

@@ -62,6 +62,16 @@ def test_an_import_is_finished_before_the_interrupt(module: str) -> None:
     assert done.stdout == "done: True\n", done.stderr
 
 
+def test_a_second_ctrl_c_does_not_wait_for_a_long_import() -> None:
+    module = (
+        "import os, signal\nfor _ in range(2):\n    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    sum(range(10**5))\nprint('went on')\n"
+    )
+    code = IN_AN_IMPORT.format(module=module).replace("hit.done", "'at once'")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "done: at once\n", done.stderr
+
+
 def test_an_interrupt_in_a_destructor_is_not_lost() -> None:
     code = """
 import os, signal
