@@ -205,3 +205,13 @@ def test_lean_command_names_the_fields_there_are(town: tuple[Path, Path], tmp_pa
     with pytest.raises(InputError, match="'storeys'; it has height_m"):
         CliRunner().invoke(lean, arguments, catch_exceptions=False)
     assert not (tmp_path / "o.tif").exists()
+
+
+def test_a_height_below_the_ground_is_refused(town: tuple[Path, Path], tmp_path: Path) -> None:
+    image, labels = town
+    labels.write_text(labels.read_text().replace('"height_m": 10.0', '"height_m": -3'))
+    arguments = [str(image), str(labels), str(tmp_path / "o.tif"), "--off-nadir", "30",
+                 "--azimuth", "0", "--heights", "height_m"]  # fmt: skip
+    with pytest.raises(InputError, match="the height -3 in field 'height_m' is below 0"):
+        CliRunner().invoke(lean, arguments, catch_exceptions=False)
+    assert not (tmp_path / "o.tif").exists()

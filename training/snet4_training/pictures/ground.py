@@ -79,11 +79,17 @@ def _metres(labels: Path, value: Any, height_field: str | None) -> float:
     if value is None or not height_field:
         return float("nan")
     try:
-        return float(value)
+        height_m = float(value)
     except (TypeError, ValueError) as problem:
         raise InputError(
             f"{labels}: the height {value!r} in field '{height_field}' is not a number of metres."
         ) from problem
+    if height_m < 0:
+        raise InputError(
+            f"{labels}: the height {height_m:g} in field '{height_field}' is below 0; heights are "
+            "metres above the ground, and NULL where they are unknown."
+        )
+    return height_m
 
 
 def _warped(points_N2: NDArray[np.float64], of: CRS, to: CRS) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ def known_or_drawn(ground: Ground, rng: np.random.Generator) -> NDArray[np.float
     drawn_N = rng.uniform(LOWEST_M, HIGHEST_M, len(ground.polygons))
     if ground.heights_m is None:
         return drawn_N
-    return np.where(np.isfinite(ground.heights_m), np.maximum(ground.heights_m, 0.0), drawn_N)
+    return np.where(np.isfinite(ground.heights_m), ground.heights_m, drawn_N)
 
 
 def lean_file(
