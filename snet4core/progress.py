@@ -5,7 +5,10 @@ The command line's bar and QGIS's feedback are two small adapters of it.
 
 from __future__ import annotations
 
-from typing import Protocol
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, Self
 
 from snet4core.errors import Cancelled
 
@@ -18,6 +21,72 @@ class Progress(Protocol):
 
     def cancelled(self) -> bool:
         """Whether the user wants the job to stop."""
+
+
+class Step(str):
+    """What a step is of, with the unit that it is counted in. As a `str`, the name alone.
+
+    A plain `str` is its own unit: `progress.step(3, 10, "tiles")`.
+
+    >>> step = Step("town.tif", "MPix")
+    >>> step, unit_of(step), unit_of("tiles")
+    ('town.tif', 'MPix', 'tiles')
+    """
+
+    unit: str
+    """The unit of `done` and `total`."""
+
+    def __new__(cls, name: str, unit: str) -> Self:
+        self = super().__new__(cls, name)
+        self.unit = unit
+        return self
+
+
+def unit_of(what: str) -> str:
+    """The unit of a step."""
+    return what.unit if isinstance(what, Step) else what
+
+
+class Pace:
+    """Estimates the time left from the reports of one step.
+
+    The rate is that of the last half of the time since the first report. What a resumed job
+    finds done, and how long its first unit waits for a network to load, thereby count for less
+    and less, and soon for nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun_s: float | None = None
+        self._seen: deque[tuple[float, float]] = deque()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the first report; 0 before it."""
+        return 0.0 if self._begun_s is None else self._clock() - self._begun_s
+
+    def left_s(self, done: float, total: float) -> float | None:
+        """Note a report, and give the seconds left; None while there is no rate yet."""
+        now_s = self._clock()
+        if self._begun_s is None:
+            self._begun_s = now_s
+        seen, middle_s = self._seen, (self._begun_s + now_s) / 2
+        while len(seen) > 1 and seen[1][0] <= middle_s:
+            seen.popleft()
+        since_s, before = seen[0] if seen else (now_s, done)
+        if not seen or now_s - seen[-1][0] >= _APART_S:
+            seen.append((now_s, done))
+        else:  # of a bunch that comes at once, the last counts
+            seen[-1] = seen[-1][0], done
+        if done >= total:
+            return 0.0
+        if done <= before or now_s <= since_s:
+            return None
+        return (now_s - since_s) * (total - done) / (done - before)
+
+
+_APART_S = 0.2
+"""Reports closer together than this are kept as one: a step may have millions."""
 
 
 class Silent:

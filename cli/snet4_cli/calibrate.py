@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snet4_cli import options
-from snet4_cli.bar import Bar
+from snet4_cli.telling import Bar, tells
 
 if TYPE_CHECKING:
     from snet4_training.validation.calibration import Calibrated
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @options.runtime
 @options.overwrite
 @options.as_json
+@tells
 def calibrate(
     model: str,
     data: tuple[Path, ...],
@@ -47,6 +48,7 @@ def calibrate(
     engine: str,
     overwrite: bool,
     as_json: bool,
+    bar: Bar,
 ) -> None:
     """Fit MODEL's thresholds and confidence on DATA, and write them into a new model file.
 
@@ -70,7 +72,7 @@ def calibrate(
     chosen = None if places is None else _listed(places)
     path = find_model(model)
     predictor = Predictor(path, choose_runtime(device, precision, engine))  # type: ignore[arg-type]  # click checked it
-    with Bar() as bar:
+    with bar:
         found = calibrate_file(
             predictor, path, data, output, bar, overwrite=overwrite, places=chosen
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snet4_cli import options
-from snet4_cli.bar import Bar
+from snet4_cli.telling import Bar, tells
 
 if TYPE_CHECKING:
     from snet4core.score import Score
@@ -32,8 +32,9 @@ LOOKS = "nadir8,nadir32,nadir47"
 )
 @options.engine
 @options.overwrite
+@tells
 def demo(
-    output: Path, model: str, device: str, precision: str, engine: str, overwrite: bool
+    output: Path, model: str, device: str, precision: str, engine: str, overwrite: bool, bar: Bar
 ) -> None:
     """Render one place as seen from three angles, find its houses, score and draw them.
 
@@ -62,8 +63,8 @@ def demo(
     scenes = output / "scenes"
     if overwrite and scenes.is_dir():
         shutil.rmtree(scenes)  # this command's own folder, made by an earlier call
-    with Bar() as bar:
-        click.echo("Rendering one place as three collects of SpaceNet 4 saw theirs ...", err=True)
+    with bar:
+        bar.note("Rendering one place as three collects of SpaceNet 4 saw theirs ...")
         write_scenes(scenes, 1, parse_looks(LOOKS), SEED, progress=bar)
         inputs = tuple(scene_inputs.expand([scenes / "**" / "*.tif"]))
         choices = Choices(looks_table=scenes / "looks.csv")

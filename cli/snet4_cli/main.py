@@ -22,6 +22,7 @@ from typing import NoReturn
 
 import click
 
+from snet4_cli.telling import Console
 from snet4core import __version__
 from snet4core.errors import DependencyError, Snet4Error
 from snet4core.files.environment import use_own_data
@@ -90,11 +91,10 @@ def snet4(context: click.Context, verbose: bool) -> None:
     snet4 run 'scenes/*.tif' --looks looks.csv -o town.gpkg --csv submission.csv
     """
     context.obj = {"verbose": verbose}
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if verbose else logging.WARNING,
-        format="snet4: %(message)s",
-    )
+    level = logging.INFO if verbose else logging.WARNING
+    console = Console(sys.stderr)
+    console.setLevel(level)  # of its own, so that a log file may hold more
+    logging.basicConfig(level=level, format="snet4: %(message)s", handlers=[console])
     if not verbose:
         warnings.simplefilter("ignore")  # a library's warning is no sentence of ours
         for library in ("fiona", "pyogrio", "rasterio", "shapely"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from snet4_cli import options
-from snet4_cli.bar import Bar
+from snet4_cli.telling import Bar, tells
 from snet4core.errors import SomeScenesFailed
 
 
@@ -24,6 +24,7 @@ from snet4core.errors import SomeScenesFailed
 @click.option("--remove", is_flag=True, help="Remove PARTS once the layer is complete.")
 @click.option("--allow-remote", is_flag=True, help="Let PARTS be URLs of object stores.")
 @options.as_json
+@tells
 def merge(
     parts: tuple[str, ...],
     output: Path,
@@ -36,6 +37,7 @@ def merge(
     remove: bool,
     allow_remote: bool,
     as_json: bool,
+    bar: Bar,
 ) -> None:
     """Merge the folders (or object stores) PARTS... that 'snet4 run --shard I/N' filled into OUT.
 
@@ -63,7 +65,7 @@ def merge(
         allow_missing=allow_missing,
         remove=remove,
     )
-    with Bar() as bar:
+    with bar:
         done = merge_parts(job, bar)
     if as_json:
         facts = {

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from snet4_cli import options
-from snet4_cli.bar import Bar
 from snet4_cli.foreign_maps import doubts
+from snet4_cli.telling import Bar, tells
 
 log = logging.getLogger("snet4")
 
@@ -35,6 +35,7 @@ log = logging.getLogger("snet4")
 @options.csv
 @options.overwrite
 @options.as_json
+@tells
 def polygonize(
     maps: Path,
     output: Path,
@@ -45,6 +46,7 @@ def polygonize(
     roofs_file: Path | None,
     overwrite: bool,
     as_json: bool,
+    bar: Bar,
     **chosen: Any,
 ) -> None:
     """Turn MAPS, as 'snet4 run --save-maps' writes them, into the footprints of that run.
@@ -71,7 +73,7 @@ def polygonize(
     )
     for warning in doubts(maps):
         log.warning(warning)
-    with Bar() as bar:
+    with bar:
         found = polygonized(maps, choices, block_px, bar)
         count = write_layer(
             output,

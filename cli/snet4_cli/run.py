@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snet4_cli import options
-from snet4_cli.bar import Bar
+from snet4_cli.telling import Bar, tells
 from snet4core.errors import Cancelled, SomeScenesFailed
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ if TYPE_CHECKING:
 @click.option("--allow-remote", is_flag=True, help="Let scenes, and the place of parts, be URLs.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @options.as_json
+@tells
 def run(
     scenes: tuple[str, ...],
     output: Path,
@@ -122,6 +123,7 @@ def run(
     on_error: str,
     dry_run: bool,
     as_json: bool,
+    bar: Bar,
     **chosen: Any,
 ) -> None:
     """Find building footprints in SCENE... and write them to OUT, in the scenes' own CRS.
@@ -188,7 +190,7 @@ def run(
         header, (device, precision, engine), workers, cluster, memory_bytes
     )
     try:
-        with Bar() as bar:
+        with bar:
             if not per_scene.names_scenes(output):
                 done = run_job(job, predictor, bar, executor)
             else:

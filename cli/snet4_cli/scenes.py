@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from snet4_cli.bar import Bar
+from snet4_cli.telling import Bar, tells
 
 
 @click.command()
@@ -37,8 +37,9 @@ from snet4_cli.bar import Bar
     help="Side of a tile in pixels of 0.5 m.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@tells
 def scenes(
-    out: Path, tiles: int, looks: str, seed: int, layout: str, size_px: int, workers: int
+    out: Path, tiles: int, looks: str, seed: int, layout: str, size_px: int, workers: int, bar: Bar
 ) -> None:
     """Write synthetic places, each seen at many looks, into the folder OUT.
 
@@ -52,7 +53,7 @@ def scenes(
     """
     from snet4_training.scenes.dataset import parse_looks, write_scenes
 
-    with Bar() as bar:
+    with bar:
         written = write_scenes(
             out, tiles, parse_looks(looks), seed, "bucket" if layout == "bucket" else "competition",
             size_px=size_px, workers=workers, progress=bar,

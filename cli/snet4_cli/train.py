@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from snet4_cli.bar import Bar
+from snet4_cli.telling import Bar, tells
 
 
 @click.command()
@@ -37,6 +37,7 @@ from snet4_cli.bar import Bar
     help="Processes that prepare chips before training starts.",
 )
 @click.option("--chips-only", is_flag=True, help="Prepare the chips, and train later.")
+@tells
 def train(
     recipe: Path,
     out: Path,
@@ -44,6 +45,7 @@ def train(
     resume: bool,
     workers: int,
     chips_only: bool,
+    bar: Bar,
 ) -> None:
     """Train a model from RECIPE (.toml) in the folder OUT.
 
@@ -88,11 +90,11 @@ def train(
         curves.require()
     start(chosen, team.device)
     model = out
-    with Bar() if team.leads else nullcontext() as bar:
+    with bar if team.leads else nullcontext():
         if team.leads:
             fill(chosen, out / chosen.data.store, workers, bar)
         team.wait()
         if not chips_only:
-            model = train_by(chosen, out, resume, bar, team)
+            model = train_by(chosen, out, resume, bar if team.leads else None, team)
     if team.leads:
         click.echo(out / chosen.data.store if chips_only else model)

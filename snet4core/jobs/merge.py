@@ -18,7 +18,7 @@ from snet4core.parts import store as partstore
 from snet4core.parts.heights import no_heights, not_lower
 from snet4core.parts.part import Part, PartResult, lost, merged, parts_of
 from snet4core.parts.store import FolderShelf, FolderStore, Kept, difference
-from snet4core.progress import Progress, stop_if_cancelled
+from snet4core.progress import Progress, Step, stop_if_cancelled
 from snet4core.sentence import HEIGHT_MIN
 
 log = logging.getLogger("snet4")
@@ -177,7 +177,7 @@ def _footprints(
                 result = lost(part, scene.shaping)
             yield result
             done += 1
-            progress.step(done, total, "merging")
+            progress.step(done, total, Step("merging", "parts"))
 
     for scene in scenes:
         yield from not_lower(merged(results(scene), scene.shaping), job.height_min_m)

@@ -26,7 +26,7 @@ from snet4core.parts.part import Part, PartResult, Windows, lost, parts_of
 from snet4core.parts.plan import Plan
 from snet4core.parts.shaping_pool import shaped
 from snet4core.parts.store import Facts, FolderShelf, FolderStore, PartStore, Shelf
-from snet4core.progress import Progress, Silent, stop_if_cancelled
+from snet4core.progress import Progress, Silent, Step, stop_if_cancelled
 from snet4core.scene.radiometry import BandRange, normalise
 from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.reader import SharedReader
@@ -205,7 +205,7 @@ class Watch:
 
     def __init__(self, progress: Progress, grid: Grid, what: str) -> None:
         rows, cols = grid.shape
-        self._progress, self._what = progress, what
+        self._progress, self._what = progress, Step(what, "MPix")
         self._total_mpix, self._done_mpix = rows * cols / 1e6, 0.0
         progress.step(0.0, self._total_mpix, self._what)
 

@@ -12,10 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from snet4core.progress import Pace
 from snet4core.sentence import Option, Sentence
 
 _EVERY_S = 0.1
 """Progress is told at most this often."""
+_AFTER_S = 2.0
+"""The time left is told from here on; before, it would be a guess."""
 
 Event = dict[str, Any]
 
@@ -51,19 +54,21 @@ class Telling:
         self._stop = stop
         self._percent = -1.0
         self._what = ""
-        self._started_s = self._told_s = 0.0
+        self._pace = Pace()
+        self._told_s = 0.0
 
     def step(self, done: float, total: float, what: str) -> None:
         """Tell how far the job is; percent never goes back, whatever the steps are of."""
         now_s = time.monotonic()
         if what != self._what:
-            self._what, self._started_s, self._told_s = what, now_s, 0.0
+            self._what, self._pace, self._told_s = what, Pace(), 0.0
+        left_s = self._pace.left_s(done, total)
         percent = max(self._percent, min(100.0, 100.0 * done / total if total > 0 else 0.0))
         if percent == self._percent or (now_s - self._told_s < _EVERY_S and done < total):
             return
         self._percent, self._told_s = percent, now_s
-        spent_s = now_s - self._started_s
-        left_s = None if done <= 0 or spent_s < 2.0 else spent_s * (total - done) / done
+        if self._pace.seconds < _AFTER_S:
+            left_s = None
         self.channel.send("progress", percent=round(percent, 2), what=what, left_s=left_s)
 
     def scratch(self, inside: str | None) -> Path:
