@@ -71,22 +71,23 @@ class Pace:
         if self._begun_s is None:
             self._begun_s = now_s
         seen, middle_s = self._seen, (self._begun_s + now_s) / 2
-        while len(seen) > 1 and seen[1][0] <= middle_s:
-            seen.popleft()
-        since_s, before = seen[0] if seen else (now_s, done)
         if not seen or now_s - seen[-1][0] >= _APART_S:
             seen.append((now_s, done))
         else:  # of a bunch that comes at once, the last counts
             seen[-1] = seen[-1][0], done
+        while len(seen) > 3 and seen[1][0] <= middle_s:
+            seen.popleft()
         if done >= total:
             return 0.0
-        if done <= before or now_s <= since_s:
+        (since_s, before), (until_s, after) = seen[0], seen[-2 if len(seen) > 2 else -1]
+        if after <= before:
             return None
-        return (now_s - since_s) * (total - done) / (done - before)
+        return (until_s - since_s) * (total - done) / (after - before)
 
 
 _APART_S = 0.2
-"""Reports closer together than this are kept as one: a step may have millions."""
+"""Reports closer together than this are kept as one, a bunch: a step may have millions. The rate
+is that between whole bunches, so the last one, which may still grow, has no part in it."""
 
 
 class Silent:
