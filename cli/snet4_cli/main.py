@@ -33,6 +33,7 @@ COMMANDS = {
     "merge": "Merge the parts of a run's shards into one layer.",
     "polygonize": "Turn stored maps into footprints, without the network.",
     "score": "Compare footprints with the truth, as SpaceNet 4 does.",
+    "report": "Write a page about a layer that opens anywhere.",
     "info": "Show what a picture is and how it would be read.",
     "models": "List, show, export and import models.",
     "doctor": "Show what this installation can do, and why.",

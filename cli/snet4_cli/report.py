@@ -1,0 +1,50 @@
+"""`snet4 report`: writes a page about a layer that opens anywhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from snet4_cli import options
+
+
+@click.command()
+@click.argument("layer", type=click.Path(path_type=Path))
+@click.argument("scene", required=False)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="HTML",
+    help="Page to write.",
+)
+@options.bands
+@options.nodata
+@options.overwrite
+def report(
+    layer: Path,
+    scene: str | None,
+    output: Path,
+    bands: str | None,
+    nodata: float | None,
+    overwrite: bool,
+) -> None:
+    """Write one HTML file about LAYER: a map, counts, plots, and what was assumed.
+
+    The file needs no network and no other file. With SCENE, a raster file, the buildings are
+    drawn on the picture; of a layer of several scenes those of SCENE are shown.
+
+    \b
+      snet4 report footprints.gpkg scene.tif -o report.html
+      snet4 report footprints.gpkg -o report.html
+    """
+    from snet4core.report.page import write_report
+    from snet4core.scene.scene import open_scene
+
+    picture = None if scene is None else open_scene(scene, bands=bands, nodata=nodata)
+    command = " ".join(["snet4", *sys.argv[1:]])
+    count = write_report(layer, output, scene=picture, command=command, overwrite=overwrite)
+    click.echo(f"{count} buildings in {output}")

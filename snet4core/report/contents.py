@@ -1,0 +1,206 @@
+"""What a report shows, as plain values: read from a layer and, where there is one, its scene.
+
+Coordinates on the page are in pixels of the page's picture, x to the right and y downwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import fiona
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+
+from snet4core.errors import InputError
+from snet4core.files.names import printable
+from snet4core.layers.buildings import Buildings
+from snet4core.layers.features import FOOTPRINTS, ROOFS
+from snet4core.layers.read import read_buildings
+from snet4core.layers.reproject import reprojected
+from snet4core.report.picture import SIDE_PX, Picture
+from snet4core.scene.scene import Scene
+
+MOST_DRAWN = 100_000
+"""Buildings on the map; of more, those of highest confidence. Counts are of all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """A layer as the page shows it. N buildings, M of them drawn."""
+
+    name: str
+    sha256: str
+    """Of the layer's file."""
+    confidence_N: NDArray[np.float64]
+    area_m2_N: NDArray[np.float64]
+    """NaN where the layer does not say it."""
+    height_m_N: NDArray[np.float64]
+    """NaN where unknown."""
+    size_px: tuple[int, int]
+    """Width and height of the map."""
+    rings_M: list[list[list[int]]]
+    """Rings of each building drawn: x, y, then differences, in tenths of a pixel."""
+    roofs: list[list[list[int]]]
+    """The same for roofs."""
+    fields: dict[str, list[Any]]
+    """Attributes of the buildings drawn: name -> M plain values."""
+    facts: dict[str, str]
+    """What was assumed when the layer was made, as the file itself says."""
+    azimuth_deg: float | None
+    off_nadir_deg: float | None
+
+
+def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Contents:
+    """Read a layer for the page. InputError, naming the file, for what cannot be read."""
+    found = read_buildings(path)
+    fields, facts = _fields(path, FOOTPRINTS, len(found.polygons_N))
+    roofs = _roofs(path)
+    here_N = _of_scene(fields, scene, len(found.polygons_N))
+    if scene is not None:
+        found = _in_crs_of(found, scene)
+        roofs = None if roofs is None else _in_crs_of(roofs, scene)
+    confidence_N = found.confidence_N[here_N]
+    order_M = np.sort(np.argsort(-confidence_N, kind="stable")[:MOST_DRAWN])
+    polygons_N = found.polygons_N[here_N]
+    place = _Place.of(scene, picture, polygons_N)
+    count = len(confidence_N)
+    numbers = {
+        name: np.array([_number(each) for each in fields[name]])[here_N]
+        for name in ("area_m2", "height_m", "off_nadir_deg", "azimuth_deg")
+        if name in fields
+    }
+    unknown_N = np.full(count, math.nan)
+    drawn = np.flatnonzero(here_N)[order_M]
+    return Contents(
+        name=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        confidence_N=confidence_N,
+        area_m2_N=numbers.get("area_m2", unknown_N),
+        height_m_N=numbers.get("height_m", unknown_N),
+        size_px=place.size_px,
+        rings_M=place.rings(polygons_N[order_M]),
+        roofs=[] if roofs is None else place.rings(roofs.polygons_N[:MOST_DRAWN]),
+        fields={name: [_plain(values[each]) for each in drawn] for name, values in fields.items()}
+        or {"confidence": [round(each, 3) for each in confidence_N[order_M].tolist()]},
+        facts=facts,
+        azimuth_deg=_only(numbers.get("azimuth_deg", unknown_N)),
+        off_nadir_deg=_only(numbers.get("off_nadir_deg", unknown_N)),
+    )
+
+
+def _fields(path: Path, layer: str, count: int) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """Attributes, name -> values, and the facts that the layer carries; empty where a format
+    has none, or where some of its rows are no buildings."""
+    if path.suffix.lower() in (".csv", ".txt", ".parquet"):
+        return {}, {}
+    several = {"layer": layer} if path.suffix.lower() == ".gpkg" and _has(path, layer) else {}
+    meta, _, _, columns = pyogrio.raw.read(path, read_geometry=False, **several)
+    facts = pyogrio.read_info(path, **several)["layer_metadata"] or {}
+    if any(len(column) != count for column in columns):
+        return {}, dict(facts)
+    names = (str(name) for name in meta["fields"])
+    return {name: column.tolist() for name, column in zip(names, columns, strict=True)}, dict(facts)
+
+
+def _has(path: Path, layer: str) -> bool:
+    return layer in fiona.listlayers(path)
+
+
+def _roofs(path: Path) -> Buildings | None:
+    if path.suffix.lower() != ".gpkg" or not _has(path, ROOFS):
+        return None
+    return read_buildings(path, geometry="roof")
+
+
+def _of_scene(fields: Mapping[str, list[Any]], scene: Scene | None, count: int) -> Any:
+    """(N,) True for buildings of the scene, or for all where the layer does not tell."""
+    if scene is not None and "scene" in fields:
+        mine_N = np.array([each == scene.name for each in fields["scene"]], bool)
+        if mine_N.any():
+            return mine_N
+    return np.ones(count, bool)
+
+
+def _in_crs_of(found: Buildings, scene: Scene) -> Buildings:
+    if found.in_pixels or found.crs is None or found.crs == scene.grid.crs:
+        return found
+    moved_N = reprojected(found.polygons_N, found.crs, scene.grid.crs, found.name)
+    return replace(found, polygons_N=moved_N, crs=scene.grid.crs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the coordinates of a layer lie on the page."""
+
+    size_px: tuple[int, int]
+    matrix: tuple[float, ...]
+    """a, b, d, e, xoff, yoff of shapely.affinity: from the layer's coordinates to the page's."""
+
+    @staticmethod
+    def of(scene: Scene | None, picture: Picture | None, polygons_N: Any) -> _Place:
+        if scene is not None and picture is not None:
+            whole = ~scene.grid.transform
+            return _Place(
+                picture.size_px,
+                tuple(
+                    each * picture.scale
+                    for each in (whole.a, whole.b, whole.d, whole.e, whole.c, whole.f)
+                ),
+            )
+        if not len(polygons_N):
+            return _Place((SIDE_PX, SIDE_PX), (1, 0, 0, -1, 0, 0))
+        left, low, right, high = shapely.total_bounds(polygons_N).tolist()
+        scale = (SIDE_PX - 40) / max(right - left, high - low, 1e-9)
+        size = round((right - left) * scale) + 40, round((high - low) * scale) + 40
+        return _Place(size, (scale, 0, 0, -scale, 20 - left * scale, 20 + high * scale))
+
+    def rings(self, polygons_M: Any) -> list[list[list[int]]]:
+        """Rings of each polygon, see `Contents.rings_M`."""
+        a, b, d, e, x0, y0 = self.matrix
+
+        def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            x, y = xy[:, 0], xy[:, 1]
+            return np.column_stack([a * x + b * y + x0, d * x + e * y + y0])
+
+        parts, part_of = shapely.get_parts(polygons_M, return_index=True)
+        rings, ring_of = shapely.get_rings(parts, return_index=True)
+        found: list[list[list[int]]] = [[] for _ in polygons_M]
+        for ring, part in zip(rings, ring_of, strict=True):
+            xy = np.rint(placed(shapely.get_coordinates(ring)[:-1]) * 10).astype(np.int64)
+            found[part_of[part]].append(np.diff(xy, axis=0, prepend=0).ravel().tolist())
+        return found
+
+
+def _only(values_N: NDArray[np.float64]) -> float | None:
+    """The value that all have in common."""
+    known = np.unique(values_N[~np.isnan(values_N)])
+    return float(known[0]) if len(known) == 1 else None
+
+
+def _number(value: Any) -> float:
+    try:
+        return math.nan if value is None else float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, int | bool) else printable(str(value))
+
+
+def refuse_pixels(path: Path) -> None:
+    """InputError for a table in pixels, whose picture is unknown."""
+    if path.suffix.lower() == ".csv":
+        raise InputError(
+            f"{printable(path)} is a table in pixels; make the report of the layer "
+            "(.gpkg, .fgb, .geojson or .parquet) that was written with it."
+        )
