@@ -1,4 +1,5 @@
 from .buildings import Buildings as Buildings
+from .features import FOOTPRINTS as FOOTPRINTS
 from .features import ROOFS as ROOFS
 from .gpkg import LAYER as LAYER
 from .height_errors import HeightScore as HeightScore

@@ -3,6 +3,7 @@ from .bands import FileBands as FileBands
 from .bands import band_map as band_map
 from .deliveries import Delivery as Delivery
 from .deliveries import delivery_of as delivery_of
+from .gdal import GDAL_ERRORS as GDAL_ERRORS
 from .gdal import gdal_settings as gdal_settings
 from .inputs import SceneInput as SceneInput
 from .inputs import asset_of as asset_of
