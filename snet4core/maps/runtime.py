@@ -10,6 +10,7 @@ the order is the same. So a CPU uses OpenVINO, and a GPU torch.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -268,7 +269,14 @@ def _device(device: str, engine: AnyEngine) -> str:
         if torch.cuda.is_available():
             return "cuda:0"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    _needed("torch")
+    for library in ("torch", "segmentation_models_pytorch"):
+        if not installed(library):
+            package = library.replace("_", "-")
+            raise DependencyError(
+                f"The device '{device}' needs {library}, which is not installed: use ",
+                DEVICE,
+                f" cpu, or run: {sys.executable} -m pip install {package}",
+            )
     torch = _torch()
     if name == "mps":
         if not torch.backends.mps.is_available():

@@ -371,3 +371,13 @@ def test_weights_and_their_graph_are_one_network() -> None:
 
 def test_a_graph_is_no_shipped_model_of_its_own() -> None:
     assert all("openvino" not in name for name in shipped_models())
+
+
+def test_a_gpu_without_torch_names_the_device_and_a_command_that_works(machine: Machine) -> None:
+    machine.has("openvino")
+    with pytest.raises(DependencyError) as caught:
+        choose_runtime("cuda")
+    said = str(caught.value)
+    assert "'cuda' needs torch" in said
+    assert f"--device cpu, or run: {sys.executable} -m pip install torch" in said
+    assert "This model" not in said  # the device was asked for, the model would do
