@@ -2,9 +2,10 @@
 
     python tools/make_plugin.py         # build/plugins/snet4/ and build/snet4-<version>.zip
 
-Needs the standard library alone. The same files give the same bytes, and what the plugin
-site refuses is refused here: a missing entry in metadata.txt, a binary, a hidden file,
-compiled Python, a zip that is too large.
+Needs the standard library alone. The zip carries a wheel of the engine (`make_wheel.py`), so
+that the plugin can install it without any name on a package index. The same files give the same
+bytes, and what the plugin site refuses is refused here: a missing entry in metadata.txt, a binary,
+a hidden file, compiled Python, a zip that is too large.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import sys
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import make_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "snet4"
@@ -77,14 +82,18 @@ def build(target: Path) -> Path:
     """Write folder and zip under `target`; returns the zip."""
     files = sources()
     version = check(files)
+    contents = {name: path.read_bytes() for name, path in files.items()}
+    name, wheel = make_wheel.wheel(ROOT)
+    if f"-{version}-" not in name:
+        raise Refused(f"metadata.txt says version {version}, the engine's wheel is {name}.")
+    contents[f"wheels/{name}"] = wheel
     folder = target / "plugins" / NAME
     shutil.rmtree(folder, ignore_errors=True)
     archive = target / f"{NAME}-{version}.zip"
     temporary = archive.with_suffix(".tmp")
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(temporary, "w") as zipped:
-        for name, path in files.items():
-            content = path.read_bytes()
+        for name, content in sorted(contents.items()):
             placed = folder / name
             placed.parent.mkdir(parents=True, exist_ok=True)
             placed.write_bytes(content)
@@ -94,7 +103,7 @@ def build(target: Path) -> Path:
             zipped.writestr(entry, content, zipfile.ZIP_STORED)
     if temporary.stat().st_size > MOST_BYTES:
         temporary.unlink()
-        raise Refused(f"The zip is larger than {MOST_BYTES / 1e6:.0f} MB.")
+        raise Refused(f"The zip is larger than {MOST_BYTES:,} bytes.")
     temporary.replace(archive)
     return archive
 

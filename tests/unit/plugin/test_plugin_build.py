@@ -16,6 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+WHEEL = "wheels/snet4-0.1.0-py3-none-any.whl"
+
+
 def tool(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
@@ -36,7 +39,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "qgis_plugin", root / "qgis_plugin", ignore=ignored)
     shutil.copytree(ROOT / "snet4core/layers/styles", root / "snet4core/layers/styles")
-    for name in ("metadata.txt", "LICENSE"):
+    shutil.copytree(ROOT / "cli/snet4_cli", root / "cli/snet4_cli", ignore=ignored)
+    model = root / "snet4core/model/shipped"
+    model.mkdir(parents=True)
+    for name in ("default.openvino.safetensors", "default.safetensors"):
+        (model / name).write_bytes(b"stands for a model")
+    for name in ("metadata.txt", "LICENSE", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     monkeypatch.setattr(make_plugin, "ROOT", root)
     return root
@@ -45,12 +53,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_zip_holds_one_folder_with_what_qgis_needs(checkout: Path, tmp_path: Path) -> None:
     archive = make_plugin.build(tmp_path / "build")
     assert archive.name == "snet4-0.1.0.zip"
-    assert archive.stat().st_size < 25 * 2**20
+    assert archive.stat().st_size < 25_000_000
     with zipfile.ZipFile(archive) as zipped:
         assert zipped.testzip() is None
         names = zipped.namelist()
     assert {name.split("/")[0] for name in names} == {"snet4"}
-    for name in ("metadata.txt", "LICENSE", "__init__.py", "styles/footprints.qml"):
+    for name in ("metadata.txt", "LICENSE", "__init__.py", "styles/footprints.qml", WHEEL):
         assert f"snet4/{name}" in names
     assert not [name for name in names if name.endswith((".pyc", ".so", ".dll", ".exe", ".ts"))]
     folder = tmp_path / "build" / "plugins" / "snet4"
@@ -166,3 +174,25 @@ def test_a_name_that_qt_6_lacks_is_found(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(found) == 2
     assert "QRegExp" in found[0]
     assert "QProcess.NotRunning" in found[1]
+
+
+def test_the_wheel_is_whole_and_has_one_copy_of_the_model(checkout: Path, tmp_path: Path) -> None:
+    make_plugin.build(tmp_path)
+    with zipfile.ZipFile(tmp_path / "plugins/snet4" / WHEEL) as wheel:
+        names = wheel.namelist()
+        record = wheel.read("snet4-0.1.0.dist-info/RECORD").decode().splitlines()
+        metadata = wheel.read("snet4-0.1.0.dist-info/METADATA").decode()
+    assert "snet4core/model/shipped/default.openvino.safetensors" in names
+    assert "snet4core/model/shipped/default.safetensors" not in names
+    assert "snet4core/layers/styles/footprints.qml" in names
+    assert "snet4_cli/main.py" in names
+    assert [line.split(",")[0] for line in record] == names
+    assert "Requires-Dist: openvino>=2025.0 ; extra == 'openvino'" in metadata
+
+
+def test_an_engine_of_another_version_is_not_carried(checkout: Path, tmp_path: Path) -> None:
+    path = checkout / "pyproject.toml"
+    text = path.read_text(encoding="utf-8").replace('version = "0.1.0"', 'version = "0.2.0"')
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(make_plugin.Refused, match="version"):
+        make_plugin.build(tmp_path / "build")

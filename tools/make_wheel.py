@@ -1,0 +1,92 @@
+"""Make a wheel of snet4 for the QGIS plugin, without a network and without a build tool.
+
+    python tools/make_wheel.py FOLDER
+
+The same files give the same bytes. The default model is in it as a graph for OpenVINO alone: with
+its weights too, the plugin would be larger than its site takes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"snet4core": ".", "snet4_cli": "cli", "snet4_training": "training"}
+_EPOCH = (2000, 1, 1, 0, 0, 0)
+_ONLY_GRAPHS = ".openvino.safetensors"
+
+
+def contents(root: Path, project: dict[str, Any]) -> dict[str, bytes]:
+    """Path in site-packages -> bytes: code, and the data that pyproject.toml names."""
+    data = project["tool"]["setuptools"]["package-data"]
+    found: dict[str, bytes] = {}
+    for package, parent in PACKAGES.items():
+        top = root / parent / package
+        patterns = ["**/*.py", "**/*.pyi", *data.get(package, [])]
+        for path in {path for pattern in patterns for path in top.glob(pattern)}:
+            weights = path.suffix == ".safetensors" and not path.name.endswith(_ONLY_GRAPHS)
+            if path.is_file() and not weights and "__pycache__" not in path.parts:
+                found[f"{package}/{path.relative_to(top).as_posix()}"] = path.read_bytes()
+    return found
+
+
+def metadata(project: dict[str, Any]) -> str:
+    """METADATA: name, version, and what it depends on, extras included."""
+    about = project["project"]
+    lines = ["Metadata-Version: 2.1", f"Name: {about['name']}", f"Version: {about['version']}"]
+    lines += [f"Summary: {about['description']}", f"License: {about['license']}"]
+    lines += [f"Requires-Python: {about['requires-python']}"]
+    lines += [f"Requires-Dist: {each}" for each in about["dependencies"]]
+    for extra, needed in about["optional-dependencies"].items():
+        lines.append(f"Provides-Extra: {extra}")
+        for each in needed:
+            wanted, _, marker = (part.strip() for part in each.partition(";"))
+            condition = f"({marker}) and " if marker else ""
+            lines.append(f"Requires-Dist: {wanted} ; {condition}extra == '{extra}'")
+    return "\n".join(lines) + "\n"
+
+
+def wheel(root: Path) -> tuple[str, bytes]:
+    """(file name, bytes) of the wheel."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    about = project["project"]
+    files = contents(root, project)
+    folder = f"{about['name']}-{about['version']}.dist-info"
+    scripts = "".join(f"{name} = {target}\n" for name, target in about["scripts"].items())
+    files[f"{folder}/METADATA"] = metadata(project).encode()
+    files[f"{folder}/WHEEL"] = (
+        b"Wheel-Version: 1.0\nGenerator: snet4\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    files[f"{folder}/entry_points.txt"] = f"[console_scripts]\n{scripts}".encode()
+    files[f"{folder}/licenses/LICENSE"] = (root / "LICENSE").read_bytes()
+    record = [
+        f"{name},{_digest(content)},{len(content)}" for name, content in sorted(files.items())
+    ]
+    written = sorted(files.items())
+    written.append((f"{folder}/RECORD", "\n".join([*record, f"{folder}/RECORD,,", ""]).encode()))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as zipped:
+        for name, content in written:
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            # Stored, not deflated: zlib's versions compress differently.
+            zipped.writestr(entry, content, zipfile.ZIP_STORED)
+    return f"{about['name']}-{about['version']}-py3-none-any.whl", packed.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest())
+    return f"sha256={digest.rstrip(b'=').decode()}"
+
+
+if __name__ == "__main__":
+    file_name, made = wheel(ROOT)
+    (Path(sys.argv[1]) / file_name).write_bytes(made)
+    print(file_name)
