@@ -16,7 +16,9 @@ from typing import Any
 from qgis.core import QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QProcess, QThread, pyqtSignal
 
-from .environment import INSTALL, clean_environment
+from .about import version
+from .environment import clean_environment, install_command, place, wheel_words
+from .locks import used
 from .texts import tr
 
 PROTOCOL = 1
@@ -55,13 +57,14 @@ def running(
 
     `hear` gets every event that is no result and no error. Raises EngineFailure.
     """
-    process = _started(python, job)
-    try:
-        with _interrupt_cancels(feedback):
-            result = _result(process, feedback, hear)
-        yield result
-    finally:
-        stop(process)
+    with used(place(), python):
+        process = _started(python, job)
+        try:
+            with _interrupt_cancels(feedback):
+                result = _result(process, feedback, hear)
+            yield result
+        finally:
+            stop(process)
 
 
 @contextmanager
@@ -92,6 +95,40 @@ def _line(job: Facts) -> bytes:
     return json.dumps({"protocol": PROTOCOL, **job}).encode("ascii") + b"\n"
 
 
+def run_step(
+    program: str, arguments: list[str], feedback: QgsProcessingFeedback, quiet: bool = False
+) -> tuple[int, str]:
+    """Run a program of an installation; returns its exit code and the end of what it said.
+
+    Its lines go to the log unless `quiet`. Raises Cancelled, EngineFailure if it cannot start.
+    """
+    process = QProcess()
+    process.setProcessEnvironment(clean_environment())
+    process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+    process.start(program, arguments)
+    if not process.waitForStarted(10_000):
+        raise EngineFailure(tr("{} cannot be started.").format(program))
+    said = ""
+    try:
+        with _interrupt_cancels(feedback):
+            while True:
+                if feedback.isCanceled():
+                    raise Cancelled(tr("Stopped on request; nothing was changed."))
+                ended = process.state() == QProcess.ProcessState.NotRunning
+                if not ended:
+                    process.waitForReadyRead(POLL_MS)
+                _keep_windows_alive()
+                more = bytes(process.readAll()).decode("utf-8", "replace")
+                said = (said + more)[-10 * _TAIL_BYTES :]
+                for line in more.splitlines() if not quiet else ():
+                    feedback.pushConsoleInfo(line)
+                if ended:
+                    crashed = process.exitStatus() == QProcess.ExitStatus.CrashExit
+                    return (-1 if crashed else process.exitCode()), said
+    finally:
+        stop(process)
+
+
 def _started(python: str, job: Facts) -> QProcess:
     process = _process(python)
     process.start()
@@ -105,7 +142,7 @@ def _not_started(python: str) -> str:
     return tr(
         "The engine's Python {python} cannot be started; name another one in Settings > Options > "
         "Processing > Providers > snet4, or make one with: {command}"
-    ).format(python=python, command=INSTALL)
+    ).format(python=python, command=install_command())
 
 
 def _result(
@@ -145,24 +182,24 @@ def parsed(line: bytes) -> Facts:
     except ValueError:
         event = None
     if not isinstance(event, dict) or "event" not in event:
-        raise EngineFailure(_SAME_VERSION(), line.decode("utf-8", "replace"))
+        raise EngineFailure(_SAME_VERSION("?"), line.decode("utf-8", "replace"))
     return event
 
 
 def final(event: Facts) -> Facts | None:
     """The result, if the event is one; raises EngineFailure for an error."""
     if event["event"] == "hello" and event.get("protocol") != PROTOCOL:
-        raise EngineFailure(_SAME_VERSION())
+        raise EngineFailure(_SAME_VERSION(str(event.get("snet4", "?"))))
     if event["event"] == "error":
         raise EngineFailure(told(event, "sentence"))
     return event if event["event"] == "result" else None
 
 
-def _SAME_VERSION() -> str:
+def _SAME_VERSION(engine: str) -> str:
     return tr(
-        "The engine does not speak the plugin's language; install the plugin and the engine of "
-        "the same version."
-    )
+        "The engine (snet4 {engine}) does not speak the language of the plugin ({plugin}); run "
+        "'Install the engine', which installs one of the same version."
+    ).format(engine=engine, plugin=version())
 
 
 PARAMETERS = {
@@ -217,7 +254,7 @@ def died(process: QProcess, said: str) -> EngineFailure:
     elif "No module named" in said and "snet4core" in said:
         sentence = tr("{python} has no snet4 in it; install it with: {command}").format(
             python=process.program(),
-            command=f"{process.program()} -m pip install 'PATH_TO_SNET4[openvino]'",
+            command=f"{process.program()} -m pip install '{wheel_words()}[openvino]'",
         )
     else:
         last = said.strip().splitlines()[-1:] or [""]

@@ -11,9 +11,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from qgis.core import QgsSettings
+from qgis.core import QgsApplication, QgsSettings
 from qgis.PyQt.QtCore import QProcessEnvironment
 
+from . import engine_place
+from .about import version
 from .texts import tr
 
 SETTING = "SNET4_PYTHON"
@@ -25,17 +27,12 @@ SETTING_KEY = f"Processing/Configuration/{SETTING}"
 VARIABLE = "SNET4_PYTHON"
 """Environment variable that names the interpreter."""
 
+SCHEME = "snet4"
+"""Links that begin so are followed by the plugin: snet4:install."""
+
 _WINDOWS = os.name == "nt"
 HOME_ENVIRONMENT = Path.home() / ".snet4"
 """The environment that the documentation tells people to make."""
-
-INSTALL = (
-    'py -m venv "%USERPROFILE%\\.snet4" && '
-    '"%USERPROFILE%\\.snet4\\Scripts\\python" -m pip install "PATH_TO_SNET4[openvino]"'
-    if _WINDOWS
-    else "python3 -m venv ~/.snet4 && ~/.snet4/bin/python -m pip install 'PATH_TO_SNET4[openvino]'"
-)
-"""The one command that makes an engine; PATH_TO_SNET4 is its source folder or wheel."""
 
 _HARMFUL = (
     "PYTHON", "__PYVENV", "VIRTUAL_ENV", "CONDA_", "GDAL_", "OGR_", "CPL_", "PROJ_", "GEOTIFF_",
@@ -80,18 +77,58 @@ def find_engine() -> Engine | NoEngine:
                 tr(
                     "{path}, named by the {origin}, is no Python interpreter; correct it, or make "
                     "an engine with: {command}"
-                ).format(path=value.strip(), origin=origin, command=INSTALL)
+                ).format(path=value.strip(), origin=origin, command=install_command())
             )
         return Engine(python, origin)
+    own = engine_place.installed(place())
+    if own is not None and own.version != version():
+        return NoEngine(
+            tr(
+                "The engine is snet4 {engine}, the plugin {plugin}; run 'Install the engine', "
+                "which installs one of the same version."
+            ).format(engine=own.version, plugin=version())
+        )
+    if own is not None and interpreter_in(own.folder) is not None:
+        return Engine(engine_place.python_in(own.folder), tr("'Install the engine'"))
     for folder in known_environments():
         python = interpreter_in(folder)
         if python is not None:
             return Engine(python, str(folder))
     return NoEngine(
         tr(
-            "The snet4 engine is not installed; make it once with: {command} (or name its Python "
-            "in Settings > Options > Processing > Providers > snet4)."
-        ).format(command=INSTALL)
+            "The snet4 engine is not installed; run 'Install the engine' in the toolbox, or make "
+            "it once with: {command} (or name its Python in Settings > "
+            "Options > Processing > Providers > snet4)."
+        ).format(command=install_command())
+    )
+
+
+def place() -> Path:
+    """Where "Install the engine" puts it: in the folder of the user's profile."""
+    return Path(QgsApplication.qgisSettingsDirPath()).absolute() / "snet4-engine"
+
+
+def carried_wheel() -> Path | None:
+    """The wheel of snet4 that the plugin's zip carries; None in a checkout."""
+    folder = Path(__file__).resolve().parent / "wheels"
+    return next(iter(sorted(folder.glob("snet4-*.whl"))), None)
+
+
+def wheel_words() -> str:
+    """What pip is told to install."""
+    return str(carried_wheel() or "PATH_TO_SNET4")
+
+
+def install_command() -> str:
+    """The command that makes an engine by hand, in the place that is looked in."""
+    if _WINDOWS:
+        return (
+            'py -m venv "%USERPROFILE%\\.snet4" && "%USERPROFILE%\\.snet4\\Scripts\\python" '
+            f'-m pip install "{wheel_words()}[openvino]"'
+        )
+    return (
+        "python3 -m venv ~/.snet4 && ~/.snet4/bin/python -m pip install "
+        f"'{wheel_words()}[openvino]'"
     )
 
 

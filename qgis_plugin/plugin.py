@@ -1,13 +1,18 @@
-"""The plugin: a translator and a Processing provider, nothing else."""
+"""The plugin: a translator, a Processing provider, and the button that installs the engine."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QPushButton
 
+from .environment import SCHEME, NoEngine, find_engine
 from .provider import Snet4Provider
+from .texts import tr
 
 HERE = Path(__file__).resolve().parent
 
@@ -15,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 class Snet4Plugin:
     """What QGIS holds while the plugin is switched on."""
 
-    def __init__(self, iface: object) -> None:
+    def __init__(self, iface: Any) -> None:
         self.iface = iface
         self.provider: Snet4Provider | None = None
         self.translator = QTranslator()
@@ -31,10 +36,40 @@ class Snet4Plugin:
     def initGui(self) -> None:
         """Called by the application."""
         self.initProcessing()
+        self.offer()
+
+    def offer(self) -> None:
+        """Where no engine is, a message with the button; it opens nothing by itself."""
+        QDesktopServices.setUrlHandler(SCHEME, self._follow)
+        if not isinstance(find_engine(), NoEngine):
+            return
+        message = self.iface.messageBar().createMessage(
+            "snet4", tr("The engine that finds footprints is missing, or of another version.")
+        )
+        button = QPushButton(tr("Install the engine"), message)
+        button.clicked.connect(lambda: open_installer())
+        message.layout().addWidget(button)
+        self.iface.messageBar().pushWidget(message)
+
+    def _follow(self, link: QUrl) -> None:
+        """What a link in Processing's message about a missing engine opens."""
+        open_installer()
 
     def unload(self) -> None:
         """Leave nothing behind."""
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None
+        if self.iface is not None:
+            QDesktopServices.unsetUrlHandler(SCHEME)
         QCoreApplication.removeTranslator(self.translator)
+
+
+def open_installer() -> None:
+    """The dialog of "Install the engine", beside what is open."""
+    import processing
+
+    dialog = processing.createAlgorithmDialog("snet4:installengine", {})
+    if dialog is not None:
+        dialog.show()
+        dialog.raise_()

@@ -10,6 +10,7 @@ from qgis.PyQt.QtGui import QIcon
 from .about import version
 from .algorithms.check_engine import CheckEngine
 from .algorithms.extract_footprints import ExtractFootprints
+from .algorithms.install_engine import InstallEngine
 from .algorithms.polygonize_maps import PolygonizeMaps
 from .algorithms.score_footprints import ScoreFootprints
 from .environment import SETTING, NoEngine, find_engine
@@ -66,7 +67,13 @@ class Snet4Provider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         """One file each."""
-        for algorithm in (ExtractFootprints, PolygonizeMaps, ScoreFootprints, CheckEngine):
+        for algorithm in (
+            ExtractFootprints,
+            PolygonizeMaps,
+            ScoreFootprints,
+            CheckEngine,
+            InstallEngine,
+        ):
             self.addAlgorithm(algorithm())
 
 

@@ -18,6 +18,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from . import provenance
+from .provenance import Made
 from .texts import tr
 
 STYLES = Path(__file__).resolve().parent / "styles"
@@ -36,19 +38,26 @@ class Styling(QgsProcessingLayerPostProcessorInterface):
     style = ""
     """The file with the style."""
 
+    made: Made | None = None
+    """Where the layer comes from."""
+
     @classmethod
-    def new(cls, style: Path) -> Styling:
+    def new(cls, style: Path, made: Made | None = None) -> Styling:
         """One that lives as long as QGIS."""
         styling = cls()
         styling.style = str(style)
+        styling.made = made
         cls._kept.append(styling)
         return styling
 
     def postProcessLayer(self, layer: Any, context: Any, feedback: Any) -> None:
         """Called in the main thread, when the layer is in the project."""
+        layer.loadNamedStyle(self.style)
         if isinstance(layer, QgsVectorLayer):
-            layer.loadNamedStyle(self.style)
-            layer.triggerRepaint()
+            provenance.describe(layer, self.made)
+        if self.made is not None:
+            provenance.put_below(layer, self.made)
+        layer.triggerRepaint()
 
 
 def check_place(parameters: dict[str, Any], name: str) -> str | None:
@@ -82,6 +91,7 @@ def copied(
     context: QgsProcessingContext,
     result: dict[str, Any],
     layer: str,
+    made: Made | None = None,
 ) -> str:
     """Copy a layer of the engine's result into the sink `name`; returns the new layer's id.
 
@@ -115,7 +125,7 @@ def copied(
             )
     sink.flushBuffer()
     del sink  # closes the file
-    _style(layer_id, context, layer, fields.indexOf("height_m") >= 0)
+    _style(layer_id, context, layer, fields.indexOf("height_m") >= 0, made)
     return layer_id
 
 
@@ -125,6 +135,7 @@ def copied_roofs(
     context: QgsProcessingContext,
     result: dict[str, Any],
     feedback: QgsProcessingFeedback,
+    made: Made | None = None,
 ) -> dict[str, str]:
     """Copy the roofs into the sink ROOFS; returns it as an output, or nothing.
 
@@ -136,10 +147,23 @@ def copied_roofs(
     if layer is None:
         feedback.pushInfo(tr("The model gives no roofs, so there is no layer of them."))
         return {}
-    return {"ROOFS": copied(algorithm, parameters, "ROOFS", context, result, layer)}
+    return {"ROOFS": copied(algorithm, parameters, "ROOFS", context, result, layer, made)}
 
 
-def _style(layer_id: str, context: QgsProcessingContext, name: str, has_heights: bool) -> None:
+def styled_maps(path: str, context: QgsProcessingContext, made: Made) -> None:
+    """Kept maps are loaded half transparent, below the footprints."""
+    if context.willLoadLayerOnCompletion(path):
+        details = context.layerToLoadOnCompletionDetails(path)
+        details.setPostProcessor(Styling.new(STYLES / "maps.qml", made))
+
+
+def _style(
+    layer_id: str,
+    context: QgsProcessingContext,
+    name: str,
+    has_heights: bool,
+    made: Made | None,
+) -> None:
     """Style the layer that QGIS will load, and the GeoPackage for those who open it later."""
     file, words = "footprints.qml", tr("Bright outline with a dark casing")
     if name == ROOFS:
@@ -149,7 +173,9 @@ def _style(layer_id: str, context: QgsProcessingContext, name: str, has_heights:
         words = tr("Bright outline with a dark casing; blocks of the height in 3D")
     if context.willLoadLayerOnCompletion(layer_id):
         details = context.layerToLoadOnCompletionDetails(layer_id)
-        details.setPostProcessor(Styling.new(STYLES / file))
+        details.setPostProcessor(Styling.new(STYLES / file, made))
+        if made is not None:
+            details.name = made.title(tr("roofs") if name == ROOFS else tr("footprints"))
     if ".gpkg" not in layer_id.lower():
         return
     layer = QgsVectorLayer(layer_id, name, "ogr")

@@ -72,6 +72,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._label: QLabel | None = None
         self._question: Question | None = None
         self._asked: Facts | None = None
+        self._device = "auto"
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())  # layers are named by their ids
         self._pause = QTimer()
@@ -143,14 +144,14 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
             return
         if self._question is not None:
             self._question.withdraw()
-        self._asked = job
+        self._asked, self._device = job, job["device"]
         self._show([escape(tr("Looking at the picture…"))])
         self._question = Question(engine.python, job)
         self._question.answered.connect(self._answered)
         self._question.failed.connect(self._failed)
 
     def _answered(self, plan: Facts) -> None:
-        lines = [escape(line) for line in plan_lines(plan)]
+        lines = [escape(line) for line in plan_lines(plan, self._device)]
         lines += [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
         self._show(lines)
 

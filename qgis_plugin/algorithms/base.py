@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import qgis.utils
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -21,7 +22,7 @@ from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QIcon
 
 from ..engine_client import EngineFailure, Facts, running, told
-from ..environment import Engine, NoEngine, find_engine
+from ..environment import SCHEME, Engine, NoEngine, find_engine
 from ..texts import duration, tr
 
 ICONS = Path(__file__).resolve().parents[1] / "icons"
@@ -55,12 +56,17 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
         if not self.NEEDS_ENGINE:
             return True, ""
         found = find_engine()
-        return (False, found.sentence) if isinstance(found, NoEngine) else (True, "")
+        if not isinstance(found, NoEngine):
+            return True, ""
+        if qgis.utils.iface is None:
+            return False, found.sentence
+        link = f'<a href="{SCHEME}:install">{tr("Install the engine")}</a>'
+        return False, f"{found.sentence} {link}"
 
     def unless_missing(self, text: str) -> str:
         """The text; where the algorithm cannot run, the sentence that says why."""
-        possible, sentence = self.canExecute()
-        return text if possible else sentence
+        found = find_engine() if self.NEEDS_ENGINE else None
+        return found.sentence if isinstance(found, NoEngine) else text
 
     def engine(self) -> Engine:
         """The engine, or the sentence that says how to get one."""
@@ -113,11 +119,18 @@ def tell(event: Facts, feedback: QgsProcessingFeedback) -> None:
     """One event in the words of Processing's log."""
     kind = event["event"]
     if kind == "progress":
-        feedback.setProgress(float(event["percent"]))
+        before, now = feedback.progress(), float(event["percent"])
+        feedback.setProgress(now)
         left_s = event.get("left_s")
-        if left_s is not None and left_s >= 2:
+        # The bar shows the rest; each of these texts is a line of the log.
+        if left_s is not None and left_s >= 2 and before // 10 < now // 10:
             feedback.setProgressText(tr("About {} left").format(duration(left_s)))
     elif kind == "warning":
         feedback.pushWarning(told(event, "text"))
     elif kind == "info":
         feedback.pushInfo(told(event, "text"))
+
+
+def kept_columns(line: str) -> str:
+    """A line of a table with spaces that the log, which is HTML, does not fold into one."""
+    return line.replace("  ", "\u00a0 ")

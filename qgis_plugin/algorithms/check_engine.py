@@ -18,7 +18,7 @@ from qgis.core import (
 from ..about import version
 from ..environment import NoEngine, find_engine, known_environments, removed_variables
 from ..texts import tr
-from .base import Snet4Algorithm
+from .base import Snet4Algorithm, kept_columns
 from .extract_footprints import DEVICES
 
 
@@ -112,7 +112,7 @@ class CheckEngine(Snet4Algorithm):
                 report["engine"] = {"problem": str(problem)}
         text = _text(report)
         for line in text.splitlines():
-            feedback.pushInfo(line)
+            feedback.pushConsoleInfo(kept_columns(line))
         for section in report.values():
             if "problem" in section:
                 feedback.pushWarning(section["problem"])

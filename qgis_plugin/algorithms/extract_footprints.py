@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,28 @@ from qgis.core import (
     QgsSettings,
 )
 
-from .. import results
+from .. import results, speed
+from ..about import version
 from ..engine_client import Facts, in_words_of_qgis
+from ..provenance import Made
 from ..texts import duration, tr
 from . import shapes
 from .base import Snet4Algorithm, tell
 
 DEVICES = ["auto", "cpu", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "mps"]
 _NUMBER = QgsProcessingParameterNumber.Type.Double
-_SPEED = "snet4/seconds_per_megapixel/{}"
+_RUNS = "snet4/runs/{}"
 
 
 class ExtractFootprints(Snet4Algorithm):
     """The main algorithm."""
 
     ICON = "extract.svg"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plan: Facts | None = None
+        self._device = "auto"
 
     def name(self) -> str:
         """Stable: scripts depend on it."""
@@ -56,7 +64,9 @@ class ExtractFootprints(Snet4Algorithm):
 
     def tags(self) -> list[str]:
         """What people may search for."""
-        return tr("buildings,houses,roofs,off-nadir,satellite,deep learning,vectorize").split(",")
+        return tr(
+            "buildings,houses,roofs,off-nadir,satellite,deep learning,AI,detect,segment,vectorize"
+        ).split(",")
 
     def shortHelpString(self) -> str:
         """The panel beside the dialog."""
@@ -203,7 +213,7 @@ class ExtractFootprints(Snet4Algorithm):
         model = self.parameterAsString(parameters, "MODEL", context)
         if Path(model).suffix and not Path(model).is_file():
             return False, tr("There is no model file {}; choose another.").format(model)
-        return super().checkParameterValues(parameters, context)
+        return super().checkParameterValues(shapes.with_states(parameters), context)
 
     def processAlgorithm(
         self,
@@ -213,11 +223,15 @@ class ExtractFootprints(Snet4Algorithm):
     ) -> dict[str, Any]:
         """Ask the engine, then fill the layer."""
         job = self.job("extract", parameters, context)
-        with self.asked(job, feedback, _hear) as result:
-            layer_id = results.copied(self, parameters, "OUTPUT", context, result, result["layer"])
-            roofs = results.copied_roofs(self, parameters, context, result, feedback)
-        key = _SPEED.format(job["device"])
-        QgsSettings().setValue(key, float(result["s_per_mpix"]))
+        self._device = job["device"]
+        started_s = time.monotonic()
+        with self.asked(job, feedback, self._hear) as result:
+            made = self._made(job, result)
+            layer_id = results.copied(
+                self, parameters, "OUTPUT", context, result, result["layer"], made
+            )
+            roofs = results.copied_roofs(self, parameters, context, result, feedback, made)
+        self._remember(time.monotonic() - started_s)
         shapes.say_count(result, feedback)
         outputs = {
             "OUTPUT": layer_id,
@@ -228,6 +242,7 @@ class ExtractFootprints(Snet4Algorithm):
         }
         if result.get("maps"):
             outputs["SAVE_MAPS"] = result["maps"]
+            results.styled_maps(result["maps"], context, made)
         return outputs
 
     def job(self, kind: str, parameters: dict[str, Any], context: QgsProcessingContext) -> Facts:
@@ -251,10 +266,34 @@ class ExtractFootprints(Snet4Algorithm):
                 job["bounds"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
         if parameters.get("SAVE_MAPS"):
             job["save_maps"] = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
-        speed = QgsSettings().value(_SPEED.format(job["device"]))
-        if speed is not None:
-            job["s_per_mpix"] = float(speed)
         return job
+
+    def _hear(self, event: Facts, feedback: QgsProcessingFeedback) -> None:
+        """The engine's events; its plan is said in the user's words before the work begins."""
+        if event["event"] != "plan":
+            tell(event, feedback)
+            return
+        self._plan = event
+        for line in plan_lines(event, self._device):
+            feedback.pushInfo(line)
+        feedback.pushInfo("")
+        feedback.pushInfo(tr("The same on the command line:"))
+        feedback.pushCommandInfo(event["command"])
+
+    def _made(self, job: Facts, result: Facts) -> Made:
+        """The run in the words of its layer."""
+        command = "" if self._plan is None else str(self._plan["command"])
+        versions = tr("snet4 {engine}, plugin {plugin}").format(
+            engine=result.get("snet4", version()), plugin=version()
+        )
+        return Made(Path(job["scene"]).stem, result.get("off_nadir_deg"), command, versions)
+
+    def _remember(self, seconds: float) -> None:
+        """What the run cost, for the estimate of the next."""
+        if self._plan is not None:
+            run = speed.Run(float(self._plan["mpix"]), seconds)
+            runs = speed.remembered(_runs(self._device), run)
+            QgsSettings().setValue(_RUNS.format(self._device), speed.to_text(runs))
 
     def _picture_problem(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -286,19 +325,12 @@ def file_of_layer(layer: QgsRasterLayer) -> str | None:
     return str(path) if path and not str(path).startswith("/vsi") else None
 
 
-def _hear(event: Facts, feedback: QgsProcessingFeedback) -> None:
-    """The engine's events; its plan is said in the user's words before the work begins."""
-    if event["event"] == "plan":
-        for line in plan_lines(event):
-            feedback.pushInfo(line)
-        feedback.pushInfo("")
-        feedback.pushInfo(tr("The same on the command line:"))
-        feedback.pushCommandInfo(event["command"])
-    else:
-        tell(event, feedback)
+def _runs(device: str) -> list[speed.Run]:
+    """The runs before on this device."""
+    return speed.from_text(str(QgsSettings().value(_RUNS.format(device), "")))
 
 
-def plan_lines(plan: Facts) -> list[str]:
+def plan_lines(plan: Facts, device: str) -> list[str]:
     """What is known before the run: look, pixels, settings, time."""
     shape, model = plan["shapes"], plan["model"]
     small_m, large_m = model["gsd_range_m"]
@@ -308,7 +340,9 @@ def plan_lines(plan: Facts) -> list[str]:
     if abs(plan["seen_gsd_m"] / plan["gsd_m"] - 1) > 0.01:
         pixels += tr(", so it sees the picture at {:.2f} m").format(plan["seen_gsd_m"])
     regular = tr("right angles") if shape["regularize"] else tr("outlines as they are")
-    about = duration(plan["estimate_s"])
+    runs, common_s = _runs(device), float(plan["estimate_s"])
+    common_rate_s = max(0.0, common_s - speed.START_S) / plan["mpix"]
+    about = duration(speed.estimate_s(plan["mpix"], runs, common_rate_s) if runs else common_s)
     return [
         look_line(plan["look"]),
         pixels + ".",
@@ -325,7 +359,7 @@ def plan_lines(plan: Facts) -> list[str]:
         tr("Time: about {time}, as measured here ({size:.1f} megapixels).").format(
             time=about, size=plan["mpix"]
         )
-        if plan["estimate_measured"]
+        if runs
         else tr(
             "Time: perhaps {time} ({size:.1f} megapixels); better known after the first run."
         ).format(time=about, size=plan["mpix"]),

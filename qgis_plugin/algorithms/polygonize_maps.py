@@ -100,7 +100,9 @@ class PolygonizeMaps(Snet4Algorithm):
             or results.check_place(parameters, "OUTPUT")
             or results.check_place(parameters, "ROOFS")
         )
-        return (False, problem) if problem else super().checkParameterValues(parameters, context)
+        if problem:
+            return False, problem
+        return super().checkParameterValues(shapes.with_states(parameters), context)
 
     def processAlgorithm(
         self,

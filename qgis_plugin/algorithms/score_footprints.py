@@ -21,7 +21,7 @@ from qgis.core import (
 
 from ..engine_client import Facts
 from ..texts import tr
-from .base import Snet4Algorithm
+from .base import Snet4Algorithm, kept_columns
 
 
 class ScoreFootprints(Snet4Algorithm):
@@ -100,7 +100,7 @@ class ScoreFootprints(Snet4Algorithm):
                 score = result["score"]
                 by_category = bool(result["categories_seen"])
         for line in _table(score, by_category):
-            feedback.pushInfo(line)
+            feedback.pushConsoleInfo(kept_columns(line))
         total = score["total"]
         outputs = {name: total[name.lower()] for name in ("F1", "PRECISION", "RECALL")}
         outputs |= {name: total[name.lower()] for name in ("TP", "FP", "FN")}

@@ -8,7 +8,7 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingParameterBoolean,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterNumber,
 )
@@ -16,6 +16,9 @@ from qgis.core import (
 from ..engine_client import Facts, told
 from ..texts import tr
 from .base import Snet4Algorithm
+
+_MODELS = 2
+"""Place of "as the model says"; 0 and 1 are what a script's False and True mean."""
 
 _NUMBER = QgsProcessingParameterNumber.Type.Double
 
@@ -74,12 +77,16 @@ def add_parameters(algorithm: Snet4Algorithm) -> None:
             advanced=True,
         )
     algorithm.add(
-        QgsProcessingParameterBoolean(
-            "REGULARIZE", tr("Right angles"), defaultValue=None, optional=True
+        QgsProcessingParameterEnum(
+            "REGULARIZE",
+            tr("Right angles"),
+            options=[tr("no"), tr("yes"), tr("as the model says")],
+            defaultValue=_MODELS,
+            optional=True,
         ),
         tr(
-            "Straight walls and right angles where the picture supports them. Scripts that leave "
-            "it out get what the model's card says."
+            "Straight walls and right angles where the picture supports them. Left out or 2: what "
+            "the model's card says; 1 or true: yes; 0 or false: no."
         ),
         advanced=True,
     )
@@ -96,6 +103,17 @@ def add_roofs(algorithm: Snet4Algorithm) -> None:
             "footprints; made only by models that give roofs."
         ),
     )
+
+
+def with_states(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with REGULARIZE as a number; scripts and models give it as true or false."""
+    given = parameters.get("REGULARIZE")
+    words = {"true": 1, "yes": 1, "false": 0, "no": 0, "": _MODELS}
+    if isinstance(given, bool):
+        return {**parameters, "REGULARIZE": int(given)}
+    if isinstance(given, str) and given.strip().lower() in words:
+        return {**parameters, "REGULARIZE": words[given.strip().lower()]}
+    return parameters
 
 
 def problem(
@@ -123,15 +141,13 @@ def chosen(
     algorithm: Snet4Algorithm, parameters: dict[str, Any], context: QgsProcessingContext
 ) -> Facts:
     """All of them in the engine's words; None leaves it to the model's card."""
-    regular = None
-    if parameters.get("REGULARIZE") not in (None, ""):
-        regular = algorithm.parameterAsBool(parameters, "REGULARIZE", context)
+    regular = algorithm.parameterAsEnum(with_states(parameters), "REGULARIZE", context)
     found = {
         "threshold": algorithm.number(parameters, "THRESHOLD", context),
         "min_area_m2": algorithm.number(parameters, "MIN_AREA", context),
         "min_confidence": algorithm.number(parameters, "MIN_CONFIDENCE", context),
         "simplify_m": algorithm.number(parameters, "SIMPLIFY", context),
-        "regularize": regular,
+        "regularize": {0: False, 1: True}.get(regular),
     }
     height_min_m = algorithm.number(parameters, "HEIGHT_MIN", context)
     if height_min_m is not None:  # an engine of before does not know it
@@ -141,7 +157,9 @@ def chosen(
 
 def say_count(result: Facts, feedback: QgsProcessingFeedback) -> None:
     """How many there are, or why there are none."""
-    if result["count"]:
+    if result["count"] == 1:
+        feedback.pushInfo(tr("1 footprint found."))
+    elif result["count"]:
         feedback.pushInfo(tr("{} footprints found.").format(result["count"]))
     else:
         reason = told(result, "why_none")

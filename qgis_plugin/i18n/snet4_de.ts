@@ -3,6 +3,10 @@
   <context>
     <name>snet4</name>
     <message>
+      <source>Install the engine</source>
+      <translation>Engine installieren</translation>
+    </message>
+    <message>
       <source>About {} left</source>
       <translation>Noch etwa {}</translation>
     </message>
@@ -151,8 +155,8 @@
       <translation>Blick: {angle:g}° abseits des Nadirs, Azimut {azimuth}, gelesen aus {source}.</translation>
     </message>
     <message>
-      <source>buildings,houses,roofs,off-nadir,satellite,deep learning,vectorize</source>
-      <translation>Gebäude,Häuser,Dächer,Schrägsicht,Satellit,Deep Learning,vektorisieren</translation>
+      <source>buildings,houses,roofs,off-nadir,satellite,deep learning,AI,detect,segment,vectorize</source>
+      <translation>Gebäude,Häuser,Dächer,Schrägsicht,Satellit,Deep Learning,KI,erkennen,segmentieren,KI,erkennen,segmentieren,vektorisieren</translation>
     </message>
     <message>
       <source>GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files, with a CRS, with blue, green and red bands, infrared if there is one, and pixels of about 0.3 to 1 m; other pixel sizes are resampled, and you are told when the model was not trained on them.</source>
@@ -193,6 +197,10 @@
     <message>
       <source>Device that was used</source>
       <translation>Benutztes Gerät</translation>
+    </message>
+    <message>
+      <source>snet4 {engine}, plugin {plugin}</source>
+      <translation>snet4 {engine}, Plugin {plugin}</translation>
     </message>
     <message>
       <source>, so it sees the picture at {:.2f} m</source>
@@ -241,6 +249,106 @@
     <message>
       <source>Finds building footprints in a satellite picture and draws them on the ground, not at the roof. Works without a network connection; the picture stays as it is.</source>
       <translation>Findet Gebäudegrundrisse in einem Satellitenbild und zeichnet sie am Boden, nicht am Dach. Arbeitet ohne Netzverbindung; das Bild bleibt, wie es ist.</translation>
+    </message>
+    <message>
+      <source>Makes the Python environment that finds footprints; or removes it.</source>
+      <translation>Legt die Python-Umgebung an, die Grundrisse findet; oder entfernt sie.</translation>
+    </message>
+    <message>
+      <source>Makes a Python environment beside your QGIS profile and installs snet4 in it, from the wheel that came with this plugin. Its libraries (about 0.2 GB) come from your package index, as pip is configured, or from a folder of wheels. QGIS's own Python stays as it is. Cancelled or ended in the middle, it leaves the engine of before.</source>
+      <translation>Legt neben Ihrem QGIS-Profil eine Python-Umgebung an und installiert snet4 darin, aus dem Wheel, das mit diesem Plugin kam. Seine Bibliotheken (etwa 0,2 GB) kommen aus Ihrem Paketindex, wie pip eingestellt ist, oder aus einem Ordner mit Wheels. Das Python von QGIS bleibt, wie es ist. Abgebrochen oder mittendrin beendet, lässt es die Engine von vorher stehen.</translation>
+    </message>
+    <message>
+      <source>The disk is full; an engine takes about 1 GB. Nothing was changed.</source>
+      <translation>Die Festplatte ist voll; eine Engine braucht etwa 1 GB. Nichts wurde geändert.</translation>
+    </message>
+    <message>
+      <source>The package index cannot be reached; see to the network or pip's configuration (proxy, index), or give a folder of wheels. Nothing was changed.</source>
+      <translation>Der Paketindex ist nicht erreichbar; sehen Sie nach dem Netzwerk oder nach der Einstellung von pip (Proxy, Index), oder nennen Sie einen Ordner mit Wheels. Nichts wurde geändert.</translation>
+    </message>
+    <message>
+      <source>This Python makes no environments; install python3-venv, or give another one.</source>
+      <translation>Dieses Python legt keine Umgebungen an; installieren Sie python3-venv, oder nennen Sie ein anderes.</translation>
+    </message>
+    <message>
+      <source>The engine was removed.</source>
+      <translation>Die Engine wurde entfernt.</translation>
+    </message>
+    <message>
+      <source>Where the libraries lie; with it, nothing is asked of a network.</source>
+      <translation>Wo die Bibliotheken liegen; damit wird kein Netzwerk gefragt.</translation>
+    </message>
+    <message>
+      <source>The interpreter that the environment is made of.</source>
+      <translation>Der Interpreter, aus dem die Umgebung gemacht wird.</translation>
+    </message>
+    <message>
+      <source>Removes what this algorithm installed.</source>
+      <translation>Entfernt, was dieser Algorithmus installiert hat.</translation>
+    </message>
+    <message>
+      <source>The engine could not be installed ({reason}); the log says more.</source>
+      <translation>Die Engine ließ sich nicht installieren ({reason}); das Protokoll sagt mehr.</translation>
+    </message>
+    <message>
+      <source>The engine is at work; wait until it is done, or cancel it, then remove it.</source>
+      <translation>Die Engine arbeitet gerade; warten Sie, bis sie fertig ist, oder brechen Sie ab; dann entfernen Sie sie.</translation>
+    </message>
+    <message>
+      <source>setup,update,remove,uninstall,python,pip,offline</source>
+      <translation>einrichten,aktualisieren,entfernen,deinstallieren,python,pip,offline</translation>
+    </message>
+    <message>
+      <source>Folder of wheels (empty: the network)</source>
+      <translation>Ordner mit Wheels (leer: das Netzwerk)</translation>
+    </message>
+    <message>
+      <source>Python 3.11 or newer (empty: looked for)</source>
+      <translation>Python 3.11 oder neuer (leer: wird gesucht)</translation>
+    </message>
+    <message>
+      <source>Remove the engine instead</source>
+      <translation>Stattdessen die Engine entfernen</translation>
+    </message>
+    <message>
+      <source>The engine's interpreter</source>
+      <translation>Interpreter der Engine</translation>
+    </message>
+    <message>
+      <source>Whether there is an engine</source>
+      <translation>Ob es eine Engine gibt</translation>
+    </message>
+    <message>
+      <source>This plugin carries no wheel of snet4; install its zip once more.</source>
+      <translation>Dieses Plugin enthält kein Wheel von snet4; installieren Sie sein ZIP noch einmal.</translation>
+    </message>
+    <message>
+      <source>Python: {}</source>
+      <translation>Python: {}</translation>
+    </message>
+    <message>
+      <source>The folder {folder} has no wheel of {library} for this Python; add it.</source>
+      <translation>Der Ordner {folder} hat kein Wheel von {library} für dieses Python; legen Sie es dazu.</translation>
+    </message>
+    <message>
+      <source>The package index has no wheel of {library} for this Python; give another Python (3.11 to 3.13), or a folder of wheels.</source>
+      <translation>Der Paketindex hat kein Wheel von {library} für dieses Python; nennen Sie ein anderes Python (3.11 bis 3.13) oder einen Ordner mit Wheels.</translation>
+    </message>
+    <message>
+      <source>All files (*)</source>
+      <translation>Alle Dateien (*)</translation>
+    </message>
+    <message>
+      <source>The engine is installed: {}</source>
+      <translation>Die Engine ist installiert: {}</translation>
+    </message>
+    <message>
+      <source>No Python 3.11 or newer with venv and pip is to be found (looked at: {tried}); install one (on Debian and Ubuntu also python3-venv), or uv, and try again.</source>
+      <translation>Es findet sich kein Python ab 3.11 mit venv und pip (angesehen: {tried}); installieren Sie eines (auf Debian und Ubuntu auch python3-venv) oder uv, und versuchen Sie es wieder.</translation>
+    </message>
+    <message>
+      <source>{folder} cannot be written ({reason}); free space or rights there.</source>
+      <translation>{folder} kann nicht geschrieben werden ({reason}); schaffen Sie dort Platz oder Rechte.</translation>
     </message>
     <message>
       <source>Footprints from stored maps</source>
@@ -379,8 +487,8 @@
       <translation>Höhen: medianer Fehler {error:.2f} m, bei {count} Gebäuden.</translation>
     </message>
     <message>
-      <source>Straight walls and right angles where the picture supports them. Scripts that leave it out get what the model's card says.</source>
-      <translation>Gerade Wände und rechte Winkel, wo das Bild sie stützt. Skripte, die es weglassen, bekommen, was die Karte des Modells sagt.</translation>
+      <source>Straight walls and right angles where the picture supports them. Left out or 2: what the model's card says; 1 or true: yes; 0 or false: no.</source>
+      <translation>Gerade Wände und rechte Winkel, wo das Bild sie hergibt. Weggelassen oder 2: wie die Karte des Modells sagt; 1 oder true: ja; 0 oder false: nein.</translation>
     </message>
     <message>
       <source>The layer of roofs where the picture shows them, with the numbers of their footprints; made only by models that give roofs.</source>
@@ -463,6 +571,22 @@
       <translation>Der Azimut ist {}; er liegt zwischen 0 und 360 Grad.</translation>
     </message>
     <message>
+      <source>1 footprint found.</source>
+      <translation>1 Grundriss gefunden.</translation>
+    </message>
+    <message>
+      <source>no</source>
+      <translation>nein</translation>
+    </message>
+    <message>
+      <source>yes</source>
+      <translation>ja</translation>
+    </message>
+    <message>
+      <source>as the model says</source>
+      <translation>wie das Modell sagt</translation>
+    </message>
+    <message>
       <source>{} footprints found.</source>
       <translation>{} Grundrisse gefunden.</translation>
     </message>
@@ -471,12 +595,12 @@
       <translation>Es wurden keine Grundrisse gefunden. {}</translation>
     </message>
     <message>
-      <source>The engine does not speak the plugin's language; install the plugin and the engine of the same version.</source>
-      <translation>Die Engine spricht nicht die Sprache der Erweiterung; installieren Sie Erweiterung und Engine derselben Version.</translation>
-    </message>
-    <message>
       <source>The engine's Python {python} cannot be started; name another one in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4, or make one with: {command}</source>
       <translation>Das Python der Engine {python} lässt sich nicht starten; nennen Sie ein anderes unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Datenanbieter &gt; snet4, oder machen Sie eines mit: {command}</translation>
+    </message>
+    <message>
+      <source>The engine (snet4 {engine}) does not speak the language of the plugin ({plugin}); run 'Install the engine', which installs one of the same version.</source>
+      <translation>Die Engine (snet4 {engine}) spricht nicht die Sprache des Plugins ({plugin}); starten Sie „Engine installieren“, das eine derselben Version installiert.</translation>
     </message>
     <message>
       <source>The engine was ended by the system, most likely because memory ran out; close other programs, or choose a smaller extent.</source>
@@ -485,6 +609,10 @@
     <message>
       <source>Stopped on request; nothing was written.</source>
       <translation>Auf Wunsch angehalten; es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+      <source>{} cannot be started.</source>
+      <translation>{} lässt sich nicht starten.</translation>
     </message>
     <message>
       <source>The engine crashed ({signal}); run 'Check the snet4 engine' and report what it says.</source>
@@ -499,20 +627,84 @@
       <translation>Die Engine endete ohne Antwort (Code {code}): {last}</translation>
     </message>
     <message>
+      <source>Stopped on request; nothing was changed.</source>
+      <translation>Auf Wunsch angehalten; nichts wurde geändert.</translation>
+    </message>
+    <message>
       <source>Processing setting</source>
       <translation>Verarbeitungseinstellung</translation>
     </message>
     <message>
-      <source>The snet4 engine is not installed; make it once with: {command} (or name its Python in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4).</source>
-      <translation>Die snet4-Engine ist nicht installiert; richten Sie sie einmal ein mit: {command} (oder nennen Sie ihr Python unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Datenanbieter &gt; snet4).</translation>
+      <source>'Install the engine'</source>
+      <translation>„Engine installieren“</translation>
+    </message>
+    <message>
+      <source>The snet4 engine is not installed; run 'Install the engine' in the toolbox, or make it once with: {command} (or name its Python in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4).</source>
+      <translation>Die Engine von snet4 ist nicht installiert; starten Sie „Engine installieren“ in der Werkzeugkiste, oder legen Sie sie einmal an mit: {command} (oder nennen Sie ihr Python unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Anbieter &gt; snet4).</translation>
     </message>
     <message>
       <source>environment variable {}</source>
       <translation>Umgebungsvariable {}</translation>
     </message>
     <message>
+      <source>The engine is snet4 {engine}, the plugin {plugin}; run 'Install the engine', which installs one of the same version.</source>
+      <translation>Die Engine ist snet4 {engine}, das Plugin {plugin}; starten Sie „Engine installieren“, das eine derselben Version installiert.</translation>
+    </message>
+    <message>
       <source>{path}, named by the {origin}, is no Python interpreter; correct it, or make an engine with: {command}</source>
       <translation>{path}, genannt von der {origin}, ist kein Python-Interpreter; berichtigen Sie es, oder richten Sie eine Engine ein mit: {command}</translation>
+    </message>
+    <message>
+      <source>The engine is being installed or removed by another QGIS; try again when it is done.</source>
+      <translation>Ein anderes QGIS installiert oder entfernt die Engine gerade; versuchen Sie es wieder, wenn es fertig ist.</translation>
+    </message>
+    <message>
+      <source>The engine that finds footprints is missing, or of another version.</source>
+      <translation>Die Engine, die Grundrisse findet, fehlt oder hat eine andere Version.</translation>
+    </message>
+    <message>
+      <source>Number</source>
+      <translation>Nummer</translation>
+    </message>
+    <message>
+      <source>Picture</source>
+      <translation>Bild</translation>
+    </message>
+    <message>
+      <source>Confidence, 0 to 1</source>
+      <translation>Sicherheit, 0 bis 1</translation>
+    </message>
+    <message>
+      <source>Area, m²</source>
+      <translation>Fläche, m²</translation>
+    </message>
+    <message>
+      <source>Off-nadir angle, degrees</source>
+      <translation>Winkel zum Nadir, Grad</translation>
+    </message>
+    <message>
+      <source>Azimuth, degrees</source>
+      <translation>Azimut, Grad</translation>
+    </message>
+    <message>
+      <source>Look read from</source>
+      <translation>Blick gelesen aus</translation>
+    </message>
+    <message>
+      <source>Height, m</source>
+      <translation>Höhe, m</translation>
+    </message>
+    <message>
+      <source>Height from</source>
+      <translation>Höhe aus</translation>
+    </message>
+    <message>
+      <source>Building footprints that a network found in {scene}; made by {versions}.</source>
+      <translation>Gebäudegrundrisse, die ein Netz in {scene} gefunden hat; gemacht von {versions}.</translation>
+    </message>
+    <message>
+      <source>Model: {}</source>
+      <translation>Modell: {}</translation>
     </message>
     <message>
       <source>building footprints from off-nadir pictures</source>
@@ -549,6 +741,14 @@
     <message>
       <source>{file} is a folder; name a file in it.</source>
       <translation>{file} ist ein Ordner; nennen Sie eine Datei darin.</translation>
+    </message>
+    <message>
+      <source>roofs</source>
+      <translation>Dächer</translation>
+    </message>
+    <message>
+      <source>footprints</source>
+      <translation>Grundrisse</translation>
     </message>
     <message>
       <source>The layer cannot be written ({reason}); is the disk full?</source>

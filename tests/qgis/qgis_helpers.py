@@ -41,7 +41,11 @@ def process_arguments(algorithm: str, **parameters: object) -> list[str]:
 
 
 def run_process(
-    algorithm: str, env: dict[str, str] | None = None, **parameters: object
+    algorithm: str,
+    env: dict[str, str] | None = None,
+    *,
+    limit_s: float = 120,
+    **parameters: object,
 ) -> Finished:
     """`qgis_process run`, with more environment by `env`."""
     started_s = time.monotonic()
@@ -50,7 +54,7 @@ def run_process(
         capture_output=True,
         text=True,
         env={**os.environ, **(env or {})},
-        timeout=120,
+        timeout=limit_s,
         stdin=subprocess.DEVNULL,
     )
     seconds = time.monotonic() - started_s

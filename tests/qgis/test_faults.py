@@ -52,9 +52,9 @@ def test_an_engine_that_fails(
     ("python", "says"),
     [
         ("/nowhere/python", "/nowhere/python, named by the environment variable SNET4_PYTHON, is"),
-        ("", "The snet4 engine is not installed; make it once with: python3 -m venv"),
+        ("", "The snet4 engine is not installed; run 'Install the engine' in the toolbox"),
         ("/usr/bin/python3", "/usr/bin/python3 has no snet4 in it; install it with:"),
-        ("/bin/echo", "does not speak the plugin's language"),
+        ("/bin/echo", "does not speak the language of the plugin"),
         ("/bin/false", "The engine ended without an answer (code 1)"),
     ],
     ids=["wrong path", "none at all", "without snet4", "another program", "one that fails"],
