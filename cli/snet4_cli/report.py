@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from snet4_cli import options
+from snet4_cli.telling import command_line
 
 
 @click.command()
@@ -45,6 +45,5 @@ def report(
     from snet4core.scene.scene import open_scene
 
     picture = None if scene is None else open_scene(scene, bands=bands, nodata=nodata)
-    command = " ".join(["snet4", *sys.argv[1:]])
-    count = write_report(layer, output, scene=picture, command=command, overwrite=overwrite)
+    count = write_report(layer, output, scene=picture, command=command_line(), overwrite=overwrite)
     click.echo(f"{count} buildings in {output}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snet4_cli import options
-from snet4_cli.telling import Bar, tells
+from snet4_cli.telling import Bar, command_line, tells, warned
 from snet4core.errors import Cancelled, SomeScenesFailed
 
 if TYPE_CHECKING:
@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     help="Keep the maps for 'snet4 polygonize'; a folder for several scenes.",
 )
 @options.csv
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="HTML",
+    help="Also write a page about the layer, which opens anywhere; see 'snet4 report'.",
+)
 @options.overwrite
 @click.option(
     "--resume",
@@ -113,6 +119,7 @@ def run(
     save_maps: Path | None,
     csv_path: Path | None,
     roofs_file: Path | None,
+    report: Path | None,
     overwrite: bool,
     resume: bool,
     parts: str | None,
@@ -177,6 +184,8 @@ def run(
         jobs = per_scene.open_jobs(per_scene.each_scene(job))
     for each in jobs:
         each.check_places()
+    if report is not None:
+        _check_report(job, report)
     header = ensemble.combined_header([read_header(find_model(each)) for each in models], scales)
     if roofs_file is not None:
         require_roofs(header.card, ROOFS_FILE)
@@ -190,7 +199,7 @@ def run(
         header, (device, precision, engine), workers, cluster, memory_bytes
     )
     try:
-        with bar:
+        with bar, warned() as warnings:
             if not per_scene.names_scenes(output):
                 done = run_job(job, predictor, bar, executor)
             else:
@@ -205,6 +214,8 @@ def run(
     if shard is not None and not per_scene.names_scenes(output):
         _say_shard(done, job, as_json)
         return
+    if report is not None:
+        _write_report(job, report, warnings)
     _say_done(done, output, as_json)
     _say_failed(done, job)
 
@@ -248,6 +259,42 @@ def _network(
     from snet4core.jobs.processes import Processes
 
     return elsewhere, Processes(model, workers)
+
+
+def _check_report(job: Job, report: Path) -> None:
+    """Refuse before the work what a report cannot be made of."""
+    from snet4core.errors import UsageError
+    from snet4core.jobs.per_scene import names_scenes
+    from snet4core.report.page import check_report
+
+    if job.shard is not None or names_scenes(job.output):
+        raise UsageError(
+            "--report is about one layer; make it with 'snet4 report' when the layers are there."
+        )
+    check_report(job.output, report, overwrite=job.overwrite)
+
+
+def _write_report(job: Job, report: Path, warnings: list[str]) -> None:
+    """The page about the layer; on the picture where there was one."""
+    from snet4core.report.page import write_report
+    from snet4core.scene.scene import open_scene
+
+    choices, scene = job.choices, None
+    if len(job.inputs) == 1:
+        scene = open_scene(
+            job.inputs[0],
+            bands=choices.bands,
+            nodata=choices.nodata,
+            allow_remote=choices.allow_remote,
+        )
+    write_report(
+        job.output,
+        report,
+        scene=scene,
+        command=command_line(),
+        warnings=warnings,
+        overwrite=job.overwrite,
+    )
 
 
 def _say_shard(done: Done, job: Job, as_json: bool) -> None:

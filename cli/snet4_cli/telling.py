@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,32 @@ class Console(logging.StreamHandler[Any]):
             return
         with tqdm.tqdm.external_write_mode(file=self.stream):
             super().emit(record)
+
+
+class _Warnings(logging.Handler):
+    def __init__(self, told: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._told.append(record.getMessage())
+
+
+@contextmanager
+def warned() -> Iterator[list[str]]:
+    """The list that warnings are added to as they come, also with --quiet."""
+    told: list[str] = []
+    handler = _Warnings(told)
+    logging.getLogger("snet4").addHandler(handler)
+    try:
+        yield told
+    finally:
+        logging.getLogger("snet4").removeHandler(handler)
+
+
+def command_line() -> str:
+    """What the user typed, as a shell would take it."""
+    return shlex.join(["snet4", *sys.argv[1:]])
 
 
 def tells(command: Callable[..., None]) -> Callable[..., None]:

@@ -197,10 +197,12 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int | bool) else printable(str(value))
 
 
-def refuse_pixels(path: Path) -> None:
-    """InputError for a table in pixels, whose picture is unknown."""
-    if path.suffix.lower() == ".csv":
+def refuse_others(path: Path) -> None:
+    """InputError for files of ours that cannot be shown: tables in pixels, and CityJSON."""
+    endings = {".csv": "is a table in pixels", ".city.json": "is CityJSON"}
+    name = path.name.lower()
+    what = next((says for ending, says in endings.items() if name.endswith(ending)), None)
+    if what is not None:
         raise InputError(
-            f"{printable(path)} is a table in pixels; make the report of the layer "
-            "(.gpkg, .fgb, .geojson or .parquet) that was written with it."
+            f"{printable(path)} {what}; make the report of a .gpkg, .fgb, .geojson or .parquet."
         )

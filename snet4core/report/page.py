@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from snet4core import __version__
 from snet4core.errors import OutputError
 from snet4core.files import outputs
-from snet4core.report.contents import Contents, contents_of, refuse_pixels
+from snet4core.report.contents import Contents, contents_of, refuse_others
 from snet4core.report.picture import Picture, picture_of
 from snet4core.scene.scene import Scene
 
@@ -47,14 +47,19 @@ def write_report(
     `scene` is the picture that is drawn below them, in the CRS of which they are shown. Raises
     InputError for what cannot be read, OutputError for what cannot be written.
     """
-    refuse_pixels(layer)
-    outputs.check(output, overwrite=overwrite, inputs=[layer])
+    check_report(layer, output, overwrite=overwrite)
     picture = None if scene is None else picture_of(scene)
     contents = contents_of(layer, scene, picture)
     page = rendered(contents, picture, command, warnings)
     with outputs.replacing(output, overwrite=overwrite) as (target,):
         target.write_text(page, encoding="utf-8", newline="\n")
     return len(contents.confidence_N)
+
+
+def check_report(layer: Path, output: Path, *, overwrite: bool = False) -> None:
+    """Raise what `write_report` would raise for its paths; `layer` need not exist yet."""
+    refuse_others(layer)
+    outputs.check(output, overwrite=overwrite, inputs=[layer])
 
 
 def rendered(

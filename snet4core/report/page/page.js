@@ -167,7 +167,7 @@ byId("roofs-label").hidden = !data.roofs.length;
 byId("all").addEventListener("click", fit);
 addEventListener("resize", fit);
 if (data.azimuth !== null) {
-  byId("look").hidden = false;
+  byId("look").removeAttribute("hidden"); // an SVG has no such property
   byId("arrow").setAttribute("transform", `rotate(${data.azimuth})`);
 }
 picture.onload = draw;

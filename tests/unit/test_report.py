@@ -1,0 +1,146 @@
+"""The report is one file, asks for nothing, and does nothing that a hostile name wants."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import fiona
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+
+from snet4core.errors import InputError, OutputError
+from snet4core.report.page import MOST_BYTES, write_report
+from snet4core.scene.scene import Scene, open_scene
+
+EVIL = "</script><script>document.title='harmed'</script><img src=x onerror=alert(1)>&'\""
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def layer(path: Path, count: int = 3, name: str = EVIL) -> Path:
+    """Squares of 10 m on a grid of 20 m, whose attributes are markup."""
+    schema = {
+        "geometry": "Polygon",
+        "properties": {
+            "confidence": "float",
+            "area_m2": "float",
+            "azimuth_deg": "float",
+            name: "str",
+        },
+    }
+    with fiona.open(path, "w", driver="GeoJSON", crs="EPSG:32616", schema=schema) as file:
+        for number in range(count):
+            x, y = 500000 + 20 * (number % 250), 3700000 - 20 * (number // 250)
+            properties = {
+                "confidence": (number % 100) / 100,
+                "area_m2": 100.0,
+                "azimuth_deg": 90.0,
+                name: EVIL,
+            }
+            square = shapely.geometry.mapping(shapely.box(x, y - 10, x + 10, y))
+            file.write({"geometry": square, "properties": properties})
+    return path
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    path = tmp_path / "scene.tif"
+    counts_BHW = np.random.default_rng(3).integers(100, 900, (3, 64, 96), np.uint16)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=96,
+        height=64,
+        count=3,
+        dtype="uint16",
+        crs="EPSG:32616",
+        transform=Affine(1, 0, 499990, 0, -1, 3700010),
+    ) as file:
+        file.write(counts_BHW)
+    return open_scene(path)
+
+
+def data_of(page: str) -> dict[str, object]:
+    [text] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_names_stay_text(tmp_path: Path, scene: Scene) -> None:
+    page_path = tmp_path / "page.html"
+    write_report(
+        layer(tmp_path / "a.geojson"), page_path, scene=scene, command=EVIL, warnings=[EVIL]
+    )
+    page = page_path.read_text(encoding="utf-8")
+    assert page.count("<script") == 2  # the data, and the one script that may run
+    assert EVIL not in page
+    assert (
+        html.escape(EVIL, quote=True).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
+    )
+
+
+def test_the_page_asks_for_nothing_from_outside(tmp_path: Path, scene: Scene) -> None:
+    page_path = tmp_path / "page.html"
+    write_report(layer(tmp_path / "a.geojson", name="note"), page_path, scene=scene)
+    page = page_path.read_text(encoding="utf-8")
+    assert "default-src 'none'" in page
+    assert "unsafe" not in page
+    assert not re.findall(r"https?://|@import|<link|<iframe|<script[^>]+src", page)
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
+
+
+def test_buildings_lie_where_the_picture_shows_them(tmp_path: Path, scene: Scene) -> None:
+    page_path = tmp_path / "page.html"
+    assert write_report(layer(tmp_path / "a.geojson"), page_path, scene=scene) == 3
+    data = data_of(page_path.read_text(encoding="utf-8"))
+    assert data["size"] == [96, 64]
+    rings = np.array(data["rings"])[:, 0].reshape(3, -1, 2).cumsum(axis=1) / 10
+    assert rings.min(axis=1).tolist() == [[10, 10], [30, 10], [50, 10]]
+    assert rings.max(axis=1).tolist() == [[20, 20], [40, 20], [60, 20]]
+    assert data["azimuth"] == 90
+
+
+def test_a_table_in_pixels_and_a_layer_that_is_the_page_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("ImageId,BuildingId,PolygonWKT_Pix,Confidence\n")
+    with pytest.raises(InputError, match="table in pixels"):
+        write_report(table, tmp_path / "page.html")
+    with pytest.raises(InputError, match="CityJSON"):
+        write_report(tmp_path / "a.city.json", tmp_path / "page.html")
+    path = layer(tmp_path / "a.geojson")
+    with pytest.raises(OutputError):
+        write_report(path, path, overwrite=True)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_fifty_thousand_buildings_fit(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert write_report(layer(tmp_path / "a.geojson", 50_000, "note"), page) == 50_000
+    assert page.stat().st_size < MOST_BYTES
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: the page is not opened")
+def test_a_browser_shows_it_without_a_word_in_its_console(tmp_path: Path, scene: Scene) -> None:
+    page = tmp_path / "page.html"
+    write_report(layer(tmp_path / "a.geojson"), page, scene=scene, command=EVIL)
+    done = subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+            "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=3000", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr
+    assert "3 shown" in done.stdout  # the script ran
+    assert 'transform="rotate(90)"' in done.stdout
+    assert not re.findall('<svg id="look" hidden', done.stdout)
+    assert "<title>a.geojson: buildings found</title>" in done.stdout
