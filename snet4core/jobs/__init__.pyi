@@ -5,5 +5,6 @@ from .job import Done as Done
 from .job import Job as Job
 from .job import Shard as Shard
 from .merge import Merge as Merge
+from .per_scene import names_scenes as names_scenes
 from .processes import Processes as Processes
 from .run import run_job as run_job
