@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QCoreApplication, QTranslator, QUrl
+from qgis.PyQt.QtCore import QCoreApplication, QObject, QTranslator, QUrl, pyqtSlot
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QPushButton
 
@@ -17,6 +17,15 @@ from .texts import tr
 HERE = Path(__file__).resolve().parent
 
 
+class Links(QObject):
+    """Follows the link in Processing's message about a missing engine."""
+
+    @pyqtSlot(QUrl)
+    def follow(self, link: QUrl) -> None:
+        """Every link of the scheme means the same."""
+        open_installer()
+
+
 class Snet4Plugin:
     """What QGIS holds while the plugin is switched on."""
 
@@ -24,6 +33,7 @@ class Snet4Plugin:
         self.iface = iface
         self.provider: Snet4Provider | None = None
         self.translator = QTranslator()
+        self._links = Links()
         language = QgsApplication.locale()[:2]
         if self.translator.load(str(HERE / "i18n" / f"snet4_{language}.qm")):
             QCoreApplication.installTranslator(self.translator)
@@ -40,7 +50,7 @@ class Snet4Plugin:
 
     def offer(self) -> None:
         """Where no engine is, a message with the button; it opens nothing by itself."""
-        QDesktopServices.setUrlHandler(SCHEME, self._follow)
+        QDesktopServices.setUrlHandler(SCHEME, self._links, "follow")
         if not isinstance(find_engine(), NoEngine):
             return
         message = self.iface.messageBar().createMessage(
@@ -50,10 +60,6 @@ class Snet4Plugin:
         button.clicked.connect(lambda: open_installer())
         message.layout().addWidget(button)
         self.iface.messageBar().pushWidget(message)
-
-    def _follow(self, link: QUrl) -> None:
-        """What a link in Processing's message about a missing engine opens."""
-        open_installer()
 
     def unload(self) -> None:
         """Leave nothing behind."""

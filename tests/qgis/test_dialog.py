@@ -17,7 +17,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from qgis.PyQt.QtWidgets import QLabel, QMainWindow
 from qgis_helpers import PLUGINS, engines, none_left_within_s
 
-IDS = ("extractfootprints", "polygonizemaps", "scorefootprints", "checkengine")
+IDS = ("extractfootprints", "polygonizemaps", "scorefootprints", "checkengine", "installengine")
 
 
 @pytest.fixture(autouse=True)

@@ -217,7 +217,7 @@ def test_a_trouble_is_one_sentence_and_nothing_half_made(
         parameters["WHEELS"] = folder
     elif fault == "no network":
         parameters = {}
-        env = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+        env = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"}
         env |= {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": ""}
     else:
         parameters["PYTHON"] = Path("/bin/false")
