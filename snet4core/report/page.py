@@ -95,7 +95,7 @@ def rendered(
 
 
 def _part(name: str) -> str:
-    return (files("snet4core.report") / "page" / name).read_text(encoding="utf-8")
+    return (files("snet4core.report") / "template" / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
