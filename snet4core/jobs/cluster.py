@@ -19,9 +19,9 @@ from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from snet4core import __version__
 from snet4core.errors import DependencyError, EngineError, Snet4Error
 from snet4core.jobs.executors import (
+    FORMAT,
     TRIES,
     Failure,
     Filled,
@@ -67,7 +67,7 @@ class Cluster:
         if first is None:
             return filled
         with _connected(self._address, self._workers) as client:
-            self._check_versions(client)
+            self._check_forms(client)
             suspects = self._run(client, chain([first], waiting), filled, progress)
         child = Processes(self._model, 1)
         for task in suspects:
@@ -76,14 +76,18 @@ class Cluster:
                 filled.lost.append(task.name)
         return filled
 
-    def _check_versions(self, client: Client) -> None:
-        """Raise EngineError unless every worker runs this version of snet4."""
-        for address, found in client.run(version, on_error="return").items():
-            if found != __version__:
-                what = f"snet4 {found}" if isinstance(found, str) else "no snet4 that answers"
+    def _check_forms(self, client: Client) -> None:
+        """Raise EngineError unless every worker computes parts of this form."""
+        for address, found in client.run(form, on_error="return").items():
+            if found != FORMAT:
+                what = (
+                    f"computes parts of form {found}"
+                    if isinstance(found, str)
+                    else "has no snet4 that says what form of parts it computes"
+                )
                 raise EngineError(
-                    f"The worker {address} has {what}, and this is snet4 {__version__}; install "
-                    "the same version everywhere."
+                    f"The worker {address} {what}, and this run needs form {FORMAT}; install the "
+                    "same version of snet4 everywhere."
                 )
 
     def _run(
@@ -175,9 +179,9 @@ def compute(model: WorkerModel, task: Task) -> str:
     return task.key
 
 
-def version() -> str:
-    """On a worker: its version of snet4."""
-    return __version__
+def form() -> str:
+    """On a worker: the `FORMAT` of its snet4."""
+    return FORMAT
 
 
 @contextmanager

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
-from snet4core import __version__
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header, read_header
+from snet4core.parts.part import FORMAT as RESULTS_FORMAT
 from snet4core.parts.part import Part
 from snet4core.parts.store import FolderShelf
 from snet4core.parts.work import Elsewhere, SceneWork
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from snet4core.maps.runtime import RuntimeChoice
 
 log = logging.getLogger("snet4")
+
+FORMAT = f"{RESULTS_FORMAT}.1"
+"""What a run and its workers must have in common: the results, and (second number) what is sent
+to workers: `Task`, `WorkerModel` and all that they hold. Versions of snet4 may differ."""
 
 TRIES = 2
 """How often a part is tried among others before it is tried alone."""
@@ -64,17 +68,17 @@ class WorkerModel:
     """Device, engine and precision, settled by the driver so that all workers agree."""
     memory_bytes: int | None = None
     """As `Predictor` takes it, for each worker."""
-    version: str = __version__
-    """Version of the driver's snet4."""
+    form: str = FORMAT
+    """`FORMAT` of the driver."""
 
     def load(self) -> Predictor:
-        """The loaded network. EngineError for another snet4 or another model at that path."""
+        """The loaded network. EngineError for another `FORMAT` or another model at that path."""
         from snet4core.maps.predictor import Predictor
 
-        if self.version != __version__:
+        if self.form != FORMAT:
             raise EngineError(
-                f"A worker has snet4 {__version__}, but the run was started by {self.version}; "
-                "install the same version everywhere."
+                f"A worker computes parts of form {FORMAT}, but the run was started for form "
+                f"{self.form}; install the same version of snet4 everywhere."
             )
         for each in self.model.members:
             if read_header(each.path).digest != each.digest:

@@ -24,8 +24,22 @@ from snet4core.windows import Tile, Window, tiles
 Windows = tuple[int, int, int]
 """The model's grid of windows: core, halo and stride in pixels, as `windows.tiles` takes them."""
 
+FORMAT = 1
+"""What the same input and settings give. Raised when a part that was kept would no longer fit
+those computed today: other shapes, another order, other windows. Never raised for a release as
+such, so that long runs go on over an update."""
+
 PART_WINDOWS = 2
 """Windows along each side of a part: some 4 MPix, a few seconds of a CPU."""
+
+
+def format_fact() -> str:
+    """`FORMAT` as part stores record it.
+
+    snet4 0.1.0 recorded its version in this place, and computed what `FORMAT` 1 means; the
+    keys of its parts are hashes of that text. So 1 is written as 0.1.0 did, for good.
+    """
+    return "0.1.0" if FORMAT == 1 else f"results of form {FORMAT}"
 
 
 @dataclass(frozen=True, slots=True)

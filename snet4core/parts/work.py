@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snet4core import __version__
 from snet4core.footprints.shaping import Shaping
 from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.model.header import Header
-from snet4core.parts.part import Part, PartResult, Windows, lost, parts_of
+from snet4core.parts.part import Part, PartResult, Windows, format_fact, lost, parts_of
 from snet4core.parts.plan import Plan
 from snet4core.parts.shaping_pool import shaped
 from snet4core.parts.store import Facts, FolderShelf, FolderStore, PartStore, Shelf
@@ -137,7 +136,7 @@ class SceneWork:
             "confidence": repr(plan.model.card.confidence_knots.knots),
             "engine": network,
             "maps": "kept" if self.keep_maps else "not kept",
-            "snet4": __version__,
+            "snet4": format_fact(),
             **(roofs if plan.model.card.architecture.maps_roofs else {}),
         }
 

@@ -161,10 +161,10 @@ class TestProcesses:
         assert list(done.failed) == [str(town)]
         assert done.found[str(small)] > 0
 
-    def test_a_worker_of_another_version_is_refused(self, town: Path, tmp_path: Path) -> None:
+    def test_a_worker_of_another_form_is_refused(self, town: Path, tmp_path: Path) -> None:
         job = job_in(tmp_path / "a", [town])
-        with pytest.raises(EngineError, match="A worker has snet4"):
-            whole(job, Processes(BrightModel(version="other"), 2))
+        with pytest.raises(EngineError, match=r"worker computes parts of form .* for form other"):
+            whole(job, Processes(BrightModel(form="other"), 2))
 
     def test_ctrl_c_ends_all_workers_at_once_and_another_executor_goes_on(
         self, town: Path, tmp_path: Path, undisturbed: bytes
@@ -480,7 +480,7 @@ class TestDask:
                 Cluster(BrightModel(unreadable=ONE), cluster.address),
             )
 
-    def test_workers_of_another_version_are_refused(
+    def test_workers_of_another_form_are_refused(
         self,
         cluster: RealCluster,
         town: Path,
@@ -489,8 +489,8 @@ class TestDask:
     ) -> None:
         from snet4core.jobs import cluster as room
 
-        monkeypatch.setattr(room, "__version__", "99.0")
-        with pytest.raises(EngineError, match=r"worker .* has snet4 .*this is snet4 99\.0"):
+        monkeypatch.setattr(room, "FORMAT", "99.0")
+        with pytest.raises(EngineError, match=r"worker .* computes parts of form .*needs form 99\.0"):
             whole(job_in(tmp_path / "a", [town]), room.Cluster(BrightModel(), cluster.address))
 
     def test_the_scheduler_killed_in_mid_run_and_the_run_repeated(

@@ -32,12 +32,11 @@ _LAST_DIGIT = {"confidence": 1.5e-4, "area_m2": 0.015}
 """Layers hold these rounded."""
 
 
-def snet4(folder: Path, *words: object, code: int = 0) -> str:
-    """A command in `folder`, as the version that the store was begun with; what it said."""
-    begun = json.loads(next(DATA.glob("store/*.parts/*/scene.json")).read_text(encoding="utf-8"))
-    # Stores of other versions are refused; here the form of the files alone is tried.
+def snet4(folder: Path, *words: object, code: int = 0, form: int | None = None) -> str:
+    """A command in `folder`, of a much later version and results of `form`; what it said."""
     program = (
-        f"import snet4core; snet4core.__version__ = {begun['facts']['snet4']!r}\n"
+        "import snet4core; snet4core.__version__ = '7.0'\n"
+        f"import snet4core.parts.part as part; part.FORMAT = {form or 'part.FORMAT'}\n"
         "from snet4_cli.main import main; main()"
     )
     done = subprocess.run(
@@ -155,6 +154,14 @@ def test_parts_are_merged_without_picture_and_model(begun: Path) -> None:
     )  # fmt: skip
     assert f"{PARTS - KEPT} parts were missing" in said
     assert {part_of(each) for each in features(begun / "out.gpkg")} >= set(range(KEPT))
+
+
+def test_a_store_of_another_form_of_results_is_refused(begun: Path) -> None:
+    before = parts_in(begun)
+    more = ("--model", "bright.safetensors", "-o", "out.gpkg", "--resume")
+    said = snet4(begun, "run", *AS_BEGUN, *more, code=6, form=2)
+    assert "snet4 was 0.1.0, is results of form 2" in said
+    assert parts_in(begun) == before
 
 
 def test_another_threshold_than_the_store_was_begun_with_is_refused(begun: Path) -> None:
