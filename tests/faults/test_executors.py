@@ -490,7 +490,9 @@ class TestDask:
         from snet4core.jobs import cluster as room
 
         monkeypatch.setattr(room, "FORMAT", "99.0")
-        with pytest.raises(EngineError, match=r"worker .* computes parts of form .*needs form 99\.0"):
+        with pytest.raises(
+            EngineError, match=r"worker .* computes parts of form .*needs form 99\.0"
+        ):
             whole(job_in(tmp_path / "a", [town]), room.Cluster(BrightModel(), cluster.address))
 
     def test_the_scheduler_killed_in_mid_run_and_the_run_repeated(

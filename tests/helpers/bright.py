@@ -76,8 +76,8 @@ class BrightModel(WorkerModel):
     """The window at which something happens that nobody foresaw."""
 
     def load(self) -> Any:
-        if self.version == "other":
-            raise EngineError("A worker has snet4 0, but the run was started by other; upgrade.")
+        if self.form == "other":
+            raise EngineError("A worker computes parts of form 0, but the run was started for form other.")
         return Bright(self)
 
     def act(self, window: Window) -> None:
