@@ -1,4 +1,7 @@
 from .detect import SceneStream as SceneStream
+from .heights import no_heights as no_heights
+from .heights import not_lower as not_lower
+from .heights import require_roofs as require_roofs
 from .part import FORMAT as FORMAT
 from .part import Part as Part
 from .part import PartResult as PartResult

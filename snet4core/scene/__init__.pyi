@@ -1,10 +1,14 @@
 from .bands import BandMap as BandMap
 from .bands import FileBands as FileBands
 from .bands import band_map as band_map
+from .deliveries import Delivery as Delivery
+from .deliveries import delivery_of as delivery_of
 from .gdal import GDAL_ERRORS as GDAL_ERRORS
 from .gdal import gdal_settings as gdal_settings
 from .inputs import SceneInput as SceneInput
+from .inputs import asset_of as asset_of
 from .inputs import expand as expand
+from .inputs import href_name as href_name
 from .inputs import read_stac as read_stac
 from .preview import FOUND_COLOUR as FOUND_COLOUR
 from .preview import TRUTH_COLOUR as TRUTH_COLOUR
@@ -24,7 +28,4 @@ from .scene import Scene as Scene
 from .scene import describe as describe
 from .scene import digest as digest
 from .scene import open_scene as open_scene
-from .sidecars import beside as beside
-from .sidecars import read_text as read_text
-from .sidecars import xml_values as xml_values
 from .working_scale import WorkingScale as WorkingScale

@@ -77,7 +77,9 @@ class BrightModel(WorkerModel):
 
     def load(self) -> Any:
         if self.form == "other":
-            raise EngineError("A worker computes parts of form 0, but the run was started for form other.")
+            raise EngineError(
+                "A worker computes parts of form 0, but the run was started for form other."
+            )
         return Bright(self)
 
     def act(self, window: Window) -> None:
