@@ -31,6 +31,7 @@ PATIENCE_MS = 3000
 """How long the engine may take to exit before it is killed."""
 
 _TAIL_BYTES = 4000
+_KEPT_BYTES = 10 * _TAIL_BYTES
 _ARGUMENTS = ["-I", "-m", "snet4core.worker"]
 _KILLED, _ABORTED, _SEGFAULT = 9, 6, 11
 
@@ -119,7 +120,7 @@ def run_step(
                     process.waitForReadyRead(POLL_MS)
                 _keep_windows_alive()
                 more = bytes(process.readAll()).decode("utf-8", "replace")
-                said = (said + more)[-10 * _TAIL_BYTES :]
+                said = (said + more)[-_KEPT_BYTES:]
                 for line in more.splitlines() if not quiet else ():
                     feedback.pushConsoleInfo(line)
                 if ended:
