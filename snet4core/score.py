@@ -41,7 +41,6 @@ from snet4core.layers.buildings import Buildings
 from snet4core.layers.height_errors import HeightScore, height_score
 from snet4core.layers.reproject import reprojected
 from snet4core.look.look import CATEGORIES, Category, category_of
-from snet4core.sentence import HEIGHT_FIELD
 
 if TYPE_CHECKING:
     pass
@@ -296,22 +295,6 @@ def _candidates(
     iou_X = np.divide(overlap_X, union_X, out=np.zeros_like(overlap_X), where=union_X > 0)
     good = iou_X > IOU_ABOVE
     return proposal_X[good], truth_X[good], iou_X[good]
-
-
-def check_heights(proposals: Buildings, truth: Buildings, field: str) -> None:
-    """Raise InputError where heights were asked for by name, but a file has none."""
-    if truth.height_m_N is None:
-        raise InputError(
-            f"{truth.name} has no field {printable(field)}; name the one with the heights with ",
-            HEIGHT_FIELD,
-            ".",
-        )
-    if proposals.height_m_N is None:
-        raise InputError(
-            f"{proposals.name} has no field height_m, so no heights can be compared; leave out ",
-            HEIGHT_FIELD,
-            ".",
-        )
 
 
 def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str]]:

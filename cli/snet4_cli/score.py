@@ -46,8 +46,9 @@ def score(
       snet4 score footprints.gpkg buildings.geojson --json
       snet4 score footprints.gpkg roofs-by-hand.gpkg --geometry roof --height-field eaves
     """
+    from snet4core.layers.height_errors import check_heights
     from snet4core.layers.read import read_buildings
-    from snet4core.score import aligned, check_heights
+    from snet4core.score import aligned
     from snet4core.score import score as score_of
 
     which: Any = geometry  # click checked it

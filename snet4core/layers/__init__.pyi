@@ -3,6 +3,7 @@ from .features import FOOTPRINTS as FOOTPRINTS
 from .features import ROOFS as ROOFS
 from .gpkg import LAYER as LAYER
 from .height_errors import HeightScore as HeightScore
+from .height_errors import check_heights as check_heights
 from .height_errors import height_score as height_score
 from .read import area_in as area_in
 from .read import read_buildings as read_buildings

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core.errors import InputError
+from snet4core.files.names import printable
 from snet4core.layers.buildings import Buildings
+from snet4core.sentence import HEIGHT_FIELD
 
 LOW_BELOW_M = 15.0
 """Heights are judged apart below this height and from it on."""
@@ -82,3 +85,19 @@ def height_score(
         HeightErrors.of(found_m_M[low_M], true_m_M[known_M][low_M]),
         HeightErrors.of(found_m_M[~low_M], true_m_M[known_M][~low_M]),
     )
+
+
+def check_heights(proposals: Buildings, truth: Buildings, field: str) -> None:
+    """Raise InputError where heights were asked for by name, but a file has none."""
+    if truth.height_m_N is None:
+        raise InputError(
+            f"{truth.name} has no field {printable(field)}; name the one with the heights with ",
+            HEIGHT_FIELD,
+            ".",
+        )
+    if proposals.height_m_N is None:
+        raise InputError(
+            f"{proposals.name} has no field height_m, so no heights can be compared; leave out ",
+            HEIGHT_FIELD,
+            ".",
+        )

@@ -87,11 +87,6 @@ def check_layer(
             ".",
         )
     targets = _targets(path, csv, roofs_file)
-    for number, target in enumerate(targets):
-        if target.resolve() in [other.resolve() for other in targets[:number]]:
-            raise OutputError(
-                f"{printable(target)} is named twice; give each result a name of its own."
-            )
     inputs = list(inputs)
     for target in targets:
         outputs.check(
@@ -100,6 +95,11 @@ def check_layer(
             inputs=inputs,
             resumed=resumed,
         )
+    for number, target in enumerate(targets):
+        if target.resolve() in [other.resolve() for other in targets[:number]]:
+            raise OutputError(
+                f"{printable(target)} is named twice; give each result a name of its own."
+            )
 
 
 def _check_format(path: Path, extensions: tuple[str, ...]) -> None:

@@ -89,7 +89,7 @@ def rendered(
     if size > MOST_BYTES:
         raise OutputError(
             f"The report of {contents.name} would have {size / 1e6:.0f} MB, more than "
-            f"{MOST_BYTES / 1e6:.0f}; cut the layer into regions, or raise --min-confidence."
+            f"{MOST_BYTES / 1e6:.0f}; cut the layer into regions."
         )
     return page
 

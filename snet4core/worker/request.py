@@ -165,6 +165,7 @@ def parse(line: bytes) -> Request:
 
     chosen = {field.name: str(field.type) for field in fields(Choices)}
     del chosen[ALLOW_REMOTE.keyword]  # a worker opens no connections
+    del chosen["footprints_from"]  # for comparisons in Python: no program offers it
     others = {field.name: str(field.type) for field in fields(Request)}
     del others["kind"], others["choices"]
     for name in raw:

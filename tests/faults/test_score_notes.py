@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import shapely
 
-from snet4core.errors import InputError
 from snet4core.layers.read import read_buildings
 from snet4core.score import aligned, score
 
@@ -67,10 +66,3 @@ def test_without_looks_there_is_no_mean_and_it_says_why(tmp_path: Path) -> None:
     assert result["total"]["f1"] == 1.0
     assert result["mean_f1"] is None
     assert "No image names its look" in result["why_no_mean"]
-
-
-def test_a_parquet_file_is_told_what_to_become(tmp_path: Path) -> None:
-    path = tmp_path / "own.parquet"
-    path.write_bytes(b"PAR1" + bytes(100))
-    with pytest.raises(InputError, match=r"own.parquet is a Parquet file.* to \.gpkg"):
-        read_buildings(path)

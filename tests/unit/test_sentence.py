@@ -49,8 +49,9 @@ def test_no_message_spells_an_option_out(path: Path) -> None:
 
 def test_every_flag_is_an_option_of_the_command_line() -> None:
     from snet4_cli.run import run
+    from snet4_cli.score import score
 
-    flags = {flag for parameter in run.params for flag in parameter.opts}
+    flags = {flag for each in (run, score) for param in each.params for flag in param.opts}
     assert {option.flag for option in OPTIONS} <= flags
     assert len({option.keyword for option in OPTIONS}) == len(OPTIONS)
 

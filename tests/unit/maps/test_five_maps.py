@@ -17,7 +17,7 @@ from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import AnyEngine, choose_runtime
 from snet4core.model import weights
 from snet4core.model.card import FIVE_MAPS
-from snet4core.model.exporter import export
+from snet4core.model.exporter import export_apart
 from snet4core.model.graph import read_graph, write_graph
 from snet4core.model.header import read_header
 from snet4core.windows import Window
@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small random model of five maps, with its graph beside it."""
     path = tmp_path_factory.mktemp("model") / "five.safetensors"
     weights.save(path, listening_net(FIVE), replace(CARD, architecture=FIVE))
-    export(path, path.with_name("five.openvino.safetensors"))
+    export_apart(path, path.with_name("five.openvino.safetensors"))
     return path
 
 

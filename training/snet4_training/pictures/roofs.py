@@ -21,6 +21,9 @@ from snet4_training.pictures.targets import Polygons
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
 
+GRID_PX = 1e-6
+"""Corners of what is left of a roof lie on this grid."""
+
 LOWER_M = 0.3
 """A building that is higher by less than this hides nothing."""
 
@@ -68,7 +71,9 @@ def roofs_as_seen(
     )
     seen = roofs.copy()
     for i in np.unique(low).tolist():
-        seen[i] = shapely.difference(roofs[i], shapely.union_all(hidden[low == i]))
+        before = shapely.union_all(hidden[low == i])
+        # On a grid, or rounding would leave slivers, whose edges would be burned as borders.
+        seen[i] = shapely.difference(roofs[i], before, grid_size=GRID_PX)
     return seen
 
 
