@@ -28,7 +28,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"^dependencies = \[(.*?)^\]", text, re.S | re.M)
     assert block is not None
-    names = re.findall(r'"([a-z-]+)', block[1])
+    names = re.findall(r'"([a-z0-9-]+)', block[1])
     borrowed = engine("-c", "import numpy; print(numpy.__path__[0])").stdout.strip()
     for name in [*names, "openvino"]:
         module = name.replace("-", "_")
