@@ -62,7 +62,7 @@ def _is_foreign(folder: str) -> bool:
 
 def _move_behind(python_path: str) -> None:
     """Look into PYTHONPATH's folders last; a NumPy of another Python must not come first."""
-    named = {os.path.abspath(each) for each in python_path.split(os.pathsep) if each}  # noqa: PTH100
+    named = {os.path.abspath(each) for each in python_path.split(os.pathsep) if each}  # noqa: PTH100  # as in sys.path
     moved = [
         each for each in sys.path if each in named and not Path(each, "snet4core").is_dir()
         and not Path(each, "snet4_cli").is_dir() and not Path(each, "snet4_training").is_dir()

@@ -18,6 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from snet4_training.chips.turning import faced
+from snet4_training.pictures.ground import VISIBLE
 from snet4_training.pictures.picture import CHIP_RANGE, Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
 from snet4core.look.look import STEEPEST_DEG, Look, category_of
@@ -76,14 +77,15 @@ def augmented(
     counts_BHW = chip.counts_BHW[:, *window].astype(np.float32)
     known = _known_bands(chip.known, bands, recipe, rng)
     counts_BHW = _weather(counts_BHW, recipe, rng)
-    visible = [i for i, name in enumerate(bands) if name in _VISIBLE and known[i]]
+    visible = [i for i, name in enumerate(bands) if name in VISIBLE and known[i]]
     if visible and rng.random() < recipe.grey:
         counts_BHW[visible] = counts_BHW[visible].mean(axis=0)
     elif visible and rng.random() < recipe.saturation:
         mean_HW = counts_BHW[visible].mean(axis=0)
         counts_BHW[visible] = mean_HW + rng.uniform(0.3, 1.6) * (counts_BHW[visible] - mean_HW)
-    if len(visible) == len(_VISIBLE) and rng.random() < recipe.jpeg:
-        counts_BHW[visible] = _through_jpeg(counts_BHW[visible], int(rng.integers(30, 96)))
+    if len(visible) == len(VISIBLE) and rng.random() < recipe.jpeg:
+        colours = [bands.index(name) for name in VISIBLE]  # JPEG weighs red and blue differently
+        counts_BHW[colours] = _through_jpeg(counts_BHW[colours], int(rng.integers(30, 96)))
     if rng.random() < recipe.cutout:
         _cut_out(valid_HW, rng)
     if rng.random() < recipe.edge:
@@ -128,15 +130,12 @@ def _weather(
 
 
 def _through_jpeg(counts_3HW: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
-    """Three visible bands as they come out of a JPEG file of this quality, 1..95."""
+    """Red, green and blue as they come out of a JPEG file of this quality, 1..95."""
     pixels_HW3 = np.moveaxis(np.clip(np.rint(counts_3HW), 0, 255).astype(np.uint8), 0, 2)
     with io.BytesIO() as file:
         Image.fromarray(np.ascontiguousarray(pixels_HW3)).save(file, "JPEG", quality=quality)
         out_HW3 = np.asarray(Image.open(file), dtype=np.float32)
     return np.moveaxis(out_HW3, 2, 0)
-
-
-_VISIBLE = ("blue", "green", "red")
 
 
 def _blurred(counts_BHW: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
