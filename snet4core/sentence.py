@@ -39,6 +39,7 @@ class Option(NamedTuple):
 OFF_NADIR = Option("off_nadir_deg", "--off-nadir")
 AZIMUTH = Option("azimuth_deg", "--azimuth")
 LOOKS = Option("looks_table", "--looks")
+CRS = Option("crs", "--crs")
 BANDS = Option("bands", "--bands")
 NODATA = Option("nodata", "--nodata")
 BOUNDS = Option("bounds", "--bounds")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @options.off_nadir
 @options.azimuth
 @options.looks
+@options.crs
 @options.bands
 @options.nodata
 @options.model
@@ -32,6 +33,7 @@ def info(
     off_nadir_deg: float | None,
     azimuth_deg: float | None,
     looks_table: Path | None,
+    crs: str | None,
     bands: str | None,
     nodata: float | None,
     model: str,
@@ -59,7 +61,7 @@ def info(
     def facts_of(scene: SceneInput) -> dict[str, Any]:
         model_bands = {"model_bands": header.card.architecture.bands} if header else {}
         found = open_scene(
-            scene, bands=bands, nodata=nodata, allow_remote=allow_remote, **model_bands
+            scene, crs=crs, bands=bands, nodata=nodata, allow_remote=allow_remote, **model_bands
         )
         given = {"off_nadir_deg": off_nadir_deg, "azimuth_deg": azimuth_deg, "table": looks_table}
         return _all_facts(found, header, given)

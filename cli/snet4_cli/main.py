@@ -148,6 +148,7 @@ INSTEAD = {
     "--off-nadir": "off_nadir_deg in the folder's looks.csv",
     "--azimuth": "azimuth_deg in the folder's looks.csv",
     "--looks": "looks.csv in the folder",
+    "--crs": "a copy that has it",
     "--bands": "the bands' own colours ('gdal_translate -colorinterp red,green,blue IN OUT')",
     "--nodata": "the file's own tag ('gdal_translate -a_nodata VALUE IN OUT')",
 }

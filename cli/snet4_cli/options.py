@@ -119,6 +119,11 @@ looks = click.option(
 bands = click.option(
     "--bands", help="Which band is which: '3,2,1,4' (B,G,R,NIR), '1,1,1,-' or 'red=1,green=2,...'."
 )
+crs = click.option(
+    "--crs",
+    metavar="EPSG:NUMBER or WKT",
+    help="Read SCENE in this CRS, whatever it says itself.",
+)
 nodata = click.option("--nodata", type=float, help="Value that means no data in every band.")
 threshold = click.option(
     "--threshold",

@@ -21,6 +21,7 @@ from snet4_cli.telling import command_line
     metavar="HTML",
     help="Page to write.",
 )
+@options.crs
 @options.bands
 @options.nodata
 @options.overwrite
@@ -28,6 +29,7 @@ def report(
     layer: Path,
     scene: str | None,
     output: Path,
+    crs: str | None,
     bands: str | None,
     nodata: float | None,
     overwrite: bool,
@@ -44,6 +46,8 @@ def report(
     from snet4core.report.page import write_report
     from snet4core.scene.scene import open_scene
 
-    picture = None if scene is None else open_scene(scene, bands=bands, nodata=nodata)
+    picture = None
+    if scene is not None:
+        picture = open_scene(scene, crs=crs, bands=bands, nodata=nodata)
     count = write_report(layer, output, scene=picture, command=command_line(), overwrite=overwrite)
     click.echo(f"{count} buildings in {output}")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.off_nadir
 @options.azimuth
 @options.looks
+@options.crs
 @options.bands
 @options.nodata
 @click.option(
@@ -284,6 +285,7 @@ def _write_report(job: Job, report: Path, warnings: list[str]) -> None:
         scene = open_scene(
             job.inputs[0],
             bands=choices.bands,
+            crs=choices.crs,
             nodata=choices.nodata,
             allow_remote=choices.allow_remote,
         )

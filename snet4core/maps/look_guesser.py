@@ -57,7 +57,7 @@ class LookGuesser:
         able = (each for each in header.members if each.card.architecture.estimates_look)
         self._header, self._engine = next(able, header), engine
         self._network: Network | None = None
-        self._known: dict[tuple[str, object, object], Sighting | None] = {}
+        self._known: dict[tuple[object, ...], Sighting | None] = {}
 
     def sighting(self, scene: Scene) -> Sighting | None:
         """The guess for a scene, cached; None if the model does not guess looks, or the picture
@@ -69,7 +69,7 @@ class LookGuesser:
         card = self._header.card
         if not card.architecture.estimates_look:
             return None
-        key = (scene.location, scene.bands, scene.nodata)
+        key = (scene.location, scene.grid, scene.bands, scene.nodata)
         if key not in self._known:
             scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
             images_BCHW = sample(scene, scale, card.architecture.stride_px)

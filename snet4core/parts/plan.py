@@ -25,6 +25,7 @@ from snet4core.maps.file import MapsOrigin
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
 from snet4core.parts.heights import no_heights, require_roofs
+from snet4core.scene.georeference import crs_named
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.region import Region
 from snet4core.scene.scene import Scene, open_scene
@@ -46,6 +47,7 @@ class ChoiceOptions(TypedDict, total=False):
     azimuth_deg: float | None
     looks_table: Path | None
     bands: str | None
+    crs: str | None
     nodata: float | None
     bounds: tuple[float, float, float, float] | None
     aoi: Path | None
@@ -72,10 +74,12 @@ class Choices:
     """CSV with a look per scene."""
     bands: str | None = None
     """Which band is which, as `--bands`: `3,2,1,4` or `red=1,green=2,...`; see `scene.bands`."""
+    crs: str | None = None
+    """Replaces the CRS that the file declares: `EPSG:32616`, another authority's code, or WKT."""
     nodata: float | None = None
     """Replaces the value that the file declares."""
     bounds: tuple[float, float, float, float] | None = None
-    """x min, y min, x max, y max in the scene's CRS."""
+    """x min, y min, x max, y max in the scene's CRS; in `crs` where that is given."""
     aoi: Path | None = None
     """Vector layer; only the area inside its polygons is searched."""
     threshold: float | None = None
@@ -99,6 +103,8 @@ class Choices:
     """Whether URLs may be opened."""
 
     def __post_init__(self) -> None:
+        if self.crs is not None:
+            crs_named(self.crs)  # raises UsageError for one that PROJ does not know
         if self.height_min_m is not None and not 0 <= self.height_min_m < math.inf:
             raise UsageError(
                 f"The least height is {self.height_min_m}; give ", HEIGHT_MIN, " 0 or more metres."
@@ -187,6 +193,7 @@ def plan_for(
     scene = open_scene(
         given,
         bands=choices.bands,
+        crs=choices.crs,
         nodata=choices.nodata,
         allow_remote=choices.allow_remote,
         model_bands=card.architecture.bands,

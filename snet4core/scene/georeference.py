@@ -2,13 +2,15 @@
 
 The file itself takes precedence. A world file, a `.prj` or the `.aux.xml` of GDAL and ArcGIS
 supply what is missing; where they contradict the file, a warning says so. Nothing is guessed.
+`--crs` replaces the CRS that would be read, with a warning where the two differ.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rasterio
@@ -16,11 +18,14 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
-from snet4core.errors import InputError
+from snet4core.errors import InputError, UsageError
 from snet4core.files.auxiliary import Auxiliary, auxiliary_of
+from snet4core.files.names import printable
 from snet4core.files.sidecars import beside, read_text
 from snet4core.grid import Grid
 from snet4core.scene.gdal import GDAL_ERRORS
+from snet4core.sentence import CRS as CRS_OPTION
+from snet4core.sentence import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +45,54 @@ class _Found:
     where: str
 
 
-def georeference(location: str, dataset: rasterio.DatasetReader, path: Path | None) -> Georeference:
+def crs_named(text: str) -> CRS:
+    """The CRS of the `--crs` option: a code of an authority, or WKT. Raises UsageError.
+
+    Other spellings that GDAL takes could name files or URLs.
+
+    >>> crs_named("epsg:32616").to_epsg()
+    32616
+    """
+    found = None
+    if _CODE.fullmatch(text.strip()):
+        with contextlib.suppress(*GDAL_ERRORS):
+            found = CRS.from_authority(*text.strip().upper().split(":"))
+    elif _WKT.match(text):
+        found = _crs_of(text)
+    if found is None:
+        raise UsageError(
+            CRS_OPTION,
+            f" '{printable(text)[:60]}' is no CRS that PROJ knows; give the code of an authority, "
+            "as in EPSG:32616, or WKT.",
+        )
+    return found
+
+
+_CODE = re.compile(r"[A-Za-z]{2,20}:[A-Za-z0-9._]{1,30}")
+_WKT = re.compile(r"\s*[A-Z_]+\s*\[")
+
+
+def georeference(
+    location: str,
+    dataset: rasterio.DatasetReader,
+    path: Path | None,
+    option: str | None = None,
+) -> Georeference:
     """The grid of an open dataset; InputError if transform or CRS is missing or unusable.
 
-    `path` is the local file whose sidecars may be read, None for a remote one.
+    `path` is the local file whose sidecars may be read, None for a remote one. `option` is a
+    CRS to be used in place of the one that is found, as in `crs_named`.
     """
     shape = (dataset.height, dataset.width)
     inside = _inside(dataset)
     outside = _sidecars(path) if path is not None else []
-    warnings = [text for found in outside for text in _conflicts(location, shape, inside, found)]
+    warnings: list[str] = []
+    if option is not None:
+        chosen = crs_named(option)
+        warnings += _overruled(location, shape, [inside, *outside], chosen)
+        inside = replace(inside, crs=chosen)
+        outside = [replace(found, crs=None) for found in outside]
+    warnings += [text for found in outside for text in _conflicts(location, shape, inside, found)]
     transform, crs = inside.transform, inside.crs
     for found in outside:
         fills = (transform is None and found.transform, crs is None and found.crs)
@@ -112,7 +156,9 @@ def _missing(
         )
     return InputError(
         f"{location} has no CRS, so nobody knows where on Earth it lies; give it its own with "
-        "'gdal_translate -a_srs EPSG:NUMBER IN OUT'."
+        "'gdal_translate -a_srs EPSG:NUMBER IN OUT', or for this run with ",
+        CRS_OPTION.taking("EPSG:NUMBER"),
+        ".",
     )
 
 
@@ -198,11 +244,39 @@ def _conflicts(location: str, shape: tuple[int, int], inside: _Found, outside: _
     return warnings
 
 
-def _same_place(one: CRS, other: CRS, x: float, y: float) -> bool:
-    """Whether two CRSs put a point at the same place, to a hundred metres."""
+def _overruled(
+    location: str, shape: tuple[int, int], found: list[_Found], chosen: CRS
+) -> list[Sentence]:
+    """A warning if the CRS that would be read differs from the chosen one by 0.1 m or more."""
+    own = next((each for each in found if each.crs is not None), None)
+    transform = next((each.transform for each in found if each.transform is not None), None)
+    if own is None or own.crs is None or own.crs == chosen:
+        return []
+    if transform is not None:
+        x, y = transform @ (shape[1] / 2, shape[0] / 2)
+        if _same_place(own.crs, chosen, x, y, within_deg=1e-6):
+            return []
+    return [
+        Sentence(
+            f"{location}: ",
+            CRS_OPTION,
+            f" replaces the CRS {_short_name(own.crs)} of {own.where} by {_short_name(chosen)}; "
+            "leave it out if that is not meant.",
+        )
+    ]
+
+
+def _short_name(crs: CRS) -> str:
+    """The code of a CRS, else the name in its WKT."""
+    code = crs.to_authority()
+    return ":".join(code) if code else printable(crs.to_wkt().partition('"')[2].partition('"')[0])
+
+
+def _same_place(one: CRS, other: CRS, x: float, y: float, within_deg: float = 1e-3) -> bool:
+    """Whether two CRSs put a point at the same place, as shown by longitude and latitude."""
     degrees = CRS.from_epsg(4326)
     with contextlib.suppress(*GDAL_ERRORS):
         lon1, lat1 = warp_points(one, degrees, [x], [y])
         lon2, lat2 = warp_points(other, degrees, [x], [y])
-        return bool(abs(lon1[0] - lon2[0]) + abs(lat1[0] - lat2[0]) < 1e-3)
+        return bool(abs(lon1[0] - lon2[0]) + abs(lat1[0] - lat2[0]) < within_deg)
     return False

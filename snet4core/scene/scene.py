@@ -91,14 +91,16 @@ def open_scene(
     path: str | Path | SceneInput,
     *,
     bands: str | None = None,
+    crs: str | None = None,
     nodata: float | None = None,
     allow_remote: bool = False,
     model_bands: Sequence[str] = MODEL_BANDS,
 ) -> Scene:
     """Describe a raster file. No pixels are read, but a sample of a band tagged as alpha.
 
-    `bands` is the `--bands` option (see `bands.band_map`). `nodata` replaces the value
-    that the file declares; with NaN no value means "no data".
+    `bands` is the `--bands` option (see `bands.band_map`). `crs` replaces the file's
+    own CRS (see `georeference.crs_named`), `nodata` the value that it declares; with NaN no
+    value means "no data".
     InputError, naming the file and the remedy, for anything that cannot be used.
     """
     model = tuple(model_bands)
@@ -108,13 +110,14 @@ def open_scene(
             raise InputError("holds maps, not a picture; use 'snet4 polygonize'")
         return band_map(file, bands, model)
 
-    return describe(path, choose, nodata=nodata, allow_remote=allow_remote)
+    return describe(path, choose, crs=crs, nodata=nodata, allow_remote=allow_remote)
 
 
 def describe(
     path: str | Path | SceneInput,
     choose: Callable[[FileBands], BandMap],
     *,
+    crs: str | None = None,
     nodata: float | None = None,
     allow_remote: bool = False,
     set_upright: bool = True,
@@ -132,7 +135,7 @@ def describe(
         auxiliary = Auxiliary() if admitted.path is None else auxiliary_of(admitted.path)
         described = _descriptions(dataset, auxiliary)
         chosen = _chosen_bands(name, dataset, choose, described, admitted.path, item)
-        placed = georeference(name, dataset, admitted.path)
+        placed = georeference(name, dataset, admitted.path, crs)
         orientation = orientation_of(placed.grid) if set_upright else Orientation()
         rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata, auxiliary)
         status = admitted.path.stat() if admitted.path else None

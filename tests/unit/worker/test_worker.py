@@ -410,7 +410,8 @@ def test_every_choice_can_be_sent_and_is_shown_as_an_option_of_the_command_line(
     from snet4_cli.run import run
 
     flags = {parameter.name: parameter.opts[0] for parameter in run.params}
-    values = {"bands": "3,2,1,4", "bounds": [1, 2, 3, 4], "regularize": True, "roofs": True}
+    values = {"bands": "3,2,1,4", "crs": "EPSG:32616", "bounds": [1, 2, 3, 4]}
+    values |= {"regularize": True, "roofs": True}
     for field in dataclasses.fields(Choices):
         if field.name in ("allow_remote", "footprints_from"):
             continue  # a worker opens no connections; no program offers the other
