@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from snet4core.errors import InputError
@@ -63,13 +64,12 @@ def read_text(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
 
 
 @dataclass(slots=True)
-class _Collector:
-    """Collects the text of leaf elements; refuses document types and deep nesting."""
+class _Handler:
+    """Follows the parser through a file; refuses document types and deep nesting."""
 
     path: Path
     open_tags: list[str] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
-    found: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
 
     def refuse(self, *_: object) -> None:
         raise InputError(
@@ -80,20 +80,54 @@ class _Collector:
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.open_tags.append(tag.rpartition(":")[2])
         if len(self.open_tags) > _DEEPEST:
-            raise InputError(f"{printable(self.path)} is nested too deeply for an honest XML file.")
+            raise InputError(
+                f"{printable(self.path)} is nested too deeply for an honest XML file; check that "
+                "it is the right file."
+            )
         self.text.clear()
-        for name, value in attributes.items():
-            self.found.append(((*self.open_tags, f"@{name}"), value))
 
     def data(self, text: str) -> None:
         self.text.append(text)
 
-    def end(self, _tag: str) -> None:
+    def end(self, tag: str) -> None:
+        self.text.clear()
+        self.open_tags.pop()
+
+
+@dataclass(slots=True)
+class _Collector(_Handler):
+    """Collects the text of leaf elements."""
+
+    found: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        _Handler.start(self, tag, attributes)
+        for name, value in attributes.items():
+            self.found.append(((*self.open_tags, f"@{name}"), value))
+
+    def end(self, tag: str) -> None:
         value = "".join(self.text).strip()
         if value:
             self.found.append((tuple(self.open_tags), value))
-        self.text.clear()
-        self.open_tags.pop()
+        _Handler.end(self, tag)
+
+
+@dataclass(slots=True)
+class _Builder(_Handler):
+    """Builds a tree of the elements."""
+
+    tree: TreeBuilder = field(default_factory=TreeBuilder)
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        _Handler.start(self, tag, attributes)
+        self.tree.start(tag, attributes)
+
+    def data(self, text: str) -> None:
+        self.tree.data(text)
+
+    def end(self, tag: str) -> None:
+        self.tree.end(tag)
+        _Handler.end(self, tag)
 
 
 def xml_values(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -101,23 +135,34 @@ def xml_values(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
 
     Namespaces are dropped. InputError if it is not XML, or declares a document type.
     """
-    content = read_bytes(path)
     collector = _Collector(path)
+    _parse(read_bytes(path), collector)
+    yield from collector.found
+
+
+def xml_tree(path: Path, limit_bytes: int = LIMIT_BYTES) -> Element:
+    """The root element of an XML file, under the limits of `xml_values`."""
+    builder = _Builder(path)
+    _parse(read_bytes(path, limit_bytes), builder)
+    return builder.tree.close()
+
+
+def _parse(content: bytes, handler: _Handler) -> None:
+    """Lead `handler` through an XML text; InputError, naming its file, for one that is none."""
     parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = collector.refuse
-    parser.EntityDeclHandler = collector.refuse
-    parser.StartElementHandler = collector.start
-    parser.EndElementHandler = collector.end
-    parser.CharacterDataHandler = collector.data
+    parser.StartDoctypeDeclHandler = handler.refuse
+    parser.EntityDeclHandler = handler.refuse
+    parser.StartElementHandler = handler.start
+    parser.EndElementHandler = handler.end
+    parser.CharacterDataHandler = handler.data
     try:
         parser.Parse(content, True)
     except (expat.ExpatError, ValueError, LookupError) as problem:
         if isinstance(problem, InputError):
             raise
         raise InputError(
-            f"{printable(path)} is not well-formed XML ({problem}); repair it."
+            f"{printable(handler.path)} is not well-formed XML ({problem}); repair it."
         ) from problem
-    yield from collector.found
 
 
 def beside(path: Path, *names: str) -> Path | None:

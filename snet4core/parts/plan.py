@@ -25,9 +25,9 @@ from snet4core.maps.file import MapsOrigin
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
 from snet4core.parts.heights import no_heights, require_roofs
+from snet4core.parts.region import Region
 from snet4core.scene.georeference import crs_named
 from snet4core.scene.inputs import SceneInput
-from snet4core.scene.region import Region
 from snet4core.scene.scene import Scene, open_scene
 from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.sentence import HEIGHT_MIN, ROOFS

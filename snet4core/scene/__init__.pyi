@@ -5,6 +5,7 @@ from .deliveries import Delivery as Delivery
 from .deliveries import delivery_of as delivery_of
 from .gdal import GDAL_ERRORS as GDAL_ERRORS
 from .gdal import gdal_settings as gdal_settings
+from .georeference import crs_named as crs_named
 from .inputs import SceneInput as SceneInput
 from .inputs import asset_of as asset_of
 from .inputs import expand as expand
@@ -22,7 +23,6 @@ from .ranges import scene_ranges as scene_ranges
 from .ranges import spread as spread
 from .reader import SceneReader as SceneReader
 from .reader import SharedReader as SharedReader
-from .region import Region as Region
 from .resample import resized as resized
 from .scene import Scene as Scene
 from .scene import describe as describe

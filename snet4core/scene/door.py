@@ -5,7 +5,8 @@ be those of an allowed format. GDAL then opens it read-only with that one driver
 access to other files (sidecars, external overviews and masks may open connections). URLs and
 GDAL's virtual paths are accepted only where the caller allows it.
 
-Allowed: GeoTIFF (also BigTIFF and COG), JPEG 2000, PNG, JPEG, ERDAS Imagine, ENVI.
+Allowed: GeoTIFF (also BigTIFF and COG), JPEG 2000, PNG, JPEG, ERDAS Imagine, ENVI; and a virtual
+raster over files of these formats (but ENVI), which `vrt` reads in GDAL's place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from snet4core.errors import InputError, Snet4Error
 from snet4core.files.names import is_remote, printable
 from snet4core.files.sidecars import beside, read_text
-from snet4core.scene import tiff
+from snet4core.scene import tiff, vrt
 from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
 from snet4core.sentence import ALLOW_REMOTE
 
@@ -54,11 +55,10 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 
 _REMOTE_DRIVERS = tuple(dict.fromkeys(driver for _, driver in _MAGIC))
 
-ALLOWED = "GeoTIFF, JPEG 2000, PNG, JPEG, ERDAS Imagine (.img) or ENVI"
+ALLOWED = "GeoTIFF, JPEG 2000, PNG, JPEG, ERDAS Imagine (.img), ENVI or a VRT of these"
 
 _REFUSED_FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\s*<!doctype html|\s*<html", re.I), "an HTML page, perhaps a failed download"),
-    (re.compile(rb"\s*<VRTDataset", re.I), "a VRT, which may name any other file"),
     (re.compile(rb"\s*<(GDAL_WMS|WMT_MS|WMS|TileMap)", re.I), "a description of a web map"),
     (re.compile(rb"\s*<MRF_META", re.I), "an MRF header, which names other files"),
     (re.compile(rb"\s*<"), "an XML or HTML text"),
@@ -75,7 +75,7 @@ _REFUSED_FORMATS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 _REMEDIES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"NITF|NSIF|SQLite format 3\0|%PDF|\x89HDF|CDF[\x01\x02]"),
      "convert it with 'gdal_translate IN OUT.tif', or "),
-    (re.compile(rb"\s*<VRTDataset|\s*<MRF_META", re.I),
+    (re.compile(rb"\s*<MRF_META", re.I),
      "where you trust it, convert it with 'gdal_translate IN OUT.tif', or "),
     (re.compile(rb"PK\x03\x04"), "unpack it with 'unzip IN', or "),
     (re.compile(rb"\x1f\x8b"), "unpack it with 'gunzip IN', or "),
@@ -99,6 +99,8 @@ class CheckedFile:
     """Pictures in the file; only the first is read."""
     nodata: str | None = None
     """A TIFF's no-data tag, verbatim."""
+    mosaic: vrt.Mosaic | None = None
+    """What a VRT was read as; None for a plain picture."""
 
     @property
     def shown(self) -> str:
@@ -129,6 +131,29 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ch
         )
     path = Path(text)
     head = _first_bytes(path)
+    if vrt.STARTS.match(head):
+        return CheckedFile(text, "VRT", mosaic=vrt.read(path, _tile))
+    return _picture(path, text, head)
+
+
+def _tile(path: Path) -> vrt.Tile:
+    """Check a source of a VRT as a picture of its own; InputError if it is refused."""
+    head = _first_bytes(path)
+    if vrt.STARTS.match(head):
+        raise InputError(f"{printable(path)} is a VRT itself; name its pictures instead.")
+    admitted = _picture(path, str(path), head)
+    if admitted.driver == "ENVI" or vrt.text_hides_in(head):
+        raise InputError(
+            f"{admitted.shown} is not read as part of a VRT; convert it with "
+            "'gdal_translate IN OUT.tif', and name that."
+        )
+    with opened(admitted) as dataset, gdal_settings():
+        check_header(admitted, dataset)
+        return vrt.Tile(dataset.shape, dataset.count, dataset.dtypes[0], dataset.block_shapes[0])
+
+
+def _picture(path: Path, text: str, head: bytes) -> CheckedFile:
+    """Check any file but a VRT, by its first bytes."""
     driver = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
     if driver is None and _envi_header(path):
         driver = "ENVI"
@@ -244,7 +269,7 @@ def _dataset(admitted: CheckedFile, name: str) -> rasterio.DatasetReader:
 
 @contextlib.contextmanager
 def _visible_name(admitted: CheckedFile) -> Iterator[str]:
-    """A path under which GDAL sees the file and nothing else.
+    """A path under which GDAL sees the file and nothing else; of a VRT, its new text.
 
     ENVI needs its header beside it, and GDAL cannot open a name that is not UTF-8; for both
     a private folder with a link is made, so that no other sidecar is visible.
@@ -252,6 +277,9 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
     path = admitted.path
     if path is None:
         yield admitted.location
+        return
+    if admitted.mosaic is not None:
+        yield admitted.mosaic.text
         return
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links must stay as they are
     header = _envi_header(path) if admitted.driver == "ENVI" else None

@@ -22,10 +22,12 @@ import rasterio
 from rasterio.windows import Window as RasterioWindow
 
 from snet4core.errors import InputError, UsageError
+from snet4core.files.names import printable
 from snet4core.scene import door
 from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
 from snet4core.scene.resample import averaged, interpolated
 from snet4core.scene.scene import Counts, Scene, Valid
+from snet4core.scene.vrt import FileState
 from snet4core.scene.working_scale import WorkingScale
 from snet4core.windows import Window
 
@@ -181,9 +183,12 @@ def _refuse_changed(scene: Scene) -> None:
     """Raise InputError if the file has changed since it was described."""
     if scene.path is None:
         return
-    try:
-        status = os.stat(scene.path)  # noqa: PTH116 - the error names the path below
-    except OSError as problem:
-        raise InputError(f"{scene.admitted.shown} has gone; check the path.") from problem
-    if (status.st_size, status.st_mtime_ns) != (scene.size_bytes, scene.modified_ns):
-        raise InputError(f"{scene.admitted.shown} changed while it was in use; run again.")
+    mosaic = scene.admitted.mosaic
+    own = FileState(str(scene.path), scene.size_bytes, scene.modified_ns)
+    for before in (own, *(mosaic.files if mosaic else ())):
+        try:
+            status = os.stat(before.path)  # noqa: PTH116 - the error names the path below
+        except OSError as problem:
+            raise InputError(f"{printable(before.path)} has gone; check the path.") from problem
+        if (status.st_size, status.st_mtime_ns) != (before.size_bytes, before.modified_ns):
+            raise InputError(f"{printable(before.path)} changed while it was in use; run again.")

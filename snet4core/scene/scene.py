@@ -164,16 +164,21 @@ def describe(
 
 
 def digest(scene: Scene) -> str:
-    """sha256 of the file's bytes and of how they are read: equal digests mean equal pixels."""
+    """sha256 of the file's bytes and of how they are read: equal digests mean equal pixels.
+
+    Of a VRT, also of the bytes of all that it names.
+    """
     told = (scene.bands.file_bands, scene.bands.alpha_band, scene.nodata.values, scene.nodata.mask)
     what = repr((scene.grid.shape, scene.grid.transform[:6], scene.grid.crs.to_wkt(), told))
     total = hashlib.sha256(what.encode())
     if scene.path is None:
         total.update(scene.location.encode())
         return total.hexdigest()
-    with _disk_errors(scene.location), scene.path.open("rb") as file:
-        while chunk := file.read(2**22):
-            total.update(chunk)
+    mosaic = scene.admitted.mosaic
+    for path in (scene.path, *(Path(each.path) for each in (mosaic.files if mosaic else ()))):
+        with _disk_errors(str(path)), path.open("rb") as file:
+            while chunk := file.read(2**22):
+                total.update(chunk)
     return total.hexdigest()
 
 
