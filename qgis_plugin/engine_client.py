@@ -207,6 +207,8 @@ PARAMETERS = {
     "off_nadir_deg": "OFF_NADIR",
     "azimuth_deg": "AZIMUTH",
     "bands": "BANDS",
+    "crs": "Layer > Set Layer CRS",
+    "aoi": "AOI",
     "bounds": "EXTENT",
     "threshold": "THRESHOLD",
     "min_area_m2": "MIN_AREA",

@@ -22,6 +22,7 @@ from qgis.gui import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from . import handover
 from .algorithms.extract_footprints import plan_lines, warnings_of
 from .engine_client import Facts, Question
 from .environment import NoEngine, find_engine
@@ -72,6 +73,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._label: QLabel | None = None
         self._question: Question | None = None
         self._asked: Facts | None = None
+        self._values: dict[str, Any] = {}
         self._device = "auto"
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())  # layers are named by their ids
@@ -89,6 +91,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._label = QLabel()
         self._label.setWordWrap(True)
         self._label.setObjectName("snet4_scene_facts")
+        self._label.linkActivated.connect(self._choose)
         layout.addWidget(self._label)
         box.destroyed.connect(self._forget)
         return box
@@ -128,6 +131,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         values = {
             each.parameterDefinition().name(): each.parameterValue() for each in self._wrappers
         }
+        self._values = values
         engine = find_engine()
         if isinstance(engine, NoEngine):
             self._show([escape(engine.sentence)])
@@ -140,6 +144,9 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         except Exception:  # half-typed values may be anything; the run itself will say
             self._show([])
             return
+        note = self.algorithm.before_the_run(values, self._context)
+        if note:
+            self._show([escape(note)])
         if job == self._asked or not job.get("scene"):
             return
         if self._question is not None:
@@ -153,11 +160,28 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
     def _answered(self, plan: Facts) -> None:
         lines = [escape(line) for line in plan_lines(plan, self._device)]
         lines += [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
-        self._show(lines)
+        self._show(lines + self._chooser(lines))
 
     def _failed(self, sentence: str) -> None:
         self._asked = None
-        self._show([f"<b>{escape(sentence)}</b>"])
+        lines = [f"<b>{escape(sentence)}</b>"]
+        self._show(lines + self._chooser(lines))
+
+    def _chooser(self, lines: list[str]) -> list[str]:
+        """Links that set BANDS, where what the engine says of the picture asks for that."""
+        if not any("BANDS" in line for line in lines):
+            return []
+        layer = self.algorithm.parameterAsRasterLayer(self._values, "INPUT", self._context)
+        orders = handover.common_orders(0 if layer is None else layer.bandCount())
+        links = [f'<a href="{value}">{escape(words)}</a>' for value, words in orders]
+        return [tr("Read its bands as: {}").format(" · ".join(links))] if links else []
+
+    def _choose(self, bands: str) -> None:
+        """A link was clicked: the same as typing it into BANDS."""
+        for each in self._wrappers:
+            if each.parameterDefinition().name() == "BANDS":
+                each.setParameterValue(bands, self._context)
+        self._pause.start()
 
     def _show(self, lines: list[str]) -> None:
         if self._label is not None:

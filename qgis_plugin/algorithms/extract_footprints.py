@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,25 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
+    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSink,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsProviderRegistry,
-    QgsRasterLayer,
+    QgsRectangle,
     QgsSettings,
 )
 
-from .. import results, speed
+from .. import handover, results, speed
 from ..about import version
-from ..engine_client import Facts, in_words_of_qgis
+from ..engine_client import Facts, in_words_of_qgis, told
 from ..provenance import Made
 from ..texts import duration, tr
 from . import shapes
@@ -47,6 +49,8 @@ class ExtractFootprints(Snet4Algorithm):
         super().__init__()
         self._plan: Facts | None = None
         self._device = "auto"
+        self._export: handover.Export | None = None
+        self._stands_for: dict[str, str] = {}
 
     def name(self) -> str:
         """Stable: scripts depend on it."""
@@ -95,9 +99,12 @@ class ExtractFootprints(Snet4Algorithm):
             + tr("Which pictures")
             + "</h3><p>"
             + tr(
-                "GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files, with a CRS, with blue, green and "
-                "red bands, infrared if there is one, and pixels of about 0.3 to 1 m; other pixel "
-                "sizes are resampled, and you are told when the model was not trained on them."
+                "GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files and virtual rasters of them, with "
+                "a CRS, with blue, green and red bands, infrared if there is one, and pixels of "
+                "about 0.3 to 1 m; other pixel sizes are resampled, and you are told when the "
+                "model was not trained on them. Of any other layer (a tile service, a GeoPackage) "
+                "QGIS first writes the area that is searched to a temporary GeoTIFF. A CRS that "
+                "you set for the layer is used in place of the file's."
             )
             + "</p>"
         )
@@ -106,11 +113,26 @@ class ExtractFootprints(Snet4Algorithm):
         """Parameters and outputs; their names are stable."""
         self.add(
             QgsProcessingParameterRasterLayer("INPUT", tr("Satellite picture")),
-            tr("The picture to search; a raster file on this computer, with a CRS."),
+            tr(
+                "The picture to search, with a CRS: a raster file on this computer, or any other "
+                "layer that QGIS can write to one."
+            ),
         )
         self.add(
             QgsProcessingParameterExtent("EXTENT", tr("Search only here"), optional=True),
             tr("Footprints are looked for inside this box alone. Empty: the whole picture."),
+        )
+        self.add(
+            QgsProcessingParameterFeatureSource(
+                "AOI",
+                tr("Search only inside these polygons"),
+                [QgsProcessing.SourceType.TypeVectorPolygon],
+                optional=True,
+            ),
+            tr(
+                "Footprints are looked for inside the polygons of this layer alone, in any CRS; "
+                "with a box as well, inside both. Empty: no limit."
+            ),
         )
         self.add(
             QgsProcessingParameterNumber(
@@ -222,7 +244,36 @@ class ExtractFootprints(Snet4Algorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Ask the engine, then fill the layer."""
-        job = self.job("extract", parameters, context)
+        with handover.temporary_folder() as folder:
+            job = self.job("extract", parameters, context)
+            job |= self._area(parameters, context, folder)
+            if self._export is not None:
+                feedback = QgsProcessingMultiStepFeedback(2, feedback)
+                box = self._box(parameters, context, self._export.crs)
+                job |= self._written(self._export, job, box, folder, feedback)
+                feedback.setCurrentStep(1)
+            return self._found(job, parameters, context, feedback)
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        """In the main thread, to which layers belong: what to write of one that is no file."""
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        if layer is not None and handover.engine_file(layer) is None:
+            self._export = handover.export_of(layer)
+        return super().prepareAlgorithm(parameters, context, feedback)
+
+    def _found(
+        self,
+        job: Facts,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """The engine's footprints as layers."""
         self._device = job["device"]
         started_s = time.monotonic()
         with self.asked(job, feedback, self._hear) as result:
@@ -251,7 +302,7 @@ class ExtractFootprints(Snet4Algorithm):
         layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
         job: Facts = {
             "kind": kind,
-            "scene": file_of_layer(layer) if layer else str(parameters.get("INPUT")),
+            "scene": handover.engine_file(layer) if layer else str(parameters.get("INPUT")),
             "off_nadir_deg": self.number(parameters, "OFF_NADIR", context),
             "azimuth_deg": None if azimuth is None else azimuth % 360,
             "bands": self.parameterAsString(parameters, "BANDS", context).strip() or None,
@@ -264,9 +315,54 @@ class ExtractFootprints(Snet4Algorithm):
             box = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
             if not box.isNull():
                 job["bounds"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+        crs = handover.crs_of(layer) if layer and job["scene"] else None
+        if crs is not None:
+            job["crs"] = crs
         if parameters.get("SAVE_MAPS"):
             job["save_maps"] = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
         return job
+
+    def _area(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, folder: Path
+    ) -> Facts:
+        """The polygons of AOI as a file."""
+        source = self.parameterAsSource(parameters, "AOI", context)
+        if source is None:
+            return {}
+        path = handover.written_area(source, folder, context)
+        self._stands_for[path] = f"{source.sourceName() or 'area'}.gpkg"
+        return {"aoi": path}
+
+    def _written(
+        self,
+        export: handover.Export,
+        job: Facts,
+        box: QgsRectangle | None,
+        folder: Path,
+        feedback: QgsProcessingFeedback,
+    ) -> Facts:
+        """The picture as a file that QGIS writes."""
+        gsd_m = handover.COMMON_GSD_M
+        if export.native is None:
+            with self.asked({"kind": "model", "model": job["model"]}, feedback) as model:
+                gsd_m = float(model["gsd_m"])
+        path, bands = handover.written(export, box, gsd_m, folder, feedback)
+        self._stands_for[path] = Path(path).name
+        return {"scene": path, "bands": job["bands"] or bands}
+
+    def _box(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, crs: Any
+    ) -> QgsRectangle | None:
+        """What EXTENT and AOI leave to be searched, in this CRS; None where neither is given."""
+        boxes = []
+        if parameters.get("EXTENT"):
+            boxes.append(self.parameterAsExtent(parameters, "EXTENT", context, crs))
+        source = self.parameterAsSource(parameters, "AOI", context)
+        if source is not None:
+            boxes.append(handover.extent_in(source, crs, context))
+        if len(boxes) == 2:
+            return boxes[0].intersect(boxes[1])
+        return boxes[0] if boxes else None
 
     def _hear(self, event: Facts, feedback: QgsProcessingFeedback) -> None:
         """The engine's events; its plan is said in the user's words before the work begins."""
@@ -278,7 +374,8 @@ class ExtractFootprints(Snet4Algorithm):
             feedback.pushInfo(line)
         feedback.pushInfo("")
         feedback.pushInfo(tr("The same on the command line:"))
-        feedback.pushCommandInfo(event["command"])
+        words = (self._stands_for.get(word, word) for word in shlex.split(event["command"]))
+        feedback.pushCommandInfo(shlex.join(words) if self._stands_for else event["command"])
 
     def _made(self, job: Facts, result: Facts) -> Made:
         """The run in the words of its layer."""
@@ -308,21 +405,20 @@ class ExtractFootprints(Snet4Algorithm):
                     "copy of it."
                 ).format(file=given)
             return None  # Processing says that it is missing
-        path = file_of_layer(layer)
-        if path is None or not Path(path).is_file():
-            return tr(
-                "The layer {name} is no file on this computer; save it as a GeoTIFF first."
-            ).format(name=layer.name())
-        return None
+        if handover.engine_file(layer) is not None:
+            return None
+        return handover.problem(
+            handover.export_of(layer), self._box(parameters, context, layer.crs())
+        )
 
-
-def file_of_layer(layer: QgsRasterLayer) -> str | None:
-    """The file that a raster layer shows, None for services and subdatasets."""
-    provider = layer.dataProvider().name() if layer.dataProvider() else ""
-    if provider != "gdal":
-        return None
-    path = QgsProviderRegistry.instance().decodeUri("gdal", layer.source()).get("path")
-    return str(path) if path and not str(path).startswith("/vsi") else None
+    def before_the_run(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
+        """What is to be said of a picture that the engine cannot read as it is; else nothing."""
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        if layer is None or handover.engine_file(layer) is not None:
+            return ""
+        return self._picture_problem(parameters, context) or tr(
+            "QGIS writes this layer to a temporary GeoTIFF before the run."
+        )
 
 
 def _runs(device: str) -> list[speed.Run]:
@@ -346,6 +442,7 @@ def plan_lines(plan: Facts, device: str) -> list[str]:
     return [
         look_line(plan["look"]),
         pixels + ".",
+        *([told(plan, "bands_says")] if plan.get("bands_says") else []),
         tr(
             "Settings: threshold {threshold:g}, at least {area:g} m², confidence {sure:g} or more, "
             "simplified within {metres:g} m, {regular}."

@@ -17,10 +17,10 @@ from qgis.core import (
 )
 
 from .. import results
+from ..handover import file_of_layer
 from ..texts import tr
 from . import shapes
 from .base import Snet4Algorithm
-from .extract_footprints import file_of_layer
 
 _NUMBER = QgsProcessingParameterNumber.Type.Double
 

@@ -26,6 +26,7 @@ from snet4core.layers.write import write_layer
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
+from snet4core.model.card import Card
 from snet4core.model.header import Header, find_model, read_header
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
@@ -48,7 +49,7 @@ _START_S = 5.0
 
 _RESULT = "footprints.gpkg"
 
-_WORTH_SAYING = ("bands", "nodata")
+_WORTH_SAYING = ("nodata",)
 """Parts of a scene's description that the client does not put into words of its own."""
 
 
@@ -173,12 +174,18 @@ def check(request: Request, telling: Telling) -> Facts:
     return {"facts": engine_facts(request.model, request.device, request.precision)}
 
 
+def model(request: Request, telling: Telling) -> Facts:
+    """What the model was trained on."""
+    return _model_facts(read_header(find_model(request.model)).card)
+
+
 JOBS: dict[str, Callable[[Request, Telling], Facts]] = {
     "extract": extract,
     "plan": plan,
     "polygonize": polygonize,
     "score": score,
     "check": check,
+    "model": model,
 }
 
 
@@ -222,11 +229,8 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
         },
         "gsd_m": decided.scene.grid.gsd_m,
         "seen_gsd_m": decided.grid.gsd_m,
-        "model": {
-            "name": card.name,
-            "gsd_range_m": list(card.gsd_range_m),
-            "off_nadir_range_deg": list(card.off_nadir_range_deg),
-        },
+        "model": _model_facts(card),
+        "bands_says": decided.scene.bands.says,
         "shapes": {
             "threshold": decided.settings.threshold,
             "min_area_m2": decided.settings.min_area_m2,
@@ -239,6 +243,15 @@ def _plan_facts(request: Request, header: Header, decided: Plan) -> Facts:
         "estimate_measured": measured,
         "warnings": list(decided.warnings),
         "command": _command(request, decided),
+    }
+
+
+def _model_facts(card: Card) -> Facts:
+    return {
+        "name": card.name,
+        "gsd_m": card.gsd_m,
+        "gsd_range_m": list(card.gsd_range_m),
+        "off_nadir_range_deg": list(card.off_nadir_range_deg),
     }
 
 

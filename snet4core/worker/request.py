@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 """Raised when an older client would misunderstand the worker, or the other way round."""
 
-Kind = Literal["extract", "plan", "polygonize", "score", "check"]
-"""The jobs there are; `plan` is `extract` without the work."""
+Kind = Literal["extract", "plan", "polygonize", "score", "check", "model"]
+"""The jobs there are; `plan` is `extract` without the work, `model` says what the card does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,18 +209,21 @@ def test_the_model_designer_can_edit_a_step(qgis: Any) -> None:
     designer.close()
 
 
-def test_a_layer_that_is_no_file_is_refused_in_words(qgis: Any) -> None:
+def test_a_service_without_an_area_is_refused_in_words(qgis: Any) -> None:
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
     from qgis.core import QgsProcessingContext
 
     layer = QgsRasterLayer(
-        "type=xyz&url=file:///nowhere/{z}/{x}/{y}.png&zmax=1&zmin=0", "tiles", "wms"
+        "crs=EPSG:3857&type=xyz&url=file:///nowhere/{z}/{x}/{y}.png&zmax=1&zmin=0", "tiles", "wms"
     )
     assert layer.isValid()
     context = QgsProcessingContext()
     fine, sentence = algorithm.checkParameterValues({"INPUT": layer, "OUTPUT": "memory:"}, context)
     assert not fine
-    assert sentence == "The layer tiles is no file on this computer; save it as a GeoTIFF first."
+    assert (
+        sentence
+        == "The layer tiles comes from a service, which has no end; choose where to search."
+    )
 
 
 def test_the_memory_layers_of_a_score_are_handed_over(qgis: Any) -> None:
