@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError
 from snet4core.grid import Grid
+from snet4core.sentence import AOI, BOUNDS
 from snet4core.windows import Window
 
 
@@ -30,11 +31,15 @@ class Region:
     def of(grid: Grid, areas: list[BaseGeometry]) -> Region:
         """Intersect all `areas`, which are in map units of the grid's CRS.
 
-        Raises InputError if the intersection does not overlap the raster.
+        Raises InputError if they have nothing in common with each other, or with the raster.
         """
         if not areas:
             return Region()
         common = shapely.intersection_all(areas)
+        if common.is_empty:
+            raise InputError(
+                BOUNDS, " and ", AOI, " have no ground in common; leave one of them out."
+            )
         rows, cols = grid.shape
         area_px = shapely.transform(common, grid.to_pixels).intersection(
             shapely.box(0, 0, cols, rows)

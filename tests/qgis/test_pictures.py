@@ -17,6 +17,7 @@ from qgis.core import (
     QgsFeature,
     QgsGeometry,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
@@ -129,8 +130,8 @@ def test_polygons_of_a_layer_limit_the_search(qgis: Any, town: Path) -> None:
     assert "--aoi 'my area.gpkg'" in feedback.text
     both, _ = found(qgis, str(town), AOI=area(box, (740045, 3719935, 740070, 3719960)))
     assert len(both) == 2
-    none, _ = found(qgis, str(town), AOI=area(box), EXTENT="740050,740060,3719900,3719950")
-    assert none == [] or "unreachable"
+    with pytest.raises(QgsProcessingException, match="EXTENT and AOI have no ground in common"):
+        found(qgis, str(town), AOI=area(box), EXTENT="740050,740060,3719900,3719950")
 
 
 def test_polygons_may_be_in_degrees_and_only_some_selected(qgis: Any, town: Path) -> None:
@@ -211,8 +212,7 @@ def test_a_mosaic_gives_the_features_of_the_merged_file(
         for col in (0, 90):
             tiles.append(str(tmp_path / f"{row}_{col}.tif"))
             gdal.Translate(tiles[-1], gdal.Open(str(town)), srcWin=[col, row, 90, 90])
-    mosaic = gdal.BuildVRT(str(tmp_path / "mosaic.vrt"), tiles)
-    mosaic = None  # writes it
+    gdal.BuildVRT(str(tmp_path / "mosaic.vrt"), tiles).FlushCache()
     feedback = told()
     got, _ = found(qgis, str(tmp_path / "mosaic.vrt"), feedback)
     assert "temporary GeoTIFF" not in feedback.text
@@ -281,9 +281,8 @@ def test_what_qgis_cannot_write_is_refused_before_the_run(
 def test_a_write_that_is_cancelled_ends_and_leaves_nothing(
     qgis: Any, tiles: QgsRasterLayer
 ) -> None:
-    from qgis.core import QgsProcessingException
-
-    feedback = told()
-    feedback.cancel()
+    feedback = told(cancel_at=1)
     with pytest.raises(QgsProcessingException, match="Stopped on request"):
         found(qgis, tiles, feedback, EXTENT="740000,740090,3719910,3720000 [EPSG:32616]")
+    assert "QGIS writes the layer" in feedback.text
+    assert "Look: " not in feedback.text  # the engine was never asked for the footprints
