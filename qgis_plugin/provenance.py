@@ -9,6 +9,7 @@ from qgis.core import (
     QgsLayerMetadata,
     QgsLayerTreeLayer,
     QgsProject,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -73,6 +74,12 @@ def describe(layer: QgsVectorLayer, made: Made | None) -> None:
     )
     metadata.setHistory([line for line in (made.versions, _model(layer), made.command) if line])
     layer.setMetadata(metadata)
+
+
+def keep(layer: QgsVectorLayer, made: Made) -> None:
+    """Store the history in the layer's GeoPackage too, for those who open the file itself."""
+    describe(layer, made)
+    QgsProviderRegistry.instance().saveLayerMetadata("ogr", layer.source(), layer.metadata())
 
 
 def put_below(layer: Any, made: Made) -> None:

@@ -181,6 +181,8 @@ def _style(
     layer = QgsVectorLayer(layer_id, name, "ogr")
     if not layer.isValid():
         return
+    if made is not None:
+        provenance.keep(layer, made)
     count, _, names, *_ = layer.listStylesInDatabase()
     if count > 0 and name in names[:count]:
         return  # saving again would ask the user a question

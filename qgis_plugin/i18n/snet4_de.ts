@@ -103,12 +103,16 @@
       <translation>Findet Gebäudegrundrisse in einem Satellitenbild, wie schräg es auch ist.</translation>
     </message>
     <message>
-      <source>The picture to search; a raster file on this computer, with a CRS.</source>
-      <translation>Das Bild, in dem gesucht wird; eine Rasterdatei auf diesem Rechner, mit KBS.</translation>
+      <source>The picture to search, with a CRS: a raster file on this computer, or any other layer that QGIS can write to one.</source>
+      <translation>Das zu durchsuchende Bild, mit einem KBS: eine Rasterdatei auf diesem Rechner oder jeder andere Layer, den QGIS in eine schreiben kann.</translation>
     </message>
     <message>
       <source>Footprints are looked for inside this box alone. Empty: the whole picture.</source>
       <translation>Nur in diesem Rechteck wird gesucht. Leer: im ganzen Bild.</translation>
+    </message>
+    <message>
+      <source>Footprints are looked for inside the polygons of this layer alone, in any CRS; with a box as well, inside both. Empty: no limit.</source>
+      <translation>Grundrisse werden nur innerhalb der Polygone dieses Layers gesucht, in beliebigem KBS; mit einem Rechteck dazu innerhalb von beidem. Leer: keine Grenze.</translation>
     </message>
     <message>
       <source>How tilted the picture is: 0 is straight down, 30 is common. Empty: read from the picture's metadata or name.</source>
@@ -147,6 +151,10 @@
       <translation>Dasselbe auf der Kommandozeile:</translation>
     </message>
     <message>
+      <source>QGIS writes this layer to a temporary GeoTIFF before the run.</source>
+      <translation>QGIS schreibt diesen Layer vor dem Lauf in ein vorübergehendes GeoTIFF.</translation>
+    </message>
+    <message>
       <source>Pixels: {own:.2f} m; the model was trained on {low:g} to {high:g} m</source>
       <translation>Pixel: {own:.2f} m; das Modell wurde mit {low:g} bis {high:g} m trainiert</translation>
     </message>
@@ -159,8 +167,8 @@
       <translation>Gebäude,Häuser,Dächer,Schrägsicht,Satellit,Deep Learning,KI,erkennen,segmentieren,KI,erkennen,segmentieren,vektorisieren</translation>
     </message>
     <message>
-      <source>GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files, with a CRS, with blue, green and red bands, infrared if there is one, and pixels of about 0.3 to 1 m; other pixel sizes are resampled, and you are told when the model was not trained on them.</source>
-      <translation>GeoTIFF-, JPEG-2000-, ERDAS-Imagine- oder ENVI-Dateien mit KBS, mit blauem, grünem und rotem Kanal, mit Infrarot, wenn es eines gibt, und Pixeln von etwa 0,3 bis 1 m; andere Pixelgrößen werden umgerechnet, und es wird gesagt, wenn das Modell nicht mit ihnen trainiert wurde.</translation>
+      <source>GeoTIFF, JPEG 2000, ERDAS Imagine or ENVI files and virtual rasters of them, with a CRS, with blue, green and red bands, infrared if there is one, and pixels of about 0.3 to 1 m; other pixel sizes are resampled, and you are told when the model was not trained on them. Of any other layer (a tile service, a GeoPackage) QGIS first writes the area that is searched to a temporary GeoTIFF. A CRS that you set for the layer is used in place of the file's.</source>
+      <translation>Dateien in GeoTIFF, JPEG 2000, ERDAS Imagine oder ENVI und virtuelle Raster aus ihnen, mit einem KBS, mit Bändern für Blau, Grün und Rot, Infrarot, wenn es eines gibt, und Pixeln von etwa 0,3 bis 1 m; andere Pixelgrößen werden umgerechnet, und Sie erfahren, wenn das Modell nicht mit ihnen trainiert wurde. Von jedem anderen Layer (ein Kacheldienst, ein GeoPackage) schreibt QGIS zuerst das durchsuchte Gebiet in ein vorübergehendes GeoTIFF. Ein KBS, das Sie dem Layer geben, gilt anstelle dessen der Datei.</translation>
     </message>
     <message>
       <source>Satellite picture</source>
@@ -169,6 +177,10 @@
     <message>
       <source>Search only here</source>
       <translation>Nur hier suchen</translation>
+    </message>
+    <message>
+      <source>Search only inside these polygons</source>
+      <translation>Nur innerhalb dieser Polygone suchen</translation>
     </message>
     <message>
       <source>Off-nadir angle, degrees (empty: read from the scene)</source>
@@ -213,10 +225,6 @@
     <message>
       <source>unknown</source>
       <translation>unbekannt</translation>
-    </message>
-    <message>
-      <source>The layer {name} is no file on this computer; save it as a GeoTIFF first.</source>
-      <translation>Der Layer {name} ist keine Datei auf diesem Rechner; speichern Sie ihn zuerst als GeoTIFF.</translation>
     </message>
     <message>
       <source>Time: about {time}, as measured here ({size:.1f} megapixels).</source>
@@ -385,6 +393,10 @@
     <message>
       <source>Written into the layer; plays no part in the outlines.</source>
       <translation>Wird in den Layer geschrieben; für die Umrisse ohne Bedeutung.</translation>
+    </message>
+    <message>
+      <source>The layer {name} is no file on this computer; save it as a GeoTIFF first.</source>
+      <translation>Der Layer {name} ist keine Datei auf diesem Rechner; speichern Sie ihn zuerst als GeoTIFF.</translation>
     </message>
     <message>
       <source>Score footprints</source>
@@ -655,6 +667,58 @@
       <translation>{path}, genannt von der {origin}, ist kein Python-Interpreter; berichtigen Sie es, oder richten Sie eine Engine ein mit: {command}</translation>
     </message>
     <message>
+      <source>blue, green, red, infrared</source>
+      <translation>Blau, Grün, Rot, Infrarot</translation>
+    </message>
+    <message>
+      <source>red, green, blue, infrared</source>
+      <translation>Rot, Grün, Blau, Infrarot</translation>
+    </message>
+    <message>
+      <source>red, green, blue</source>
+      <translation>Rot, Grün, Blau</translation>
+    </message>
+    <message>
+      <source>The layer {name} has no CRS; give it its own in Layer &gt; Set Layer CRS.</source>
+      <translation>Der Layer {name} hat kein KBS; geben Sie ihm seines unter Layer &gt; KBS von Layern setzen.</translation>
+    </message>
+    <message>
+      <source>The layer {name} comes from a service, which has no end; choose where to search.</source>
+      <translation>Der Layer {name} kommt von einem Dienst, der kein Ende hat; wählen Sie, wo gesucht wird.</translation>
+    </message>
+    <message>
+      <source>The chosen area lies outside the layer {name}; choose another.</source>
+      <translation>Das gewählte Gebiet liegt außerhalb des Layers {name}; wählen Sie ein anderes.</translation>
+    </message>
+    <message>
+      <source>The layer {name} would have to be written with {mpix:.0f} megapixels, and {most:.0f} are the most; choose a smaller area, or save it as a GeoTIFF first.</source>
+      <translation>Der Layer {name} müsste mit {mpix:.0f} Megapixeln geschrieben werden, und höchstens {most:.0f} sind möglich; wählen Sie ein kleineres Gebiet, oder speichern Sie ihn zuerst als GeoTIFF.</translation>
+    </message>
+    <message>
+      <source>QGIS writes the layer {name} to a temporary GeoTIFF of {cols} x {rows} pixels, which is removed afterwards.</source>
+      <translation>QGIS schreibt den Layer {name} in ein vorübergehendes GeoTIFF von {cols} x {rows} Pixeln, das danach gelöscht wird.</translation>
+    </message>
+    <message>
+      <source>one band for all colours</source>
+      <translation>ein Band für alle Farben</translation>
+    </message>
+    <message>
+      <source>blue, green, red</source>
+      <translation>Blau, Grün, Rot</translation>
+    </message>
+    <message>
+      <source>the eight bands of WorldView</source>
+      <translation>die acht Bänder von WorldView</translation>
+    </message>
+    <message>
+      <source>QGIS cannot write the layer {name} to a GeoTIFF ({reason}); save it as one by hand, and choose that.</source>
+      <translation>QGIS kann den Layer {name} nicht in ein GeoTIFF schreiben ({reason}); speichern Sie ihn von Hand als eines, und wählen Sie das.</translation>
+    </message>
+    <message>
+      <source>The layer {name} was not read without errors: {reason}</source>
+      <translation>Der Layer {name} wurde nicht ohne Fehler gelesen: {reason}</translation>
+    </message>
+    <message>
       <source>The engine is being installed or removed by another QGIS; try again when it is done.</source>
       <translation>Ein anderes QGIS installiert oder entfernt die Engine gerade; versuchen Sie es wieder, wenn es fertig ist.</translation>
     </message>
@@ -757,6 +821,10 @@
     <message>
       <source>Looking at the picture…</source>
       <translation>Das Bild wird angesehen …</translation>
+    </message>
+    <message>
+      <source>Read its bands as: {}</source>
+      <translation>Seine Bänder lesen als: {}</translation>
     </message>
     <message>
       <source>{:.1f} h</source>

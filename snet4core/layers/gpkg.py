@@ -14,6 +14,7 @@ from importlib.resources import files
 from operator import add
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import fiona
 import numpy as np
@@ -72,6 +73,8 @@ def write(
             database.execute("BEGIN")
             counts = [_fill(database, layer, batches) for layer, batches in contents]
             _add_styles(database, layers)
+            if description:
+                _add_history(database, layers[0].name, description)
             database.execute("COMMIT")
     except sqlite3.Error as error:
         raise OutputError(
@@ -183,6 +186,34 @@ def style_file(layer: Layer) -> str:
     if layer.name == ROOFS:
         return "roofs.qml"
     return "footprints_heights.qml" if layer.has_heights else "footprints.qml"
+
+
+def _add_history(database: sqlite3.Connection, table: str, description: Mapping[str, str]) -> None:
+    """Store the description as QGIS keeps a layer's metadata, with a line of history each."""
+    root = Element("resourceMetadata")
+    scene = Path(description.get("scene") or description.get("maps") or "").stem
+    SubElement(root, "title").text = f"Building footprints of {scene}" if scene else table
+    SubElement(
+        root, "abstract"
+    ).text = (
+        f"Building footprints that a network found; made by {description.get('software', 'snet4')}."
+    )
+    for name, value in description.items():
+        SubElement(root, "history").text = f"{name}: {value}"
+    [(number,)] = database.execute("SELECT coalesce(max(id), 0) + 1 FROM gpkg_metadata")
+    database.execute(
+        "INSERT INTO gpkg_metadata VALUES (?, 'dataset', ?, 'text/xml', ?)",
+        (number, _QGIS, tostring(root, encoding="unicode")),
+    )
+    database.execute(
+        "INSERT INTO gpkg_metadata_reference (reference_scope, table_name, timestamp, md_file_id) "
+        "VALUES ('table', ?, ?, ?)",
+        (table, EPOCH, number),
+    )
+
+
+_QGIS = "http://mrcc.com/qgis.dtd"
+"""By this QGIS knows the metadata that are its own; no address that is ever opened."""
 
 
 def _add_styles(database: sqlite3.Connection, layers: Sequence[Layer]) -> None:

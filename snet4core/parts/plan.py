@@ -7,7 +7,7 @@ Georeference, look, working pixel size, area of interest and polygon settings:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -15,6 +15,7 @@ from typing import Literal, TypedDict
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from snet4core import __version__
 from snet4core.errors import InputError, UsageError
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
@@ -24,6 +25,7 @@ from snet4core.look.sources import find_look
 from snet4core.maps.file import MapsOrigin
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
+from snet4core.parts.command import command_line, of_models
 from snet4core.parts.heights import no_heights, require_roofs
 from snet4core.parts.region import Region
 from snet4core.scene.georeference import crs_named
@@ -240,10 +242,19 @@ def plan_for(
             "pixel": f"{scene.grid.gsd_m:.3f} m, seen by the network at {grid.gsd_m:.3f} m",
             "model": f"{card.name}, sha256 {model.digest}",
             "shapes": str(settings),
+            "command": _command(scene.location, choices, model),
+            "software": f"snet4 {__version__}",
         },
         warnings=tuple(warnings),
         has_roofs=has_roofs,
     )
+
+
+def _command(location: str, choices: Choices, model: Header) -> str:
+    """The run of this scene alone on one machine, whatever the run was a part of."""
+    values = {each.name: getattr(choices, each.name) for each in fields(choices)}
+    words = command_line("run", location, "footprints.gpkg", values)
+    return f"{words} {of_models(model)}".rstrip()
 
 
 def _region(location: str, grid: Grid, choices: Choices) -> Region:

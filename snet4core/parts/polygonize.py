@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from snet4core import __version__
 from snet4core.errors import UsageError
 from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
+from snet4core.parts.command import command_line
 from snet4core.parts.heights import no_heights, not_lower
 from snet4core.parts.plan import Choices
 from snet4core.parts.work import Watch
@@ -71,6 +73,11 @@ def polygonize(
     description = {"maps": file.scene.location, "shapes": str(settings)}
     if file.origin.model_digest:
         description["model"] = f"{file.origin.model}, sha256 {file.origin.model_digest}"
+    values = {each.name: getattr(choices, each.name) for each in fields(choices)}
+    description["command"] = command_line(
+        "polygonize", file.scene.location, "footprints.gpkg", values
+    )
+    description["software"] = f"snet4 {__version__}"
     return Polygonized(source, not_lower(footprints, choices.height_min_m), description)
 
 

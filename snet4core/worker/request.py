@@ -7,35 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from snet4core.errors import UsageError
-from snet4core.sentence import (
-    ALLOW_REMOTE,
-    AOI,
-    AZIMUTH,
-    BANDS,
-    BOUNDS,
-    CRS,
-    DEVICE,
-    HEIGHT_MIN,
-    LOOKS,
-    MIN_AREA,
-    MIN_CONFIDENCE,
-    MODEL,
-    NODATA,
-    OFF_NADIR,
-    PRECISION,
-    REGULARIZE,
-    ROOFS,
-    SAVE_MAPS,
-    SIMPLIFY,
-    THRESHOLD,
-)
+from snet4core.sentence import ALLOW_REMOTE
 
 if TYPE_CHECKING:
     from snet4core.parts.plan import Choices
@@ -95,55 +73,13 @@ class Request:
         >>> Request("extract", Choices(off_nadir_deg=32), scene="a b.tif").command()
         "snet4 run 'a b.tif' -o footprints.gpkg --off-nadir 32"
         """
+        from snet4core.parts.command import command_line  # heavy, see `parse`
+
         output = self.shown_output or "footprints.gpkg"
         verb, source = ("polygonize", self.maps) if self.maps else ("run", self.scene)
-        words = ["snet4", verb, _argument(source or ""), "-o", _argument(output)]
-        for option in _OPTIONS:
-            name = option.keyword
-            holder = self.choices if hasattr(self.choices, name) else self
-            value = getattr(holder, name)
-            if value is None or value == _UNSAID.get(name):
-                continue
-            if isinstance(value, bool):
-                words.append(option.flag if value else f"--no-{option.flag[2:]}")
-            elif name == "bounds":
-                words += [option.flag, *(f"{each!r}" for each in value)]
-            elif isinstance(value, float | int):
-                words += [option.flag, f"{value:.12g}"]
-            else:
-                words += [option.flag, str(value)]
-        return shlex.join(words)
-
-
-_OPTIONS = (
-    OFF_NADIR,
-    AZIMUTH,
-    LOOKS,
-    CRS,
-    BANDS,
-    NODATA,
-    BOUNDS,
-    AOI,
-    THRESHOLD,
-    MIN_AREA,
-    MIN_CONFIDENCE,
-    SIMPLIFY,
-    REGULARIZE,
-    HEIGHT_MIN,
-    ROOFS,
-    MODEL,
-    DEVICE,
-    PRECISION,
-    SAVE_MAPS,
-)
-"""In the order of the command line that is shown."""
-
-_UNSAID = {"model": "default", "device": "auto", "precision": "auto"}
-
-
-def _argument(path: str) -> str:
-    """The path with `./` before it where it would be parsed as an option or a list."""
-    return f"./{path}" if path.startswith(("-", "@")) else path
+        values = {each.name: getattr(self.choices, each.name) for each in fields(self.choices)}
+        values |= {each.name: getattr(self, each.name) for each in fields(self)}
+        return command_line(verb, source or "", output, values)
 
 
 def parse(line: bytes) -> Request:

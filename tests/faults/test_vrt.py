@@ -325,6 +325,14 @@ def test_a_linked_mosaic_stands_in_the_folder_it_is_linked_to(
     assert read(open_scene(link)).any()
 
 
+def raw_band(name: str) -> str:
+    return (
+        '<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1" '
+        f'subClass="VRTRawRasterBand"><SourceFilename>{name}</SourceFilename></VRTRasterBand>'
+        "</VRTDataset>"
+    )
+
+
 DERIVED = (
     '<VRTRasterBand dataType="Byte" band="1" subClass="VRTDerivedRasterBand">'
     "<PixelFunctionType>evil</PixelFunctionType><PixelFunctionLanguage>Python"
@@ -425,6 +433,10 @@ def test_gdal_sees_only_what_was_understood(tmp_path: Path, quarters: Tiles) -> 
     assert admitted.mosaic is not None
     assert "127.0.0.1" not in admitted.mosaic.text
     assert read(open_scene(path)).any()
+    # Not even the file itself, which may have become another one meanwhile.
+    path.write_text(raw_band("/etc/passwd"))
+    with gdal_settings(), door.opened(admitted) as dataset:
+        assert dataset.shape == (ROWS, COLS)
 
 
 def test_a_thousand_files_are_each_looked_at_once(

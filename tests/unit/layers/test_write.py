@@ -298,7 +298,21 @@ class TestGeoPackage:
 
     def test_the_description_is_metadata_of_the_layer(self, path: Path) -> None:
         with fiona.open(path, layer="footprints") as layer:
-            assert layer.tags() == DESCRIPTION
+            tags = layer.tags()
+        # GDAL shows the metadata that are QGIS's as an item of their own.
+        history = ElementTree.fromstring(tags.pop("GPKG_METADATA_ITEM_1")).findall("history")
+        assert tags == DESCRIPTION
+        assert [each.text for each in history] == [f"{k}: {v}" for k, v in DESCRIPTION.items()]
+
+    def test_qgis_finds_its_own_kind_of_metadata(self, path: Path) -> None:
+        [found] = self.query(
+            path,
+            "SELECT table_name, mime_type, metadata FROM gpkg_metadata m "
+            "JOIN gpkg_metadata_reference r ON r.md_file_id = m.id "
+            "WHERE md_standard_uri = 'http://mrcc.com/qgis.dtd'",
+        )
+        assert found[:2] == ("footprints", "text/xml")
+        assert ElementTree.fromstring(found[2]).findtext("title") == "footprints"
 
     def test_qgis_finds_a_default_style(self, path: Path) -> None:
         [style] = self.query(
