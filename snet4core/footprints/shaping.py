@@ -7,9 +7,10 @@ by the same rule. It is plain enough to be kept as JSON beside stored parts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
@@ -24,6 +25,7 @@ from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.outlines import outline
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
+from snet4core.windows import Window
 
 
 @dataclass(frozen=True)
@@ -151,16 +153,32 @@ def footprints_from(
     *,
     native: Grid | None = None,
     calibration: Calibration = UNCALIBRATED,
+    within: Window | None = None,
 ) -> Iterator[Footprints]:
     """Vectorise maps, in blocks of any size and order, to footprints in order.
 
-    `grid` is the maps' own, `native` the scene's; `calibration` that of the confidence.
+    `grid` is the maps' own, `native` the scene's; `calibration` that of the confidence. The maps
+    cover the raster, or only the window `within`: then buildings end at its edge, and those that
+    do not reach it are, but for their numbers, the same as from all maps.
     """
     shaping = Shaping(grid, settings, source, native, calibration)
+    here = within or Window(0, 0, *grid.shape)
     labels = seams.complete_components(
-        maps, grid.shape, settings.threshold, shaping.specks_px, of_roofs=source.has_roofs
+        (_moved(each, -here.row, -here.col) for each in maps),
+        here.shape,
+        settings.threshold,
+        shaping.specks_px,
+        of_roofs=source.has_roofs,
     )
-    return shaping.in_order(map(shaping.footprints, labels))
+    corner_2 = np.array([here.row, here.col])
+    return shaping.in_order(
+        shaping.footprints(replace(each, origin_N2=each.origin_N2 + corner_2)) for each in labels
+    )
+
+
+def _moved(maps: Maps, rows: int, cols: int) -> Maps:
+    window = maps.window
+    return replace(maps, window=replace(window, row=window.row + rows, col=window.col + cols))
 
 
 def _grid_json(grid: Grid) -> dict[str, Any]:

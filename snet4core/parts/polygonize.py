@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
+from snet4core.maps.maps import Maps
 from snet4core.parts.command import command_line
 from snet4core.parts.heights import no_heights, not_lower
 from snet4core.parts.plan import Choices
@@ -20,6 +21,7 @@ from snet4core.parts.work import Watch
 from snet4core.progress import Progress, Silent
 from snet4core.sentence import HEIGHT_MIN, OFF_NADIR
 from snet4core.settings import UNCALIBRATED, ShapeSettings
+from snet4core.windows import Window
 
 log = logging.getLogger("snet4")
 
@@ -50,24 +52,9 @@ def polygonize(
     """
     choices = choices or Choices()
     file = open_maps(maps)
-    look = _look(file, choices)
-    settings = choices.shapes(file.origin.shapes or ShapeSettings())
-    source = Source(
-        file.origin.scene or file.scene.name,
-        file.grid.crs,
-        look,
-        file.origin.model,
-        has_roofs=choices.has_roofs(file.has_roofs, file.scene.admitted.shown),
-    )
+    source, settings = source_of(file, choices), settings_of(file, choices)
     watch = Watch(progress or Silent(), file.grid, source.scene)
-    footprints = footprints_from(
-        watch.seen(file.blocks(block_px)),
-        file.grid,
-        settings,
-        source,
-        native=file.native,
-        calibration=file.origin.confidence_knots or UNCALIBRATED,
-    )
+    footprints = shaped(file, watch.seen(file.blocks(block_px)), choices)
     if choices.height_min_m is not None and not source.has_roofs:
         log.warning("%s", no_heights(file.scene.location, HEIGHT_MIN))
     description = {"maps": file.scene.location, "shapes": str(settings)}
@@ -78,7 +65,39 @@ def polygonize(
         "polygonize", file.scene.location, "footprints.gpkg", values
     )
     description["software"] = f"snet4 {__version__}"
-    return Polygonized(source, not_lower(footprints, choices.height_min_m), description)
+    return Polygonized(source, footprints, description)
+
+
+def shaped(
+    file: MapsFile, maps: Iterable[Maps], choices: Choices, within: Window | None = None
+) -> Iterator[Footprints]:
+    """Footprints of the file's `maps`, in order; see `footprints_from` for `within`."""
+    footprints = footprints_from(
+        maps,
+        file.grid,
+        settings_of(file, choices),
+        source_of(file, choices),
+        native=file.native,
+        calibration=file.origin.confidence_knots or UNCALIBRATED,
+        within=within,
+    )
+    return not_lower(footprints, choices.height_min_m)
+
+
+def settings_of(file: MapsFile, choices: Choices) -> ShapeSettings:
+    """Those chosen; what is left open comes from the file, else from the defaults."""
+    return choices.shapes(file.origin.shapes or ShapeSettings())
+
+
+def source_of(file: MapsFile, choices: Choices) -> Source:
+    """What all footprints of the file have in common; UsageError for an azimuth without angle."""
+    return Source(
+        file.origin.scene or file.scene.name,
+        file.grid.crs,
+        _look(file, choices),
+        file.origin.model,
+        has_roofs=choices.has_roofs(file.has_roofs, file.scene.admitted.shown),
+    )
 
 
 def _look(file: MapsFile, choices: Choices) -> Look | None:
