@@ -13,12 +13,21 @@ with its whole process group. JSON lines go out on what was stdout:
 | `info`, `warning` | `text` |
 | `plan` | before the work of `extract`: what was decided, see the job `plan` |
 | `error` | `code` (the exit code of the error's class), `sentence`; the last event |
+| `shapes` | `preview`: `number`, `count`, `shapes`, `bounds`, `is_whole`, `settings`, see below |
+| `refused` | `preview`: `number`, `code` and `sentence`, in the place of `shapes` |
 | `result` | what the job gave; files in it live until stdin ends; the last event |
 
 A text that names options is in the words of the command line. Where it does, a field
 `<name>_parts` beside it (`sentence_parts`, `text_parts`, `warnings_parts`, `why_none_parts`)
 holds it in parts, so that a client can put its own names: texts, and
 `{"option": "off_nadir_deg", "text": "--off-nadir"}` for each option. Older workers lack it.
+
+The job `preview` alone reads further lines: each is a job of this kind for the same maps, and is
+answered at once, with the file open and the libraries loaded. Of lines that come while one is
+being answered, the last is answered, the others are dropped; `number` says which it was. `shapes`
+are a MultiPolygon as WKB in hexadecimal digits, in the CRS of the maps; `bounds` (x min, y min,
+x max, y max) the part that they lie in; `is_whole` is false where the part that was asked for was
+too large, and this is its middle. There is no `result`.
 
 File descriptor 1 itself is pointed at stderr, so that no print and no C library can get
 between the lines.
@@ -93,9 +102,10 @@ def _first_line() -> bytes:
 def _hold_lifeline(telling: Telling, stop: threading.Event, finished: threading.Event) -> None:
     """Wait for the end of stdin, ask the job to stop, and kill the group after `GRACE_S`."""
     with contextlib.suppress(OSError):
-        while os.read(0, 4096):
-            pass
+        while more := os.read(0, 4096):
+            telling.mailbox.put(more)
     stop.set()
+    telling.mailbox.close()
     if not finished.wait(GRACE_S):
         telling.tidy()
         _kill_group(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)

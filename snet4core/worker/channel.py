@@ -20,6 +20,9 @@ _EVERY_S = 0.1
 _AFTER_S = 2.0
 """The time left is told from here on; before, it would be a guess."""
 
+_LONGEST_LINE = 1 << 20
+"""Bytes of a line that goes on; no request is as long."""
+
 Event = dict[str, Any]
 
 
@@ -45,11 +48,44 @@ class Channel:
                 self._stop.set()
 
 
+class Mailbox:
+    """The newest line that came after the job; one that nobody took in time is dropped."""
+
+    def __init__(self) -> None:
+        self._line: bytes | None = None
+        self._rest = b""
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, more: bytes) -> None:
+        """Add what was read from stdin, wherever its lines end."""
+        *lines, rest = (self._rest + more).split(b"\n")
+        self._rest = rest if len(rest) <= _LONGEST_LINE else b""
+        if lines:
+            with self._changed:
+                self._line = lines[-1]
+                self._changed.notify()
+
+    def close(self) -> None:
+        """No line will come any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def take(self) -> bytes | None:
+        """Wait for a line; None once there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._line is not None)
+            line, self._line = self._line, None
+            return None if self._closed else line
+
+
 class Telling:
     """`snet4core.progress.Progress` over a channel, with the time left."""
 
     def __init__(self, channel: Channel, stop: threading.Event) -> None:
         self.channel = channel
+        self.mailbox = Mailbox()
         self.folders: list[Path] = []
         self._stop = stop
         self._percent = -1.0

@@ -150,6 +150,13 @@ def polygonize(request: Request, telling: Telling) -> Facts:
     }
 
 
+def preview(request: Request, telling: Telling) -> Facts:
+    """Answer this request for shapes, and further ones, until stdin ends."""
+    from snet4core.worker.previews import answers
+
+    return answers(request, telling)
+
+
 def score(request: Request, telling: Telling) -> Facts:
     """Score one layer or SpaceNet table against another."""
     from snet4core.layers.read import read_buildings
@@ -183,6 +190,7 @@ JOBS: dict[str, Callable[[Request, Telling], Facts]] = {
     "extract": extract,
     "plan": plan,
     "polygonize": polygonize,
+    "preview": preview,
     "score": score,
     "check": check,
     "model": model,

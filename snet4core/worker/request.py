@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 """Raised when an older client would misunderstand the worker, or the other way round."""
 
-Kind = Literal["extract", "plan", "polygonize", "score", "check", "model"]
-"""The jobs there are; `plan` is `extract` without the work, `model` says what the card does."""
+Kind = Literal["extract", "plan", "polygonize", "preview", "score", "check", "model"]
+"""The jobs there are; `plan` is `extract` without the work, `preview` makes no layer, `model`
+says what the card does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class Request:
     scene: str | None = None
     """`extract`, `plan`: the picture's file."""
     maps: str | None = None
-    """`polygonize`: the maps' file."""
+    """`polygonize`, `preview`: the maps' file."""
+    number: int | None = None
+    """`preview`: comes back with the answer, which tells a client what it is to."""
     proposals: str | None = None
     """`score`: what was found."""
     truth: str | None = None
@@ -128,6 +131,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and "\0" not in value
 
 
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -141,6 +148,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "str": _is_text,
     "Path": _is_text,
     "float": _is_number,
+    "int": _is_whole_number,
     "bool": lambda value: isinstance(value, bool),
     _BOX: _is_box,
 }
@@ -149,6 +157,7 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "str": str,
     "Path": Path,
     "float": float,
+    "int": int,
     "bool": bool,
     _BOX: lambda value: tuple(map(float, value)),
 }

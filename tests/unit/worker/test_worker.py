@@ -19,6 +19,7 @@ import fiona
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -240,6 +241,56 @@ def test_maps_are_kept_and_give_the_same_footprints(town: Path, tmp_path: Path) 
         again = Path(result["output"]).read_bytes()
     assert result["count"] == 3
     assert _features(first, tmp_path) == _features(again, tmp_path)
+
+
+def test_a_warm_worker_shapes_a_part_again_and_again(town: Path, tmp_path: Path) -> None:
+    maps = tmp_path / "maps.tif"
+    with worker_process(str(STUB)) as client:
+        extract(client, town, tmp_path, save_maps=str(maps))
+        client.until_last()
+    job = {"kind": "preview", "maps": str(maps)}
+    with rasterio.open(maps) as file:
+        left, _, _, top = file.bounds
+    near = [left, top - 40, left + 40, top]
+    with worker_process(str(STUB)) as client:
+        client.ask(**job, number=1)
+        first = client.wait_for("shapes")
+        assert (first["number"], first["count"], first["is_whole"]) == (1, 3, True)
+        client.ask(**job, number=2, bounds=near)
+        second = client.wait_for("shapes")
+        assert (second["number"], second["count"]) == (2, 1)
+        assert len(shapely.from_wkb(second["shapes"]).geoms) == 1
+        client.ask(**job, number=3, bounds=near, min_area_m2=1e6)
+        empty = client.wait_for("shapes")
+        assert (empty["count"], empty["settings"]["min_area_m2"]) == (0, 1e6)
+        assert shapely.from_wkb(empty["shapes"]).is_empty
+        client.ask(**job, number=4, threshold=7)
+        assert "between 0 and 1" in client.wait_for("refused")["sentence"]
+        client.ask(kind="preview", maps=str(town), number=5)
+        assert "start another" in client.wait_for("refused")["sentence"]
+        client.ask(kind="dance")
+        assert client.wait_for("refused")["number"] is None
+        client.ask(**job, number=6)
+        assert client.wait_for("shapes")["number"] == 6
+        assert client.let_go() < 3
+
+
+def test_of_lines_that_wait_the_newest_is_taken() -> None:
+    mailbox = worker_channel.Mailbox()
+    mailbox.put(b'{"number": 1}\n{"num')
+    mailbox.put(b'ber": 2}\n{"number"')
+    assert mailbox.take() == b'{"number": 2}'
+    mailbox.put(b": 3}\n")
+    assert mailbox.take() == b'{"number": 3}'
+    mailbox.close()
+    assert mailbox.take() is None
+
+
+def test_maps_that_cannot_be_opened_end_a_preview(tmp_path: Path) -> None:
+    with worker_process(str(STUB)) as client:
+        client.ask(kind="preview", maps=str(tmp_path / "none.tif"))
+        assert "none.tif" in client.until_last()[-1]["sentence"]
+        assert client.process.wait(5) == 5
 
 
 def test_an_azimuth_without_any_angle_is_refused_for_maps_from_elsewhere(tmp_path: Path) -> None:
