@@ -278,8 +278,13 @@ def stop(process: QProcess) -> None:
 
 
 class Question(QObject):
-    """Runs a short job without blocking the GUI; the answer comes as a signal."""
+    """Runs a job without blocking the GUI; its events and its answer come as signals.
 
+    Files of the answer are there until `answered` has been handled.
+    """
+
+    heard = pyqtSignal(dict)
+    """Every event that is no result and no error."""
     answered = pyqtSignal(dict)
     failed = pyqtSignal(str)
 
@@ -296,6 +301,11 @@ class Question(QObject):
         self._process.start()
         self._process.write(_line(job))
 
+    def more(self, job: Facts) -> None:
+        """A further line, for a job that takes any."""
+        if not self._done:
+            self._process.write(_line(job))
+
     def withdraw(self) -> None:
         """Nobody waits for the answer any more. May be called at any time."""
         if not self._done:
@@ -305,13 +315,17 @@ class Question(QObject):
     def _read(self) -> None:
         while not self._done and self._process.canReadLine():
             try:
-                last = final(parsed(bytes(self._process.readLine())))
+                event = parsed(bytes(self._process.readLine()))
+                last = final(event)
             except EngineFailure as problem:
                 self._fail(str(problem))
                 return
-            if last is not None:
-                self.withdraw()
+            if last is None:
+                self.heard.emit(event)
+            else:
+                self._done = True
                 self.answered.emit(last)
+                self._process.closeWriteChannel()
 
     def _finished(self) -> None:
         self._read()

@@ -1,4 +1,4 @@
-"""The plugin: a translator, a Processing provider, and the button that installs the engine."""
+"""The plugin: a translator, a Processing provider, the tools of the map, the engine's button."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Snet4Plugin:
     def __init__(self, iface: Any) -> None:
         self.iface = iface
         self.provider: Snet4Provider | None = None
+        self.tools: Any = None
         self.translator = QTranslator()
         self._links = Links()
         language = QgsApplication.locale()[:2]
@@ -46,6 +47,9 @@ class Snet4Plugin:
     def initGui(self) -> None:
         """Called by the application."""
         self.initProcessing()
+        from .tools import Tools  # qgis_process has no windows, and need not load them
+
+        self.tools = Tools(self.iface)
         self.offer()
 
     def offer(self) -> None:
@@ -63,6 +67,9 @@ class Snet4Plugin:
 
     def unload(self) -> None:
         """Leave nothing behind."""
+        if self.tools is not None:
+            self.tools.remove()
+            self.tools = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

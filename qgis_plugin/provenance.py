@@ -29,6 +29,10 @@ class Made:
     """The equal command line; empty where the engine did not say it."""
     versions: str
     """Plugin and engine."""
+    maps_file: str = ""
+    """The maps that were kept; empty without."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """How maps became footprints, in the engine's words."""
     vectors: list[str] = field(default_factory=list)
     """Layers of the run that were loaded, by their ids."""
     maps: list[str] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from . import provenance
+from . import provenance, shape_settings
 from .provenance import Made
 from .texts import tr
 
@@ -58,6 +59,15 @@ class Styling(QgsProcessingLayerPostProcessorInterface):
         if self.made is not None:
             provenance.put_below(layer, self.made)
         layer.triggerRepaint()
+        if self.made is not None and self.made.maps_file and isinstance(layer, QgsVectorLayer):
+            shape_settings.remember(layer, self.made.maps_file, self.made.settings)
+            if layer.fields().indexOf("footprint_id") >= 0 and not self.style.endswith("roofs.qml"):
+                for listener in when_adjustable:
+                    listener(layer)
+
+
+when_adjustable: list[Callable[[QgsVectorLayer], None]] = []
+"""Called with a layer of footprints whose maps were kept, once it is in the project."""
 
 
 def check_place(parameters: dict[str, Any], name: str) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+import qgis.utils
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
     QgsProject,
 )
 from qgis.gui import (
@@ -22,7 +24,7 @@ from qgis.gui import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from . import handover
+from . import handover, looks, offers
 from .algorithms.extract_footprints import plan_lines, warnings_of
 from .engine_client import Facts, Question
 from .environment import NoEngine, find_engine
@@ -30,6 +32,9 @@ from .texts import tr
 
 _PAUSE_MS = 600
 """The engine is asked when the user has paused for so long."""
+
+_TRY = "try"
+"""The link that runs what the map shows; the others are the offers' numbers."""
 
 _SILENT = ("OUTPUT", "SAVE_MAPS")
 """Parameters that change nothing of the plan."""
@@ -70,6 +75,8 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._inner = QgsGui.processingGuiRegistry().createParameterWidgetWrapper(parameter, kind)
         self._inner.widgetValueHasChanged.connect(lambda _: self.widgetValueHasChanged.emit(self))
         self._wrappers: list[Any] = []
+        self._all: dict[str, Any] = {}
+        self._lines: list[str] = []
         self._label: QLabel | None = None
         self._question: Question | None = None
         self._asked: Facts | None = None
@@ -91,7 +98,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._label = QLabel()
         self._label.setWordWrap(True)
         self._label.setObjectName("snet4_scene_facts")
-        self._label.linkActivated.connect(self._choose)
+        self._label.linkActivated.connect(self._follow)
         layout.addWidget(self._label)
         box.destroyed.connect(self._forget)
         return box
@@ -111,6 +118,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
     def postInitialize(self, wrappers: list[Any]) -> None:
         """All parameters have their widgets now; listen to them."""
         super().postInitialize(wrappers)
+        self._all = {each.parameterDefinition().name(): each for each in wrappers}
         self._wrappers = [
             each for each in wrappers if each.parameterDefinition().name() not in _SILENT
         ]
@@ -158,9 +166,14 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._question.failed.connect(self._failed)
 
     def _answered(self, plan: Facts) -> None:
+        looks.note(self._asked["scene"], plan["look"])
         lines = [escape(line) for line in plan_lines(plan, self._device)]
         lines += [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
-        self._show(lines + self._chooser(lines))
+        lines += self._chooser(lines)
+        if self._dialog() is not None and qgis.utils.iface is not None:
+            link = tr("Try here: only what the map shows, with maps kept to be adjusted")
+            lines.append(f'<a href="{_TRY}">{escape(link)}</a>')
+        self._show(lines)
 
     def _failed(self, sentence: str) -> None:
         self._asked = None
@@ -177,12 +190,52 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         return [tr("Read its bands as: {}").format(" · ".join(links))] if links else []
 
     def _choose(self, bands: str) -> None:
-        """A link was clicked: the same as typing it into BANDS."""
+        """The same as typing it into BANDS."""
         for each in self._wrappers:
             if each.parameterDefinition().name() == "BANDS":
                 each.setParameterValue(bands, self._context)
         self._pause.start()
 
     def _show(self, lines: list[str]) -> None:
+        self._lines = lines
         if self._label is not None:
-            self._label.setText("<br>".join(lines))
+            offered = [
+                f'{escape(each.sentence)} <a href="{number}">{escape(tr("Take it"))}</a>'
+                for number, each in enumerate(offers.offers())
+            ]
+            self._label.setText("<br>".join([*lines, *offered]))
+
+    def _follow(self, link: str) -> None:
+        """A link was clicked: try the part that the map shows, take an offer, or choose bands."""
+        if link == _TRY:
+            try_here(self._dialog(), self._all, qgis.utils.iface.mapCanvas(), self._context)
+            return
+        if not link.isdigit():
+            self._choose(link)
+            return
+        for name, value in offers.offers()[int(link)].values.items():
+            self._all[name].setParameterValue(value, self._context)
+        self._show(self._lines)
+
+    def _dialog(self) -> Any:
+        """The dialog around us, if it can run."""
+        window = self._label.window() if self._label is not None else None
+        return window if hasattr(window, "runAlgorithm") else None
+
+
+def try_here(dialog: Any, wrappers: Facts, canvas: Any, context: QgsProcessingContext) -> None:
+    """Run the dialog once for what the canvas shows; afterwards it has its own values again."""
+    settings = canvas.mapSettings()
+    box = settings.visibleExtent()
+    sides = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
+    extent = f"{','.join(f'{each!r}' for each in sides)} [{settings.destinationCrs().authid()}]"
+    maps = QgsProcessingUtils.generateTempFilename("maps.tif")
+    here = {"EXTENT": extent, "OUTPUT": "TEMPORARY_OUTPUT", "SAVE_MAPS": maps}
+    before = {name: wrappers[name].parameterValue() for name in here}
+    for name, value in here.items():
+        wrappers[name].setParameterValue(value, context)
+    try:
+        dialog.runAlgorithm()  # reads the values before it returns
+    finally:
+        for name, value in before.items():
+            wrappers[name].setParameterValue(value, context)

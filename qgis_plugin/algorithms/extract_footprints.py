@@ -383,7 +383,14 @@ class ExtractFootprints(Snet4Algorithm):
         versions = tr("snet4 {engine}, plugin {plugin}").format(
             engine=result.get("snet4", version()), plugin=version()
         )
-        return Made(Path(job["scene"]).stem, result.get("off_nadir_deg"), command, versions)
+        return Made(
+            Path(job["scene"]).stem,
+            result.get("off_nadir_deg"),
+            command,
+            versions,
+            maps_file=result.get("maps") or "",
+            settings={} if self._plan is None else self._plan["shapes"],
+        )
 
     def _remember(self, seconds: float) -> None:
         """What the run cost, for the estimate of the next."""

@@ -11,6 +11,8 @@ from .part import parts_of as parts_of
 from .plan import Choices as Choices
 from .plan import Plan as Plan
 from .plan import plan_for as plan_for
+from .preview import Preview as Preview
+from .preview import StoredMaps as StoredMaps
 from .store import FolderShelf as FolderShelf
 from .store import FolderStore as FolderStore
 from .store import Kept as Kept

@@ -141,3 +141,51 @@ def told(cancel_at: float | None = None) -> Any:
             return "\n".join(self.lines)
 
     return Keeping()
+
+
+def until(happened: Any, limit_s: float = 60) -> None:
+    """Let Qt work until something has happened."""
+    from qgis.PyQt.QtCore import QCoreApplication
+
+    end_s = time.monotonic() + limit_s
+    while not happened():
+        assert time.monotonic() < end_s, "it never happened"
+        QCoreApplication.processEvents()
+        time.sleep(0.01)
+
+
+def make_window() -> Any:
+    """As much of QGIS's window as the plugin's tools need; nothing of it is shown."""
+    from qgis.core import QgsCoordinateReferenceSystem, QgsRectangle
+    from qgis.gui import QgsMapCanvas, QgsMessageBar
+    from qgis.PyQt.QtCore import pyqtSignal
+    from qgis.PyQt.QtWidgets import QMainWindow, QMenu
+
+    class Window(QMainWindow):
+        currentLayerChanged = pyqtSignal(object)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.canvas, self.bar, self.menu = QgsMapCanvas(self), QgsMessageBar(self), QMenu(self)
+            self.active: Any = None
+            self.canvas.setFrameStyle(0)
+            self.canvas.resize(600, 400)
+            self.canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:32616"))
+            self.canvas.setExtent(QgsRectangle(740000, 3719970, 740045, 3720000))
+
+        def mapCanvas(self) -> Any:
+            return self.canvas
+
+        def mainWindow(self) -> Any:
+            return self
+
+        def messageBar(self) -> Any:
+            return self.bar
+
+        def pluginMenu(self) -> Any:
+            return self.menu
+
+        def activeLayer(self) -> Any:
+            return self.active
+
+    return Window()
