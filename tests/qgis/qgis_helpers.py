@@ -155,7 +155,7 @@ def until(happened: Any, limit_s: float = 60) -> None:
 
 
 def make_window() -> Any:
-    """As much of QGIS's window as the plugin's tools need; nothing of it is shown."""
+    """As much of QGIS's window as the plugin's tools need, with a canvas of 600 x 400 pixels."""
     from qgis.core import QgsCoordinateReferenceSystem, QgsRectangle
     from qgis.gui import QgsMapCanvas, QgsMessageBar
     from qgis.PyQt.QtCore import pyqtSignal
@@ -169,7 +169,9 @@ def make_window() -> Any:
             self.canvas, self.bar, self.menu = QgsMapCanvas(self), QgsMessageBar(self), QMenu(self)
             self.active: Any = None
             self.canvas.setFrameStyle(0)
-            self.canvas.resize(600, 400)
+            self.setCentralWidget(self.canvas)
+            self.resize(600, 400)
+            self.show()  # before, a canvas has no size
             self.canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:32616"))
             self.canvas.setExtent(QgsRectangle(740000, 3719970, 740045, 3720000))
 
