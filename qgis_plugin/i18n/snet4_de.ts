@@ -3,6 +3,94 @@
   <context>
     <name>snet4</name>
     <message>
+      <source>Adjust the footprints</source>
+      <translation>Grundrisse anpassen</translation>
+    </message>
+    <message>
+      <source>Right angles</source>
+      <translation>Rechte Winkel</translation>
+    </message>
+    <message>
+      <source>Apply to the whole layer</source>
+      <translation>Auf den ganzen Layer anwenden</translation>
+    </message>
+    <message>
+      <source>Undo</source>
+      <translation>Rückgängig</translation>
+    </message>
+    <message>
+      <source>Keep these settings</source>
+      <translation>Einstellungen merken</translation>
+    </message>
+    <message>
+      <source>1 footprint here.</source>
+      <translation>1 Grundriss hier.</translation>
+    </message>
+    <message>
+      <source>Stop</source>
+      <translation>Anhalten</translation>
+    </message>
+    <message>
+      <source>The settings of before.</source>
+      <translation>Die Einstellungen von vorher.</translation>
+    </message>
+    <message>
+      <source>The next run's dialog offers these settings.</source>
+      <translation>Der Dialog des nächsten Laufs bietet diese Einstellungen an.</translation>
+    </message>
+    <message>
+      <source>Shaped in the middle of the map alone; zoom in to see all.</source>
+      <translation>Nur in der Mitte der Karte geformt; hineinzoomen zeigt alle.</translation>
+    </message>
+    <message>
+      <source>Stopped on request; nothing was changed.</source>
+      <translation>Auf Wunsch angehalten; nichts wurde geändert.</translation>
+    </message>
+    <message>
+      <source>1 footprint found.</source>
+      <translation>1 Grundriss gefunden.</translation>
+    </message>
+    <message>
+      <source>Threshold</source>
+      <translation>Schwelle</translation>
+    </message>
+    <message>
+      <source>Smallest area</source>
+      <translation>Kleinste Fläche</translation>
+    </message>
+    <message>
+      <source>Least confidence</source>
+      <translation>Kleinste Sicherheit</translation>
+    </message>
+    <message>
+      <source>Simplify within</source>
+      <translation>Vereinfachen bis</translation>
+    </message>
+    <message>
+      <source>The map shows no place of this layer; zoom to it.</source>
+      <translation>Die Karte zeigt keine Stelle dieses Layers; auf ihn zoomen.</translation>
+    </message>
+    <message>
+      <source>{} footprints here.</source>
+      <translation>{} Grundrisse hier.</translation>
+    </message>
+    <message>
+      <source>No footprints were found. {}</source>
+      <translation>Es wurden keine Grundrisse gefunden. {}</translation>
+    </message>
+    <message>
+      <source>{} footprints found.</source>
+      <translation>{} Grundrisse gefunden.</translation>
+    </message>
+    <message>
+      <source>The layer cannot be written ({reason}); is the disk full?</source>
+      <translation>Der Layer kann nicht geschrieben werden ({reason}); ist der Datenträger voll?</translation>
+    </message>
+    <message>
+      <source>{}, adjusted</source>
+      <translation>{}, angepasst</translation>
+    </message>
+    <message>
       <source>Install the engine</source>
       <translation>Engine installieren</translation>
     </message>
@@ -547,10 +635,6 @@
       <translation>Niedrigere Gebäude fallen weg, in Metern; solche unbekannter Höhe bleiben. Wirkt bei Modellen, die Höhen liefern.</translation>
     </message>
     <message>
-      <source>Right angles</source>
-      <translation>Rechte Winkel</translation>
-    </message>
-    <message>
       <source>Roofs</source>
       <translation>Dächer</translation>
     </message>
@@ -583,10 +667,6 @@
       <translation>Der Azimut ist {}; er liegt zwischen 0 und 360 Grad.</translation>
     </message>
     <message>
-      <source>1 footprint found.</source>
-      <translation>1 Grundriss gefunden.</translation>
-    </message>
-    <message>
       <source>no</source>
       <translation>nein</translation>
     </message>
@@ -597,14 +677,6 @@
     <message>
       <source>as the model says</source>
       <translation>wie das Modell sagt</translation>
-    </message>
-    <message>
-      <source>{} footprints found.</source>
-      <translation>{} Grundrisse gefunden.</translation>
-    </message>
-    <message>
-      <source>No footprints were found. {}</source>
-      <translation>Es wurden keine Grundrisse gefunden. {}</translation>
     </message>
     <message>
       <source>The engine's Python {python} cannot be started; name another one in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4, or make one with: {command}</source>
@@ -637,10 +709,6 @@
     <message>
       <source>The engine ended without an answer (code {code}): {last}</source>
       <translation>Die Engine endete ohne Antwort (Code {code}): {last}</translation>
-    </message>
-    <message>
-      <source>Stopped on request; nothing was changed.</source>
-      <translation>Auf Wunsch angehalten; nichts wurde geändert.</translation>
     </message>
     <message>
       <source>Processing setting</source>
@@ -721,6 +789,28 @@
     <message>
       <source>The engine is being installed or removed by another QGIS; try again when it is done.</source>
       <translation>Ein anderes QGIS installiert oder entfernt die Engine gerade; versuchen Sie es wieder, wenn es fertig ist.</translation>
+    </message>
+    <message>
+      <source>N</source>
+      <translation>N</translation>
+    </message>
+    <message>
+      <source>{angle:g}° off nadir, azimuth {azimuth:g}°
+a roof of 10 m leans {length:.1f} m</source>
+      <translation>{angle:g}° vom Nadir, Azimut {azimuth:g}°
+ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
+    </message>
+    <message>
+      <source>Drawn on the map: azimuth {azimuth:g}°.</source>
+      <translation>Auf der Karte gezeichnet: Azimut {azimuth:g}°.</translation>
+    </message>
+    <message>
+      <source>Drawn on the map: azimuth {azimuth:g}°, {angle:g}° off nadir.</source>
+      <translation>Auf der Karte gezeichnet: Azimut {azimuth:g}°, {angle:g}° vom Nadir.</translation>
+    </message>
+    <message>
+      <source>Kept settings: threshold {threshold:g}, at least {area:g} m², confidence {sure:g} or more, simplified within {metres:g} m.</source>
+      <translation>Gemerkte Einstellungen: Schwelle {threshold:g}, mindestens {area:g} m², Sicherheit {sure:g} oder mehr, vereinfacht bis {metres:g} m.</translation>
     </message>
     <message>
       <source>The engine that finds footprints is missing, or of another version.</source>
@@ -815,8 +905,8 @@
       <translation>Grundrisse</translation>
     </message>
     <message>
-      <source>The layer cannot be written ({reason}); is the disk full?</source>
-      <translation>Der Layer kann nicht geschrieben werden ({reason}); ist der Datenträger voll?</translation>
+      <source>Try here: only what the map shows, with maps kept to be adjusted</source>
+      <translation>Hier versuchen: nur was die Karte zeigt, mit Wahrscheinlichkeitskarten zum Anpassen</translation>
     </message>
     <message>
       <source>Looking at the picture…</source>
@@ -825,6 +915,10 @@
     <message>
       <source>Read its bands as: {}</source>
       <translation>Seine Bänder lesen als: {}</translation>
+    </message>
+    <message>
+      <source>Take it</source>
+      <translation>Übernehmen</translation>
     </message>
     <message>
       <source>{:.1f} h</source>
@@ -837,6 +931,38 @@
     <message>
       <source>{} min</source>
       <translation>{} min</translation>
+    </message>
+    <message>
+      <source>Adjust the footprints…</source>
+      <translation>Grundrisse anpassen…</translation>
+    </message>
+    <message>
+      <source>Show how roofs lean</source>
+      <translation>Zeigen, wohin sich Dächer neigen</translation>
+    </message>
+    <message>
+      <source>Read the look off a building</source>
+      <translation>Blickrichtung an einem Gebäude ablesen</translation>
+    </message>
+    <message>
+      <source>Press on a corner of the roof and drag to its foot.</source>
+      <translation>Auf eine Ecke des Dachs drücken und zu ihrem Fuß ziehen.</translation>
+    </message>
+    <message>
+      <source>Choose a layer of footprints whose probability maps were kept (SAVE_MAPS) and are still there.</source>
+      <translation>Einen Layer von Grundrissen wählen, dessen Wahrscheinlichkeitskarten aufbewahrt wurden (SAVE_MAPS) und noch da sind.</translation>
+    </message>
+    <message>
+      <source>The next run's dialog offers it.</source>
+      <translation>Der Dialog des nächsten Laufs bietet es an.</translation>
+    </message>
+    <message>
+      <source>{}: other settings can be tried on the kept maps.</source>
+      <translation>{}: Andere Einstellungen lassen sich auf den aufbewahrten Karten versuchen.</translation>
+    </message>
+    <message>
+      <source>Roofs lean {azimuth:.0f}°, this one by {length:.1f} m. Its height, m (0: unknown)</source>
+      <translation>Dächer neigen sich nach {azimuth:.0f}°, dieses um {length:.1f} m. Seine Höhe, m (0: unbekannt)</translation>
     </message>
   </context>
 </TS>

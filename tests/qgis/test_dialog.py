@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make t
 from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from qgis.PyQt.QtWidgets import QLabel, QMainWindow
-from qgis_helpers import PLUGINS, engines, none_left_within_s
+from qgis_helpers import PLUGINS, engines, make_window, none_left_within_s, until
 
 IDS = ("extractfootprints", "polygonizemaps", "scorefootprints", "checkengine", "installengine")
 
@@ -39,15 +38,6 @@ def dialog(qgis: Any, town: Path) -> Any:
     with suppress(RuntimeError):  # a test may have closed it for good
         opened.close()
     QgsProject.instance().clear()
-
-
-def until(happened: Callable[[], bool], limit_s: float = 60) -> None:
-    """Let Qt work until something has happened."""
-    end_s = time.monotonic() + limit_s
-    while not happened():
-        assert time.monotonic() < end_s, "it never happened"
-        QCoreApplication.processEvents()
-        time.sleep(0.01)
 
 
 def facts(dialog: Any) -> str:
@@ -94,6 +84,47 @@ def test_a_run_from_the_dialog_gives_a_styled_layer(dialog: Any) -> None:
     [layer] = QgsProject.instance().mapLayers().values()
     assert layer.featureCount() == 3
     assert layer.renderer().symbol().symbolLayerCount() == 2
+
+
+def test_try_here_runs_what_the_map_shows_and_changes_no_value(
+    dialog: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import qgis.utils
+
+    until(lambda: "Look: 30°" in facts(dialog))
+    assert "Try here" not in facts(dialog)  # there is no map
+    monkeypatch.setattr(qgis.utils, "iface", make_window())
+    mine = tmp_path / "mine.gpkg"
+    dialog.setParameters({"OFF_NADIR": 31, "OUTPUT": str(mine)})
+    until(lambda: "Try here" in facts(dialog))
+    before = dialog.createProcessingParameters()
+    dialog.findChild(QLabel, "snet4_scene_facts").linkActivated.emit("try")
+    until(dialog.wasExecuted)
+    until(lambda: len(QgsProject.instance().mapLayers()) == 2)
+    layers = QgsProject.instance().mapLayers().values()
+    [found] = [each for each in layers if isinstance(each, QgsVectorLayer)]
+    assert found.featureCount() == 1
+    assert found.customProperty("snet4/maps").endswith("maps.tif")
+    after = dialog.createProcessingParameters()
+    assert after["EXTENT"] == before["EXTENT"]
+    assert after.get("SAVE_MAPS") == before.get("SAVE_MAPS")
+    assert after["OUTPUT"].sink.staticValue() == str(mine)
+    assert not mine.exists()
+
+
+def test_an_offer_is_taken_by_its_link_alone(dialog: Any) -> None:
+    from snet4 import offers
+
+    try:
+        offers.drawn(140.04, 32.0)
+        dialog.setParameters({"OFF_NADIR": 31})
+        until(lambda: "Drawn on the map: azimuth 140°" in facts(dialog))
+        until(lambda: "Look: 31°" in facts(dialog))
+        dialog.findChild(QLabel, "snet4_scene_facts").linkActivated.emit("0")
+        until(lambda: "Look: 32° off nadir, azimuth 140°" in facts(dialog))
+        assert dialog.createProcessingParameters()["AZIMUTH"] == 140.0
+    finally:
+        offers.forget()
 
 
 def test_cancel_in_the_dialog_ends_the_engine(
