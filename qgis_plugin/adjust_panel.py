@@ -308,7 +308,7 @@ class AdjustPanel(QgsDockWidget):
 
     def _clear(self) -> None:
         for band in self._bands:
-            band.setToGeometry(QgsGeometry(), None)
+            band.reset()
 
     def _leave_with(self, ids: list[str]) -> None:
         """One of the two layers goes, and the panel with it."""

@@ -15,7 +15,7 @@ from qgis.core import (
 )
 from qgis.gui import QgsMapCanvas, QgsMapCanvasItem
 from qgis.PyQt.QtCore import QPointF, QRectF, Qt
-from qgis.PyQt.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF
+from qgis.PyQt.QtGui import QBrush, QColor, QPainter, QPen, QPolygonF, QTextOption
 
 from . import lean
 from .looks import Look
@@ -23,6 +23,8 @@ from .texts import tr
 
 RADIUS_PX = 46.0
 _MARGIN_PX = 24.0
+_MESSAGES_PX = 32.0
+"""Further down, where QGIS's message bar does not reach."""
 _FAR_M = 100.0
 """Directions on the screen are measured over so many metres."""
 
@@ -51,6 +53,10 @@ class LookArrow(QgsMapCanvasItem):
     def boundingRect(self) -> QRectF:
         """The whole canvas: at a large scale, the lean is longer than the dial."""
         return QRectF(0, 0, self._canvas.width(), self._canvas.height())
+
+    def updatePosition(self) -> None:
+        """Called when the map moves; a canvas also turns its items, which ours must not be."""
+        self.setRotation(0)
 
     def paint(self, painter: QPainter, option: Any = None, widget: Any = None) -> None:
         """Called by the canvas."""
@@ -94,7 +100,9 @@ class LookArrow(QgsMapCanvasItem):
         return QPointF(there.x() - here.x(), there.y() - here.y())
 
     def _middle(self) -> QPointF:
-        return QPointF(self._canvas.width() - RADIUS_PX - _MARGIN_PX, RADIUS_PX + _MARGIN_PX)
+        return QPointF(
+            self._canvas.width() - RADIUS_PX - _MARGIN_PX, RADIUS_PX + _MARGIN_PX + _MESSAGES_PX
+        )
 
     def _paint_dial(self, painter: QPainter, towards: QPointF, north: QPointF) -> None:
         middle = self._middle()
@@ -104,7 +112,7 @@ class LookArrow(QgsMapCanvasItem):
         painter.drawLine(middle + north * (RADIUS_PX - 6), middle + north * RADIUS_PX)
         mark = middle + north * (RADIUS_PX - 13)
         box = QRectF(mark.x() - 8, mark.y() - 8, 16, 16)
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, tr("N"))
+        painter.drawText(box, tr("N"), _centred())
         painter.setPen(QPen(_INK, 1.5, Qt.PenStyle.DashLine))
         tip = middle + towards * (RADIUS_PX - 2)
         painter.drawLine(middle, tip)
@@ -142,7 +150,7 @@ class LookArrow(QgsMapCanvasItem):
         painter.setBrush(QBrush(_PAPER))
         painter.drawRoundedRect(box, 4, 4)
         painter.setPen(QPen(_INK))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        painter.drawText(box, text, _centred())
 
 
 def words(look: Look, length_m: float) -> str:
@@ -150,6 +158,11 @@ def words(look: Look, length_m: float) -> str:
     return tr(
         "{angle:g}° off nadir, azimuth {azimuth:g}°\na roof of 10 m leans {length:.1f} m"
     ).format(angle=look.off_nadir_deg, azimuth=look.azimuth_deg, length=length_m)
+
+
+def _centred() -> QTextOption:
+    # Qt 5 and Qt 6 disagree about flags where a number is taken; not about these.
+    return QTextOption(Qt.AlignmentFlag.AlignCenter)
 
 
 def _unit(way: QPointF) -> QPointF:

@@ -54,7 +54,7 @@ class LookTool(QgsMapTool):
     def canvasReleaseEvent(self, event: Any) -> None:
         """The foot."""
         roof, roof_px, self._roof = self._roof, self._roof_px, None
-        self._band.setToGeometry(QgsGeometry(), None)
+        self._band.reset()
         if roof is None:
             return
         dragged = event.pixelPoint() - roof_px
@@ -69,7 +69,7 @@ class LookTool(QgsMapTool):
     def deactivate(self) -> None:
         """Another tool was taken."""
         self._roof = None
-        self._band.setToGeometry(QgsGeometry(), None)
+        self._band.reset()
         super().deactivate()
 
     def _on_ground(self, start: QgsPointXY, end: QgsPointXY) -> lean.Offset | None:

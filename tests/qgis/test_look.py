@@ -18,8 +18,8 @@ from qgis.core import (
     QgsSettings,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QPoint
-from qgis.PyQt.QtGui import QColor, QImage, QPainter
+from qgis.PyQt.QtCore import QCoreApplication, QPoint
+from qgis.PyQt.QtGui import QColor
 from qgis_helpers import make_window
 
 UTM, MERCATOR = "EPSG:32616", "EPSG:3857"
@@ -161,25 +161,30 @@ def test_the_look_of_a_layer_is_in_its_fields(
     assert (found == (30.0, 120.0, "metadata")) is known
 
 
-def test_the_arrow_is_drawn_when_it_is_wanted(tools: Any) -> None:
-    look_at(tools.canvas, UTM, 0)
+def shade(image: Any, x: float, y: float) -> str:
+    colour = image.pixelColor(round(x), round(y))
+    if colour.red() > 180 and colour.green() < 90:
+        return "red"
+    return "pale" if min(colour.red(), colour.green(), colour.blue()) > 200 else "other"
+
+
+@pytest.mark.parametrize("rotation_deg", [0.0, 90.0])
+def test_the_arrow_is_drawn_when_it_is_wanted(rotation_deg: float, tools: Any) -> None:
+    look_at(tools.canvas, UTM, rotation_deg)
+    tools.canvas.setCanvasColor(QColor("white"))
     tools.window.active = footprints(45.0, 180.0)
     tools.window.currentLayerChanged.emit(tools.window.active)
     assert not tools.arrow.isVisible()
     tools.arrow_action.setChecked(True)
     assert tools.arrow.isVisible()
-    image = QImage(600, 400, QImage.Format.Format_ARGB32)
-    image.fill(QColor("white"))
-    painter = QPainter(image)
-    tools.arrow.paint(painter)
-    painter.end()
-    # 10 m at 120 m for 400 px: 33 px down from the middle of the dial, which is red there.
-    middle = (600 - 70, 70)
-    red = [image.pixelColor(middle[0], middle[1] + down).red() for down in (10, 20, 27)]
-    green = [image.pixelColor(middle[0], middle[1] + down).green() for down in (10, 20, 27)]
-    assert min(red) > 200
-    assert max(green) < 60
-    assert image.pixelColor(middle[0], middle[1] - 20).green() > 200
+    QCoreApplication.processEvents()
+    image = tools.canvas.grab().toImage()
+    # 10 m at 120 m for 400 px are 33 px, and red: south, which a turn of 90 degrees takes west.
+    x, y = tools.arrow._middle().x(), tools.arrow._middle().y()
+    south = (0, 1) if rotation_deg == 0 else (-1, 0)
+    for step_px in (10, 20, 26):
+        assert shade(image, x + south[0] * step_px, y + south[1] * step_px) == "red", step_px
+        assert shade(image, x - south[0] * step_px, y - south[1] * step_px) != "red", step_px
     tools.window.active = None
     tools.window.currentLayerChanged.emit(None)
     assert not tools.arrow.isVisible()
