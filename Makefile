@@ -1,6 +1,6 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-qgis lint format bench bench-full plugin check-plugin clean
+.PHONY: help demo test test-long test-qgis lint format bench bench-full docs plugin check-plugin clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -69,6 +69,14 @@ bench: $(VENV)/.bench ## benchmarks of a few minutes
 
 bench-full: $(VENV)/.bench ## the same on large pictures, and scores
 	$(BIN)/python -m benchmarks --full
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## the site: build/site/index.html; opens from a disk
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -E -d build/site-cache docs build/site
+	@echo "build/site/index.html"
 
 plugin: ## the QGIS plugin: build/plugins/snet4/ and build/snet4-<version>.zip
 	$(PYTHON) tools/make_plugin.py

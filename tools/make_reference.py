@@ -1,4 +1,5 @@
-"""Write docs/reference: the public API from its docstrings, the command line from its help.
+"""Write docs/reference: the public API from its docstrings, the command line from its help, the
+settings from the dataclasses that hold them.
 
     python tools/make_reference.py [--check]
 
@@ -21,6 +22,15 @@ from click.testing import CliRunner
 
 import snet4core
 from snet4_cli.main import COMMANDS, snet4
+from snet4_training.recipe import (
+    AugmentRecipe,
+    DataRecipe,
+    ModelRecipe,
+    RealSource,
+    TrainRecipe,
+)
+from snet4core.model.card import WindowSettings
+from snet4core.settings import ShapeSettings, SplitSettings
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 WIDTH = 90
@@ -44,6 +54,79 @@ failed, the rest is written; 4 a model, library, device, worker or scheduler is 
 used; 5 unusable input; 6 the result cannot be written there; 130 interrupted. More of them:
 `docs/how-it-works/reliability.md`.
 """
+
+SETTINGS_HEAD = """# Settings
+
+Written by `python tools/make_reference.py` from the code that checks them. A misspelt or impossible
+setting is refused before any work, with the values that would do. They stand in three places:
+
+- **The model's card** says how its maps become footprints, for each look category. Options such as
+  `snet4 run --threshold` change that for one run, `snet4 calibrate` for good.
+- **A recipe** (TOML) says how a model is trained. Change the file, or
+  `snet4 train RECIPE --set KEY=VALUE`.
+- **The environment**, see the end of this page.
+"""
+
+SETTINGS_TAIL = """## Environment variables
+
+| variable | meaning |
+| --- | --- |
+| `SNET4_PYTHON` | interpreter, or folder of an environment, of the QGIS plugin's engine |
+| `OMP_NUM_THREADS` | most threads of the network, as for other programs |
+
+The commands set aside what other programs say of GDAL and PROJ (`GDAL_DATA`, `PROJ_LIB`,
+`GDAL_DRIVER_PATH` and the like); `snet4 doctor` names what it set aside.
+"""
+
+SETTINGS: dict[str, tuple[str, tuple[tuple[str, type], ...]]] = {
+    "From maps to footprints": (
+        "On the model's card there is one set for each look category. Without a card, as for maps "
+        "of other programs, these defaults hold.",
+        (("shapes.", ShapeSettings), ("shapes.split.", SplitSettings)),
+    ),
+    "Windows": (
+        "The fixed grid on which the network runs; part of the card.",
+        (("windows.", WindowSettings),),
+    ),
+    "Recipe: the network": ("", (("model.", ModelRecipe),)),
+    "Recipe: the data": ("", (("data.", DataRecipe), ("data.real.N.", RealSource))),
+    "Recipe: augmentation": ("", (("augment.", AugmentRecipe),)),
+    "Recipe: training": ("", (("train.", TrainRecipe),)),
+}
+"""Heading -> a sentence, and the dataclasses of its tables with what stands before their keys."""
+
+
+def settings() -> str:
+    """The page of all settings, with their defaults."""
+    parts = [SETTINGS_HEAD]
+    for heading, (text, kinds) in SETTINGS.items():
+        parts.append(f"## {heading}\n" + (f"\n{text}\n" if text else ""))
+        parts += [_settings_table(prefix, kind) for prefix, kind in kinds]
+    return "\n".join([*parts, SETTINGS_TAIL])
+
+
+def _settings_table(prefix: str, kind: type) -> str:
+    meanings = _meanings(kind)
+    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
+    for each in dataclasses.fields(kind):
+        made = each.default_factory
+        default = each.default if made is dataclasses.MISSING else made()
+        if dataclasses.is_dataclass(default):
+            continue  # it has a table of its own
+        meaning = meanings.get(each.name, "").replace("|", "\\|")
+        rows.append(f"| `{prefix}{each.name}` | `{_as_toml(default)}` | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def _as_toml(value: Any) -> str:
+    """A default as a recipe writes it; `-` where there is none."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def api() -> str:
@@ -85,19 +168,26 @@ def _class(name: str, thing: type) -> str:
 
 def _fields(thing: type) -> str:
     """The fields of a dataclass as a table; the meaning is the string below each in the code."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
-    assert isinstance(tree, ast.ClassDef)  # its source is one class
-    meanings: dict[str, str] = {}
-    for one, following in itertools.pairwise(tree.body):
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
-            text = getattr(getattr(following, "value", None), "value", None)
-            if isinstance(following, ast.Expr) and isinstance(text, str):
-                meanings[one.target.id] = " ".join(text.split())
+    meanings = _meanings(thing)
     rows = ["| field | type | meaning |", "| --- | --- | --- |"]
     for each in dataclasses.fields(thing):  # type: ignore[arg-type]  # asked before
         kind = str(each.type).replace("|", "\\|")
         rows.append(f"| `{each.name}` | `{kind}` | {meanings.get(each.name, '')} |")
     return "\n".join(rows).replace("|  |", "| |") + "\n"
+
+
+def _meanings(thing: type) -> dict[str, str]:
+    """The string below each field, also of the dataclasses that it inherits from."""
+    meanings: dict[str, str] = {}
+    for kind in filter(dataclasses.is_dataclass, reversed(thing.__mro__)):
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+        assert isinstance(tree, ast.ClassDef)  # its source is one class
+        for one, following in itertools.pairwise(tree.body):
+            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
+                text = getattr(getattr(following, "value", None), "value", None)
+                if isinstance(following, ast.Expr) and isinstance(text, str):
+                    meanings[one.target.id] = " ".join(text.split())
+    return meanings
 
 
 def _signature(name: str, function: Any) -> str:
@@ -162,7 +252,7 @@ def _help(arguments: list[str], title: str) -> str:
     return f"## {title}\n\n```text\n{text}\n```\n"
 
 
-PAGES = {"api.md": api, "cli.md": cli}
+PAGES = {"api.md": api, "cli.md": cli, "settings.md": settings}
 
 
 def main() -> int:
