@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from typing import TYPE_CHECKING
 
-from myst_parser.sphinx_ import MystParser
+from myst_parser.parsers.sphinx_ import MystParser
 
 if TYPE_CHECKING:
     from docutils.nodes import document
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 project = "snet4"
 author = "The authors of snet4"
 try:
-    release = version("snet4")
-except PackageNotFoundError:
+    release = metadata.version("snet4")
+except metadata.PackageNotFoundError:
     release = "from source"
 
 extensions = ["myst_parser"]

@@ -17,6 +17,7 @@
 # as a notebook where jupytext is installed, and `python scene-to-map.py` runs it as it is.
 
 # %%
+import base64
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -50,8 +51,8 @@ print(picture.sizes, picture.rio.crs, picture.rio.resolution())
 # %% [markdown]
 # ## Its footprints
 #
-# `off_nadir_deg` is how far the satellite looked aside, `azimuth_deg` the direction from satellite to
-# ground, clockwise from north. Leave both out where the file or its metadata tell them, as here:
+# `off_nadir_deg` is how far the satellite looked aside, `azimuth_deg` the direction from satellite
+# to ground, clockwise from north. Leave both out where the file or its metadata tell them, as here:
 # `found.look` says what was taken and from where.
 
 # %%
@@ -60,8 +61,8 @@ print(found.look)
 print(len(found), "buildings;", *found.warnings)
 
 # %% [markdown]
-# As a GeoDataFrame, everything that GeoPandas can do is at hand. Areas are true ground areas, in any
-# CRS.
+# As a GeoDataFrame, everything that GeoPandas can do is at hand. Areas are true ground areas, in
+# any CRS.
 
 # %%
 buildings = found.to_geodataframe()
@@ -100,8 +101,8 @@ figure.savefig(folder / "map.png", dpi=80)
 # %% [markdown]
 # ## A map that moves
 #
-# Web maps are in longitude and latitude, so the picture is warped for the map, and only for it. The map
-# has no background from the network: the picture is the background.
+# Web maps are in longitude and latitude, so the picture is warped for the map, and only for it. The
+# map has no background from the network: the picture is the background.
 
 # %%
 warped = shown.rio.reproject("EPSG:4326", nodata=0)
@@ -109,22 +110,18 @@ west, south, east, north = warped.rio.bounds()
 plt.imsave(folder / "overlay.png", warped.transpose("y", "x", "band").clip(0, 1).values)
 
 # %%
-import base64
-
 data = base64.b64encode((folder / "overlay.png").read_bytes()).decode()
 moving = Map(
     center=((south + north) / 2, (west + east) / 2), zoom=18, basemap={}, scroll_wheel_zoom=True
 )
-moving.add(
-    ImageOverlay(url=f"data:image/png;base64,{data}", bounds=((south, west), (north, east)))
-)
+moving.add(ImageOverlay(url=f"data:image/png;base64,{data}", bounds=((south, west), (north, east))))
 moving.add(
     GeoData(
         geo_dataframe=buildings.to_crs("EPSG:4326"),
         style={"color": "yellow", "weight": 2, "fillOpacity": 0.1},
     )
 )
-moving
+moving  # noqa: B018  # Jupyter shows the last value of a cell
 
 # %% [markdown]
 # ## Keep it
