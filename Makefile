@@ -1,6 +1,6 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-qgis lint format bench bench-full docs plugin check-plugin clean
+.PHONY: help demo test test-long test-notebooks test-qgis lint format bench bench-full docs plugin check-plugin clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -23,7 +23,7 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.docs $(VENV)/.run
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
@@ -43,6 +43,13 @@ test: $(VENV)/.dev ## the tests that this machine can run, but the long ones
 
 test-long: $(VENV)/.dev ## those that take minutes: hundreds of kills and of damaged files, giants
 	$(PYTEST) --dist loadfile -m long
+
+$(VENV)/.notebooks: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev,notebooks]'
+	@touch $@ $(VENV)/.dev $(VENV)/.docs $(VENV)/.run
+
+test-notebooks: $(VENV)/.notebooks ## docs/notebooks and the first hour, from first to last line
+	$(BIN)/python -m pytest tests/notebooks
 
 # QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error.
 QGIS_PYTHON ?= /usr/bin/python3
