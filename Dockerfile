@@ -27,8 +27,8 @@ RUN cd /opt/snet4/lib/python3*/site-packages \
         if [ -d "$library" ]; then find "$library" -type d -name tests -prune -exec rm -rf {} +; fi; \
     done \
     && if [ -d openvino ]; then \
-        rm -f openvino/libs/libopenvino_intel_[gn]pu_plugin.so openvino/libs/cache.json \
-            openvino/libs/libopenvino_*_frontend.so.*; \
+        cd openvino/libs && rm -f libopenvino_intel_[gn]pu_plugin.so cache.json \
+        && find . -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' -delete; \
     fi
 
 COPY cli cli

@@ -1,6 +1,7 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-notebooks test-qgis lint format bench bench-full docs plugin check-plugin clean
+.PHONY: help demo test test-long test-notebooks test-qgis lint format bench bench-full docs plugin \
+	check-plugin image-test clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -95,6 +96,10 @@ $(VENV)-plugin/.done:
 
 check-plugin: plugin $(VENV)-plugin/.done ## what the plugin site blocks on, and Qt 6's names
 	$(VENV)-plugin/bin/python tools/check_plugin.py build/plugins/snet4
+
+# As root, with Debian's buildah and debootstrap; IMAGE_OPTIONS=--training for the large variant too.
+image-test: $(VENV)/.dev ## build the container image, and use it as its users would
+	$(BIN)/python tools/check_image.py $(IMAGE_OPTIONS)
 
 clean: ## remove what the other targets made, but not the environment
 	rm -rf build demo benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis

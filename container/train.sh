@@ -5,7 +5,8 @@
 #
 # DATA is the challenge's training folder in either layout. Chips, checkpoints and the log go to
 # $SNET4_WORK/training (/work/training); a run that was interrupted goes on with --resume. The
-# model, with thresholds fitted on places that were held out, is $SNET4_WORK/spacenet4.safetensors.
+# model, with thresholds fitted on places that were held out, is $SNET4_WORK/spacenet4.safetensors;
+# spacenet4.openvino.safetensors beside it belongs to it.
 set -euo pipefail
 
 if (($# < 1)); then
@@ -14,7 +15,7 @@ if (($# < 1)); then
 fi
 data=$1
 shift
-if ! python3 -c 'import sys, importlib.util as u; sys.exit(u.find_spec("torch") is None)'; then
+if [[ $(snet4 doctor --json) == *'"torch": "not installed"'* ]]; then
     echo "train.sh: this image only computes, without torch; the one that trains is made by" \
         "'docker build -t snet4:training --build-arg EXTRAS=openvino,cluster,train .'" >&2
     exit 4
@@ -30,9 +31,8 @@ recipe=${SNET4_RECIPE:-/opt/snet4/recipes/spacenet4.toml}
 
 snet4 train "$recipe" --out "$run" --set "data.pictures=$data" "$@"
 
-# Written aside, so that test.sh never meets half a model.
-new=$work/spacenet4.new.safetensors
+# The graph is for OpenVINO; where it does not follow from the weights, it is a file beside them.
+model=$work/spacenet4.safetensors
 snet4 calibrate "$run/model.safetensors" "$data" --places "$run/chips/held-out.txt" \
-    --output "$new" --overwrite
-snet4 models export "$new" --overwrite
-mv "$new" "$work/spacenet4.safetensors"
+    --output "$model" --overwrite
+snet4 models export "$model" --overwrite
