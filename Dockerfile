@@ -18,9 +18,10 @@ ARG EXTRAS=openvino,cluster
 ARG PIP_OPTIONS=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
-# Libraries first, without a line of snet4: this layer is kept while only code changes.
-COPY LICENSE* README.md pyproject.toml ./
-RUN /opt/snet4/bin/pip install ${PIP_OPTIONS} ".[${EXTRAS}]"
+# Libraries first, without a line of snet4: this layer is kept while only code and texts change.
+COPY pyproject.toml ./
+RUN touch LICENSE LICENSES.md README.md \
+    && /opt/snet4/bin/pip install ${PIP_OPTIONS} ".[${EXTRAS}]"
 # Tests of libraries, pip itself, and OpenVINO's engines and readers that snet4 never asks for.
 RUN cd /opt/snet4/lib/python3*/site-packages \
     && for library in numpy scipy skimage networkx pandas sympy distributed shapely; do \
@@ -31,6 +32,7 @@ RUN cd /opt/snet4/lib/python3*/site-packages \
         && find . -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' -delete; \
     fi
 
+COPY LICENSE* README.md ./
 COPY cli cli
 COPY snet4core snet4core
 COPY training training

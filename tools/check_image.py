@@ -1,6 +1,6 @@
 """Build the image with buildah, and use it as its users would.
 
-    python tools/check_image.py [--training] [--suite trixie] [--keep]
+    python tools/check_image.py [--suite trixie] [--training [--torch WHEEL]] [--keep]
 
 The base is made by debootstrap and cut down as Debian's slim images are: neither a registry of
 images nor a container daemon is needed, but root, and Debian's packages buildah, debootstrap and
@@ -33,6 +33,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "build" / "image"
 CPU, TRAINING, BASE = "localhost/snet4", "localhost/snet4:training", "localhost/snet4-base"
+EXTRAS = "EXTRAS=openvino,cluster,train"
 MOST_MB = 900
 SOMEBODY = "4711:4712"
 """A user that the image does not know."""
@@ -164,6 +165,14 @@ def build(image: str, base: str, *options: str) -> None:
     print(f"{image}: {size_mb(image):.0f} MB, built in {time.monotonic() - began:.0f} s")
 
 
+def with_torch(wheel: Path | None) -> list[str]:
+    """Options of the build that install this wheel of torch, not the one with CUDA."""
+    if wheel is None:
+        return []
+    wheel = wheel.resolve()
+    return ["--volume", f"{wheel.parent}:{wheel.parent}:ro", "--build-arg", f"PIP_OPTIONS={wheel}"]
+
+
 def config(image: str) -> dict[str, Any]:
     """What the image says of itself: Entrypoint, User, Labels and so on."""
     found: dict[str, Any] = json.loads(buildah("inspect", "--type", "image", image))
@@ -218,7 +227,7 @@ def check_scripts(image: Container) -> None:
     same(image.work / "inside.csv", image.work / "outside.csv")
     print(f"test.sh: {said}; the same table as outside, to the byte")
     status, said = image.run("train.sh", "/data")
-    if (status, said.count("\n")) != (4, 0) or "EXTRAS=openvino,cluster,train" not in said:
+    if (status, said.count("\n")) != (4, 0) or EXTRAS not in said:
         raise Failed(f"train.sh in the CPU image ended with {status}: {said}")
     print(said)
 
@@ -273,6 +282,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--training", action="store_true", help="the variant with torch too")
     parser.add_argument("--suite", default="trixie", help="release of Debian for the base")
+    parser.add_argument("--torch", type=Path, metavar="WHEEL", help="a smaller torch to train with")
     parser.add_argument("--keep", action="store_true", help="keep the images in build/image")
     asked = parser.parse_args()
     missing = [each for each in ("buildah", "debootstrap", "ip") if not shutil.which(each)]
@@ -283,7 +293,7 @@ def main() -> None:
         base = make_base(asked.suite)
         build(CPU, base)
         if asked.training:
-            build(TRAINING, base, "--build-arg", "EXTRAS=openvino,cluster,train")
+            build(TRAINING, base, "--build-arg", EXTRAS, *with_torch(asked.torch))
         with tempfile.TemporaryDirectory() as made, no_network() as network:
             data, work = Path(made) / "data", Path(made) / "work"
             work.mkdir()
