@@ -99,7 +99,7 @@ class Container:
     def run(self, *arguments: str) -> tuple[int, str]:
         """(exit status, output) of a command inside."""
         # buildah 1.28 breaks down when a command fails, so the status goes through the output.
-        wrapped = ["sh", "-c", '"$@" 2>&1; echo; echo $?', "sh", *arguments]
+        wrapped = ["sh", "-c", '"$@" 2>&1; status=$?; echo; echo $status', "sh", *arguments]
         done = subprocess.run(self.command(wrapped), text=True, capture_output=True)
         said, _, status = done.stdout.strip().rpartition("\n")
         if not status.isdecimal():

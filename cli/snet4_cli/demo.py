@@ -82,7 +82,7 @@ def _join_tables(tables: list[Path], target: Path) -> None:
     """Concatenate SpaceNet tables under one header."""
     lines = [each.read_text(encoding="utf-8").splitlines() for each in tables]
     text = "\n".join([lines[0][0], *(line for each in lines for line in each[1:])])
-    target.write_text(text + "\n", encoding="utf-8")
+    target.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def _say_score(result: Score) -> None:

@@ -12,6 +12,7 @@ from snet4_cli import interrupt
 interrupt.install()
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -109,6 +110,7 @@ def main() -> NoReturn:
         interrupt.install()
         verbose = any(argument in ("-v", "--verbose") for argument in sys.argv[1:])
         use_own_data()
+        _escape_what_the_console_lacks()
         sys.exit(snet4.main(prog_name="snet4", standalone_mode=False) or 0)
     except click.exceptions.Exit as leaving:
         sys.exit(leaving.exit_code)
@@ -142,6 +144,16 @@ def main() -> NoReturn:
         if interrupt.seen():
             _interrupted(verbose)
         _fail(_bug(), 1, verbose)
+
+
+def _escape_what_the_console_lacks() -> None:
+    r"""Print other alphabets as `\u57ce` where stdout is in an old code page, and go on.
+
+    So it is on Windows, where the output goes into a file or a pipe.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 INSTEAD = {

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
+from pathlib import Path
 
 _FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001 (the wide forms count too)
 """A spreadsheet evaluates a cell that begins with one of these as a formula."""
@@ -67,6 +69,17 @@ def cell_text(written: str) -> str:
     bare = written.lstrip(_MARK)
     guarded = written.startswith(_MARK) and bare and bare[0] in _FORMULA_STARTS
     return written[1:] if guarded else written
+
+
+def same_file_key(path: Path) -> str:
+    """Equal for two paths that may name one file here: Windows and macOS ignore case.
+
+    >>> same_file_key(Path("Town.gpkg")) == same_file_key(Path("Town.gpkg"))
+    True
+    """
+    if sys.platform in ("win32", "darwin"):
+        return unicodedata.normalize("NFC", str(path)).casefold()
+    return str(path)
 
 
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")

@@ -11,7 +11,9 @@ import filecmp
 import os
 import shutil
 import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -146,7 +148,7 @@ def replacing(
                 same = resumed and target.is_file() and filecmp.cmp(path, target, shallow=False)
                 _check_target(target, overwrite or same)
             for path, target in reversed(list(zip(temporary, targets, strict=True))):
-                path.replace(target)
+                move(path, target)
             for folder in {target.parent for target in targets}:
                 to_disk(folder)
     except Snet4Error:
@@ -174,12 +176,39 @@ def scratch_folder(beside: Path) -> Iterator[Path]:
 
 
 def to_disk(path: Path) -> None:
-    """Flush a file's content, or a folder's entries, to disk (fsync)."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Flush a file's content, or a folder's entries, to disk (fsync).
+
+    Windows flushes only what is open for writing, and does not open folders: its file system
+    keeps a journal of names.
+    """
+    windows = sys.platform == "win32"
+    if windows and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file, over `target` if there is one. May raise `OSError`.
+
+    Windows renames nothing over a file that is open, and scanners for viruses open what is new:
+    so it is tried for `_PATIENCE_S` there.
+    """
+    give_up = time.monotonic() + (_PATIENCE_S if sys.platform == "win32" else 0)
+    while True:
+        try:
+            path.replace(target)
+            return
+        except PermissionError:
+            if time.monotonic() >= give_up:
+                raise
+        time.sleep(0.05)
+
+
+_PATIENCE_S = 2.0
 
 
 @contextmanager

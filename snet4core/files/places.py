@@ -97,7 +97,7 @@ class FolderPlace:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            outputs.move(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()

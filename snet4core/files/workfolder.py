@@ -7,6 +7,7 @@ A lock ends with its process, however that ends.
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -36,10 +37,20 @@ def work_folder(beside: Path) -> Iterator[Path]:
             if alone:
                 _sweep(beside)
             with interrupts_wait():
-                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+                folder = _new_folder(beside)
                 stack.callback(_remove, folder)
                 stack.enter_context(locked(folder))
         yield folder
+
+
+def _new_folder(beside: Path) -> Path:
+    """A new folder in `beside`. What is moved out of it keeps the permissions it had inside."""
+    if sys.platform != "win32":
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
+    # There, mkdtemp's folders let nobody else in, and the files made inside would stay so.
+    folder = beside / f"{PREFIX}{secrets.token_hex(4)}"
+    folder.mkdir()
+    return folder
 
 
 def _sweep(beside: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
-from snet4core.files.names import printable
+from snet4core.files.names import printable, same_file_key
 from snet4core.jobs.job import Done, Job, Shard
 from snet4core.jobs.run import run_job
 from snet4core.parts import store as partstore
@@ -43,7 +43,7 @@ def each_scene(job: Job) -> list[Job]:
         raise UsageError(
             f"--overlap makes one layer of several scenes; name it without {SCENE} in it."
         )
-    by_output: dict[Path, Job] = {}
+    by_output: dict[str, Job] = {}
     shard = job.shard or Shard(0, 1)
     for scene in job.inputs:
         stem = scene.name
@@ -52,13 +52,14 @@ def each_scene(job: Job) -> list[Job]:
             None if each is None else Path(str(each).replace(SCENE, stem))
             for each in (job.csv, job.roofs_file)
         )
-        if output in by_output:
-            other = by_output[output].inputs[0]
+        key = same_file_key(output)
+        if key in by_output:
+            other = by_output[key].inputs[0]
             raise UsageError(
                 f"{printable(scene.location)} and {printable(other.location)} would both be "
                 f"written to {printable(output)}; run them apart."
             )
-        by_output[output] = replace(
+        by_output[key] = replace(
             job, inputs=(scene,), output=output, csv=csv, roofs_file=roofs, shard=None
         )
     for each in (job.csv, job.roofs_file):

@@ -30,6 +30,7 @@ from snet4core.jobs.executors import (
     WorkerModel,
     refused,
 )
+from snet4core.maps.hardware import most_processes
 from snet4core.progress import Progress, stop_if_cancelled
 
 log = logging.getLogger("snet4")
@@ -57,7 +58,7 @@ class Processes:
     def __init__(self, model: WorkerModel, workers: int) -> None:
         """Workers share the processor's threads; GPUs are assigned in turn."""
         self._model = model
-        self._workers = workers
+        self._workers = most_processes(workers)
 
     def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
         """See `executors.Executor`."""

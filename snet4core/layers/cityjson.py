@@ -161,7 +161,7 @@ class _Vertices:
         self._index: dict[tuple[int, int, int], int] = {}
 
     def __enter__(self) -> _Vertices:
-        self._file: IO[str] = tempfile.TemporaryFile("w+", newline="\n")
+        self._file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@ from .file import MapsFile as MapsFile
 from .file import MapsOrigin as MapsOrigin
 from .file import open_maps as open_maps
 from .fusion import LookMaps as LookMaps
+from .hardware import most_processes as most_processes
 from .hardware import processor_threads as processor_threads
 from .heights import height_m_of as height_m_of
 from .heights import height_value_of as height_value_of

@@ -14,6 +14,11 @@ def processor_threads() -> int:
     return min(int(asked), count or 1) if asked.isdigit() and int(asked) else count or 1
 
 
+def most_processes(asked: int) -> int:
+    """So many of them as the system can wait for at once: Windows for 63, some of them its own."""
+    return min(asked, 60) if sys.platform == "win32" else asked
+
+
 def gpu_may_be_there() -> bool:
     """Check cheaply for a GPU's driver, because asking torch takes two seconds."""
     if sys.platform == "darwin":

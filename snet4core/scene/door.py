@@ -289,7 +289,7 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="snet4-") as folder:
         link = Path(folder, "scene" + (path.suffix if path.suffix.isascii() else ""))
         try:
-            link.symlink_to(absolute)
+            _link(link, absolute)
         except OSError as problem:
             raise InputError(
                 f"{admitted.shown} cannot be linked for reading ({problem.strerror}); "
@@ -297,8 +297,16 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
             ) from problem
         if header is not None:
             text = read_text(header, 2**20)
-            link.with_suffix(".hdr").write_text(text, encoding="utf-8")
+            link.with_suffix(".hdr").write_text(text, encoding="utf-8", newline="\n")
         yield str(link)
+
+
+def _link(link: Path, absolute: Path) -> None:
+    """A second name for a file: Windows lets most users make hard links only."""
+    try:
+        link.symlink_to(absolute)
+    except OSError:
+        link.hardlink_to(absolute)
 
 
 def _spelt_in_utf8(path: Path) -> bool:

@@ -32,6 +32,7 @@ from snet4_training.scenes import make_place, random_sensor, render
 from snet4_training.scenes.dataset import parse_looks
 from snet4core.errors import UsageError
 from snet4core.look.look import CATEGORIES, Category, Look
+from snet4core.maps.hardware import most_processes
 from snet4core.model.card import FIVE_MAPS
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
@@ -149,7 +150,7 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
         _follow(made, len(missing), progress)
         return
     # Fresh processes: forking one that has opened GDAL or torch may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(most_processes(workers), multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(make_chunk, recipe, store, *one) for one in missing]
         try:
             _follow((each.result() for each in as_completed(futures)), len(missing), progress)
@@ -191,7 +192,7 @@ def _claim(recipe: Recipe, store: Path) -> None:
     if dealt:
         splits = splits_of(recipe.data).values()
         places = sorted({place for split in splits for place in split.held_out_places})
-        (store / HELD_OUT).write_text("\n".join(places) + "\n", encoding="utf-8")
+        (store / HELD_OUT).write_text("\n".join(places) + "\n", encoding="utf-8", newline="\n")
 
 
 def _claim_file(path: Path, facts: dict[str, Any]) -> None:
@@ -199,7 +200,7 @@ def _claim_file(path: Path, facts: dict[str, Any]) -> None:
     text = json.dumps(facts, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
     elif path.read_text(encoding="utf-8") != text:
         raise UsageError(
             f"{path.parent} holds chips of another recipe ({path.name}); name another folder by "

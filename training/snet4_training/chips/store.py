@@ -57,13 +57,13 @@ class ChipStore:
             for chip in chips
         ]
         path = self.path(number)
-        path.with_suffix(".json").write_text(json.dumps(facts))
+        path.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
         known = [chip.polygons for chip in chips if chip.polygons is not None]
         if len(known) == len(chips):
             roofs = [known[i] if chip.roofs is None else chip.roofs for i, chip in enumerate(chips)]
             texts = [[shapely.to_wkb(each, hex=True).tolist() for each in both]
                      for both in zip(known, roofs, strict=True)]  # fmt: skip
-            self._outlines(number).write_text(json.dumps(texts))
+            self._outlines(number).write_text(json.dumps(texts), encoding="utf-8")
         with outputs.replacing(path) as (temporary,):
             np.save(temporary, np.stack(layers))
 
@@ -71,7 +71,7 @@ class ChipStore:
         """Look, known bands and pixel size of each chip of a chunk."""
         try:
             facts: list[dict[str, object]] = json.loads(
-                self.path(number).with_suffix(".json").read_text()
+                self.path(number).with_suffix(".json").read_text(encoding="utf-8")
             )
         except (OSError, ValueError) as problem:
             raise InputError(
@@ -86,7 +86,7 @@ class ChipStore:
         if not path.exists():
             return None
         try:
-            texts: list[tuple[list[str], list[str]]] = json.loads(path.read_text())
+            texts: list[tuple[list[str], list[str]]] = json.loads(path.read_text(encoding="utf-8"))
             return [(_polygons(footprints), _polygons(roofs)) for footprints, roofs in texts]
         except (OSError, ValueError, shapely.errors.ShapelyError) as problem:
             raise InputError(

@@ -219,7 +219,7 @@ def main() -> None:
         list(seen_lessons(chosen.seed, chosen.places, predictor)),
     ]
     made = trained([pool for pool in pools if pool], seed=chosen.seed)
-    chosen.out.write_text(as_json(made) + "\n", encoding="utf-8")
+    chosen.out.write_text(as_json(made) + "\n", encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

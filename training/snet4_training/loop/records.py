@@ -79,7 +79,7 @@ class Records:
             self.curves.close()
 
     def _log(self, entry: Mapping[str, Any]) -> None:
-        with (self.out / LOG).open("a", encoding="utf-8") as file:
+        with (self.out / LOG).open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(entry) + "\n")
 
 

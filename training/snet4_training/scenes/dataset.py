@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,6 +35,7 @@ from snet4_training.scenes.world import Building
 from snet4core.errors import OutputError, UsageError
 from snet4core.look.look import Look
 from snet4core.look.names import SPACENET4_LOOKS, Collect
+from snet4core.maps.hardware import most_processes
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 
 GSD_M = 0.5
@@ -182,7 +184,9 @@ def _done(jobs: list[Job], workers: int) -> Iterator[Written]:
     if workers <= 1 or len(jobs) == 1:
         yield from map(write_tile, jobs)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # As on Windows and macOS, where a child begins anew.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(most_processes(workers), context) as pool:
         futures = [pool.submit(write_tile, job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -234,4 +238,4 @@ def _outside(rng: np.random.Generator, size_px: int) -> NDArray[np.bool_]:
 
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="\n")
