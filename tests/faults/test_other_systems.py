@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import unicodedata
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from snet4core.errors import OutputError, UsageError
-from snet4core.files import outputs
-from snet4core.files.names import same_file_key
-from snet4core.jobs.job import Job
-from snet4core.jobs.per_scene import each_scene
-from snet4core.jobs.processes import Processes
-from snet4core.maps.hardware import most_processes
-from snet4core.scene.inputs import SceneInput
 
 HELPER = Path(__file__).resolve().parents[1] / "helpers" / "other_systems.py"
 
