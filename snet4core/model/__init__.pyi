@@ -9,6 +9,7 @@ from .graph import LOOK_ESTIMATE as LOOK_ESTIMATE
 from .graph import openvino as openvino
 from .graph import read_graph as read_graph
 from .header import DEFAULT_MODEL as DEFAULT_MODEL
+from .header import SHIPPED as SHIPPED
 from .header import Header as Header
 from .header import find_model as find_model
 from .header import graph_beside as graph_beside

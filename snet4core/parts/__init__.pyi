@@ -1,3 +1,4 @@
+from .command import command_line as command_line
 from .detect import SceneStream as SceneStream
 from .heights import no_heights as no_heights
 from .heights import not_lower as not_lower

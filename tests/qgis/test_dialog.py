@@ -68,6 +68,26 @@ def test_the_dialog_asks_for_an_angle_that_nobody_knows(dialog: Any) -> None:
     assert "--off-nadir" not in facts(dialog)
 
 
+def test_the_dialog_says_which_bands_are_read_and_offers_other_orders(dialog: Any) -> None:
+    until(lambda: "blue = band 1" in facts(dialog))
+    assert "four untagged bands are taken in SpaceNet 4's order" in facts(dialog)
+    assert '<a href="3,2,1,4">red, green, blue, infrared</a>' in facts(dialog)
+    dialog.findChild(QLabel, "snet4_scene_facts").linkActivated.emit("3,2,1,4")
+    until(lambda: "blue = band 3" in facts(dialog))
+    assert "from BANDS 3,2,1,4" in facts(dialog)
+
+
+def test_the_dialog_says_that_a_service_is_written_first(dialog: Any) -> None:
+    tiles = QgsRasterLayer(
+        "crs=EPSG:3857&type=xyz&url=file:///nowhere/{z}/{x}/{y}.png&zmax=18&zmin=0", "tiles", "wms"
+    )
+    QgsProject.instance().addMapLayer(tiles)
+    dialog.setParameters({"INPUT": tiles})
+    until(lambda: "comes from a service" in facts(dialog))
+    dialog.setParameters({"EXTENT": "740000,740090,3719910,3720000 [EPSG:32616]"})
+    until(lambda: "QGIS writes this layer to a temporary GeoTIFF" in facts(dialog))
+
+
 def test_a_closed_dialog_leaves_no_process(qgis: Any, town: Path, dialog: Any) -> None:
     before = engines()
     until(lambda: "Looking at the picture" in facts(dialog))
@@ -165,7 +185,7 @@ def test_the_names_that_scripts_depend_on(qgis: Any) -> None:
         for name, algorithm in algorithms.items()
     }
     assert set(names["extractfootprints"]) == {
-        "INPUT", "EXTENT", "OFF_NADIR", "AZIMUTH", "BANDS", "MODEL", "THRESHOLD", "MIN_AREA",
+        "INPUT", "EXTENT", "AOI", "OFF_NADIR", "AZIMUTH", "BANDS", "MODEL", "THRESHOLD", "MIN_AREA",
         "MIN_CONFIDENCE", "SIMPLIFY", "HEIGHT_MIN", "REGULARIZE", "DEVICE", "OUTPUT", "ROOFS",
         "SAVE_MAPS",
     }  # fmt: skip

@@ -17,6 +17,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProject,
     QgsSettings,
+    QgsVectorLayer,
 )
 from qgis_helpers import ROOT, told
 
@@ -49,6 +50,16 @@ def test_a_layer_says_where_it_comes_from(qgis: Any, town: Path, tmp_path: Path)
     assert history[0].startswith("snet4 0.1.0, plugin 0.1.0")
     assert "Model: bright" in history[1]
     assert f"snet4 run {town}" in history[2]
+
+
+def test_a_geopackage_keeps_its_history(qgis: Any, town: Path, tmp_path: Path) -> None:
+    path = tmp_path / "kept.gpkg"
+    qgis.run(ALGORITHM, {"INPUT": str(town), "OFF_NADIR": 30, "OUTPUT": str(path)})
+    layer = QgsVectorLayer(str(path), "whatever", "ogr")
+    history = layer.metadata().history()
+    assert history[0].startswith("snet4 0.1.0, plugin 0.1.0")
+    assert f"snet4 run {town}" in history[2]
+    assert "town" in layer.metadata().abstract()
 
 
 def test_a_feature_is_shown_by_number_and_height(
