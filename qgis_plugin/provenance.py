@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qgis.core import (
+    QgsDataProvider,
     QgsLayerMetadata,
     QgsLayerTreeLayer,
     QgsProject,
@@ -83,7 +84,12 @@ def describe(layer: QgsVectorLayer, made: Made | None) -> None:
 def keep(layer: QgsVectorLayer, made: Made) -> None:
     """Store the history in the layer's GeoPackage too, for those who open the file itself."""
     describe(layer, made)
-    QgsProviderRegistry.instance().saveLayerMetadata("ogr", layer.source(), layer.metadata())
+    source = layer.source()
+    if "|layername=" not in source:
+        # The first of its tables; QGIS saves metadata only where the table is named.
+        name = layer.dataProvider().subLayers()[0].split(QgsDataProvider.sublayerSeparator())[1]
+        source += f"|layername={name}"
+    QgsProviderRegistry.instance().saveLayerMetadata("ogr", source, layer.metadata())
 
 
 def put_below(layer: Any, made: Made) -> None:

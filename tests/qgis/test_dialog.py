@@ -70,7 +70,7 @@ def test_the_dialog_asks_for_an_angle_that_nobody_knows(dialog: Any) -> None:
 
 def test_the_dialog_says_which_bands_are_read_and_offers_other_orders(dialog: Any) -> None:
     until(lambda: "blue = band 1" in facts(dialog))
-    assert "four untagged bands are taken in SpaceNet 4's order" in facts(dialog)
+    assert "four untagged bands are taken in SpaceNet 4" in facts(dialog)
     assert '<a href="3,2,1,4">red, green, blue, infrared</a>' in facts(dialog)
     dialog.findChild(QLabel, "snet4_scene_facts").linkActivated.emit("3,2,1,4")
     until(lambda: "blue = band 3" in facts(dialog))
