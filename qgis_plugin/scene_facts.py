@@ -168,8 +168,8 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
     def _answered(self, plan: Facts) -> None:
         looks.note(self._asked["scene"], plan["look"])
         lines = [escape(line) for line in plan_lines(plan, self._device)]
-        lines += [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
-        lines += self._chooser(lines)
+        warnings = [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
+        lines += self._chooser(lines + warnings) + warnings
         if self._dialog() is not None and qgis.utils.iface is not None:
             link = tr("Try here: only what the map shows, with maps kept to be adjusted")
             lines.append(f'<a href="{_TRY}">{escape(link)}</a>')

@@ -80,7 +80,7 @@ def command_line(verb: str, source: str, output: str, values: Mapping[str, Any])
 def of_models(model: Header) -> str:
     """What names the models on a command line: files by their names; empty for shipped ones."""
     files = [each.path for each in model.members if each.path.parent != SHIPPED]
-    words = [f"--model {shlex.quote(each.name)}" for each in files]
+    words = [str(MODEL.taking(shlex.quote(each.name))) for each in files]
     scales = [f"--tta {','.join(f'{each:g}' for each in model.scales)}"] if model.scales else []
     return " ".join(words + scales)
 
