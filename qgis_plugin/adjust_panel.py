@@ -6,6 +6,7 @@ over the map; "Apply" makes the whole layer. It opens only when the user asks fo
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from qgis.core import (
@@ -26,6 +27,7 @@ from qgis.PyQt.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -120,9 +122,7 @@ class AdjustPanel(QgsDockWidget):
     def _build(self) -> None:
         content = QWidget()
         layout = QVBoxLayout(content)
-        title = QLabel(f"<b>{self.adjusting.layer.name()}</b>")
-        title.setWordWrap(True)
-        layout.addWidget(title)
+        layout.addWidget(_words(f"<b>{escape(self.adjusting.layer.name())}</b>"))
         self.threshold = Dial(1.0, 0.01, 1.0, 2, "")
         self.area = Dial(300.0, 1.0, 1e6, 1, " m²")
         self.confidence = Dial(1.0, 0.01, 1.0, 2, "")
@@ -143,8 +143,7 @@ class AdjustPanel(QgsDockWidget):
         self.regular.toggled.connect(self._changed)
         layout.addLayout(grid)
         layout.addWidget(self.regular)
-        self.status = QLabel()
-        self.status.setWordWrap(True)
+        self.status = _words("")
         layout.addWidget(self.status)
         self.bar = QProgressBar()
         self.bar.hide()
@@ -237,7 +236,8 @@ class AdjustPanel(QgsDockWidget):
         self._say(here)
 
     def _say(self, sentence: str) -> None:
-        self.status.setText(sentence)
+        self.status.setText(escape(sentence))
+        self.status.setToolTip(sentence)
 
     # --- the whole layer ---
 
@@ -336,6 +336,15 @@ class AdjustPanel(QgsDockWidget):
                 self._canvas.scene().removeItem(band)
             self._bands = ()
             self.adjusting.see(True)
+
+
+def _words(text: str) -> QLabel:
+    """A text that asks for no width: names and paths may be long, and have no spaces."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setToolTip(text)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return label
 
 
 def panel_for(layer: QgsVectorLayer, maps: str, canvas: QgsMapCanvas, parent: Any) -> AdjustPanel:

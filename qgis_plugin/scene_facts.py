@@ -230,7 +230,7 @@ def try_here(dialog: Any, wrappers: Facts, canvas: Any, context: QgsProcessingCo
     sides = (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum())
     extent = f"{','.join(f'{each!r}' for each in sides)} [{settings.destinationCrs().authid()}]"
     maps = QgsProcessingUtils.generateTempFilename("maps.tif")
-    here = {"EXTENT": extent, "OUTPUT": "TEMPORARY_OUTPUT", "SAVE_MAPS": maps}
+    here = {"EXTENT": extent, "OUTPUT": "TEMPORARY_OUTPUT", "ROOFS": None, "SAVE_MAPS": maps}
     before = {name: wrappers[name].parameterValue() for name in here}
     for name, value in here.items():
         wrappers[name].setParameterValue(value, context)

@@ -66,6 +66,7 @@ class Tools:
         button = QPushButton(tr("Adjust the footprints…"), message)
         wanted = layer.id()
         button.clicked.connect(lambda: self._adjust_by_id(wanted))
+        button.clicked.connect(lambda: self._iface.messageBar().popWidget(message))
         message.layout().addWidget(button)
         self._iface.messageBar().pushWidget(message)
 

@@ -144,6 +144,7 @@ def inside() -> None:
             canvas.refresh()
             settle(3)
             save(canvas, name)
+        _adjust(layer, save, until)
         os.environ["SNET4_PYTHON"] = "/path/to/nothing"
         QgsApplication.processingRegistry().providerById("snet4").refreshAlgorithms()
         toolbox.show()
@@ -165,6 +166,36 @@ def inside() -> None:
 
     QgsApplication.instance().setQuitOnLastWindowClosed(False)
     QTimer.singleShot(3000, finish)
+
+
+def _adjust(layer: object, save: Callable[..., None], until: Callable[..., None]) -> None:
+    """The panel beside the map, with the arrow of the look."""
+    import processing
+    from qgis.core import QgsProject
+    from qgis.PyQt.QtWidgets import QPushButton
+    from qgis.utils import iface, plugins
+
+    maps = str(Path(os.environ["SNET4_WORK"]) / "maps.tif")
+    parameters = {"INPUT": layer, "OUTPUT": "TEMPORARY_OUTPUT", "SAVE_MAPS": maps}
+    _stretch(layer, 1.0)
+    for other in list(QgsProject.instance().mapLayers().values()):
+        if other is not layer:
+            QgsProject.instance().removeMapLayer(other.id())
+    processing.runAndLoadResults("snet4:extractfootprints", parameters)
+    layers = QgsProject.instance().mapLayers().values()
+    iface.setActiveLayer(next(each for each in layers if each.name().endswith("footprints")))
+    tools = plugins["snet4"].tools
+    tools.arrow_action.setChecked(True)
+    [message] = iface.messageBar().items()
+    next(each for each in message.findChildren(QPushButton) if "Adjust" in each.text()).click()
+    until(lambda: "here" in tools.panel.status.text())
+    tools.panel.status.setText("")
+    tools.panel.threshold.slider.setValue(30)
+    until(lambda: "here" in tools.panel.status.text())
+    until(lambda: False, 4, must=False)  # the map is drawn
+    save(iface.mainWindow(), "adjust.jpg")
+    tools.panel.close()
+    tools.arrow_action.setChecked(False)
 
 
 def _horizontal() -> object:

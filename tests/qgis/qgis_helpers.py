@@ -158,7 +158,7 @@ def make_window() -> Any:
     """As much of QGIS's window as the plugin's tools need, with a canvas of 600 x 400 pixels."""
     from qgis.core import QgsCoordinateReferenceSystem, QgsRectangle
     from qgis.gui import QgsMapCanvas, QgsMessageBar
-    from qgis.PyQt.QtCore import pyqtSignal
+    from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
     from qgis.PyQt.QtWidgets import QMainWindow, QMenu
 
     class Window(QMainWindow):
@@ -172,8 +172,15 @@ def make_window() -> Any:
             self.setCentralWidget(self.canvas)
             self.resize(600, 400)
             self.show()  # before, a canvas has no size
+            QCoreApplication.processEvents()
             self.canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:32616"))
             self.canvas.setExtent(QgsRectangle(740000, 3719970, 740045, 3720000))
+
+        def addDockWidget(self, area: Any, dock: Any) -> None:
+            """Not beside the canvas, which would shrink and show another extent."""
+
+        def removeDockWidget(self, dock: Any) -> None:
+            dock.hide()
 
         def mapCanvas(self) -> Any:
             return self.canvas

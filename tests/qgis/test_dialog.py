@@ -128,6 +128,7 @@ def test_try_here_runs_what_the_map_shows_and_changes_no_value(
     after = dialog.createProcessingParameters()
     assert after["EXTENT"] == before["EXTENT"]
     assert after.get("SAVE_MAPS") == before.get("SAVE_MAPS")
+    assert (after.get("ROOFS") is None) is (before.get("ROOFS") is None)
     assert after["OUTPUT"].sink.staticValue() == str(mine)
     assert not mine.exists()
 
