@@ -282,6 +282,8 @@ def test_of_lines_that_wait_the_newest_is_taken() -> None:
     assert mailbox.take() == b'{"number": 2}'
     mailbox.put(b": 3}\n")
     assert mailbox.take() == b'{"number": 3}'
+    mailbox.put(b'{"number": 4}\n{"number": 5}\n')
+    assert mailbox.take() == b'{"number": 5}'
     mailbox.close()
     assert mailbox.take() is None
 
