@@ -214,7 +214,7 @@ def _fail(sentence: str, code: int, verbose: bool) -> NoReturn:
 def _report_file() -> str:
     """Write the traceback of the current exception to a file that the user can send."""
     handle, path = tempfile.mkstemp(prefix="snet4-report-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
         file.write(f"snet4 {__version__}, Python {sys.version}\n{sys.argv}\n\n")
         file.write(traceback.format_exc())
     return path
