@@ -7,6 +7,7 @@ from .names import cell as cell
 from .names import cell_text as cell_text
 from .names import is_remote as is_remote
 from .names import printable as printable
+from .names import same_file_key as same_file_key
 from .names import storable as storable
 from .object_store import place_of as place_of
 from .outputs import driver_errors as driver_errors
