@@ -18,12 +18,13 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,21 @@ def no_network() -> Iterator[int]:
             raise Failed("unshare makes no network of its own: run it as root, with iproute2")
         yield alone.pid
     finally:
-        alone.kill()
+        for each in living_in(alone.pid):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
         alone.wait()
+
+
+def living_in(network: int) -> list[int]:
+    """Every process in a network: also what outlived the buildah that started it."""
+    found = []
+    theirs = os.readlink(f"/proc/{network}/ns/net")
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            if os.readlink(process / "ns" / "net") == theirs:
+                found.append(int(process.name))
+    return found
 
 
 def make_base(suite: str) -> str:
@@ -238,10 +252,9 @@ def services(image: Container) -> Iterator[None]:
     composed = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]
     workers = composed["worker"]["deploy"]["replicas"]
     commands = [composed["scheduler"]["entrypoint"]] + [composed["worker"]["entrypoint"]] * workers
-    # `timeout` ends what outlives buildah.
     started = [
         subprocess.Popen(
-            image.command(["timeout", "300", *command]),
+            image.command(command),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -250,10 +263,12 @@ def services(image: Container) -> Iterator[None]:
     try:
         yield
     finally:
-        for each in started:
-            each.terminate()
-        for each in started:
-            each.wait()
+        # They outlive the buildah that runs them.
+        for each in set(living_in(image.network)) - {image.network}:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        for started_one in started:
+            started_one.wait()
 
 
 def same(one: Path, other: Path) -> None:
