@@ -42,7 +42,7 @@ API_HEAD = """# Python API
     found.write("footprints.gpkg")
 
 What is listed here is public. Everything else in `snet4core` may move or change without notice
-(`docs/how-it-works/architecture.md` shows the way through it). Written by
+([architecture](../how-it-works/architecture.md) shows the way through it). Written by
 `python tools/make_reference.py` from the docstrings, whose examples are run as tests.
 """
 
@@ -52,7 +52,7 @@ Written by `python tools/make_reference.py` from `snet4 COMMAND --help`. Results
 else to stderr. Exit codes: 0 done; 1 a bug; 2 usage; 3 some of several scenes, or some parts,
 failed, the rest is written; 4 a model, library, device, worker or scheduler is missing or cannot be
 used; 5 unusable input; 6 the result cannot be written there; 130 interrupted. More of them:
-`docs/how-it-works/reliability.md`.
+[reliability](../how-it-works/reliability.md).
 """
 
 SETTINGS_HEAD = """# Settings
