@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ class Page(HTMLParser):
             self.links.append(values["href"])
         elif "href" in values or "src" in values:
             self.fetched.append(values.get("src") or values.get("href", ""))
+
+
+def test_notebooks_become_pages() -> None:
+    spec = spec_from_file_location("conf", DOCS / "conf.py")
+    assert spec is not None
+    assert spec.loader is not None
+    conf = module_from_spec(spec)
+    spec.loader.exec_module(conf)
+    result = doctest.testmod(conf)
+    assert (result.failed, result.attempted) == (0, 1)
 
 
 def test_no_request_leaves_the_site(site: Path) -> None:
