@@ -136,10 +136,10 @@ def no_network() -> Iterator[int]:
 def living_in(network: int) -> list[int]:
     """Every process in a network: also what outlived the buildah that started it."""
     found = []
-    theirs = os.readlink(f"/proc/{network}/ns/net")
+    theirs = Path(f"/proc/{network}/ns/net").readlink()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended meanwhile
-            if os.readlink(process / "ns" / "net") == theirs:
+            if (process / "ns" / "net").readlink() == theirs:
                 found.append(int(process.name))
     return found
 

@@ -19,3 +19,5 @@ from .sidecars import beside as beside
 from .sidecars import read_text as read_text
 from .sidecars import xml_tree as xml_tree
 from .sidecars import xml_values as xml_values
+from .names import linked as linked
+from .names import spelt_in_utf8 as spelt_in_utf8

@@ -92,3 +92,20 @@ def is_remote(location: str) -> bool:
     (True, True, False)
     """
     return bool(_REMOTE.match(location)) or location.startswith("/vsi")
+
+
+def linked(link: Path, absolute: Path) -> None:
+    """A second name for a file: Windows lets most users make hard links only."""
+    try:
+        link.symlink_to(absolute)
+    except OSError:
+        link.hardlink_to(absolute)
+
+
+def spelt_in_utf8(path: Path) -> bool:
+    """Whether the path is text that UTF-8 can spell: other names are bytes to the system."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

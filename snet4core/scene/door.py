@@ -27,7 +27,7 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from snet4core.errors import InputError, Snet4Error
-from snet4core.files.names import is_remote, printable
+from snet4core.files.names import is_remote, linked, printable, spelt_in_utf8
 from snet4core.files.sidecars import beside, read_text
 from snet4core.scene import tiff, vrt
 from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
@@ -283,13 +283,13 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
         return
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links must stay as they are
     header = _envi_header(path) if admitted.driver == "ENVI" else None
-    if header is None and _spelt_in_utf8(absolute):
+    if header is None and spelt_in_utf8(absolute):
         yield str(absolute)
         return
     with tempfile.TemporaryDirectory(prefix="snet4-") as folder:
         link = Path(folder, "scene" + (path.suffix if path.suffix.isascii() else ""))
         try:
-            _link(link, absolute)
+            linked(link, absolute)
         except OSError as problem:
             raise InputError(
                 f"{admitted.shown} cannot be linked for reading ({problem.strerror}); "
@@ -299,22 +299,6 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
             text = read_text(header, 2**20)
             link.with_suffix(".hdr").write_text(text, encoding="utf-8", newline="\n")
         yield str(link)
-
-
-def _link(link: Path, absolute: Path) -> None:
-    """A second name for a file: Windows lets most users make hard links only."""
-    try:
-        link.symlink_to(absolute)
-    except OSError:
-        link.hardlink_to(absolute)
-
-
-def _spelt_in_utf8(path: Path) -> bool:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _check_length(name: str, path: Path, needed_bytes: int) -> None:
