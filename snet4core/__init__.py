@@ -13,9 +13,14 @@ Packages stand in a row, and each imports only what stands to its left
         < parts < jobs < worker
 """
 
+from importlib import metadata
+
 import lazy_loader
 
-__version__ = "0.1.0"
+try:
+    __version__ = metadata.version("snet4")
+except metadata.PackageNotFoundError:  # a copy on the path, never installed
+    __version__ = "0+unknown"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]

@@ -2,10 +2,10 @@
 
     python tools/make_plugin.py         # build/plugins/snet4/ and build/snet4-<version>.zip
 
-Needs the standard library alone. The zip carries a wheel of the engine (`make_wheel.py`), so
-that the plugin can install it without any name on a package index. The same files give the same
-bytes, and what the plugin site refuses is refused here: a missing entry in metadata.txt, a binary,
-a hidden file, compiled Python, a zip that is too large.
+Needs the standard library alone. Version and addresses come from `project.py`, and the zip carries
+a wheel of the engine (`make_wheel.py`), so that the plugin can install it without any name on a
+package index. The same files give the same bytes, and what the plugin site refuses is refused here:
+a missing entry in metadata.txt, a binary, a hidden file, compiled Python, a zip that is too large.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import make_wheel
+import project
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "snet4"
@@ -55,10 +56,17 @@ def sources() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def content(name: str, path: Path) -> bytes:
+    """A file as it goes into the plugin: metadata.txt with version and addresses."""
+    if name != "metadata.txt":
+        return path.read_bytes()
+    return project.filled(path.read_text(encoding="utf-8"), ROOT).encode("utf-8")
+
+
 def check(files: dict[str, Path]) -> str:
     """Raise `Refused` for what the site would refuse; returns the version."""
-    metadata = ConfigParser()
-    metadata.read(files["metadata.txt"], encoding="utf-8")
+    metadata = ConfigParser(interpolation=None)
+    metadata.read_string(content("metadata.txt", files["metadata.txt"]).decode("utf-8"))
     for entry in REQUIRED:
         if not metadata.get("general", entry, fallback="").strip():
             raise Refused(f"metadata.txt lacks '{entry}'.")
@@ -82,7 +90,7 @@ def build(target: Path) -> Path:
     """Write folder and zip under `target`; returns the zip."""
     files = sources()
     version = check(files)
-    contents = {name: path.read_bytes() for name, path in files.items()}
+    contents = {name: content(name, path) for name, path in files.items()}
     name, wheel = make_wheel.wheel(ROOT)
     if f"-{version}-" not in name:
         raise Refused(f"metadata.txt says version {version}, the engine's wheel is {name}.")
@@ -93,14 +101,14 @@ def build(target: Path) -> Path:
     temporary = archive.with_suffix(".tmp")
     target.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(temporary, "w") as zipped:
-        for name, content in sorted(contents.items()):
+        for name, written in sorted(contents.items()):
             placed = folder / name
             placed.parent.mkdir(parents=True, exist_ok=True)
-            placed.write_bytes(content)
+            placed.write_bytes(written)
             entry = zipfile.ZipInfo(f"{NAME}/{name}", _EPOCH)
             entry.create_system, entry.external_attr = 3, 0o644 << 16
             # Stored, not deflated: zlib's versions compress differently, and it is small.
-            zipped.writestr(entry, content, zipfile.ZIP_STORED)
+            zipped.writestr(entry, written, zipfile.ZIP_STORED)
     if temporary.stat().st_size > MOST_BYTES:
         temporary.unlink()
         raise Refused(f"The zip is larger than {MOST_BYTES:,} bytes.")

@@ -12,10 +12,13 @@ import base64
 import hashlib
 import io
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import project
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"snet4core": ".", "snet4_cli": "cli", "snet4_training": "training"}
@@ -23,9 +26,9 @@ _EPOCH = (2000, 1, 1, 0, 0, 0)
 _ONLY_GRAPHS = ".openvino.safetensors"
 
 
-def contents(root: Path, project: dict[str, Any]) -> dict[str, bytes]:
+def contents(root: Path, told: dict[str, Any]) -> dict[str, bytes]:
     """Path in site-packages -> bytes: code, and the data that pyproject.toml names."""
-    data = project["tool"]["setuptools"]["package-data"]
+    data = told["tool"]["setuptools"]["package-data"]
     found: dict[str, bytes] = {}
     for package, parent in PACKAGES.items():
         top = root / parent / package
@@ -37,10 +40,9 @@ def contents(root: Path, project: dict[str, Any]) -> dict[str, bytes]:
     return found
 
 
-def metadata(project: dict[str, Any]) -> str:
+def metadata(about: dict[str, Any], version: str) -> str:
     """METADATA: name, version, and what it depends on, extras included."""
-    about = project["project"]
-    lines = ["Metadata-Version: 2.1", f"Name: {about['name']}", f"Version: {about['version']}"]
+    lines = ["Metadata-Version: 2.1", f"Name: {about['name']}", f"Version: {version}"]
     lines += [f"Summary: {about['description']}", f"License: {about['license']}"]
     lines += [f"Requires-Python: {about['requires-python']}"]
     lines += [f"Requires-Dist: {each}" for each in about["dependencies"]]
@@ -55,17 +57,18 @@ def metadata(project: dict[str, Any]) -> str:
 
 def wheel(root: Path) -> tuple[str, bytes]:
     """(file name, bytes) of the wheel."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    about = project["project"]
-    files = contents(root, project)
-    folder = f"{about['name']}-{about['version']}.dist-info"
+    told, version = project.pyproject(root), project.version(root)
+    about = told["project"]
+    files = contents(root, told)
+    folder = f"{about['name']}-{version}.dist-info"
     scripts = "".join(f"{name} = {target}\n" for name, target in about["scripts"].items())
-    files[f"{folder}/METADATA"] = metadata(project).encode()
+    files[f"{folder}/METADATA"] = metadata(about, version).encode()
     files[f"{folder}/WHEEL"] = (
         b"Wheel-Version: 1.0\nGenerator: snet4\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     )
     files[f"{folder}/entry_points.txt"] = f"[console_scripts]\n{scripts}".encode()
-    files[f"{folder}/licenses/LICENSE"] = (root / "LICENSE").read_bytes()
+    for name in about["license-files"]:
+        files[f"{folder}/licenses/{name}"] = (root / name).read_bytes()
     record = [
         f"{name},{_digest(content)},{len(content)}" for name, content in sorted(files.items())
     ]
@@ -78,7 +81,7 @@ def wheel(root: Path) -> tuple[str, bytes]:
             entry.create_system, entry.external_attr = 3, 0o644 << 16
             # Stored, not deflated: zlib's versions compress differently.
             zipped.writestr(entry, content, zipfile.ZIP_STORED)
-    return f"{about['name']}-{about['version']}-py3-none-any.whl", packed.getvalue()
+    return f"{about['name']}-{version}-py3-none-any.whl", packed.getvalue()
 
 
 def _digest(content: bytes) -> str:

@@ -16,9 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-WHEEL = "wheels/snet4-0.1.0-py3-none-any.whl"
-
-
 def tool(name: str) -> Any:
     spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
@@ -30,6 +27,10 @@ def tool(name: str) -> Any:
 
 make_plugin, check_plugin = tool("make_plugin"), tool("check_plugin")
 translations = tool("translations")
+
+VERSION = make_plugin.project.following(ROOT)
+"""Of a tree without tags, as `checkout` is."""
+WHEEL = f"wheels/snet4-{VERSION}-py3-none-any.whl"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model.mkdir(parents=True)
     for name in ("default.openvino.safetensors", "default.safetensors"):
         (model / name).write_bytes(b"stands for a model")
-    for name in ("metadata.txt", "LICENSE", "pyproject.toml"):
+    for name in ("metadata.txt", "LICENSE", "LICENSES.md", "pyproject.toml"):
         shutil.copy(ROOT / name, root)
     monkeypatch.setattr(make_plugin, "ROOT", root)
     return root
@@ -52,7 +53,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_zip_holds_one_folder_with_what_qgis_needs(checkout: Path, tmp_path: Path) -> None:
     archive = make_plugin.build(tmp_path / "build")
-    assert archive.name == "snet4-0.1.0.zip"
+    assert archive.name == f"snet4-{VERSION}.zip"
     assert archive.stat().st_size < 25_000_000
     with zipfile.ZipFile(archive) as zipped:
         assert zipped.testzip() is None
@@ -180,8 +181,8 @@ def test_the_wheel_is_whole_and_has_one_copy_of_the_model(checkout: Path, tmp_pa
     make_plugin.build(tmp_path)
     with zipfile.ZipFile(tmp_path / "plugins/snet4" / WHEEL) as wheel:
         names = wheel.namelist()
-        record = wheel.read("snet4-0.1.0.dist-info/RECORD").decode().splitlines()
-        metadata = wheel.read("snet4-0.1.0.dist-info/METADATA").decode()
+        record = wheel.read(f"snet4-{VERSION}.dist-info/RECORD").decode().splitlines()
+        metadata = wheel.read(f"snet4-{VERSION}.dist-info/METADATA").decode()
     assert "snet4core/model/shipped/default.openvino.safetensors" in names
     assert "snet4core/model/shipped/default.safetensors" not in names
     assert "snet4core/layers/styles/footprints.qml" in names
@@ -191,8 +192,7 @@ def test_the_wheel_is_whole_and_has_one_copy_of_the_model(checkout: Path, tmp_pa
 
 
 def test_an_engine_of_another_version_is_not_carried(checkout: Path, tmp_path: Path) -> None:
-    path = checkout / "pyproject.toml"
-    text = path.read_text(encoding="utf-8").replace('version = "0.1.0"', 'version = "0.2.0"')
-    path.write_text(text, encoding="utf-8")
+    path = checkout / "metadata.txt"
+    path.write_text(path.read_text(encoding="utf-8").replace("@VERSION@", "0.1.0"), encoding="utf-8")
     with pytest.raises(make_plugin.Refused, match="version"):
         make_plugin.build(tmp_path / "build")
