@@ -120,11 +120,12 @@ def test_an_engine_is_installed_used_refused_replaced_and_removed(
     assert found.results["COUNT"] > 0
 
     told = json.loads(desk.pointer.read_text(encoding="utf-8"))
+    own = told["version"]
     for other in ("0.0.1", "7.0"):  # an older engine, and a newer one
         desk.pointer.write_text(json.dumps({**told, "version": other}), encoding="utf-8")
         refused = desk.run("snet4:extractfootprints", INPUT=scene, OUTPUT=tmp_path / "no.gpkg")
         assert refused.rc == 1
-        assert f"The engine is snet4 {other}, the plugin 0.1.0; run 'Install" in refused.stderr
+        assert f"The engine is snet4 {other}, the plugin {own}; run 'Install" in refused.stderr
     [before] = desk.environments
     assert desk.run(INSTALL, WHEELS=wheels).rc == 0
     [after] = desk.environments

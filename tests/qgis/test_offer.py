@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,10 @@ def test_icons_are_looked_at_again_after_an_installation(
 def test_an_engine_of_another_version_is_told_apart(
     qgis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from snet4.about import version
     from snet4.engine_client import EngineFailure, final
 
     with pytest.raises(
-        EngineFailure, match=r"engine \(snet4 9.9\).* plugin \(0.1.0\); run 'Install"
+        EngineFailure, match=rf"engine \(snet4 9.9\).* plugin \({re.escape(version())}\); run 'Install"
     ):
         final({"event": "hello", "protocol": 99, "snet4": "9.9"})

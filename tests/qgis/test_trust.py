@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def test_a_layer_says_where_it_comes_from(qgis: Any, town: Path, tmp_path: Path)
     index = layer.fields().indexOf("area_m2")
     assert layer.attributeAlias(index) == "Area, m²"
     history = layer.metadata().history()
-    assert history[0].startswith("snet4 0.1.0, plugin 0.1.0")
+    from snet4.about import version
+
+    assert re.match(rf"snet4 \d\S*, plugin {re.escape(version())}", history[0])
     assert "Model: bright" in history[1]
     assert f"snet4 run {town}" in history[2]
 
