@@ -29,8 +29,10 @@ def pyproject(root: Path = ROOT) -> dict[str, Any]:
 def urls(root: Path = ROOT) -> dict[str, str]:
     """Name, such as `Issues`, -> address; `Email` is that of the authors."""
     told = pyproject(root)["project"]
-    emails = {"Email": each["email"] for each in told.get("authors", ())[:1]}
-    return {**told["urls"], **emails}
+    addresses: dict[str, str] = dict(told["urls"])
+    for author in told.get("authors", ())[:1]:
+        addresses["Email"] = author["email"]
+    return addresses
 
 
 def placeholders(root: Path = ROOT) -> list[str]:
