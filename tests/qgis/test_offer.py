@@ -100,6 +100,7 @@ def test_an_engine_of_another_version_is_told_apart(
     from snet4.engine_client import EngineFailure, final
 
     with pytest.raises(
-        EngineFailure, match=rf"engine \(snet4 9.9\).* plugin \({re.escape(version())}\); run 'Install"
+        EngineFailure,
+        match=rf"engine \(snet4 9.9\).* plugin \({re.escape(version())}\); run 'Install",
     ):
         final({"event": "hello", "protocol": 99, "snet4": "9.9"})

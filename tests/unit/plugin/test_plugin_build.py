@@ -193,6 +193,8 @@ def test_the_wheel_is_whole_and_has_one_copy_of_the_model(checkout: Path, tmp_pa
 
 def test_an_engine_of_another_version_is_not_carried(checkout: Path, tmp_path: Path) -> None:
     path = checkout / "metadata.txt"
-    path.write_text(path.read_text(encoding="utf-8").replace("@VERSION@", "0.1.0"), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("@VERSION@", "0.1.0"), encoding="utf-8"
+    )
     with pytest.raises(make_plugin.Refused, match="version"):
         make_plugin.build(tmp_path / "build")
