@@ -182,7 +182,7 @@ def score(proposals: Buildings, truth: Buildings) -> Score:
     if proposals.in_pixels != truth.in_pixels:
         raise UsageError("Proposals and truth must both be in pixels, or both in map units.")
     min_area = MIN_AREA_PX if truth.in_pixels else 0.0
-    proposal_rows, truth_rows = _by_image(proposals), _by_image(truth)
+    proposal_rows, truth_rows = rows_by_image(proposals), rows_by_image(truth)
     nothing = np.empty(0, np.int64)
     images: dict[str, Tally] = {}
     pairs: list[NDArray[np.int64]] = [np.empty((0, 2), np.int64)]
@@ -209,7 +209,7 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
     return sum(tallies, Tally())
 
 
-def _by_image(buildings: Buildings) -> dict[str, NDArray[np.int64]]:
+def rows_by_image(buildings: Buildings) -> dict[str, NDArray[np.int64]]:
     """Row numbers of each image, in file order."""
     rows: dict[str, list[int]] = {}
     for row, image in enumerate(buildings.image_id_N):
@@ -253,8 +253,8 @@ def match_pairs(
     proposals_P: NDArray[np.object_], truths_T: NDArray[np.object_], *, min_area: float = 0.0
 ) -> tuple[Tally, NDArray[np.int64]]:
     """As `match`; also returns who matches whom, (M, 2) indices of a proposal and its truth."""
-    part_T = np.flatnonzero(_takes_part(shapely.area(truths_T), min_area, truth=True))
-    part_P = np.flatnonzero(_takes_part(shapely.area(proposals_P), min_area, truth=False))
+    part_T = np.flatnonzero(takes_part(shapely.area(truths_T), min_area, truth=True))
+    part_P = np.flatnonzero(takes_part(shapely.area(proposals_P), min_area, truth=False))
     proposal_X, truth_X, iou_X = _candidates(proposals_P[part_P], truths_T[part_T])
     taken_P: dict[int, int] = {}
     taken_T: set[int] = set()
@@ -269,7 +269,8 @@ def match_pairs(
     return Tally(tp, len(part_P) - tp, len(part_T) - tp), pairs_M2
 
 
-def _takes_part(areas_N: NDArray[np.float64], min_area: float, *, truth: bool) -> NDArray[np.bool_]:
+def takes_part(areas_N: NDArray[np.float64], min_area: float, *, truth: bool) -> NDArray[np.bool_]:
+    """True for areas that count: truth from `min_area` on, proposals only above it."""
     if truth:
         return np.asarray((areas_N >= min_area) & (areas_N > 0))
     return np.asarray(areas_N > min_area)

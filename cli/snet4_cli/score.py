@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from snet4_cli import options
+from snet4_cli.telling import command_line
+
 if TYPE_CHECKING:
+    from snet4core.layers.buildings import Buildings
     from snet4core.layers.height_errors import HeightScore
     from snet4core.score import Score, Tally
 
@@ -30,9 +34,32 @@ _FILE = click.Path(path_type=Path)
     metavar="NAME",
     help="Field of TRUTH with heights in metres [height_m, where there is one].",
 )
+@click.option(
+    "--report",
+    type=_FILE,
+    metavar="HTML",
+    help="Also write a page: F1 over the look, precision and recall, what was missed and where.",
+)
+@click.option(
+    "--against",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="Other proposals, beside PROPOSALS on the page; may be given several times.",
+)
+@click.option("--scene", metavar="RASTER", help="Picture below the map of the page.")
+@options.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def score(
-    proposals: Path, truth: Path, geometry: str, height_field: str | None, as_json: bool
+    proposals: Path,
+    truth: Path,
+    geometry: str,
+    height_field: str | None,
+    report: Path | None,
+    against: tuple[Path, ...],
+    scene: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Score PROPOSALS against TRUTH as the SpaceNet 4 challenge did.
 
@@ -45,12 +72,19 @@ def score(
       snet4 score submission.csv truth.csv
       snet4 score footprints.gpkg buildings.geojson --json
       snet4 score footprints.gpkg roofs-by-hand.gpkg --geometry roof --height-field eaves
+      snet4 score new.csv truth.csv --against old.csv --report score.html
     """
     from snet4core.layers.height_errors import check_heights
     from snet4core.layers.read import read_buildings
     from snet4core.score import aligned
     from snet4core.score import score as score_of
 
+    if report is None and (against or scene is not None or overwrite):
+        raise click.UsageError(
+            "--against, --scene and --overwrite are for the page: name --report."
+        )
+    if report is not None:
+        _check_page(report, [proposals, truth, *against], overwrite)
     which: Any = geometry  # click checked it
     found = read_buildings(proposals, geometry=which)
     field = "height_m" if height_field is None else height_field
@@ -61,10 +95,46 @@ def score(
     for note in notes:
         click.echo(f"Note: {note}", err=True)
     result = score_of(found, expected)
+    if report is not None:
+        others = [aligned(read_buildings(each, geometry=which), expected) for each in against]
+        said = [*notes, *(note for _, found_notes in others for note in found_notes)]
+        _write_page(
+            [found, *(each for each, _ in others)], expected, report, scene, said, overwrite
+        )
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
         click.echo(_text(result, expected.in_pixels))
+
+
+def _check_page(report: Path, inputs: list[Path], overwrite: bool) -> None:
+    from snet4core.files import outputs
+
+    outputs.check(report, overwrite=overwrite, inputs=inputs)
+
+
+def _write_page(
+    found: list[Buildings],
+    truth: Buildings,
+    report: Path,
+    scene: str | None,
+    notes: list[str],
+    overwrite: bool,
+) -> None:
+    from snet4core.report.score_page import write_score_report
+    from snet4core.scene.scene import open_scene
+
+    if scene is not None and truth.in_pixels:
+        raise click.UsageError("--scene is for layers; the polygons of tables name no place.")
+    write_score_report(
+        found,
+        truth,
+        report,
+        scene=None if scene is None else open_scene(scene),
+        command=command_line(),
+        notes=notes,
+        overwrite=overwrite,
+    )
 
 
 def _text(result: Score, in_pixels: bool) -> str:

@@ -64,12 +64,12 @@ def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Con
     roofs = _roofs(path)
     here_N = _of_scene(fields, scene, len(found.polygons_N))
     if scene is not None:
-        found = _in_crs_of(found, scene)
-        roofs = None if roofs is None else _in_crs_of(roofs, scene)
+        found = in_crs_of(found, scene)
+        roofs = None if roofs is None else in_crs_of(roofs, scene)
     confidence_N = found.confidence_N[here_N]
     order_M = np.sort(np.argsort(-confidence_N, kind="stable")[:MOST_DRAWN])
     polygons_N = found.polygons_N[here_N]
-    place = _Place.of(scene, picture, polygons_N)
+    place = Place.of(scene, picture, polygons_N)
     count = len(confidence_N)
     numbers = {
         name: np.array([_number(each) for each in fields[name]])[here_N]
@@ -128,7 +128,8 @@ def _of_scene(fields: Mapping[str, list[Any]], scene: Scene | None, count: int) 
     return np.ones(count, bool)
 
 
-def _in_crs_of(found: Buildings, scene: Scene) -> Buildings:
+def in_crs_of(found: Buildings, scene: Scene) -> Buildings:
+    """The buildings in the CRS of the scene."""
     if found.in_pixels or found.crs is None or found.crs == scene.grid.crs:
         return found
     moved_N = reprojected(found.polygons_N, found.crs, scene.grid.crs, found.name)
@@ -136,7 +137,7 @@ def _in_crs_of(found: Buildings, scene: Scene) -> Buildings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where the coordinates of a layer lie on the page."""
 
     size_px: tuple[int, int]
@@ -144,10 +145,10 @@ class _Place:
     """a, b, d, e, xoff, yoff of shapely.affinity: from the layer's coordinates to the page's."""
 
     @staticmethod
-    def of(scene: Scene | None, picture: Picture | None, polygons_N: Any) -> _Place:
+    def of(scene: Scene | None, picture: Picture | None, polygons_N: Any) -> Place:
         if scene is not None and picture is not None:
             whole = ~scene.grid.transform
-            return _Place(
+            return Place(
                 picture.size_px,
                 tuple(
                     each * picture.scale
@@ -155,11 +156,11 @@ class _Place:
                 ),
             )
         if not len(polygons_N):
-            return _Place((SIDE_PX, SIDE_PX), (1, 0, 0, -1, 0, 0))
+            return Place((SIDE_PX, SIDE_PX), (1, 0, 0, -1, 0, 0))
         left, low, right, high = shapely.total_bounds(polygons_N).tolist()
         scale = (SIDE_PX - 40) / max(right - left, high - low, 1e-9)
         size = round((right - left) * scale) + 40, round((high - low) * scale) + 40
-        return _Place(size, (scale, 0, 0, -scale, 20 - left * scale, 20 + high * scale))
+        return Place(size, (scale, 0, 0, -scale, 20 - left * scale, 20 + high * scale))
 
     def rings(self, polygons_M: Any) -> list[list[list[int]]]:
         """Rings of each polygon, see `Contents.rings_M`."""

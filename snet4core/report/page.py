@@ -66,15 +66,11 @@ def rendered(
     contents: Contents, picture: Picture | None, command: str = "", warnings: Sequence[str] = ()
 ) -> str:
     """The page. OutputError when it would be too large."""
-    style, script = _part("page.css"), _part("page.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    page = environment.from_string(_part("page.html")).render(
+    return page_of(
+        "page.html",
+        contents.name,
         name=contents.name,
-        style=Markup(style),
-        script=Markup(script),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        data=Markup(_json(_map(contents, picture))),
+        data=_map(contents, picture),
         numbers=_numbers(contents),
         plots=_plots(contents),
         facts=contents.facts,
@@ -85,10 +81,28 @@ def rendered(
             **({"command": command} if command else {}),
         },
     )
+
+
+def page_of(template: str, what: str, *, data: Any, **values: Any) -> str:
+    """A template with style, script and `data`, which the script draws, or None.
+
+    Raises OutputError, naming `what`, when the page would be too large.
+    """
+    style, script = _part("page.css"), _part("page.js")
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    page = environment.from_string(_part(template)).render(
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        data=None if data is None else Markup(_json(data)),
+        version=__version__,
+        **values,
+    )
     size = len(page.encode())
     if size > MOST_BYTES:
         raise OutputError(
-            f"The report of {contents.name} would have {size / 1e6:.0f} MB, more than "
+            f"The report of {what} would have {size / 1e6:.0f} MB, more than "
             f"{MOST_BYTES / 1e6:.0f}; cut the layer into regions."
         )
     return page

@@ -11,7 +11,8 @@ const value = (name, at) => {
 const confidence = Float32Array.from({ length: count }, (_, at) =>
   Object.hasOwn(data.fields, "confidence") ? Math.min(1, Math.max(0, value("confidence", at))) : 1);
 
-// --- shapes, one path for each hundredth of confidence ---
+// --- shapes, one path for each hundredth of confidence and kind of building ---
+const kinds = data.kinds || [null]; // of a score: { colour }; null is coloured by confidence
 const boxes = new Float32Array(4 * count);
 function traced(path, rings, box, at) {
   let left = Infinity, low = Infinity, right = -Infinity, high = -Infinity;
@@ -27,9 +28,9 @@ function traced(path, rings, box, at) {
   }
   if (box) box.set([left, low, right, high], 4 * at);
 }
-const bins = Array.from({ length: 101 }, () => null);
+const bins = Array.from({ length: 101 * kinds.length }, () => null);
 data.rings.forEach((rings, at) => {
-  const bin = Math.round(confidence[at] * 100);
+  const bin = Math.round(confidence[at] * 100) + 101 * (data.kinds ? data.kindOf[at] : 0);
   bins[bin] = bins[bin] || new Path2D();
   traced(bins[bin], rings, boxes, at);
 });
@@ -55,10 +56,11 @@ function draw() {
   if (data.picture && picture.complete) pen.drawImage(picture, 0, 0, data.size[0], data.size[1]);
   pen.lineWidth = 1.5 * devicePixelRatio / scale;
   bins.forEach((path, bin) => {
-    if (!path || bin < least) return;
-    const hue = Math.round(bin * 1.2);
-    pen.fillStyle = `hsl(${hue} 95% 58% / .25)`; pen.fill(path, "evenodd");
-    pen.strokeStyle = `hsl(${hue} 95% 58%)`; pen.stroke(path);
+    const sure = bin % 101, kind = kinds[Math.floor(bin / 101)];
+    if (!path || sure < least) return;
+    const colour = kind ? kind.colour : `hsl(${Math.round(sure * 1.2)} 95% 58%)`;
+    pen.globalAlpha = .25; pen.fillStyle = colour; pen.fill(path, "evenodd");
+    pen.globalAlpha = 1; pen.strokeStyle = colour; pen.stroke(path);
   });
   if (data.roofs.length && byId("roofs").checked) { pen.strokeStyle = "#7dd3fc"; pen.stroke(roofs); }
   if (picked >= 0) {
