@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from rasterio.crs import CRS
 from shapely import box
 
-from snet4_cli.main import main
+from snet4_cli.main import snet4
 from snet4core.layers.buildings import Buildings
 from snet4core.report.judged import FALSE, FOUND, MISSED, judged
 from snet4core.report.score_page import write_score_report
@@ -113,26 +113,26 @@ def test_the_command_writes_it_and_shows_models_side_by_side(tmp_path: Path) -> 
     new, truth = table(tmp_path / "new.csv", FOUND_IT), table(tmp_path / "truth.csv", TRUTH)
     old, page = table(tmp_path / "old.csv", TRUTH), tmp_path / "page.html"
     words = ["score", new, truth, "--against", old, "--report", str(page)]
-    done = CliRunner().invoke(main, words)
+    done = CliRunner().invoke(snet4, words)
     assert done.exit_code == 0, done.output
     text = page.read_text(encoding="utf-8")
     assert len(re.findall(r"<tr><th><svg", text)) == 2
     assert text.index("new.csv</th><td>0.6667") < text.index("old.csv</th><td>1.0000")
-    assert CliRunner().invoke(main, words).exit_code != 0  # it is there already
-    assert CliRunner().invoke(main, [*words, "--overwrite"]).exit_code == 0
+    assert CliRunner().invoke(snet4, words).exit_code != 0  # it is there already
+    assert CliRunner().invoke(snet4, [*words, "--overwrite"]).exit_code == 0
 
 
 @pytest.mark.parametrize("extra", [["--against", "x.csv"], ["--scene", "x.tif"], ["--overwrite"]])
 def test_options_of_the_page_need_the_page(extra: list[str], tmp_path: Path) -> None:
     path = table(tmp_path / "truth.csv", TRUTH)
-    done = CliRunner().invoke(main, ["score", path, path, *extra])
+    done = CliRunner().invoke(snet4, ["score", path, path, *extra])
     assert done.exit_code == 2
     assert "--report" in done.output
 
 
 def test_the_page_never_replaces_what_is_scored(tmp_path: Path) -> None:
     path = table(tmp_path / "truth.csv", TRUTH)
-    done = CliRunner().invoke(main, ["score", path, path, "--report", path, "--overwrite"])
+    done = CliRunner().invoke(snet4, ["score", path, path, "--report", path, "--overwrite"])
     assert done.exit_code != 0
     assert Path(path).read_text().startswith("ImageId")
 
