@@ -1,7 +1,7 @@
 """Make a release here: dist/ with wheel, sdist, plugin, bill of materials and checksums.
 
     python tools/make_dist.py            # what `make dist` runs, in the development environment
-    python tools/make_dist.py --release  # refuses while addresses are placeholders
+    python tools/make_dist.py --release  # refuses without a tag, and with placeholders
 
 Builds the wheel from the sdist, so that whoever builds from the sdist gets the same; asks
 twine about both; runs the wheel in an environment of its own, which borrows the libraries
@@ -132,17 +132,26 @@ def made() -> None:
         print(f"{path.stat().st_size / 1e6:7.2f} MB  {path.relative_to(ROOT)}")
 
 
+def unready(root: Path = ROOT) -> list[str]:
+    """Sentences: what stands against releasing this tree; nothing against trying it out."""
+    found = []
+    missing = project.placeholders(root)
+    if missing:
+        found.append(f"placeholders in [project.urls] of pyproject.toml: {', '.join(missing)}.")
+    version = project.version(root)
+    if ".dev" in version:
+        found.append(f"no tag names this state, or files were changed; it is {version}.")
+    return found
+
+
 def main() -> int:
     """Make it, or say why not."""
-    missing = project.placeholders()
-    if missing:
-        print(
-            f"WARNING: placeholders in [project.urls] of pyproject.toml: {', '.join(missing)}.",
-            file=sys.stderr,
-        )
-        if "--release" in sys.argv[1:]:
-            print("Nothing is released with placeholders for addresses.", file=sys.stderr)
-            return 1
+    found = unready()
+    for each in found:
+        print(f"WARNING: {each}", file=sys.stderr)
+    if found and "--release" in sys.argv[1:]:
+        print("Nothing is released like this.", file=sys.stderr)
+        return 1
     try:
         made()
     except (Refused, make_plugin.Refused) as problem:

@@ -159,6 +159,19 @@ def test_the_version_is_the_tags(clone: Path) -> None:
     assert project.version(clone) == "3.5.0rc1"
 
 
+def test_only_a_tagged_state_with_true_addresses_is_released(clone: Path) -> None:
+    make_dist = tool("make_dist")
+    words = " ".join(make_dist.unready(clone))
+    assert "placeholders" in words
+    assert "no tag" in words
+    path = clone / "pyproject.toml"
+    text = path.read_text(encoding="utf-8").replace(project.PLACEHOLDER, "true.net")
+    path.write_text(text, encoding="utf-8")
+    git(clone, "commit", "-a", "-m", "addresses")
+    git(clone, "tag", "v3.4.5")
+    assert make_dist.unready(clone) == []
+
+
 def test_a_copy_in_the_checkout_of_another_project_has_not_its_version(clone: Path) -> None:
     git(clone, "tag", "v3.4.5")
     copy = clone / "copy"
