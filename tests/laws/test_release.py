@@ -72,8 +72,15 @@ def test_every_shipped_file_has_a_licence() -> None:
     assert unlicensed(files(), table()) == []
 
 
+ADDED = (
+    ("snet4core/report/vendor", "map.js"),
+    ("snet4core/report/vendor", "a.md"),
+    ("cli", "x.png"),
+)
+
+
 def test_a_file_without_a_licence_is_noticed() -> None:
-    added = ["snet4core/report/vendor/map.js", "snet4core/report/vendor/a.md", "cli/x.png"]
+    added = [f"{folder}/{name}" for folder, name in ADDED]
     assert unlicensed(["snet4core/grid.py", *added], table()) == added
 
 
