@@ -29,7 +29,12 @@ from affine import Affine
 
 _START = (
     "from snet4_cli import interrupt; interrupt.install(); print('ready', flush=True)\n"
-    "from snet4_cli.main import main; main()"
+    "import snet4_cli.main as entry\n"
+    "{prepare}entry.main()"
+)
+_QUICK_MAPS = (
+    "from benchmarks.faults import quick_maps; own_data = entry.use_own_data\n"
+    "entry.use_own_data = lambda: own_data() or quick_maps.install()\n"
 )
 SAID = re.compile(r"\s*snet4: Interrupted; (nothing was written\.|finished parts are in .*)\n")
 COMMANDS = {
@@ -37,8 +42,10 @@ COMMANDS = {
     "torch": ("run", "--runtime", "torch"),
     "workers": ("run", "--workers", "2"),
     "resume": ("run", "--resume"),
+    "shaping": ("run",),
 }
-"""Name -> how `snet4` is called. The last two keep their finished parts."""
+"""Name -> how `snet4` is called. Workers and resumed runs keep their finished parts. The last
+has processes that shape, which a small machine starts for no other run."""
 
 
 @dataclass(slots=True)
@@ -63,15 +70,18 @@ def scene_in(folder: Path, side: int = 3000) -> Path:
     return path
 
 
-def interrupt_once(scene: Path, command: Sequence[str], after_s: float) -> str | None:
+def interrupt_once(
+    scene: Path, command: Sequence[str], after_s: float, *, quick_maps: bool = False
+) -> str | None:
     """What was wrong; "" if nothing was, None if the run had ended before the interrupt."""
     with tempfile.TemporaryDirectory(prefix="snet4-interrupts-") as name:
         kept = {"o.gpkg.parts"} if {"--resume", "--workers"} & set(command) else set()
         outputs, scratch = Path(name, "outputs"), Path(name, "scratch")
         outputs.mkdir()
         scratch.mkdir()
+        start = _START.format(prepare=_QUICK_MAPS if quick_maps else "")
         process = subprocess.Popen(
-            [sys.executable, "-c", _START, command[0], scene, "-o", outputs / "o.gpkg",
+            [sys.executable, "-c", start, command[0], scene, "-o", outputs / "o.gpkg",
              "--off-nadir", "30", "--azimuth", "20", "--device", "cpu", *command[1:]],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=os.environ | {"TMPDIR": str(scratch)}, start_new_session=True,
@@ -115,7 +125,8 @@ def interrupt_many(
 
         def one(each: tuple[str, float]) -> str | None:
             name, after_s = each
-            wrong = interrupt_once(scene, COMMANDS[name], after_s)
+            quick_maps = name == "shaping"
+            wrong = interrupt_once(scene, COMMANDS[name], after_s, quick_maps=quick_maps)
             return f"{name}: {wrong}" if wrong else wrong
 
         with ThreadPoolExecutor(jobs) as pool:

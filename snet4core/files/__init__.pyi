@@ -3,6 +3,7 @@ from .auxiliary import auxiliary_of as auxiliary_of
 from .environment import use_own_data as use_own_data
 from .environment import variables_set_aside as variables_set_aside
 from .interrupts import interrupts_wait as interrupts_wait
+from .interrupts import out_of_reach as out_of_reach
 from .names import cell as cell
 from .names import cell_text as cell_text
 from .names import is_remote as is_remote

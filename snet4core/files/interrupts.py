@@ -35,3 +35,24 @@ def interrupts_wait() -> Iterator[None]:
             signal.signal(number, handlers[number])
         for number in arrived:
             signal.raise_signal(number)
+
+
+@contextmanager
+def out_of_reach() -> Iterator[None]:
+    """Processes started in the block never get Ctrl-C, not even while they import.
+
+    The terminal sends it to them too, and they could not yet say that it is their parent's
+    matter. In the block, this thread's own signals wait.
+    """
+    with interrupts_wait():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # it would unblock signals when it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -11,15 +11,14 @@ import logging
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from snet4core.errors import EngineError, Snet4Error
-from snet4core.files.interrupts import interrupts_wait
+from snet4core.files.interrupts import out_of_reach
 from snet4core.jobs.executors import (
     TRIES,
     Failure,
@@ -132,24 +131,10 @@ class Processes:
         process = context.Process(
             target=_work, args=(there, replace(self._model, wanted=wanted)), daemon=True
         )
-        with interrupts_wait(), _without_interrupts():
+        with out_of_reach():
             process.start()
         there.close()  # so that the pipe ends with its worker
         return _Hand(process, here)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, not even while they import."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # it would unblock signals when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _READY = "ready"

@@ -11,13 +11,15 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.connection import wait
+from typing import Any
 
 from snet4core.errors import EngineError
+from snet4core.files.interrupts import out_of_reach
 from snet4core.footprints.shaping import Shaping
 from snet4core.maps.maps import Maps
 from snet4core.parts.in_turn import in_turn
@@ -31,6 +33,15 @@ FEW_PARTS = 8
 """Up to so many parts are vectorised in this process: starting another takes a second."""
 
 
+class _Pool(ProcessPoolExecutor):
+    """Its processes never get Ctrl-C: it starts them when work comes, one at a time."""
+
+    def submit(self, work: Callable[..., Any], /, *pieces: Any, **named: Any) -> Future[Any]:
+        """See `Executor`."""
+        with out_of_reach():
+            return super().submit(work, *pieces, **named)
+
+
 def shaped(
     seen: Iterable[Seen], count: int, shapers: int, shaping: Shaping, *, keep_maps: bool = False
 ) -> Iterator[tuple[Part, PartResult]]:
@@ -42,7 +53,7 @@ def shaped(
     if shapers == 1 or count <= FEW_PARTS:
         yield from map(work, seen)
         return
-    pool = ProcessPoolExecutor(shapers, multiprocessing.get_context("spawn"), _born)
+    pool = _Pool(shapers, multiprocessing.get_context("spawn"), _born)
     try:
         yield from in_turn(work, seen, pool, 2 * shapers)
     except BrokenProcessPool as problem:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from snet4core.files import outputs
-from snet4core.jobs.processes import _without_interrupts
+from snet4core.files.interrupts import out_of_reach
+from snet4core.parts.shaping_pool import _born, _Pool
 
 interrupts = pytest.importorskip("benchmarks.faults.interrupts")
 
@@ -138,10 +139,20 @@ def test_a_check_of_the_output_leaves_no_folder(
 def test_workers_are_out_of_reach_of_ctrl_c() -> None:
     """From their first instruction on: they import for a second before they could say so."""
     context = multiprocessing.get_context("spawn")
-    with _without_interrupts():
+    with out_of_reach():
         process = context.Process(target=time.sleep, args=(0.5,))
         process.start()
     assert process.pid is not None
     os.kill(process.pid, signal.SIGINT)
     process.join(60)
     assert process.exitcode == 0
+
+
+def test_processes_that_shape_are_out_of_reach_of_ctrl_c() -> None:
+    """From their first instruction on, too."""
+    with _Pool(1, multiprocessing.get_context("spawn"), _born) as pool:
+        waits = pool.submit(time.sleep, 0.5)
+        (child,) = multiprocessing.active_children()
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGINT)
+        assert waits.result(60) is None

@@ -72,7 +72,7 @@ def test_any_number_of_processes_gives_the_same_footprints(parts: list[Seen]) ->
 
 
 def test_few_parts_start_no_process(parts: list[Seen], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(shaping_pool, "ProcessPoolExecutor")
+    monkeypatch.delattr(shaping_pool, "_Pool")
     few = parts[: shaping_pool.FEW_PARTS]
     assert len(list(shaped(few, len(few), 4, shaping_at(PLACED)))) == len(few)
 
