@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from snet4_cli import options
-from snet4_cli.foreign_maps import doubts
 from snet4_cli.telling import Bar, tells
-
-log = logging.getLogger("snet4")
 
 
 @click.command()
@@ -71,8 +67,6 @@ def polygonize(
         overwrite=overwrite,
         inputs=[maps],
     )
-    for warning in doubts(maps):
-        log.warning(warning)
     with bar:
         found = polygonized(maps, choices, block_px, bar)
         count = write_layer(

@@ -1,6 +1,7 @@
 from .file import MapsFile as MapsFile
 from .file import MapsOrigin as MapsOrigin
 from .file import open_maps as open_maps
+from .foreign import doubts as doubts
 from .fusion import LookMaps as LookMaps
 from .hardware import most_processes as most_processes
 from .hardware import processor_threads as processor_threads

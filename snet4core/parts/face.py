@@ -122,7 +122,8 @@ def polygonize(
     """
     stream = maps_polygonize.polygonize(Path(maps), Choices(**choices), block_px, progress)
     roofs = choices.get("roofs")
-    return Detected(stream.source, stream.footprints, stream.description, roofs=roofs)
+    warnings = stream.warnings
+    return Detected(stream.source, stream.footprints, stream.description, warnings, roofs=roofs)
 
 
 class Detected:

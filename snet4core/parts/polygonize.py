@@ -13,6 +13,7 @@ from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
+from snet4core.maps.foreign import doubts
 from snet4core.maps.maps import Maps
 from snet4core.parts.command import command_line
 from snet4core.parts.heights import no_heights, not_lower
@@ -36,6 +37,8 @@ class Polygonized:
     """In order, numbered; computed while it is iterated."""
     description: dict[str, str]
     """Maps, settings and model, for the layer's metadata."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know, a sentence each; logged already."""
 
 
 def polygonize(
@@ -55,8 +58,11 @@ def polygonize(
     source, settings = source_of(file, choices), settings_of(file, choices)
     watch = Watch(progress or Silent(), file.grid, source.scene)
     footprints = shaped(file, watch.seen(file.blocks(block_px)), choices)
+    warnings: list[str] = list(doubts(file))
     if choices.height_min_m is not None and not source.has_roofs:
-        log.warning("%s", no_heights(file.scene.location, HEIGHT_MIN))
+        warnings.append(no_heights(file.scene.location, HEIGHT_MIN))
+    for warning in warnings:
+        log.warning("%s", warning)
     description = {"maps": file.scene.location, "shapes": str(settings)}
     if file.origin.model_digest:
         description["model"] = f"{file.origin.model}, sha256 {file.origin.model_digest}"
@@ -65,7 +71,7 @@ def polygonize(
         "polygonize", file.scene.location, "footprints.gpkg", values
     )
     description["software"] = f"snet4 {__version__}"
-    return Polygonized(source, footprints, description)
+    return Polygonized(source, footprints, description, tuple(warnings))
 
 
 def shaped(

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from snet4_cli.foreign_maps import doubts
+import snet4core
+from snet4core.maps.file import open_maps
+from snet4core.maps.foreign import doubts
 from snet4core.parts.polygonize import polygonize
 
 Picture = Callable[..., Path]
@@ -47,7 +49,7 @@ def test_what_is_no_probability_is_told_and_the_remedy_works(
     picture: Picture, tmp_path: Path, array: Any, said: str
 ) -> None:
     path = picture(array)
-    (warning,) = doubts(path)
+    (warning,) = doubts(open_maps(path))
     assert said in warning
     command = warning.split("'")[1].split()
     command[-2:] = [str(path), str(tmp_path / "mended.tif")]
@@ -55,7 +57,7 @@ def test_what_is_no_probability_is_told_and_the_remedy_works(
         subprocess.run(command, check=True, capture_output=True)
     except FileNotFoundError:
         pytest.skip("gdal_translate is not installed")
-    assert doubts(tmp_path / "mended.tif") == []
+    assert doubts(open_maps(tmp_path / "mended.tif")) == ()
     assert found(tmp_path / "mended.tif") == 1
 
 
@@ -67,7 +69,7 @@ def test_what_is_no_probability_is_told_and_the_remedy_works(
 )  # fmt: skip
 def test_maps_are_not_doubted(picture: Picture, array: Any) -> None:
     path = picture(array)
-    assert doubts(path) == []
+    assert doubts(open_maps(path)) == ()
     assert found(path) == (1 if array.any() else 0)
 
 
@@ -79,5 +81,11 @@ def test_a_mask_with_a_palette_is_a_map(picture: Picture) -> None:
     path = picture(MASK)
     with rasterio.open(path, "r+") as dataset:
         dataset.write_colormap(1, {0: (0, 0, 0, 255), 1: (255, 0, 0, 255)})
-    assert doubts(path) == []
+    assert doubts(open_maps(path)) == ()
     assert found(path) == 1
+
+
+def test_a_notebook_is_warned_too(picture: Picture, caplog: pytest.LogCaptureFixture) -> None:
+    with snet4core.polygonize(picture(MASK + 1)) as found:
+        assert [warning for warning in found.warnings if "-scale 1 2 0 255" in warning]
+    assert caplog.messages == list(found.warnings)

@@ -311,6 +311,19 @@ def test_an_azimuth_without_any_angle_is_refused_for_maps_from_elsewhere(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["maps.tif"]
 
 
+def test_maps_that_hold_classes_are_doubted(tmp_path: Path) -> None:
+    maps = tmp_path / "maps.tif"
+    profile = {"driver": "GTiff", "width": 64, "height": 64, "count": 1, "dtype": "uint8"}
+    with rasterio.open(
+        maps, "w", crs="EPSG:32616", transform=Affine(0.5, 0, 740000, 0, -0.5, 3720000), **profile
+    ) as file:
+        file.write(np.arange(64 * 64, dtype=np.uint8).reshape(1, 64, 64) % 2 + 1)
+    with worker_process(str(STUB)) as client:
+        client.ask(kind="polygonize", maps=str(maps), folder=str(tmp_path))
+        told = [each["text"] for each in client.until_last() if each["event"] == "warning"]
+    assert [text for text in told if "-scale 1 2 0 255" in text]
+
+
 def _features(gpkg: bytes, folder: Path) -> list[Any]:
     path = folder / "read.gpkg"
     path.write_bytes(gpkg)

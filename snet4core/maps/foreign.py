@@ -1,17 +1,20 @@
 """What maps of other programs seem to hold instead of probabilities: classes, percents, a softmax.
 
-`snet4 polygonize` warns of it, with the command that makes probabilities of them.
+Whoever polygonizes them is warned, with the command that makes probabilities of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from snet4core.maps.file import MapsFile
+import numpy as np
+
+from snet4core.maps.file import MapsFile, MapsOrigin
+from snet4core.scene.ranges import spread
+from snet4core.scene.reader import SceneReader
+from snet4core.windows import blocks
 
 _WINDOWS, _WINDOW_PX = 64, 512
 """So many windows are looked at, spread over the file."""
@@ -20,19 +23,12 @@ _SUM_OFF, _SUM_SHARE = 0.02, 0.99
 """Two bands are a softmax if they add up to 1, this closely, in this share of the pixels."""
 
 
-def doubts(path: Path) -> list[str]:
-    """Warnings about a file of maps; none for those that snet4 wrote. InputError as `open_maps`."""
-    from snet4core.maps.file import MapsOrigin, open_maps
-
-    file = open_maps(path)
-    if file.origin != MapsOrigin():
-        return []
-    return list(_doubts(file))
+def doubts(file: MapsFile) -> tuple[str, ...]:
+    """Warnings about a file of maps; none for those that snet4 wrote."""
+    return () if file.origin != MapsOrigin() else tuple(_doubts(file))
 
 
 def _doubts(file: MapsFile) -> Iterator[str]:
-    import numpy as np
-
     name = file.scene.admitted.shown
     lowest, highest, softmax = np.inf, -np.inf, True
     for counts_BN in _sample(file):
@@ -58,10 +54,6 @@ def _doubts(file: MapsFile) -> Iterator[str]:
 
 def _sample(file: MapsFile) -> Iterator[Any]:
     """Counts (2, N) of the valid pixels of windows spread over the file, never of none."""
-    from snet4core.scene.ranges import spread
-    from snet4core.scene.reader import SceneReader
-    from snet4core.windows import blocks
-
     windows = list(blocks(file.grid.shape, _WINDOW_PX))
     with SceneReader(file.scene) as reader:
         for index in islice(spread(len(windows)), _WINDOWS):
