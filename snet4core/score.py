@@ -39,7 +39,7 @@ from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
 from snet4core.layers.buildings import Buildings
 from snet4core.layers.height_errors import HeightScore, height_score
-from snet4core.layers.reproject import reprojected
+from snet4core.layers.reproject import reprojected, within_180
 from snet4core.look.look import CATEGORIES, Category, category_of
 
 if TYPE_CHECKING:
@@ -324,6 +324,7 @@ def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str
     if proposals.crs is not None and truth.crs is not None and proposals.crs != truth.crs:
         notes.append(f"{proposals.name} was moved from its CRS into that of {truth.name}.")
         moved_N = reprojected(proposals.polygons_N, proposals.crs, truth.crs, proposals.name)
+        moved_N = within_180(moved_N) if truth.crs.is_geographic else moved_N
         proposals = replace(proposals, polygons_N=moved_N, crs=truth.crs)
     if len(proposals) and len(truth) and not _overlap(proposals, truth):
         notes.append(

@@ -8,6 +8,7 @@ from .height_errors import height_score as height_score
 from .read import area_in as area_in
 from .read import read_buildings as read_buildings
 from .reproject import reprojected as reprojected
+from .reproject import within_180 as within_180
 from .spacenet import image_id as image_id
 from .write import check_layer as check_layer
 from .write import write_layer as write_layer

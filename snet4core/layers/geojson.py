@@ -18,12 +18,10 @@ from snet4core.files.names import printable
 from snet4core.footprints.footprints import rounded
 from snet4core.footprints.polygons import Polygons
 from snet4core.layers.features import Content, Features
-from snet4core.layers.reproject import reprojected
+from snet4core.layers.reproject import reprojected, within_180
 
 _LON_LAT = CRS.from_epsg(4326)
 _DECIMALS = 7
-_WEST = shapely.box(-180, -90, 180, 90)
-_EAST = shapely.box(180, -90, 540, 90)
 
 
 def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]) -> int:
@@ -53,19 +51,6 @@ def _lon_lat(polygons: Polygons, crs: CRS, name: str) -> Polygons:
     """Reproject polygons to WGS 84: rounded, outer rings counter-clockwise."""
     if len(polygons) == 0:
         return polygons
-    ground = reprojected(polygons, crs, _LON_LAT, name).copy()
-    x0, _, x1, _ = shapely.bounds(ground).T
-    for index in np.flatnonzero(x1 - x0 > 180):
-        ground[index] = _cut_at_antimeridian(ground[index])
+    ground = within_180(reprojected(polygons, crs, _LON_LAT, name))
     ground = np.asarray(shapely.orient_polygons(ground, exterior_cw=False), dtype=object)
     return rounded(ground, _DECIMALS)
-
-
-def _cut_at_antimeridian(polygon: shapely.Polygon) -> shapely.MultiPolygon:
-    """Split a polygon whose longitudes jump from 180 to -180 into one part on either side."""
-    whole = shapely.transform(
-        polygon, lambda points: points + np.where(points < 0, 360.0, 0.0) * np.array([1.0, 0.0])
-    )
-    east = shapely.transform(whole & _EAST, lambda points: points - np.array([360.0, 0.0]))
-    parts = [*shapely.get_parts(whole & _WEST), *shapely.get_parts(east)]
-    return shapely.MultiPolygon([part for part in parts if part.geom_type == "Polygon"])

@@ -1,4 +1,4 @@
-"""Reprojects polygons from one CRS to another."""
+"""Reprojects polygons from one CRS to another, also across the antimeridian."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from rasterio.warp import transform as warp_points
 
 from snet4core.errors import InputError
 
+_WEST = shapely.box(-180, -90, 180, 90)
+_EAST = shapely.box(180, -90, 540, 90)
+_TURN = np.array([[360.0, 0.0]])
+"""What longitude, latitude become once around the Earth."""
+
 
 def reprojected(
     polygons_N: NDArray[np.object_], source: CRS, target: CRS, name: str
 ) -> NDArray[np.object_]:
     """Reproject (N,) polygons from `source` to `target`, vertex by vertex.
 
-    Geographic coordinates are longitude (x), latitude (y) in degrees. Raises `InputError`,
+    Geographic coordinates are longitude (x), latitude (y) in degrees. Polygons that were cut
+    at the antimeridian become one again where the other CRS goes on there. Raises `InputError`,
     which names the file `name`, where a point does not exist in the other CRS.
 
     >>> square = np.array([shapely.box(0, 0, 1, 1)])
@@ -43,4 +49,38 @@ def reprojected(
             f"{name} has coordinates that do not exist in its CRS; are x and y swapped, or is the "
             "CRS another?"
         )
+    parted_N = (shapely.get_num_geometries(moved_N) > 1) & ~shapely.is_valid(moved_N)
+    for index in np.flatnonzero(parted_N) if source.is_geographic else ():
+        parts = shapely.get_parts(moved_N[index])
+        if shapely.is_valid(parts).all():
+            moved_N[index] = shapely.union_all(parts)
     return moved_N
+
+
+def within_180(polygons_N: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Bring longitudes into -180..180, in one part on either side of the antimeridian.
+
+    Those of a polygon across it jump from 180 to -180, or go on beyond, in a scene whose own
+    CRS is geographic. For buildings: what is wider than 180 degrees is taken for such a jump.
+
+    >>> [across] = within_180(np.array([shapely.box(179, 0, 182, 1)]))
+    >>> sorted(part.bounds[::2] for part in across.geoms)
+    [(-180.0, -178.0), (179.0, 180.0)]
+    """
+    x0_N, _, x1_N, _ = shapely.bounds(polygons_N).reshape(-1, 4).T
+    within_N = polygons_N.copy()
+    for index in np.flatnonzero((x1_N - x0_N > 180) | (x0_N < -180) | (x1_N > 180)):
+        within_N[index] = _cut(polygons_N[index])
+    return within_N
+
+
+def _cut(polygon: shapely.Geometry) -> shapely.Geometry:
+    x0, _, x1, _ = polygon.bounds
+    if x1 - x0 > 180:
+        polygon = shapely.transform(polygon, lambda points: points + _TURN * (points[:, :1] < 0))
+    turns = np.floor((polygon.bounds[0] + 180) / 360)
+    whole = shapely.transform(polygon, lambda points: points - _TURN * turns)
+    east = shapely.transform(whole & _EAST, lambda points: points - _TURN)
+    parts = [*shapely.get_parts(whole & _WEST), *shapely.get_parts(east)]
+    areas = [part for part in parts if part.geom_type == "Polygon"]
+    return areas[0] if len(areas) == 1 else shapely.MultiPolygon(areas)

@@ -19,6 +19,7 @@ import pytest
 import shapely
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.warp import transform as warp_points
 from shapely.geometry import mapping, shape
 
 from snet4core.errors import DependencyError, InputError, OutputError
@@ -26,9 +27,12 @@ from snet4core.footprints.footprints import FIELDS, Footprints, Source, footprin
 from snet4core.footprints.ordering import in_order
 from snet4core.grid import Grid
 from snet4core.layers import flatgeobuf, geoparquet, spacenet_reader
+from snet4core.layers.read import read_buildings
 from snet4core.layers.write import check_layer, write_layer
 from snet4core.look.look import Look
 from snet4core.outlines.outline import Outlines
+from snet4core.score import aligned
+from snet4core.score import score as score_of
 
 UTM = CRS.from_epsg(32616)
 NORTH_UP = Affine(0.5, 0, 733601, 0, -0.5, 3724689)
@@ -502,8 +506,6 @@ class TestGeoJson:
         fiji = CRS.from_epsg(3460)
         path = tmp_path / "out.geojson"
         # 180 degrees east lies at x = 2 123 540 or so in Fiji's grid, at 16.8 degrees south.
-        from rasterio.warp import transform as warp_points
-
         xs, ys = warp_points(CRS.from_epsg(4326), fiji, [180.0], [-16.8])
         transform = Affine(0.5, 0, xs[0] - 60, 0, -0.5, ys[0] + 20)
         write_layer(path, found_in(Source("fiji.tif", fiji), [COURTYARD], transform), fiji)
@@ -516,6 +518,42 @@ class TestGeoJson:
         assert east == pytest.approx(180, abs=1e-3)
         for part in polygon.geoms:
             assert part.bounds[2] - part.bounds[0] < 0.001
+
+    @pytest.mark.parametrize("left", [179.99955, 180.001, -180.001, -180.00045, 539.99955])
+    def test_longitudes_of_a_scene_in_degrees_stay_within_180(
+        self, tmp_path: Path, left: float
+    ) -> None:
+        """One house lies across the antimeridian or all beyond it, as the scene does."""
+        path, degree = tmp_path / "out.geojson", CRS.from_epsg(4326)
+        transform = Affine(5e-6, 0, left, 0, -5e-6, -16.8)
+        houses = [shapely.box(20, 100, 60, 112), shapely.box(80, 100, 100, 112)]
+        batches = found_in(Source("fiji.tif", degree), houses, transform)
+        write_layer(path, batches, degree)
+        features = json.loads(path.read_text(encoding="utf-8"))["features"]
+        for feature, box in zip(features, houses, strict=True):
+            polygon = shape(feature["geometry"])
+            assert polygon.is_valid
+            assert polygon.area == pytest.approx(box.area * 25e-12, rel=1e-3)
+            west, east = (left + 5e-6 * x for x in (box.bounds[0], box.bounds[2]))
+            turns = np.floor((west + 180) / 360)
+            west, east = west - 360 * turns, east - 360 * turns
+            boxes = sorted(part.bounds[::2] for part in shapely.get_parts(polygon))
+            wanted = [(west, east)] if east <= 180 else [(-180, east - 360), (west, 180)]
+            assert boxes == [pytest.approx(pair, abs=2e-7) for pair in wanted]
+
+    def test_what_was_cut_in_fiji_scores_as_it_was(self, tmp_path: Path) -> None:
+        fiji = CRS.from_epsg(3460)
+        xs, ys = warp_points(CRS.from_epsg(4326), fiji, [180.0], [-16.8])
+        transform = Affine(0.5, 0, xs[0] - 60, 0, -0.5, ys[0] + 20)
+        houses = [shapely.box(x, 10, x + 20, 30) for x in range(20, 260, 30)]
+        batches = found_in(Source("fiji.tif", fiji), houses, transform)
+        for name in ("out.geojson", "out.gpkg"):
+            write_layer(tmp_path / name, batches, fiji)
+        read = [read_buildings(tmp_path / name) for name in ("out.geojson", "out.gpkg")]
+        assert any(p.geom_type == "MultiPolygon" for p in read[0].polygons_N)
+        for found, truth in (read, read[::-1]):
+            total = score_of(aligned(found, truth)[0], truth).total
+            assert (total.tp, total.fp, total.fn) == (len(houses), 0, 0)
 
 
 class TestCsv:
