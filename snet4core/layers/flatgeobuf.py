@@ -10,9 +10,7 @@ the layer three times: the GeoPackage, GDAL's unsorted features, and the FlatGeo
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from rasterio.crs import CRS
@@ -21,14 +19,12 @@ from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
 from snet4core.layers import gpkg
 from snet4core.layers.features import Content
+from snet4core.layers.vectors import plainly_named
 
 _WHAT = "FlatGeobuf"
 
 _BATCH = 4096
 """Features that GDAL hands on at a time."""
-
-_MISREAD = frozenset("!\t\r\n")
-"""pyogrio looks for archives and addresses in a path: it cuts at the first and drops the others."""
 
 
 def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]) -> int:
@@ -40,7 +36,7 @@ def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]
     table = path.with_name(f"{path.name}.gpkg")
     layer = content[0].name
     count = gpkg.write(table, [content], crs, {}, what=_WHAT)
-    with _plainly_named(path.parent) as folder, driver_errors(_WHAT):
+    with plainly_named(path.parent) as folder, driver_errors(_WHAT):
         _copy(folder / table.name, folder / path.name, layer, crs, description)
         table.unlink()
         complete = _is_complete(folder / path.name, count)
@@ -74,16 +70,3 @@ def _is_complete(path: Path, count: int) -> bool:
     if count == 0:
         return True
     return stated == count and raw.read(path, fids=[count - 1], columns=[])[2][0] is not None
-
-
-@contextmanager
-def _plainly_named(folder: Path) -> Iterator[Path]:
-    """The same folder under a name that pyogrio does not misread."""
-    folder = folder.resolve()
-    if not _MISREAD & set(str(folder)):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="snet4-") as place:
-        link = Path(place, "folder")
-        link.symlink_to(folder)
-        yield link

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-import fiona
 import numpy as np
 from rasterio.crs import CRS
 
@@ -26,6 +25,7 @@ from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.polygons import Shapes
 from snet4core.layers.features import FOOTPRINTS, ROOFS, Content, Layer
 from snet4core.layers.gpkg_index import RTreeFiller
+from snet4core.layers.vectors import create
 
 LAYER = FOOTPRINTS
 """Name of the first layer, also where there are roofs in a second."""
@@ -85,14 +85,7 @@ def write(
 
 def _lay_out(path: Path, layer: Layer, crs: CRS, description: Mapping[str, str]) -> None:
     """Create an empty layer with everything that the standard requires."""
-    schema = {"geometry": "Polygon", "properties": dict(layer.fields)}
-    with (
-        fiona.Env(OGR_CURRENT_DATE=EPOCH),
-        fiona.open(
-            path, "w", driver="GPKG", layer=layer.name, schema=schema, crs_wkt=crs.to_wkt()
-        ) as empty,
-    ):
-        empty.update_tags(dict(description))
+    create(path, layer.name, layer.fields, crs.to_wkt(), description, EPOCH)
 
 
 def _fill(database: sqlite3.Connection, layer: Layer, batches: Iterable[Footprints]) -> int:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import re
 import sqlite3
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-import fiona
 import shapely
 from rasterio.crs import CRS
 from shapely.geometry import shape
@@ -24,20 +19,11 @@ from shapely.geometry.base import BaseGeometry
 from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.files.sidecars import beside
-from snet4core.layers import geoparquet, spacenet_reader
+from snet4core.layers import geoparquet, spacenet_reader, vectors
 from snet4core.layers.buildings import Buildings, height_of, is_plausible
 from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.reproject import reprojected
 from snet4core.sentence import BOUNDS
-
-_SQLITE, _FLATGEOBUF, _SHAPEFILE = b"SQLite format 3\0", b"fgb\x03fgb", b"\0\0\x27\x0a"
-_JSON = ["GeoJSON", "GeoJSONSeq", "TopoJSON"]
-_GML = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*<(\w+:)?FeatureCollection[\s>]", re.S)
-_VIRTUAL = re.compile(rb"<OGRVRT|<VRTDataset|<GDAL_WM|<OGRWFS|<WFS_", re.I)
-_HEAD_BYTES = 4096
-
-_NO_CONNECTIONS = {"GML": {"DOWNLOAD_SCHEMA": "NO", "WRITE_GFS": "NO"}}
-"""Options of drivers that would open connections, or leave files, without."""
 
 _CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
 _POLYGON, _POINT = shapely.GeometryType.POLYGON, shapely.GeometryType.POINT
@@ -96,101 +82,41 @@ def _read_layer(
     if path.suffix.lower() == ".parquet":
         crs, features = geoparquet.rows(path, name)
         return _buildings(name, crs, features, confidence, height_field)
-    drivers = _drivers_of(path, name)
-    options = dict(_NO_CONNECTIONS.get(drivers[0], {}))
+    drivers = vectors.drivers_of(path, name)
+    options: dict[str, str] = {}
     if drivers == ["GPKG"]:
         _check_database(path, name)
         # Reads even a database in WAL mode without leaving files beside it.
         options["IMMUTABLE"] = "YES"
     elif drivers == ["ESRI Shapefile"]:
         _check_shapefile(path, name)
-    elif drivers == _JSON:
+    elif drivers == vectors.JSON:
         _check_utf8(path, name)
     # An absolute path: Fiona takes `zip:` or `http:` at the front of others for a scheme.
     where = os.path.abspath(path)  # noqa: PTH100  # links must stay as they are
     try:
         chosen = _layer_of(Path(where), drivers, name, wanted)
-        with (
-            _quiet_bindings(),
-            fiona.open(where, layer=chosen, enabled_drivers=drivers, **options) as layer,
-        ):
-            crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else None
-            features = [(f.geometry, dict(f.properties)) for f in layer]
-            expected = _stated_count(layer, len(features))
+        found = vectors.read(Path(where), chosen, drivers, options)
+        crs = CRS.from_user_input(found.crs) if found.crs else None
     except InputError:
         raise
-    except Exception as error:  # fiona's errors have no common base class
+    except Exception as error:  # the libraries' errors have no common base class
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
             "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb, .parquet or .shp."
         ) from None
-    if len(features) != expected:
+    features = found.features
+    if len(features) != found.stated:
         raise InputError(
-            f"{name} breaks off after {len(features)} of {expected} features; "
+            f"{name} breaks off after {len(features)} of {found.stated} features; "
             "it is damaged or incomplete, write it again."
         )
     return _buildings(name, crs, features, confidence, height_field)
 
 
-def _stated_count(layer: fiona.Collection, read: int) -> int:
-    """Number of features that the file states, or `read` if it states none."""
-    try:
-        return len(layer)
-    except TypeError:
-        return read
-
-
-@contextmanager
-def _quiet_bindings() -> Iterator[None]:
-    """Silence fiona, as InputError gives the reason in one sentence.
-
-    fiona logs each of GDAL's messages; logging one that is not UTF-8 fails, and the
-    interpreter would print a traceback on stderr.
-    """
-    logger, hook = logging.getLogger("fiona"), sys.unraisablehook
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    sys.unraisablehook = lambda what: (
-        hook(what) if isinstance(what.exc_value, KeyboardInterrupt) else None
-    )
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
-        logger.setLevel(level)
-
-
 def _is_json(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
-
-
-def _drivers_of(path: Path, name: str) -> list[str]:
-    """GDAL's drivers for this file, by its first bytes. Only formats that hold their features
-    themselves; files that refer to others could open connections."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    for magic, driver in (
-        (_SQLITE, "GPKG"), (_FLATGEOBUF, "FlatGeobuf"), (_SHAPEFILE, "ESRI Shapefile")
-    ):  # fmt: skip
-        if head.startswith(magic):
-            return [driver]
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\x1e \t\r\n")
-    if text[:1] in (b"{", b"["):
-        return _JSON
-    if head.startswith(b"\x1f\x8b"):
-        raise InputError(f"{name} is compressed; unpack it with 'gunzip IN'.")
-    if head.startswith(b"PAR1"):
-        raise InputError(
-            f"{name} is a Parquet file, which snet4 writes and does not read; convert it to .gpkg, "
-            "for example with 'ogr2ogr OUT.gpkg IN', or write the run's result as .gpkg."
-        )
-    if _GML.match(text) and not _VIRTUAL.search(head):
-        return ["GML"]
-    raise InputError(
-        f"{name} is not a vector layer that can be read; give a SpaceNet .csv, or a .gpkg, "
-        ".geojson, .fgb or .shp."
-    )
 
 
 def _layer_of(path: Path, drivers: list[str], name: str, wanted: str) -> str | None:
@@ -218,22 +144,14 @@ def _layer_of(path: Path, drivers: list[str], name: str, wanted: str) -> str | N
 
 def _layer_of_gml(path: Path, name: str) -> str | None:
     """`footprints`, or the only layer. GDAL would list them with any driver, so they are tried."""
-    if _has_layer(path, "footprints"):
+    if vectors.has_layer(path, "footprints"):
         return "footprints"
-    if _has_layer(path, 1):
+    if vectors.has_layer(path, 1):
         raise InputError(
             f"{name} holds several layers; export the one with the buildings into a file of its "
             "own."
         )
     return None
-
-
-def _has_layer(path: Path, layer: str | int) -> bool:
-    options = _NO_CONNECTIONS["GML"]
-    with suppress(Exception), _quiet_bindings():  # fiona's errors have no common base class
-        fiona.open(path, layer=layer, enabled_drivers=["GML"], **options).close()
-        return True
-    return False
 
 
 def _check_utf8(path: Path, name: str) -> None:
@@ -322,7 +240,11 @@ def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | Non
     if geometry is None:
         return None, "without a geometry"
     try:
-        whole: Any = geometry if isinstance(geometry, shapely.Geometry) else shape(geometry)
+        whole: Any = geometry
+        if isinstance(geometry, bytes):
+            whole = shapely.from_wkb(geometry)
+        elif not isinstance(geometry, shapely.Geometry):
+            whole = shape(geometry)
         polygon: Any = shapely.force_2d(whole)
     except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
         raise InputError(

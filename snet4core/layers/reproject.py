@@ -7,6 +7,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
+from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError
 
@@ -74,7 +75,7 @@ def within_180(polygons_N: NDArray[np.object_]) -> NDArray[np.object_]:
     return within_N
 
 
-def _cut(polygon: shapely.Geometry) -> shapely.Geometry:
+def _cut(polygon: BaseGeometry) -> BaseGeometry:
     x0, _, x1, _ = polygon.bounds
     if x1 - x0 > 180:
         polygon = shapely.transform(polygon, lambda points: points + _TURN * (points[:, :1] < 0))

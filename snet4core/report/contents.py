@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import fiona
 import numpy as np
 import pyogrio
 import shapely
@@ -110,7 +109,7 @@ def _fields(path: Path, layer: str, count: int) -> tuple[dict[str, list[Any]], d
 
 
 def _has(path: Path, layer: str) -> bool:
-    return layer in fiona.listlayers(path)
+    return layer in pyogrio.list_layers(path)[:, 0]
 
 
 def _roofs(path: Path) -> Buildings | None:
