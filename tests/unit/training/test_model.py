@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from helpers.training import bright_squares, small_recipe
 from snet4_training.chips.batches import Steps
 from snet4_training.loop.loop import start, step_once, train
-from snet4_training.loop.start import COLOURS, load_encoder, widened
+from snet4_training.loop.start import load_encoder, widened
+from snet4_training.pictures.picture import VISIBLE
 from snet4_training.recipe_file import read_recipe
 from snet4core.errors import InputError, ModelError, UsageError
 from snet4core.look.look import Look
@@ -113,7 +114,7 @@ def test_networks_that_do_not_exist_are_refused_with_the_recipe(
 def colour_encoder(name: str = "resnet18") -> OffNadirNet:
     """A network for colour pictures, whose encoder's weights serve as pretrained ones."""
     torch.manual_seed(3)
-    return OffNadirNet(Architecture(name, bands=COLOURS, heads=ONE_HEAD))
+    return OffNadirNet(Architecture(name, bands=VISIBLE, heads=ONE_HEAD))
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "tu-regnetx_004"])
@@ -143,7 +144,7 @@ def test_pretrained_weights_are_kept_and_the_first_layer_grows(
 
 def test_bands_in_another_order_see_the_same_picture() -> None:
     colour = torch.randn(5, 3, 3, 3)
-    assert torch.equal(widened(colour, COLOURS), colour)
+    assert torch.equal(widened(colour, VISIBLE), colour)
     assert torch.equal(widened(colour, ("blue", "green", "red")), colour.flip(1))
     assert torch.allclose(widened(colour, ("pan",))[:, 0], colour.sum(1), atol=1e-6)
 

@@ -18,8 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from snet4_training.chips.turning import faced
-from snet4_training.pictures.ground import VISIBLE
-from snet4_training.pictures.picture import CHIP_RANGE, Chip, wrapped_deg
+from snet4_training.pictures.picture import CHIP_RANGE, VISIBLE, Chip, wrapped_deg
 from snet4_training.recipe import AugmentRecipe
 from snet4core.look.look import STEEPEST_DEG, Look, category_of
 from snet4core.scene.radiometry import BandRange, normalise

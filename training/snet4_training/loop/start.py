@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from snet4_training.pictures.picture import VISIBLE
 from snet4core.errors import DependencyError, InputError, ModelError
 from snet4core.model import weights
 from snet4core.model.network import OffNadirNet
@@ -100,10 +101,6 @@ def _branch(own: str, known: Sequence[str]) -> str:
     return nearest_head("off-nadir" if own == SHARED else own, known)
 
 
-COLOURS = ("red", "green", "blue")
-"""Order of the channels in the files of torchvision, timm and segmentation-models-pytorch."""
-
-
 def widened(colour_OCKL: Tensor, bands: tuple[str, ...]) -> Tensor:
     """The filters for `bands`, (O, bands, K, L), from those for red, green, blue.
 
@@ -112,8 +109,8 @@ def widened(colour_OCKL: Tensor, bands: tuple[str, ...]) -> Tensor:
     [6.0, 3.0, 1.0]
     """
     mean_OKL = colour_OCKL.mean(dim=1)
-    chosen = [colour_OCKL[:, COLOURS.index(b)] if b in COLOURS else mean_OKL for b in bands]
-    return torch.stack(chosen, dim=1) * (len(COLOURS) / len(bands))
+    chosen = [colour_OCKL[:, VISIBLE.index(b)] if b in VISIBLE else mean_OKL for b in bands]
+    return torch.stack(chosen, dim=1) * (len(VISIBLE) / len(bands))
 
 
 PACKAGES = {
@@ -161,7 +158,7 @@ def load_encoder(net: OffNadirNet, path: Path) -> None:
         tensors = _in_order(list(wanted), list(tensors.values()))
     first = _first_convolution(net.encoder)
     if first in tensors:
-        if tensors[first].ndim != 4 or tensors[first].shape[1] != len(COLOURS):
+        if tensors[first].ndim != 4 or tensors[first].shape[1] != len(VISIBLE):
             raise InputError(
                 f"{path}: the first convolution is {tuple(tensors[first].shape)}; weights must be "
                 "those of a network for red, green and blue."

@@ -20,14 +20,11 @@ from rasterio.merge import merge
 from rasterio.warp import transform as warp_points
 from shapely.geometry import shape as geometry_of
 
-from snet4_training.pictures.picture import Picture
+from snet4_training.pictures.picture import VISIBLE, Picture
 from snet4_training.pictures.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.look.look import Look
-
-VISIBLE = ("red", "green", "blue")
-"""Bands of an RGB file, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ from snet4core.look.look import Look
 from snet4core.scene.radiometry import BandRange, band_range
 from snet4core.windows import Window
 
+VISIBLE = ("red", "green", "blue")
+"""Bands that are seen, in the order of RGB files, and of the channels in the files of torchvision,
+timm and segmentation-models-pytorch."""
+
 _LOW, _HIGH = 0.25 / 1.75, 1.25 / 1.75
 CHIP_RANGE = BandRange(low=255 * _LOW, high=255 * _HIGH)
 """Chips hold every band in 8 bits: these two counts are the ends of the robust range.

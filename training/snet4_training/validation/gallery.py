@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from snet4_training.chips.sources import CATEGORY_CHIPS
-from snet4_training.pictures.picture import Chip
+from snet4_training.pictures.picture import VISIBLE, Chip
 from snet4_training.validation.validate import Judged
 from snet4core.errors import OutputError
 from snet4core.files import outputs
@@ -25,7 +25,7 @@ from snet4core.scene.preview import FOUND_COLOUR, TRUTH_COLOUR, Panel, natural_c
 PANEL_PX = 320
 """Width of a panel: a chip of 320 pixels as it is."""
 
-_VISIBLE = ("blue", "green", "red")
+_SHOWN = VISIBLE[::-1]
 """In the order of `preview.natural_colours`."""
 
 
@@ -101,8 +101,8 @@ def panels(one: Judged, bands: tuple[str, ...]) -> list[Panel]:
 
 def visible(chip: Chip, bands: tuple[str, ...]) -> NDArray[np.uint8]:
     """Blue, green, red (3, H, W) of a chip; if one is unknown, the first known band three times."""
-    numbers = [bands.index(name) for name in _VISIBLE if name in bands]
-    if len(numbers) < len(_VISIBLE) or not all(chip.known[number] for number in numbers):
+    numbers = [bands.index(name) for name in _SHOWN if name in bands]
+    if len(numbers) < len(_SHOWN) or not all(chip.known[number] for number in numbers):
         numbers = [chip.known.index(True)] * 3
     return chip.counts_BHW[numbers]
 
