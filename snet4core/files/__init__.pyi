@@ -2,13 +2,14 @@ from .auxiliary import Auxiliary as Auxiliary
 from .auxiliary import auxiliary_of as auxiliary_of
 from .environment import use_own_data as use_own_data
 from .environment import variables_set_aside as variables_set_aside
-from .interrupts import interrupts_wait as interrupts_wait
 from .interrupts import out_of_reach as out_of_reach
 from .names import cell as cell
 from .names import cell_text as cell_text
 from .names import is_remote as is_remote
+from .names import linked as linked
 from .names import printable as printable
 from .names import same_file_key as same_file_key
+from .names import spelt_in_utf8 as spelt_in_utf8
 from .names import storable as storable
 from .object_store import place_of as place_of
 from .outputs import driver_errors as driver_errors
@@ -20,5 +21,3 @@ from .sidecars import beside as beside
 from .sidecars import read_text as read_text
 from .sidecars import xml_tree as xml_tree
 from .sidecars import xml_values as xml_values
-from .names import linked as linked
-from .names import spelt_in_utf8 as spelt_in_utf8
