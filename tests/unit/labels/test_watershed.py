@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -454,6 +455,40 @@ def test_a_cut_is_worth_what_it_finds() -> None:
     surely = 1 / (1 + np.exp(-0.5 / __main__.FOUND_SPREAD))
     assert worth(both) == pytest.approx(0.5 - surely - __main__.FOOTPRINT_PRICE)
     assert worth(left, right) == pytest.approx(2 * surely - 0.5 - __main__.FOOTPRINT_PRICE)
+
+
+def test_a_lesson_of_roofs_is_about_the_maps_of_roofs() -> None:
+    from snet4_training.judge import lessons
+
+    roof_HW, border_HW = two_houses()
+    nothing_HW = np.zeros_like(roof_HW)
+    window, valid_HW = Window(0, 0, 40, 60), np.ones((40, 60), np.bool_)
+    maps = Maps(window, nothing_HW, nothing_HW, valid_HW, roof_HW, border_HW, nothing_HW)
+    house = np.array([shapely.box(8, 5, 52, 35)], object)
+    block = degraded_maps.Block("two", house, (40, 60))
+    assert not list(lessons.lesson(block, [maps], ShapeSettings()))
+    [lesson] = lessons.lesson(block, [maps], ShapeSettings(), 0.4, of_roofs=True)
+    assert lesson.shared_NT[:, 1].sum() > 1000
+    assert lesson.gsd_m == 0.4
+
+
+def test_validation_chips_give_lessons_in_their_own_pixel_size(tmp_path: Path) -> None:
+    """Two houses wall to wall, as one who knows the answer maps them."""
+    from helpers import training
+    from snet4_training.judge import lessons
+    from snet4_training.validation.card import card_of
+    from snet4_training.validation.validate import judged
+
+    recipe = training.small_recipe(tmp_path, ['model.bands=["blue", "green"]'])
+    chip = replace(training.chip_of(training.WALL_TO_WALL), gsd_m=0.7)
+    store = training.store_of(tmp_path / "s", [chip])
+    card = card_of(recipe)
+    seen = judged(training.Oracle(), card, recipe, store)  # type: ignore[arg-type]
+    [lesson] = lessons.chip_lessons(seen, card)
+    assert lesson.gsd_m == 0.7
+    sizes = [house.area for house in training.WALL_TO_WALL]
+    assert lesson.size_T[1:].tolist() == pytest.approx(sizes, rel=0.05)
+    assert len(lesson.shared_NT) > 1
 
 
 def test_a_judge_can_be_trained_and_beats_chance() -> None:

@@ -1,10 +1,11 @@
 """Trains the judge of cuts between attached buildings (`snet4core.labels.judge`).
 
     python -m snet4_training.judge OUT.json [--blocks 300] [--places 100]
-        [--model default] [--real FOLDER] [--seed 0]
+        [--model default] [--real FOLDER] [--run RUN] [--seed 0]
 
 Its lessons are maps of known buildings, degraded at random, and a model's own maps of places
-that it never saw (`lessons`); no test data are among them. Each is flooded as `watershed`
+that it never saw, with --run those of its training's validation too (`lessons`); no test data are
+among them. Each is flooded as `watershed`
 does, and every cut between two regions is an example. Whether it should stand is what the
 challenge's count says: a building is found when its IoU is above 0.5, so a cut is worth what
 its two parts find, less what they find as one, less a price for one footprint more. The
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +31,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from snet4_training.judge.lessons import (
-    GSD_M,
     Floats,
     Lesson,
+    chip_lessons,
     degraded_lessons,
     real_blocks,
     seen_lessons,
 )
+from snet4_training.recipe_file import read_recipe
+from snet4_training.validation.validate import judged
 from snet4core.labels import cuts, judge, watershed
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
+from snet4core.model import weights
 from snet4core.model.header import find_model
 
 HIDDEN = 32
@@ -67,7 +71,7 @@ def examples(one: Lesson, decide: Decide | None) -> tuple[Floats, NDArray[np.boo
     graph, shared_NT = one.graph, one.shared_NT
     met: list[tuple[Floats, Floats, Floats]] = []
     while graph.one_C.size and len(met) < 40:
-        features_CK = judge.features_CK(graph, GSD_M)
+        features_CK = judge.features_CK(graph, one.gsd_m)
         gain_C = _gain_C(one, graph, shared_NT)
         share = 1.0 if len(met) < 4 else 0.3
         met.append((features_CK, gain_C, share * np.abs(gain_C)))
@@ -201,6 +205,12 @@ def as_json(made: judge.Judge) -> str:
     )
 
 
+def _of_run(run: Path, model: Path) -> Iterator[Lesson]:
+    recipe = read_recipe(run / "recipe.toml")
+    net, card = weights.load(model)
+    return chip_lessons(judged(net, card, recipe, run / recipe.data.store), card)
+
+
 def main() -> None:
     """Train a judge and write its file."""
     parser = argparse.ArgumentParser(description="Train the judge of cuts between buildings.")
@@ -210,13 +220,16 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     # --banepa is its older name.
     parser.add_argument("--real", "--banepa", type=Path, help="folder with buildings.geojson")
+    parser.add_argument("--run", type=Path, help="the model's training, for its validation chips")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     real = real_blocks(chosen.real) if chosen.real else []
-    predictor = Predictor(find_model(chosen.model), choose_runtime())
+    model = find_model(chosen.model)
+    predictor = Predictor(model, choose_runtime())
     pools = [
         list(degraded_lessons(chosen.seed, chosen.blocks, real)),
         list(seen_lessons(chosen.seed, chosen.places, predictor)),
+        list(_of_run(chosen.run, model)) if chosen.run else [],
     ]
     made = trained([pool for pool in pools if pool], seed=chosen.seed)
     chosen.out.write_text(as_json(made) + "\n", encoding="utf-8", newline="\n")

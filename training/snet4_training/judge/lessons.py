@@ -1,13 +1,15 @@
 """Training data for the judge of cuts (`judge`): regions with their true buildings.
 
-They come from two kinds of maps, both of places that no test uses:
+They come from two kinds of maps, of places that no test uses:
 
 - **Degraded** maps of known buildings: made places, terraces, halls and, if given, real
   footprints. Walls reach too far; borders are faint, broken, wandering or
   absent; false ridges run over large roofs (`degraded_maps`). No network is needed.
-- **A network's own** maps of made places that it did not train on, at looks of SpaceNet 4.
-  They have the errors of real maps: uncertain areas are faint, small houses merge, and large
-  roofs show their structure.
+- **A network's own** maps of made places that it did not train on, at looks of SpaceNet 4, and of
+  the validation chips of its training, which are real ones too. They have the errors of real maps:
+  uncertain areas are faint, small houses merge, and large roofs show their structure.
+
+Where a network maps roofs, those are what is judged, against the roofs as they are seen.
 
 Axes: H rows, W columns, N regions, T true buildings.
 """
@@ -24,15 +26,18 @@ import shapely
 from numpy.typing import NDArray
 
 from snet4_training.judge import degraded_maps
-from snet4_training.scenes import SPACENET4_LOOKS, Collect, make_place, render, truth
+from snet4_training.pictures.roofs import roofs_as_seen
+from snet4_training.scenes import SPACENET4_LOOKS, Collect, Place, make_place, render
 from snet4_training.scenes.dataset import day_of
 from snet4_training.scenes.materials import season
 from snet4_training.scenes.place import KINDS, make_plan
 from snet4_training.scenes.spacenet_files import TileName, write_image
+from snet4_training.validation.validate import Judged
 from snet4core.labels import cuts, seams, watershed
 from snet4core.look.look import CATEGORIES
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
+from snet4core.model.card import Card
 from snet4core.parts.plan import Choices, plan_for
 from snet4core.parts.work import maps_of
 from snet4core.settings import ShapeSettings
@@ -56,6 +61,8 @@ class Lesson:
     """Pixels that region n has in common with building t; column 0 is background."""
     size_T: Floats
     """Pixels of each building, in a region or not."""
+    gsd_m: float
+    """Ground length of a pixel side."""
 
 
 # ---------------------------------------------------------------- degraded maps
@@ -165,37 +172,55 @@ def seen_lessons(seed: int, count: int, predictor: Predictor) -> Iterator[Lesson
         for index in range(count):
             rng = np.random.default_rng((_SEEN_SEED + seed, index))
             place = make_place(rng, SIDE_PX, GSD_M)
-            outlines = np.array([building.footprint for building in truth(place)], object)
-            block = degraded_maps.Block(place.kind, outlines, (SIDE_PX, SIDE_PX))
             for category in CATEGORIES:
                 collects = [one for one in SPACENET4_LOOKS if one.look.category == category]
                 collect = collects[rng.integers(len(collects))]
                 counts_BHW = render(place, collect.look, day_of(collect, _SEEN_SEED + seed))
                 path = Path(folder, f"{index}-{category}.tif")
                 write_image(path, counts_BHW, TileName(733601, 3720139), GSD_M)
-                yield from _seen(path, collect, block, predictor)
+                yield from _seen(path, collect, place, predictor)
                 path.unlink()
 
 
-def _seen(
-    path: Path, collect: Collect, block: degraded_maps.Block, predictor: Predictor
-) -> Iterator[Lesson]:
+def _seen(path: Path, collect: Collect, place: Place, predictor: Predictor) -> Iterator[Lesson]:
     """Lessons from the network's maps of a picture, as in `snet4 run`."""
     told = Choices(off_nadir_deg=collect.off_nadir_deg, azimuth_deg=collect.azimuth_deg)
     plan = plan_for(path, predictor.header, told)
-    yield from lesson(block, maps_of(plan, predictor), plan.settings)
+    outlines = np.array([building.footprint for building in place.buildings], object)
+    if plan.has_roofs:
+        eaves_m = np.array([building.eave_m for building in place.buildings])
+        outlines = roofs_as_seen(outlines, eaves_m, collect.look, GSD_M)
+    tile = shapely.box(0, 0, place.size_px, place.size_px)
+    inside = degraded_maps.solid(shapely.intersection(shapely.make_valid(outlines), tile))
+    block = degraded_maps.Block(place.kind, inside, (place.size_px, place.size_px))
+    yield from lesson(block, maps_of(plan, predictor), plan.settings, of_roofs=plan.has_roofs)
+
+
+def chip_lessons(seen: Iterable[Judged], card: Card) -> Iterator[Lesson]:
+    """Lessons from validation chips as a network maps them, with the settings of its `card`."""
+    for one in seen:
+        block = degraded_maps.Block(one.name, degraded_maps.solid(one.truth), one.solid_HW.shape)
+        # `Judged` has the roofs in the place of the footprints already.
+        yield from lesson(block, [one.maps], card.shapes[one.chip.look.category], one.chip.gsd_m)
 
 
 # ---------------------------------------------------------------- from maps to a lesson
 
 
 def lesson(
-    block: degraded_maps.Block, maps: Iterable[Maps], settings: ShapeSettings
+    block: degraded_maps.Block,
+    maps: Iterable[Maps],
+    settings: ShapeSettings,
+    gsd_m: float = GSD_M,
+    *,
+    of_roofs: bool = False,
 ) -> Iterator[Lesson]:
     """The regions of the block with their true buildings; none where nothing could be split."""
     true_HW = degraded_maps.labels_of(block)
     size_T = np.bincount(true_HW.ravel(), minlength=block.polygons.size + 1).astype(float)
-    for labels in seams.complete_components(maps, block.shape, settings.threshold):
+    for labels in seams.complete_components(
+        maps, block.shape, settings.threshold, of_roofs=of_roofs
+    ):
         flooded = watershed.oversegmented(labels, settings.split)
         if flooded is not None and flooded.graph.one_C.size:
             row_P, col_P = np.divmod(flooded.sheet.source_P, labels.labels_HW.shape[1])
@@ -205,4 +230,4 @@ def lesson(
             shared_NT = np.zeros((len(flooded.graph.moments_R6), size_T.size))
             np.add.at(shared_NT, (region_P, true_P), 1)
             shared_NT[:, 0] = 0
-            yield Lesson(flooded.graph, shared_NT, size_T)
+            yield Lesson(flooded.graph, shared_NT, size_T, gsd_m)
