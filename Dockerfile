@@ -20,6 +20,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 # Libraries first, without a line of snet4: this layer is kept while only code and texts change.
 COPY pyproject.toml ./
+COPY tools/project.py tools/project.py
 RUN touch LICENSE LICENSES.md README.md \
     && /opt/snet4/bin/pip install ${PIP_OPTIONS} ".[${EXTRAS}]"
 # Tests of libraries, pip itself, and OpenVINO's engines and readers that snet4 never asks for.
@@ -38,8 +39,8 @@ COPY snet4core snet4core
 COPY training training
 # The version where git does not say it, which is not in here: --build-arg VERSION=0.2.0
 ARG VERSION=""
-RUN SETUPTOOLS_SCM_PRETEND_VERSION="${VERSION}" \
-        /opt/snet4/bin/pip install --no-deps --force-reinstall . \
+RUN if [ -n "${VERSION}" ]; then printf 'Version: %s\n' "${VERSION}" > PKG-INFO; fi \
+    && /opt/snet4/bin/pip install --no-deps --force-reinstall . \
     && /opt/snet4/bin/pip uninstall --yes --quiet pip
 
 FROM ${BASE}
