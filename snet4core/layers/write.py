@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rasterio.crs import CRS
 
+from snet4core import __version__
 from snet4core.errors import InputError, OutputError
 from snet4core.files import outputs
 from snet4core.files.names import printable
@@ -49,6 +50,11 @@ _WRITERS: dict[str, _Writer] = {
 
 EXTENSIONS = tuple(_WRITERS)
 """Supported file name extensions."""
+
+
+def software() -> str:
+    """What made a layer, for its metadata. Nothing compares it: runs go on with other versions."""
+    return f"snet4 {__version__}"
 
 
 def extension_of(path: Path) -> str:

@@ -15,11 +15,11 @@ from typing import Literal, TypedDict
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from snet4core import __version__
 from snet4core.errors import InputError, UsageError
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
 from snet4core.layers.read import area_in
+from snet4core.layers.write import software
 from snet4core.look.look import Look
 from snet4core.look.sources import find_look
 from snet4core.maps.file import MapsOrigin
@@ -243,7 +243,7 @@ def plan_for(
             "model": f"{card.name}, sha256 {model.digest}",
             "shapes": str(settings),
             "command": _command(scene.location, choices, model),
-            "software": f"snet4 {__version__}",
+            "software": software(),
         },
         warnings=tuple(warnings),
         has_roofs=has_roofs,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from snet4core import __version__
 from snet4core.errors import UsageError
 from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
+from snet4core.layers.write import software
 from snet4core.look.look import Look
 from snet4core.maps.file import MapsFile, open_maps
 from snet4core.maps.foreign import doubts
@@ -70,7 +70,7 @@ def polygonize(
     description["command"] = command_line(
         "polygonize", file.scene.location, "footprints.gpkg", values
     )
-    description["software"] = f"snet4 {__version__}"
+    description["software"] = software()
     return Polygonized(source, footprints, description, tuple(warnings))
 
 

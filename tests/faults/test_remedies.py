@@ -217,7 +217,7 @@ def test_a_world_file_with_decimal_commas_is_read(picture: Picture) -> None:
     ("head", "remedy"),
     [(b"NITF02.10", "gdal_translate IN OUT.tif"), (b"PK\x03\x04", "unzip IN"),
      (b"SQLite format 3\0", "gdal_translate IN OUT.tif"), (b"\x1f\x8b", "gunzip IN"),
-     (b"<VRTDataset>", "gdal_translate IN OUT.tif"), (b"\x89HDF", "gdal_translate IN OUT.tif")],
+     (b"<MRF_META>", "gdal_translate IN OUT.tif"), (b"\x89HDF", "gdal_translate IN OUT.tif")],
 )  # fmt: skip
 def test_a_format_that_is_not_read_comes_with_the_command(
     tmp_path: Path, head: bytes, remedy: str

@@ -24,8 +24,8 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 LINK = re.compile(r"\]\((?!https?:)([^)\s#]*)#([^)\s]+)\)")
 FOREIGN = {
-    # Of Dask, pytest, and of our tools and benchmarks, which the pages name too.
-    "--check", "--full", "--leaned", "--list", "--nthreads", "--nworkers", "--quick",
+    # Of Dask, containers, pytest, and of our tools and benchmarks, which the pages name too.
+    "--build-arg", "--scale", "--shm-size", "--check", "--full", "--leaned", "--list", "--nthreads", "--nworkers", "--quick",
     "--randomly-seed", "--real", "--resources", "--seeds", "--told",
 }  # fmt: skip
 
