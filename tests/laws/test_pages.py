@@ -25,7 +25,8 @@ INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 LINK = re.compile(r"\]\((?!https?:)([^)\s#]*)#([^)\s]+)\)")
 FOREIGN = {
     # Of Dask, containers, pytest, and of our tools and benchmarks, which the pages name too.
-    "--build-arg", "--scale", "--shm-size", "--check", "--full", "--leaned", "--list", "--nthreads", "--nworkers", "--quick",
+    "--build-arg", "--scale", "--shm-size",
+    "--check", "--full", "--leaned", "--list", "--nthreads", "--nworkers", "--quick",
     "--randomly-seed", "--real", "--resources", "--seeds", "--told",
 }  # fmt: skip
 
