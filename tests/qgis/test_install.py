@@ -20,8 +20,10 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("snet4core", "cli", "training"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSES.md"):
         shutil.copy(ROOT / name, source)
+    (source / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "project.py", source / "tools")
     folder = tmp_path_factory.mktemp("wheels")
     done = subprocess.run(
         [ENGINE, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(folder), str(source)],
