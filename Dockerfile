@@ -53,15 +53,15 @@ RUN apt-get update \
 COPY --from=build /opt/snet4 /opt/snet4
 COPY training/recipes /opt/snet4/recipes
 COPY container/test.sh container/train.sh /usr/local/bin/
-# Whoever runs it, /work is theirs to write in; a named volume over it stays so.
-RUN mkdir -m 1777 /work
+# Whoever runs it, /out is theirs to write in; a named volume over it stays so.
+RUN mkdir -m 1777 /out
 # Libraries keep caches in HOME: one that any user may write, and that a read-only root has too.
 # The last line is for GPUs: what NVIDIA's runtime is to bring along.
 ENV PATH=/opt/snet4/bin:$PATH \
     HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
-WORKDIR /work
+WORKDIR /out
 USER 1000:1000
 ENTRYPOINT ["snet4"]
 CMD ["--help"]

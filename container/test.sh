@@ -4,7 +4,7 @@
 #   test.sh DATA OUT.csv [OPTION OF 'snet4 run']...
 #
 # DATA is a folder in either layout of the challenge; of a folder in another layout, all rasters are
-# taken. Computed by the model that train.sh left in $SNET4_WORK (/work), else by the default one.
+# taken. Computed by the model that train.sh left in $SNET4_OUT (/out), else by the default one.
 set -euo pipefail
 
 if (($# < 2)); then
@@ -29,7 +29,7 @@ if [[ -s $work/pictures.txt ]]; then
     pictures=@$work/pictures.txt
 fi
 
-trained=${SNET4_WORK:-/work}/spacenet4.safetensors
+trained=${SNET4_OUT:-/out}/spacenet4.safetensors
 model=default
 if [[ -f $trained ]]; then
     model=$trained

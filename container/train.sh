@@ -4,8 +4,8 @@
 #   train.sh DATA [OPTION OF 'snet4 train']...
 #
 # DATA is the challenge's training folder in either layout. Chips, checkpoints and the log go to
-# $SNET4_WORK/training (/work/training); a run that was interrupted goes on with --resume. The
-# model, with thresholds fitted on places that were held out, is $SNET4_WORK/spacenet4.safetensors;
+# $SNET4_OUT/training (/out/training); a run that was interrupted goes on with --resume. The
+# model, with thresholds fitted on places that were held out, is $SNET4_OUT/spacenet4.safetensors;
 # spacenet4.openvino.safetensors beside it belongs to it.
 set -euo pipefail
 
@@ -25,7 +25,7 @@ if [[ ! -d $data ]]; then
     exit 5
 fi
 
-work=${SNET4_WORK:-/work}
+work=${SNET4_OUT:-/out}
 run=$work/training
 recipe=${SNET4_RECIPE:-/opt/snet4/recipes/spacenet4.toml}
 

@@ -70,7 +70,7 @@ class Container:
     data: Path
     """Folder of pictures, which is /data inside."""
     work: Path
-    """Folder that anybody may write in, /work inside."""
+    """Folder that anybody may write in, /out inside."""
     name: str = ""
     entrypoint: list[str] = field(default_factory=list)
 
@@ -94,7 +94,7 @@ class Container:
             "nsenter", f"--net=/proc/{self.network}/ns/net", "buildah", *places, "run",
             "--isolation", "chroot", "--user", SOMEBODY,
             "--mount", "type=tmpfs,destination=/tmp", "--volume", f"{self.data}:/data:ro",
-            "--volume", f"{self.work}:/work", self.name, "--", *arguments,
+            "--volume", f"{self.work}:/out", self.name, "--", *arguments,
         )]  # fmt: skip
 
     def run(self, *arguments: str) -> tuple[int, str]:
@@ -216,13 +216,13 @@ def check_cpu(network: int, data: Path, work: Path) -> None:
                 raise Failed(f"{forbidden} could be written")
         scene = min(data.rglob("*.tif")).relative_to(data)
         run = [*image.entrypoint, "run", f"/data/{scene}", "--progress", "none", "--output"]
-        print("run:", image.must(*run, "/work/alone.gpkg"))
+        print("run:", image.must(*run, "/out/alone.gpkg"))
         owner = (work / "alone.gpkg").stat()
         if f"{owner.st_uid}:{owner.st_gid}" != SOMEBODY:
             raise Failed("the layer belongs to somebody else")
         check_scripts(image)
         with services(image):
-            cluster = ("/work/cluster.gpkg", "--cluster", "tcp://scheduler:8786")
+            cluster = ("/out/cluster.gpkg", "--cluster", "tcp://scheduler:8786")
             image.must(*run, *cluster)
         same(work / "alone.gpkg", work / "cluster.gpkg")
         print("compose.yaml: the same layer from its scheduler and workers, to the byte")
@@ -230,11 +230,11 @@ def check_cpu(network: int, data: Path, work: Path) -> None:
 
 def check_scripts(image: Container) -> None:
     """test.sh writes the table that it writes outside of the image; train.sh says where to go."""
-    said = image.must("test.sh", "/data", "/work/inside.csv", "-q")
+    said = image.must("test.sh", "/data", "/out/inside.csv", "-q")
     paths = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     subprocess.run(
         [ROOT / "container" / "test.sh", image.data, image.work / "outside.csv", "-q"],
-        env={**os.environ, "PATH": paths, "SNET4_WORK": "/nowhere"},
+        env={**os.environ, "PATH": paths, "SNET4_OUT": "/nowhere"},
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -283,10 +283,10 @@ def check_training(network: int, data: Path, work: Path) -> None:
     with Container(TRAINING, network, data, work) as image:
         print(image.must("train.sh", "/data", "-q", *FEW_STEPS))
         trained = time.monotonic()
-        image.must("test.sh", "/data", "/work/trained.csv", "-q")
+        image.must("test.sh", "/data", "/out/trained.csv", "-q")
     print(f"train.sh: {trained - began:.0f} s, test.sh: {time.monotonic() - trained:.0f} s")
     with Container(CPU, network, data, work) as image:
-        said = image.must("test.sh", "/data", "/work/elsewhere.csv", "-q")
+        said = image.must("test.sh", "/data", "/out/elsewhere.csv", "-q")
     if "spacenet4.safetensors computes" not in said:
         raise Failed(f"test.sh passes over the trained model: {said}")
     same(work / "trained.csv", work / "elsewhere.csv")

@@ -51,7 +51,7 @@ class Shell:
     def __call__(self, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         paths = os.pathsep.join((str(self.path), os.environ["PATH"]))
         recipe = ROOT / "training" / "recipes" / "spacenet4.toml"
-        variables = {"PATH": paths, "SNET4_WORK": str(self.work), "SNET4_RECIPE": str(recipe)}
+        variables = {"PATH": paths, "SNET4_OUT": str(self.work), "SNET4_RECIPE": str(recipe)}
         return subprocess.run(
             [SCRIPTS / script, *map(str, arguments)], env={**os.environ, **variables},
             capture_output=True, text=True, timeout=600, check=False,
@@ -199,7 +199,7 @@ def test_compose_starts_what_the_image_has() -> None:
     )
     for service in services.values():
         assert service["read_only"]
-        assert "work:/work" in service["volumes"]
+        assert "work:/out" in service["volumes"]
     for part in ("scheduler", "worker"):
         command = services[part]["entrypoint"]
         helped = subprocess.run(
