@@ -39,10 +39,24 @@ def pytest_report_header() -> list[str]:
     return [f"QGIS {Qgis.version()}, engine {ENGINE}, built plugin {PLUGINS}"]
 
 
+_ended_with: list[int] = []
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    _ended_with.append(int(exitstatus))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
-    if importlib.util.find_spec("qgis") is not None:
-        for name in ("QGIS_CUSTOM_CONFIG_PATH", "XDG_RUNTIME_DIR"):
-            shutil.rmtree(os.environ[name], ignore_errors=True)
+    if importlib.util.find_spec("qgis") is None:
+        return
+    for name in ("QGIS_CUSTOM_CONFIG_PATH", "XDG_RUNTIME_DIR"):
+        shutil.rmtree(os.environ[name], ignore_errors=True)
+    # All is reported. Python would now destroy Qt's objects in any order, which crashes at times.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if _ended_with:
+        os._exit(_ended_with[-1])
 
 
 @pytest.fixture(scope="session", autouse=True)
