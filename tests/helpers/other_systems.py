@@ -54,7 +54,7 @@ def load_libraries() -> None:
     assert all((asyncio, concurrent, multiprocessing, shutil, sqlite3, subprocess, tempfile))
     assert all((fiona, openvino, pyogrio, rasterio, scipy, shapely, skimage, tqdm))
     # Names that the standard library itself took from `os`.
-    shutil.disk_usage = lambda _: shutil._ntuple_diskusage(2**40, 0, 2**40)  # type: ignore[attr-defined]
+    shutil.disk_usage = lambda _: shutil._ntuple_diskusage(2**40, 0, 2**40)  # type: ignore[attr-defined]  # its own tuple, not public
 
 
 def pretend(system: str) -> None:
@@ -66,7 +66,7 @@ def pretend(system: str) -> None:
     _without_proc()
     sys.platform = system
     if system == "win32":
-        sys.modules["fcntl"] = None  # type: ignore[assignment]
+        sys.modules["fcntl"] = None  # type: ignore[assignment]  # importing it fails
         _open_no_folders()
         _flush_only_what_is_written()
         _make_no_links()
