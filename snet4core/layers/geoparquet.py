@@ -16,6 +16,7 @@ from rasterio.errors import CRSError
 from snet4core.errors import DependencyError, InputError
 from snet4core.files.names import printable
 from snet4core.layers.features import Content
+from snet4core.layers.vectors import Vector
 
 
 def pyarrow() -> Any:
@@ -30,8 +31,8 @@ def pyarrow() -> Any:
         ) from None
 
 
-def rows(path: Path, name: str) -> tuple[CRS | None, list[tuple[Any, dict[str, Any]]]]:
-    """Read the CRS, and (geometry or None, fields) of every feature.
+def read(path: Path, name: str) -> Vector:
+    """Read all features of a file.
 
     Raises InputError, which names the file `name`, DependencyError without pyarrow.
     """
@@ -59,7 +60,9 @@ def rows(path: Path, name: str) -> tuple[CRS | None, list[tuple[Any, dict[str, A
             f"{name} is no GeoParquet that can be read ({printable(str(problem))[:100]}); save it "
             "as .gpkg or .geojson."
         ) from None
-    return crs, list(zip(geometries, others, strict=True))
+    features = list(zip(geometries, others, strict=True))
+    fields = tuple(each for each in table.column_names if each != column)
+    return Vector(crs, fields, features, len(features))
 
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

@@ -52,7 +52,8 @@ def read_buildings(
     table = _readable(path).suffix.lower() in (".csv", ".txt")
     if table and not _is_json(path):  # Microsoft's .csv are lines of GeoJSON.
         return spacenet_reader.read(path, confidence=confidence, height_field=height_field)
-    return _read_layer(path, confidence, _LAYERS[geometry], height_field)
+    layer = read_layer(path, wanted=_LAYERS[geometry])
+    return _buildings(printable(path), layer, confidence, height_field)
 
 
 def _readable(path: Path) -> Path:
@@ -75,13 +76,14 @@ def _readable(path: Path) -> Path:
     return path
 
 
-def _read_layer(
-    path: Path, confidence: bool, wanted: str = FOOTPRINTS, height_field: str = ""
-) -> Buildings:
-    name = printable(path)
+def read_layer(path: Path, *, wanted: str = FOOTPRINTS) -> vectors.Vector:
+    """Read the features of a vector layer as they are. Raises `InputError`.
+
+    Of a file with several layers, that named `wanted` is read; of any other its only layer.
+    """
+    name = printable(_readable(path))
     if path.suffix.lower() == ".parquet":
-        crs, features = geoparquet.rows(path, name)
-        return _buildings(name, crs, features, confidence, height_field)
+        return geoparquet.read(path, name)
     drivers = vectors.drivers_of(path, name)
     options: dict[str, str] = {}
     if drivers == ["GPKG"]:
@@ -97,21 +99,19 @@ def _read_layer(
     try:
         chosen = _layer_of(Path(where), drivers, name, wanted)
         found = vectors.read(Path(where), chosen, drivers, options)
-        crs = CRS.from_user_input(found.crs) if found.crs else None
     except InputError:
         raise
     except Exception as error:  # the libraries' errors have no common base class
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
-            "give a SpaceNet .csv, or a .gpkg, .geojson, .fgb, .parquet or .shp."
+            f"give a {vectors.READABLE}."
         ) from None
-    features = found.features
-    if len(features) != found.stated:
+    if len(found.features) != found.stated:
         raise InputError(
-            f"{name} breaks off after {len(features)} of {found.stated} features; "
+            f"{name} breaks off after {len(found.features)} of {found.stated} features; "
             "it is damaged or incomplete, write it again."
         )
-    return _buildings(name, crs, features, confidence, height_field)
+    return found
 
 
 def _is_json(path: Path) -> bool:
@@ -206,17 +206,13 @@ def _database(path: Path) -> sqlite3.Connection:
 
 
 def _buildings(
-    name: str,
-    crs: CRS | None,
-    features: list[tuple[Any, dict[str, Any]]],
-    confidence: bool,
-    height_field: str,
+    name: str, layer: vectors.Vector, confidence: bool, height_field: str = ""
 ) -> Buildings:
     """The features as a table; heights are read where any feature has `height_field`."""
     skipped: dict[str, int] = {}
     ids, polygons, rates, heights_m = [], [], [], []
-    has_heights = any(height_field in properties for _, properties in features)
-    for row, (geometry, properties) in enumerate(features, start=1):
+    has_heights = any(height_field in properties for _, properties in layer.features)
+    for row, (geometry, properties) in enumerate(layer.features, start=1):
         polygon, reason = _polygon(geometry, name, row)
         if polygon is None:
             skipped[reason] = skipped.get(reason, 0) + 1
@@ -230,27 +226,30 @@ def _buildings(
         table,
         images=table.images or ("",),
         in_pixels=False,
-        crs=crs,
+        crs=layer.crs,
         skipped=skipped,
         name=name,
     )
 
 
-def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | None, str]:
-    if geometry is None:
-        return None, "without a geometry"
+def geometry_of(geometry: Any, name: str, row: int) -> Any:
+    """A feature's geometry as shapely's, without z; None stays None. Raises `InputError`."""
+    if geometry is None or isinstance(geometry, shapely.Geometry):
+        return shapely.force_2d(geometry)
     try:
-        whole: Any = geometry
-        if isinstance(geometry, bytes):
-            whole = shapely.from_wkb(geometry)
-        elif not isinstance(geometry, shapely.Geometry):
-            whole = shape(geometry)
-        polygon: Any = shapely.force_2d(whole)
+        whole = shapely.from_wkb(geometry) if isinstance(geometry, bytes) else shape(geometry)
+        return shapely.force_2d(whole)
     except (ValueError, TypeError, shapely.errors.ShapelyError) as error:
         raise InputError(
             f"{name}, feature {row}: its geometry cannot be used ({printable(str(error))[:80]}); "
             "convert it to plain polygons."
         ) from None
+
+
+def _polygon(geometry: Any, name: str, row: int) -> tuple[shapely.Geometry | None, str]:
+    polygon = geometry_of(geometry, name, row)
+    if polygon is None:
+        return None, "without a geometry"
     if polygon.is_empty:
         return None, "with an empty geometry"
     if shapely.get_type_id(polygon) == shapely.GeometryType.GEOMETRYCOLLECTION:
@@ -291,11 +290,11 @@ def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
 
 def area_in(path: Path, crs: CRS) -> BaseGeometry:
     """Read an area of interest: the union of a layer's polygons, in `crs`. Raises `InputError`."""
-    layer = _read_layer(_readable(path), confidence=False)
-    if layer.crs is None:
-        raise InputError(f"{layer.name} names no CRS; assign it, or give ", BOUNDS, ".")
-    if len(layer) == 0:
-        raise InputError(f"{layer.name} holds no polygons; give a layer that does.")
+    found = _buildings(printable(path), read_layer(path), confidence=False)
+    if found.crs is None:
+        raise InputError(f"{found.name} names no CRS; assign it, or give ", BOUNDS, ".")
+    if len(found) == 0:
+        raise InputError(f"{found.name} holds no polygons; give a layer that does.")
     return shapely.union_all(
-        shapely.make_valid(reprojected(layer.polygons_N, layer.crs, crs, layer.name))
+        shapely.make_valid(reprojected(found.polygons_N, found.crs, crs, found.name))
     )

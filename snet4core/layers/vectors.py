@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.crs import CRS
 
 from snet4core.errors import InputError
 
@@ -29,6 +30,8 @@ except ImportError:  # no wheel for this Python
 
 _SQLITE, _FLATGEOBUF, _SHAPEFILE = b"SQLite format 3\0", b"fgb\x03fgb", b"\0\0\x27\x0a"
 JSON = ["GeoJSON", "GeoJSONSeq", "TopoJSON"]
+READABLE = ".gpkg, .geojson, .fgb, .gml, .parquet or .shp"
+"""For messages: layers that can be read."""
 _GML = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*<(\w+:)?FeatureCollection[\s>]", re.S)
 _VIRTUAL = re.compile(rb"<OGRVRT|<VRTDataset|<GDAL_WM|<OGRWFS|<WFS_", re.I)
 _HEAD_BYTES = 4096
@@ -47,11 +50,12 @@ _TYPES = {"int64": np.int64, "int32": np.int32, "float": np.float64, "str": obje
 class Vector:
     """One layer as it was read."""
 
-    crs: str | None
-    """As WKT, or the name of an authority's."""
+    crs: CRS | None
+    """None if the file names none."""
     fields: tuple[str, ...]
     features: list[tuple[Any, dict[str, Any]]]
-    """Geometry (GeoJSON-like, or WKB; None: without) and properties, None where they are NULL."""
+    """Geometry (GeoJSON-like, WKB or shapely's; None: without) and properties, None where they
+    are NULL."""
     stated: int
     """Number of features that the file states; those that were read, if it states none."""
 
@@ -73,15 +77,11 @@ def drivers_of(path: Path, name: str) -> list[str]:
         raise InputError(f"{name} is compressed; unpack it with 'gunzip IN'.")
     if head.startswith(b"PAR1"):
         raise InputError(
-            f"{name} is a Parquet file, which snet4 writes and does not read; convert it to .gpkg, "
-            "for example with 'ogr2ogr OUT.gpkg IN', or write the run's result as .gpkg."
+            f"{name} is a Parquet file, which is read if its name ends in .parquet; rename it."
         )
     if _GML.match(text) and not _VIRTUAL.search(head):
         return ["GML"]
-    raise InputError(
-        f"{name} is not a vector layer that can be read; give a SpaceNet .csv, or a .gpkg, "
-        ".geojson, .fgb or .shp."
-    )
+    raise InputError(f"{name} is not a vector layer that can be read; give a {READABLE}.")
 
 
 def read(
@@ -101,7 +101,7 @@ def read(
             stated = len(features)
             with suppress(TypeError):  # it states none
                 stated = len(opened)
-            return Vector(opened.crs_wkt or None, fields, features, stated)
+            return Vector(_crs(opened.crs_wkt), fields, features, stated)
 
 
 def has_layer(path: Path, layer: str | int) -> bool:
@@ -163,7 +163,13 @@ def _read_by_pyogrio(path: Path, layer: str | None, options: Mapping[str, str]) 
         (geometry, dict(zip(names, map(_plain, row), strict=True)))
         for geometry, row in zip(geometries, rows, strict=True)
     ]
-    return Vector(meta["crs"], names, features, len(features) if stated < 0 else int(stated))
+    stated = len(features) if stated < 0 else int(stated)
+    return Vector(_crs(meta["crs"]), names, features, stated)
+
+
+def _crs(named: str | None) -> CRS | None:
+    """Of WKT, or of the name of an authority's; raises CRSError for what is neither."""
+    return CRS.from_user_input(named) if named else None
 
 
 def _plain(value: Any) -> Any:

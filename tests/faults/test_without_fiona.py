@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -11,10 +12,14 @@ import fiona
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
 from rasterio.crs import CRS
 
+from snet4_training.judge.lessons import real_blocks
+from snet4_training.pictures.ground import footprints_on
 from snet4core.errors import InputError
 from snet4core.footprints.footprints import Source, none_of
+from snet4core.grid import Grid
 from snet4core.layers import vectors
 from snet4core.layers.read import area_in, read_buildings
 from snet4core.layers.write import write_layer
@@ -71,6 +76,33 @@ def test_the_formats_on_the_list_are_read(
     np.testing.assert_array_equal(found.height_m_N[order], [7.5, np.nan])
     assert sorted(tmp_path.iterdir()) == before
     assert area_in(path, found.crs).area == pytest.approx(10)
+
+
+def test_what_training_learns_from_is_read(tmp_path: Path, door: str) -> None:
+    """Pairs and lessons, by the same door."""
+    path = written(tmp_path / "a.gpkg", "GPKG")
+    grid = Grid((20, 40), Affine(1, 0, 0, 0, -1, 20), UTM)
+    ground = footprints_on(path, grid, "height_m")
+    assert [polygon.area for polygon in ground.polygons] == [2, 8]
+    np.testing.assert_array_equal(ground.heights_m, [7.5, np.nan])
+    with pytest.raises(InputError, match="has no field 'eaves'; it has ImageId, confidence, heig"):
+        footprints_on(path, grid, "eaves")
+    table = tmp_path / "pixels.csv"
+    table.write_text("ImageId,BuildingId,PolygonWKT_Pix\n")
+    with pytest.raises(InputError, match=r"pixels\.csv is not a vector layer .* give a \.gpkg"):
+        footprints_on(table, grid)
+
+
+def test_houses_for_the_judge_are_read(tmp_path: Path, door: str) -> None:
+    houses = [shapely.box(x, y, x + 1e-4, y + 1e-4) for x in np.arange(10, 10.003, 3e-4)
+              for y in np.arange(0, 0.003, 3e-4)]  # fmt: skip
+    features = [{"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(each)}
+                for each in houses]  # fmt: skip
+    collection = {"type": "FeatureCollection", "features": features}
+    (tmp_path / "buildings.geojson").write_text(json.dumps(collection))
+    (block,) = real_blocks(tmp_path)
+    assert block.shape == (500, 500)
+    assert 15 <= block.polygons.size < len(houses)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from snet4_training.scenes.place import KINDS, make_plan
 from snet4_training.scenes.spacenet_files import TileName, write_image
 from snet4_training.validation.validate import Judged
 from snet4core.labels import cuts, seams, watershed
+from snet4core.layers.read import read_buildings
 from snet4core.look.look import CATEGORIES
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
@@ -140,11 +141,7 @@ def degraded_lessons(seed: int, count: int, real: list[degraded_maps.Block]) -> 
 
 def real_blocks(folder: Path, gsd_m: float = 0.35, side_px: int = 500) -> list[degraded_maps.Block]:
     """Squares of real footprints (`buildings.geojson` in degrees) with 15 houses or more."""
-    import fiona
-    from shapely.geometry import shape as to_shapely
-
-    with fiona.open(folder / "buildings.geojson") as layer:
-        houses = np.array([to_shapely(each["geometry"]) for each in layer], object)
+    houses = read_buildings(folder / "buildings.geojson", confidence=False).polygons_N
     west, south, east, north = shapely.total_bounds(houses)
     metres = 111_320.0 / gsd_m
     scale = np.array([metres * np.cos(np.radians((south + north) / 2)), -metres])

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fiona
 import numpy as np
 import rasterio
 import shapely
@@ -18,12 +17,12 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.merge import merge
 from rasterio.warp import transform as warp_points
-from shapely.geometry import shape as geometry_of
 
 from snet4_training.pictures.picture import VISIBLE, Picture
 from snet4_training.pictures.targets import Polygons
 from snet4core.errors import InputError
 from snet4core.grid import Grid
+from snet4core.layers.read import geometry_of, read_layer
 from snet4core.look.look import Look
 
 
@@ -45,21 +44,19 @@ def footprints_on(
     Those are kept that come within `margin_px` of the grid. Raises `InputError` for a file that
     cannot be read, or without that field.
     """
-    try:
-        with fiona.open(labels) as layer:
-            crs = CRS.from_wkt(layer.crs_wkt) if layer.crs_wkt else CRS.from_epsg(4326)
-            if height_field and height_field not in layer.schema["properties"]:
-                raise InputError(
-                    f"{labels} has no field '{height_field}'; it has "
-                    f"{', '.join(layer.schema['properties']) or 'none'}."
-                )
-            read = [(one.geometry, dict(one.properties)) for one in layer if one.geometry]
-    except (OSError, fiona.errors.FionaError, rasterio.errors.CRSError) as problem:
+    layer = read_layer(labels)
+    crs = layer.crs or CRS.from_epsg(4326)
+    if height_field and height_field not in layer.fields:
         raise InputError(
-            f"{labels}: the footprints cannot be read ({problem}); give a GeoJSON or GeoPackage."
-        ) from problem
-    shapes = np.array([geometry_of(geometry) for geometry, _ in read], dtype=object)
-    heights = [_metres(labels, values.get(height_field or ""), height_field) for _, values in read]
+            f"{labels} has no field '{height_field}'; it has {', '.join(layer.fields) or 'none'}."
+        )
+    read = [
+        (geometry_of(geometry, str(labels), row), values.get(height_field or ""))
+        for row, (geometry, values) in enumerate(layer.features, start=1)
+        if geometry is not None
+    ]
+    shapes = np.array([geometry for geometry, _ in read], dtype=object)
+    heights = [_metres(labels, value, height_field) for _, value in read]
     # Twice: a repaired ring may come as a collection that holds a MultiPolygon.
     parts, first = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
     parts, second = shapely.get_parts(parts, return_index=True)
