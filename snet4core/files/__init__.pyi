@@ -18,6 +18,7 @@ from .places import TEMPORARY as TEMPORARY
 from .places import FolderPlace as FolderPlace
 from .places import Place as Place
 from .sidecars import beside as beside
+from .sidecars import read_json as read_json
 from .sidecars import read_text as read_text
 from .sidecars import xml_tree as xml_tree
 from .sidecars import xml_values as xml_values

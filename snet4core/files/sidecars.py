@@ -1,4 +1,4 @@
-"""Reads small text and XML files beside a raster, with limits on size and content.
+"""Reads small text, JSON and XML files beside a raster, with limits on size and content.
 
 GDAL is kept from opening sidecars, because some of them open connections or other files.
 Harmless ones (a world file, a look angle) are read here instead: regular files only, limited
@@ -7,11 +7,13 @@ in size, XML without entities or document types.
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -61,6 +63,15 @@ def read_text(path: Path, limit_bytes: int = LIMIT_BYTES) -> str:
         line = text[: text.index("\0")].count("\n") + 1
         raise InputError(f"{printable(path)}: line {line} holds a NUL byte; save it as plain text.")
     return text
+
+
+def read_json(path: Path, remedy: str) -> Any:
+    """The value in a JSON file; InputError, which ends with `remedy`, if it is not JSON."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise InputError(f"{printable(path)} is not JSON ({problem}); {remedy}.") from problem
 
 
 @dataclass(slots=True)

@@ -10,14 +10,13 @@ docs/guide/look-sources.md names the sources of all this.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
-from snet4core.files.sidecars import read_text, xml_values
+from snet4core.files.sidecars import read_json, read_text, xml_values
 from snet4core.look.airbus import sighting_in_dim
 from snet4core.look.sighting import (
     AGREE_DEG,
@@ -114,14 +113,7 @@ def _from_xml(path: Path, warnings: list[str]) -> Sighting:
 
 def _from_planet(path: Path, warnings: list[str]) -> Sighting:
     """Planet's description of one item; any other JSON gives no angle."""
-    try:
-        found = json.loads(read_text(path))
-    except (ValueError, RecursionError) as problem:
-        if isinstance(problem, InputError):
-            raise
-        raise InputError(
-            f"{printable(path)} is not JSON ({problem}); copy or download it again."
-        ) from problem
+    found = read_json(path, "copy or download it again")
     facts = found.get("properties") if isinstance(found, dict) else None
     facts = facts if isinstance(facts, dict) else {}
     angle = number(facts.get("view_angle"))

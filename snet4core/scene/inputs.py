@@ -6,7 +6,6 @@ however they were named. Nothing is opened here except lists and STAC items.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from snet4core.errors import InputError
 from snet4core.files.names import is_remote, printable
-from snet4core.files.sidecars import read_text
+from snet4core.files.sidecars import read_json, read_text
 from snet4core.sentence import ALLOW_REMOTE
 
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".j2k", ".j2c", ".img"})
@@ -268,14 +267,7 @@ def _links(path: Path, collection: Mapping[str, Any]) -> list[Mapping[str, Any]]
 
 
 def _stac_json(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(read_text(path))
-    except (ValueError, RecursionError) as problem:
-        if isinstance(problem, InputError):
-            raise
-        raise InputError(
-            f"{printable(path)} is not JSON ({problem}); give a STAC item."
-        ) from problem
+    found = read_json(path, "give a STAC item")
     if not isinstance(found, dict):
         raise InputError(f"{printable(path)} is JSON but no STAC item; give the raster.")
     return found
