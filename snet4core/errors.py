@@ -6,11 +6,11 @@ says the exit code, and also inherits from the builtin that a caller would catch
 Options are named by `sentence.Option`, so that each front end can put its own names:
 
 >>> from snet4core.sentence import ALLOW_REMOTE
->>> error = InputError("a.tif is remote; download it, or add ", ALLOW_REMOTE, ".")
+>>> error = InputError("a.tif is remote; download it, or give ", ALLOW_REMOTE, ".")
 >>> str(error)
-'a.tif is remote; download it, or add --allow-remote.'
+'a.tif is remote; download it, or give --allow-remote.'
 >>> error.sentence.told(lambda option: option.keyword)
-'a.tif is remote; download it, or add allow_remote.'
+'a.tif is remote; download it, or give allow_remote.'
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snet4_cli import options
+from snet4core.sentence import OFF_NADIR
 
 if TYPE_CHECKING:
     from snet4core.model.header import Header
@@ -102,9 +103,13 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
             "category": look.category,
             "source": look.source,
         }
-    except (LookError, EngineError) as problem:
+    except LookError as problem:
         facts["look"] = None
         warnings.append(str(problem))
+    except EngineError as problem:
+        facts["look"] = None
+        why = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
+        warnings.append(f"The look cannot be guessed ({why}); give it with {OFF_NADIR}.")
     if header is not None:
         facts["model"] = _reading(found, header, facts["look"], warnings)
         facts["runtime"] = runtime.runtime_facts(header, "auto", "auto", "auto")

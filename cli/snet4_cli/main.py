@@ -163,8 +163,9 @@ INSTEAD = {
     "--crs": "a copy that has it",
     "--bands": "the bands' own colours ('gdal_translate -colorinterp red,green,blue IN OUT')",
     "--nodata": "the file's own tag ('gdal_translate -a_nodata VALUE IN OUT')",
+    "--allow-remote": "a copy on disk",
 }
-"""What a command without these options takes: `calibrate`, `train`."""
+"""What a command without these options takes: `calibrate`, `train`, `score`, `report`."""
 
 
 def in_words_of(command: click.Command | None, sentence: Sentence) -> str:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
-from snet4core.sentence import HEIGHT_FIELD
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
@@ -45,10 +44,8 @@ def height_of(value: Any, where: str) -> float:
     if math.isnan(height_m) or 0 <= height_m < math.inf:
         return height_m
     raise InputError(
-        f"{where}: the height '{printable(str(value)[:20])}' is no number of metres; correct it, "
-        "or name another field with ",
-        HEIGHT_FIELD,
-        ".",
+        f"{where}: the height '{printable(str(value)[:20])}' is no height in metres; "
+        "correct it, or leave it empty where it is unknown."
     )
 
 

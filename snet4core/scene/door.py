@@ -120,7 +120,7 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ch
         if not allow_remote:
             raise InputError(
                 f"{printable(text)} is a URL or virtual path, and snet4 opens no connections by "
-                "itself; download it, or add ",
+                "itself; download it, or give ",
                 ALLOW_REMOTE,
                 ".",
             )

@@ -327,7 +327,7 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
         if not allow_remote:
             raise InputError(
                 f"{printable(path)}: its raster is at {printable(href)}, and snet4 opens no "
-                "connections by itself; download it, or add ",
+                "connections by itself; download it, or give ",
                 ALLOW_REMOTE,
                 ".",
             )

@@ -21,8 +21,14 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
+from snet4_training.pictures.flat import flat_pictures
+from snet4_training.pictures.ground import mosaic
+from snet4_training.pictures.lean_file import lean_file
+from snet4_training.pictures.pairs import Pair
+from snet4_training.pictures.splits import joined_places
 from snet4core.errors import InputError
 from snet4core.layers.read import area_in, read_buildings
+from snet4core.look.look import Look
 
 Picture = Callable[..., Path]
 SQUARE = "[[[733601,3725100],[733620,3725100],[733620,3725139],[733601,3725139],[733601,3725100]]]"
@@ -166,6 +172,42 @@ def test_the_formats_on_the_list_are_read(tmp_path: Path, name: str, driver: str
         path.rename(tmp_path / name)
     (found,) = read_buildings(tmp_path / name).polygons_N
     assert found.equals(square)
+
+
+FLAT = Look(0.0, None, "option")
+TRAINING: dict[str, Callable[[Path], object]] = {
+    "lean": lambda path: lean_file(
+        path, path.with_name("a.geojson"), path.with_name("o.tif"), Look(30.0, 20.0, "option")
+    ),
+    "tiles of a mosaic": lambda path: mosaic(
+        [path], path.with_name("a.geojson"), ("blue", "green", "red"), 1, FLAT
+    ),
+    "a folder of tiles": lambda path: flat_pictures(
+        str(path.parent), "a.geojson", True, ("blue", "green", "red")
+    ),
+    "places of pictures": lambda path: joined_places(
+        [Pair(each, path.with_name("a.geojson"), each.stem) for each in (path, path)]
+    ),
+}
+
+
+@pytest.mark.parametrize("reads", TRAINING)
+def test_no_picture_that_is_trained_on_opens_a_connection(
+    tmp_path: Path, listener: tuple[str, list[bytes]], reads: str
+) -> None:
+    url, asked = listener
+    (tmp_path / "a.geojson").write_text(COLLECTION)
+    path = tmp_path / "a.tif"
+    path.write_text(
+        '<VRTDataset rasterXSize="80" rasterYSize="64"><SRS>EPSG:32616</SRS>'
+        "<GeoTransform>733601,0.5,0,3725139,0,-0.5</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f"<SourceFilename>/vsicurl/{url}/a.tif</SourceFilename><SourceBand>1</SourceBand>"
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with pytest.raises(InputError, match=r"a\.tif"):
+        TRAINING[reads](path)
+    assert heard(asked) == []
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,156 +1,37 @@
-"""Every remedy that an error names helps: options exist, commands run; other makes are read."""
+"""Inputs of other makes are read, or refused with a remedy that helps."""
 
 from __future__ import annotations
 
-import ast
 import csv
 import gzip
 import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import pytest
-import rasterio
 import shapely
+from click.testing import CliRunner
 from rasterio.crs import CRS
 
-from snet4_cli.main import COMMANDS, INSTEAD, Commands, in_words_of, snet4
-from snet4core.errors import InputError, LookError
+from snet4_cli.main import Commands, in_words_of, snet4
+from snet4core.errors import EngineError, InputError
 from snet4core.jobs.run import _horizontal
 from snet4core.layers.read import read_buildings
 from snet4core.look.table import sighting_in_table
+from snet4core.maps.look_guesser import LookGuesser
 from snet4core.scene.inputs import expand
 from snet4core.scene.scene import open_scene
-from snet4core.sentence import AZIMUTH, NODATA, OFF_NADIR, Sentence
+from snet4core.sentence import PRECISION
 
 Picture = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
 ONE_PIXEL = np.full((3, 4, 4), 9, dtype=np.uint8)
-
-
-def command(name: str) -> click.Command:
-    found = Commands().get_command(click.Context(snet4), name)
-    assert found is not None
-    return found
-
-
-def flags_of(*names: str) -> set[str]:
-    found = {"--help", "-h", "--version", "--verbose", "-v"}
-    for name in names:
-        outer = command(name)
-        for each in (outer, *getattr(outer, "commands", {}).values()):
-            found |= {opt for par in each.params for opt in (*par.opts, *par.secondary_opts)}
-    return found
-
-
-def sentences() -> Iterator[tuple[str, str]]:
-    """(place, text) of every string in an error or a warning of ours; `{}` for what is put in."""
-    for folder in ("snet4core", "cli", "training"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            docs = {
-                id(node.body[0].value)
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-                and node.body and isinstance(node.body[0], ast.Expr)
-            }  # fmt: skip
-            for node in ast.walk(tree):
-                if isinstance(node, ast.JoinedStr):
-                    text = "".join(
-                        str(each.value) if isinstance(each, ast.Constant) else "{}"
-                        for each in node.values
-                    )
-                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                    text = "" if id(node) in docs else node.value
-                else:
-                    continue
-                if len(text) > 12:
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}", text
-
-
-SENTENCES = list(sentences())
-GDAL = re.compile(r"'((?:gdal\w+|ogr2ogr)(?:\.py)? [^']*)'")
-OWN = re.compile(r"'?snet4 (" + "|".join(COMMANDS) + r")\b([^'\n;]*)")
-
-
-def gdal_commands() -> list[str]:
-    found = {match for _, text in SENTENCES for match in GDAL.findall(text)}
-    return sorted(found)
-
-
-def test_there_are_remedies_to_try() -> None:
-    assert len(SENTENCES) > 500
-    assert len(gdal_commands()) >= 8
-
-
-@pytest.mark.parametrize("text", gdal_commands())
-def test_a_command_of_gdals_that_an_error_names_runs(
-    picture: Picture, tmp_path: Path, text: str
-) -> None:
-    program = text.split()[0]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    if program == "ogr2ogr":
-        source = tmp_path / "in.geojson"
-        source.write_text('{"type":"FeatureCollection","features":[]}')
-    else:
-        source = picture(ONE_PIXEL, "in.tif", photometric="RGB")
-    filled = text
-    for word, value in (
-        (r"\bIN\b", str(source)), (r"\bOUT(\.\w+)?\b", str(tmp_path / "out.tif")),
-        (r"\bLAYER\b", "in"),
-        (r"\bCRS\b", "EPSG:32616"), (r"\bNUMBER\b", "32616"), (r"\b-b N\b", "-b 1"),
-        (r"\bULX ULY LRX LRY\b", "0 4 4 0"), (r"\bVALUE\b", "0"), (r"-b N", "-b 1"),
-        (r"\{\}", "1"), (r" -rpc", ""),
-    ):  # fmt: skip
-        filled = re.sub(word, value, filled)
-    if program == "ogr2ogr":
-        filled = filled.replace("out.tif", "out.gpkg")
-    if "-expand" in filled:
-        with rasterio.open(picture(ONE_PIXEL[:1], "in.tif"), "r+") as dataset:
-            dataset.write_colormap(1, {9: (1, 2, 3, 255)})
-    done = subprocess.run(filled.split(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("place", "text"), [(p, t) for p, t in SENTENCES if OWN.search(t)], ids=lambda v: v[:50]
-)
-def test_a_command_of_ours_that_a_text_names_exists(place: str, text: str) -> None:
-    for name, rest in OWN.findall(text):
-        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest)) <= flags_of(name), place
-
-
-@pytest.mark.parametrize(
-    ("place", "text"),
-    [(p, t) for p, t in SENTENCES if re.search(r"(?<![\w-])--[a-z]", t)],
-    ids=lambda v: v[:50],
-)
-def test_an_option_that_a_text_names_exists(place: str, text: str) -> None:
-    without_gdal = GDAL.sub("", text)
-    known = flags_of(*COMMANDS) | {"--config"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", without_gdal)) <= known, place
-
-
-@pytest.mark.parametrize("name", ["calibrate", "train"])
-def test_a_command_without_an_option_names_what_it_takes_instead(name: str) -> None:
-    error = LookError("Give ", OFF_NADIR, ", ", AZIMUTH, " or ", NODATA, ".")
-    told = in_words_of(command(name), error.sentence)
-    assert not set(re.findall(r"--[a-z-]+", told)) - flags_of(name)
-    assert "looks.csv" in told
-    assert in_words_of(command("run"), error.sentence) == str(error)
-    assert in_words_of(None, Sentence("plain")) == "plain"
-    assert set(INSTEAD) <= flags_of("run")
-
-
-def test_calibrate_has_the_options_that_its_engine_names() -> None:
-    assert {"--device", "--precision", "--runtime"} <= flags_of("calibrate")
 
 
 # --- Inputs of other makes ---
@@ -261,7 +142,9 @@ def test_a_shapefile_without_its_index_is_told_how_to_get_one(tmp_path: Path) ->
     path.with_suffix(".shx").unlink()
     with pytest.raises(InputError, match=r"no .shx beside it.*SHAPE_RESTORE_SHX") as problem:
         read_buildings(path)
-    remedy = GDAL.findall(str(problem.value))[0].replace("OUT.gpkg", str(tmp_path / "o.gpkg"))
+    remedy = re.findall(r"'(ogr2ogr [^']*)'", str(problem.value))[0].replace(
+        "OUT.gpkg", str(tmp_path / "o.gpkg")
+    )
     if shutil.which("ogr2ogr") is None:
         pytest.skip("ogr2ogr is not installed")
     subprocess.run(re.sub(r"\bIN\b", str(path), remedy).split(), check=True, capture_output=True)
@@ -307,3 +190,29 @@ def test_lean_writes_only_what_its_name_says(
         main()
     assert left.value.code == 2
     assert "o.jpg: a GeoTIFF is written; call it .tif" in capfd.readouterr().err
+
+
+def test_info_names_its_own_options_where_no_look_can_be_guessed(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine's remedies, `--precision` and `--runtime`, are options of `run`."""
+
+    def fail(*_: Any) -> None:
+        raise EngineError("OpenVINO cannot compute it in fp32 here (x); try ", PRECISION, " fp32.")
+
+    monkeypatch.setattr(LookGuesser, "sighting", fail)
+    path = picture(ONE_PIXEL, photometric="RGB")
+    shown = CliRunner().invoke(snet4, ["info", str(path), "--json"])
+    (warning,) = json.loads(shown.output)["warnings"]
+    assert "OpenVINO cannot compute it in fp32 here (x)" in warning
+    assert set(re.findall(r"--[a-z-]+", warning)) == {"--off-nadir"}
+
+
+@pytest.mark.parametrize("name", ["score", "report", "calibrate", "train"])
+def test_a_command_that_opens_no_connections_does_not_offer_to(name: str) -> None:
+    command = Commands().get_command(click.Context(snet4), name)
+    with pytest.raises(InputError) as problem:
+        open_scene("https://example.com/a.tif")
+    assert "download it, or give --allow-remote" in str(problem.value)
+    told = in_words_of(command, problem.value.sentence)
+    assert told.endswith("download it, or give a copy on disk.")

@@ -10,11 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import shapely
 from rasterio.errors import RasterioError
 
-from snet4_training.pictures.ground import mosaic
+from snet4_training.pictures.ground import mosaic, tile_at
 from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError
 from snet4core.grid import Grid
@@ -65,7 +64,7 @@ def _tiles(folder: Path, held_out: bool) -> list[Path]:
 
 def _grid_of(tile: Path) -> Grid:
     try:
-        with rasterio.open(tile) as source:
+        with tile_at(tile) as source:
             return Grid(source.shape, source.transform, source.crs)
     except RasterioError as problem:
         raise InputError(f"{tile}: the picture cannot be read ({problem}).") from problem

@@ -24,6 +24,7 @@ from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.layers.read import geometry_of, read_layer
 from snet4core.look.look import Look
+from snet4core.scene.door import admit
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,14 @@ def averaged(
     return mean_BHW, np.asarray(whole_HW.all(axis=(1, 3)))
 
 
+def tile_at(path: Path) -> rasterio.DatasetReader:
+    """Open a raster with the one driver that fits its first bytes; `InputError` if none may.
+
+    Its sidecars are seen: tiles of drone mosaics are placed by them.
+    """
+    return rasterio.open(path, driver=admit(path).driver)
+
+
 def mosaic(
     rasters: list[Path], labels: Path, bands: tuple[str, ...], factor: int, look: Look
 ) -> Picture:
@@ -115,7 +124,7 @@ def mosaic(
     a raster that cannot be read.
     """
     try:
-        sources = [rasterio.open(path) for path in rasters]
+        sources = [tile_at(path) for path in rasters]
         crs = sources[0].crs
         masked_BHW, transform = merge(sources, masked=True)
     except RasterioError as problem:

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from snet4_training.pictures.ground import Ground, footprints_on
 from snet4_training.pictures.lean import leaned
 from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError
 from snet4core.files import outputs
-from snet4core.grid import Grid
 from snet4core.look.look import Look
+from snet4core.scene.door import admit, check_header, opened
+from snet4core.scene.gdal import gdal_settings
+from snet4core.scene.georeference import georeference
 
 LOWEST_M, HIGHEST_M = 3.0, 12.0
 """Range of random heights for buildings of unknown height: one to four storeys."""
@@ -47,34 +48,35 @@ def lean_file(
     Raises `InputError` for files that cannot be used, `OutputError` for `out`.
     """
     outputs.check(out, overwrite=overwrite, inputs=(image, labels))
-    try:
-        with rasterio.open(image) as file:
-            counts_BHW, valid_HW = file.read(), file.dataset_mask() > 0
-            profile, names, colours = file.profile, file.descriptions, file.colorinterp
-    except RasterioError as problem:
-        raise InputError(f"{image} is not a raster that can be read ({problem}).") from problem
-    if profile["crs"] is None:
-        raise InputError(f"{image} has no CRS, so footprints cannot be placed on it; assign one.")
-    transform = profile["transform"]
+    admitted = admit(image)
+    with opened(admitted) as file, gdal_settings():
+        check_header(admitted, file)
+        grid = georeference(admitted.shown, file, admitted.path, None).grid
+        counts_BHW, valid_HW = file.read(), file.dataset_mask() > 0
+        names, colours = file.descriptions, file.colorinterp
+    transform = grid.transform
     if transform.b or transform.d or transform.e > 0:
-        raise InputError(f"{image} is not north-up; warp it with gdalwarp first.")
-    grid = Grid(valid_HW.shape, transform, profile["crs"])
+        raise InputError(
+            f"{admitted.shown} is not north-up; warp it with 'gdalwarp -t_srs CRS IN OUT'."
+        )
     ground = footprints_on(labels, grid, height_field)
     rng = np.random.default_rng(seed)
     flat = Picture(
         counts_BHW, (True,) * len(counts_BHW), valid_HW, ground.polygons, look, grid.gsd_m
     )
     tilted = leaned(flat, known_or_drawn(ground, rng), look, rng)
-    counts_BHW = np.where(tilted.valid_HW, tilted.counts_BHW, 0)
+    tilted_BHW = np.where(tilted.valid_HW, tilted.counts_BHW, 0)
     # Block sizes and compression of the original may not be writable (JPEG in RGB, say).
-    kept = ("count", "width", "height", "dtype", "crs", "transform")
+    rows, cols = grid.shape
     layout = {"driver": "GTiff", "compress": "deflate", "tiled": True, "nodata": 0}
+    place = {"height": rows, "width": cols, "crs": grid.crs, "transform": transform}
+    pixels = {"count": len(counts_BHW), "dtype": counts_BHW.dtype}
     with (
         outputs.replacing(out, overwrite=overwrite) as (temporary,),
         outputs.driver_errors("leaned picture"),
-        rasterio.open(temporary, "w", **{key: profile[key] for key in kept}, **layout) as file,
+        rasterio.open(temporary, "w", **place, **pixels, **layout) as file,
     ):
-        file.write(counts_BHW.astype(profile["dtype"]))
+        file.write(tilted_BHW.astype(counts_BHW.dtype))
         file.descriptions, file.colorinterp = names, colours
         file.update_tags(
             OFF_NADIR_DEG=f"{look.off_nadir_deg:g}", AZIMUTH_DEG=f"{look.azimuth_deg:g}"

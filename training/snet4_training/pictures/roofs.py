@@ -20,6 +20,7 @@ from shapely import affinity
 from snet4_training.pictures.targets import Polygons
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
+from snet4core.sentence import AZIMUTH
 
 GRID_PX = 1e-6
 """Corners of what is left of a roof lie on this grid."""
@@ -36,7 +37,7 @@ def displacement_px(height_m: float, look: Look, gsd_m: float) -> tuple[float, f
     (-0.0, 20.0)
     """
     if look.azimuth_deg is None:
-        raise UsageError("Leaning a picture needs an azimuth; give one with --azimuth.")
+        raise UsageError("Leaning a picture needs an azimuth; give one with ", AZIMUTH, ".")
     shift_px = height_m * math.tan(math.radians(look.off_nadir_deg)) / gsd_m
     turn = math.radians(look.azimuth_deg)
     return -shift_px * math.cos(turn), shift_px * math.sin(turn)

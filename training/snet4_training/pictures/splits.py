@@ -13,9 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import shapely
-from rasterio.errors import RasterioError
+from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -133,14 +132,10 @@ def joined_places(every: Sequence[Pair]) -> list[Pair]:
 
 def _extent(image: Path) -> shapely.Polygon:
     """Bounding box of a picture in degrees (EPSG:4326)."""
-    try:
-        with rasterio.open(image) as file:
-            if file.crs is None:
-                raise InputError(f"{image} has no CRS, so nobody knows its place; assign one.")
-            west, south, east, north = transform_bounds(file.crs, "EPSG:4326", *file.bounds)
-            return shapely.Polygon.from_bounds(west, south, east, north)
-    except RasterioError as problem:
-        raise InputError(f"{image} is not a raster that can be read ({problem}).") from problem
+    grid = open_scene(image).grid
+    bounds = array_bounds(*grid.shape, grid.transform)
+    west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *bounds)
+    return shapely.Polygon.from_bounds(west, south, east, north)
 
 
 @lru_cache(maxsize=2)
