@@ -16,8 +16,9 @@ from snet4core.look.orbits import off_nadir_of_incidence, orbit_km
 from snet4core.look.sighting import Sighting, number, reversed_azimuth
 from snet4core.scene.inputs import asset_of, read_stac
 
-_PLANET = ("skysat", "planetscope", "rapideye", "dove", "superdove", "planet", "ssc")
-_AIRBUS = ("phr", "pleiades", "pléiades", "pneo", "spot")
+_PLANET = ("skysat", "planet", "psscene", "psorthotile", "reorthotile", "rapideye", "dove",
+           "superdove", "ssc", "ps2", "psb.sd")  # fmt: skip
+_AIRBUS = ("phr", "pleiades", "pléiades", "pneo", "spot", "airbus")
 
 Meaning = Literal["to the ground", "to the satellite", "of the scan"]
 
@@ -30,7 +31,8 @@ def sighting_in_stac(path: Path, picture: str = "", warnings: list[str] | None =
     """
     item = read_stac(path)
     properties = item.get("properties")
-    values = dict(properties) if isinstance(properties, dict) else {}
+    values = {"collection": item.get("collection")}
+    values |= properties if isinstance(properties, dict) else {}
     values |= asset_of(item, picture) or {} if picture else {}
     azimuth = number(values.get("view:azimuth"))
     meaning = _meaning(values)
@@ -60,9 +62,14 @@ def _off_nadir(values: Mapping[str, Any]) -> float | None:
 
 
 def _names(values: Mapping[str, Any]) -> list[str]:
-    """Platform, constellation and mission, as far as they are given."""
-    keys = ("platform", "constellation", "mission")
-    return [values[key] for key in keys if isinstance(values.get(key), str)]
+    """Platform, constellation and mission, as far as they are given; then who else is named."""
+    keys = ("platform", "constellation", "mission", "collection")
+    named = [values.get(key) for key in keys]
+    for key in ("instruments", "providers"):
+        listed = values.get(key)
+        for each in listed if isinstance(listed, list) else []:
+            named.append(each.get("name") if isinstance(each, dict) else each)
+    return [name for name in named if isinstance(name, str)]
 
 
 def _meaning(values: Mapping[str, Any]) -> Meaning:
@@ -70,7 +77,7 @@ def _meaning(values: Mapping[str, Any]) -> Meaning:
     names = [name.lower() for name in _names(values)]
     platform = str(values.get("platform", "")).upper()
     skysat = platform.startswith("SS") and platform[2:].isdigit()
-    if skysat or any(key.startswith("pl:") for key in values):
+    if skysat or any(key.startswith("pl:") or key == "satellite_azimuth" for key in values):
         return "to the satellite"
     if any(name.startswith(_PLANET) for name in names):
         return "to the satellite"

@@ -4,12 +4,9 @@ from .bands import band_map as band_map
 from .deliveries import Delivery as Delivery
 from .deliveries import delivery_of as delivery_of
 from .door import admit as admit
-from .door import check_header as check_header
-from .door import opened as opened
 from .gdal import GDAL_ERRORS as GDAL_ERRORS
 from .gdal import gdal_settings as gdal_settings
 from .georeference import crs_named as crs_named
-from .georeference import georeference as georeference
 from .inputs import SceneInput as SceneInput
 from .inputs import asset_of as asset_of
 from .inputs import expand as expand
@@ -32,4 +29,5 @@ from .scene import Scene as Scene
 from .scene import describe as describe
 from .scene import digest as digest
 from .scene import open_scene as open_scene
+from .scene import read_whole as read_whole
 from .working_scale import WorkingScale as WorkingScale

@@ -10,7 +10,8 @@ real names against them.
   also lists the pictures that belong to it.
 - Planet: `<id>_3B_AnalyticMS.tif`, described by `<id>_metadata.json` and, less well, by
   `<id>_3B_AnalyticMS_metadata.xml`.
-- STAC: an item of the picture's name, or one that lists the picture as an asset.
+- STAC: an item of the picture's name; or one that its name begins with, and that lists it as an
+  asset.
 """
 
 from __future__ import annotations
@@ -36,8 +37,11 @@ _AIRBUS = re.compile(
     r"IMG_(?P<product>.+?)(?:_(?P<bands>P|PAN|MS|PMS|RGB|NED))?_R\d+C\d+(?![0-9A-Za-z])", re.I
 )
 _PLANET = re.compile(r"\d{8}_\d{6}_|\d{7}_\d{4}-\d{2}-\d{2}_RE\d", re.I)
-_MOST_TOKENS = 10
+_MOST_WORDS = 10
 """Words that a vendor appends to the id of a picture; Planet's longest names have seven."""
+
+_BETWEEN = re.compile(r"[_.-]")
+"""What stands between the words of a name."""
 
 _MOST_DIMS = 64
 """Products that one folder of Airbus's holds; more are not looked through."""
@@ -83,7 +87,7 @@ def delivery_of(path: Path) -> Delivery:
     maxar = list(_maxar_names(path.stem))
     prefixes = list(_planet_prefixes(path.stem))
     return Delivery(
-        item=beside(path, f"{path.stem}.json") or _listing_item(path, prefixes),
+        item=beside(path, f"{path.stem}.json") or _listing_item(path),
         imd=beside(path, *[f"{name}.IMD" for name in maxar]),
         xml=beside(path, *[f"{name}.XML" for name in maxar]),
         dim=_dim(path),
@@ -122,11 +126,18 @@ def _maxar_names(stem: str) -> Iterator[str]:
 
 def _planet_prefixes(stem: str) -> Iterator[str]:
     """What a name of Planet's begins with, from the whole down to date and time."""
-    if not _PLANET.match(stem):
-        return
-    words = stem.split("_")
-    for count in range(len(words), max(1, len(words) - _MOST_TOKENS), -1):
-        yield "_".join(words[:count])
+    if _PLANET.match(stem):
+        yield from (prefix for prefix in _prefixes(stem) if "_" in prefix)
+
+
+def _prefixes(stem: str) -> Iterator[str]:
+    """What a name begins with, from the whole down, without one word after the other.
+
+    >>> list(_prefixes("103001008AC69600-ms_analytic"))
+    ['103001008AC69600-ms_analytic', '103001008AC69600-ms', '103001008AC69600']
+    """
+    ends = [len(stem), *(found.start() for found in reversed(list(_BETWEEN.finditer(stem))))]
+    yield from (stem[:end] for end in ends[:_MOST_WORDS] if end)
 
 
 def _dim(path: Path) -> Path | None:
@@ -158,9 +169,12 @@ def _listed_pictures(dim: Path) -> set[str]:
     return set()
 
 
-def _listing_item(path: Path, prefixes: list[str]) -> Path | None:
-    """A STAC item named after the picture's id that lists the picture as an asset."""
-    for name in prefixes[1:]:
+def _listing_item(path: Path) -> Path | None:
+    """A STAC item named after the picture's id that lists the picture as an asset.
+
+    As of Planet's pictures, and of Maxar's open data (`<catalogue id>-visual.tif`).
+    """
+    for name in islice(_prefixes(path.stem), 1, None):
         item = beside(path, f"{name}.json")
         if item is not None:
             with suppress(InputError):

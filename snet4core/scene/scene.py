@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 
 from snet4core.errors import InputError, UsageError
 from snet4core.files.auxiliary import Auxiliary, auxiliary_of
@@ -161,6 +162,33 @@ def describe(
             metadata=_metadata(dataset),
             other_name=path.other_name if isinstance(path, SceneInput) else "",
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole:
+    """All of a raster, as it is stored."""
+
+    grid: Grid
+    counts_BHW: NDArray[np.generic]
+    valid_HW: NDArray[np.bool_]
+    """By its mask and no-data value."""
+    names: tuple[str | None, ...]
+    """Descriptions of the bands."""
+    colours: tuple[ColorInterp, ...]
+
+
+def read_whole(path: Path) -> Whole:
+    """Read all bands of a small raster into memory, with the guards of `open_scene`.
+
+    InputError for a file that cannot be used, or whose place on Earth is not known.
+    """
+    with _disk_errors(str(path)):
+        admitted = door.admit(path)
+    with door.opened(admitted) as dataset, gdal_settings():
+        door.check_header(admitted, dataset)
+        grid = georeference(admitted.shown, dataset, admitted.path, None).grid
+        valid_HW = dataset.dataset_mask() > 0
+        return Whole(grid, dataset.read(), valid_HW, dataset.descriptions, dataset.colorinterp)
 
 
 def digest(scene: Scene) -> str:

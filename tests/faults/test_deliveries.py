@@ -193,6 +193,12 @@ def item(properties: dict[str, Any], **asset: Any) -> str:
         ({"view:azimuth": 2.8, "pl:item_type": "SkySatCollect"}, 182.8),
         ({"pl:satellite_azimuth": 141.7, "platform": "SS01"}, 321.7),
         ({"view:azimuth": 362.8, "platform": "rapideye-3"}, 182.8),
+        ({"view:azimuth": 2.8, "instruments": ["PSB.SD"]}, 182.8),
+        ({"view:azimuth": 2.8, "providers": [{"name": "Planet Labs PBC"}]}, 182.8),
+        ({"view:azimuth": 2.8, "providers": [{"name": "Airbus DS"}]}, None),
+        ({"view:azimuth": 2.8, "providers": "?", "instruments": [None, 3, {}]}, 2.8),
+        ({"view:azimuth": 2.8, "satellite_azimuth": 2.8}, 182.8),
+        ({"satellite_azimuth": 2.8}, 182.8),
         ({"view:azimuth": 179.7, "constellation": "PHR", "platform": "PHR-1A"}, None),
         ({"view:azimuth": 179.7, "constellation": "pneo"}, None),
         ({"view:azimuth": 2.8, "platform": "WV03"}, 2.8),
@@ -237,6 +243,25 @@ def test_an_item_that_lists_the_picture_is_found_by_its_id(look: Callable[..., L
     assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (32.5, pytest.approx(182.8))
     beside = {"20230101_101010_ssc5_u0001.json": item(facts, href="another.tif")}
     assert look(name, beside, off_nadir_deg=3.0).look.azimuth_deg is None
+
+
+def test_an_item_of_planets_collection_is_known_by_it(look: Callable[..., LookFound]) -> None:
+    found = json.loads(item({"view:off_nadir": 32.5, "view:azimuth": 2.8}))
+    text = json.dumps({**found, "collection": "SkySatCollect"})
+    assert look("a.tif", {"a.json": text}).look.azimuth_deg == pytest.approx(182.8)
+
+
+@pytest.mark.parametrize("kind", ["visual", "pan_analytic", "ms_analytic"])
+def test_an_item_of_maxars_open_data_is_found(look: Callable[..., LookFound], kind: str) -> None:
+    """Pictures are called by the catalogue id and their kind, the item by the id."""
+    facts = {"platform": "WV02", "view:off_nadir": 27.4, "view:azimuth": 208.9}
+    name = f"10300100DB064000-{kind}.tif"
+    text = item(facts, href=f"./{name}")
+    found = look(name, {"10300100DB064000.json": text})
+    assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (27.4, 208.9)
+    assert found.look.source == "stac"
+    alone = look("10300100DB064001-visual.tif", {"10300100DB064001.json": text}, off_nadir_deg=1.0)
+    assert alone.look.azimuth_deg is None
 
 
 def test_planets_own_description_is_read(look: Callable[..., LookFound]) -> None:

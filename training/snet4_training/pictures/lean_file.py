@@ -13,10 +13,9 @@ from snet4_training.pictures.lean import leaned
 from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError
 from snet4core.files import outputs
+from snet4core.files.names import printable
 from snet4core.look.look import Look
-from snet4core.scene.door import admit, check_header, opened
-from snet4core.scene.gdal import gdal_settings
-from snet4core.scene.georeference import georeference
+from snet4core.scene.scene import read_whole
 
 LOWEST_M, HIGHEST_M = 3.0, 12.0
 """Range of random heights for buildings of unknown height: one to four storeys."""
@@ -48,21 +47,16 @@ def lean_file(
     Raises `InputError` for files that cannot be used, `OutputError` for `out`.
     """
     outputs.check(out, overwrite=overwrite, inputs=(image, labels))
-    admitted = admit(image)
-    with opened(admitted) as file, gdal_settings():
-        check_header(admitted, file)
-        grid = georeference(admitted.shown, file, admitted.path, None).grid
-        counts_BHW, valid_HW = file.read(), file.dataset_mask() > 0
-        names, colours = file.descriptions, file.colorinterp
-    transform = grid.transform
+    straight = read_whole(image)
+    grid, counts_BHW, transform = straight.grid, straight.counts_BHW, straight.grid.transform
     if transform.b or transform.d or transform.e > 0:
         raise InputError(
-            f"{admitted.shown} is not north-up; warp it with 'gdalwarp -t_srs CRS IN OUT'."
+            f"{printable(image)} is not north-up; warp it with 'gdalwarp -t_srs CRS IN OUT'."
         )
     ground = footprints_on(labels, grid, height_field)
     rng = np.random.default_rng(seed)
     flat = Picture(
-        counts_BHW, (True,) * len(counts_BHW), valid_HW, ground.polygons, look, grid.gsd_m
+        counts_BHW, (True,) * len(counts_BHW), straight.valid_HW, ground.polygons, look, grid.gsd_m
     )
     tilted = leaned(flat, known_or_drawn(ground, rng), look, rng)
     tilted_BHW = np.where(tilted.valid_HW, tilted.counts_BHW, 0)
@@ -77,7 +71,7 @@ def lean_file(
         rasterio.open(temporary, "w", **place, **pixels, **layout) as file,
     ):
         file.write(tilted_BHW.astype(counts_BHW.dtype))
-        file.descriptions, file.colorinterp = names, colours
+        file.descriptions, file.colorinterp = straight.names, straight.colours
         file.update_tags(
             OFF_NADIR_DEG=f"{look.off_nadir_deg:g}", AZIMUTH_DEG=f"{look.azimuth_deg:g}"
         )
