@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "snet4core", "cli", "training")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "snet4core", "cli", "training", "tools")
 
 Answer = subprocess.CompletedProcess[str]
 Call = Callable[..., Answer]
