@@ -216,3 +216,22 @@ def test_a_command_that_opens_no_connections_does_not_offer_to(name: str) -> Non
     assert "download it, or give --allow-remote" in str(problem.value)
     told = in_words_of(command, problem.value.sentence)
     assert told.endswith("download it, or give a copy on disk.")
+
+
+def test_a_parquet_file_is_read_under_its_own_name_alone(tmp_path: Path) -> None:
+    path = tmp_path / "town.geojson"
+    path.write_bytes(b"PAR1" + bytes(99))
+    with pytest.raises(InputError, match=r"town\.geojson is a Parquet file.* rename it"):
+        read_buildings(path)
+
+
+@pytest.mark.parametrize("height", ["tall", -3, "inf"])
+def test_what_is_no_height_is_told_without_options(tmp_path: Path, height: object) -> None:
+    """`report` and `--aoi` read heights too, and have no option for their field."""
+    path = tmp_path / "town.geojson"
+    square = shapely.geometry.mapping(shapely.box(0, 0, 1, 1))
+    feature = {"type": "Feature", "properties": {"height_m": height}, "geometry": square}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    with pytest.raises(InputError, match="feature 1: the height .* leave it empty") as problem:
+        read_buildings(path)
+    assert "--" not in str(problem.value)
