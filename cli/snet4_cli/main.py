@@ -94,7 +94,7 @@ def snet4(context: click.Context, verbose: bool) -> None:
     """
     context.obj = {"verbose": verbose}
     level = logging.INFO if verbose else logging.WARNING
-    console = Console(sys.stderr)
+    console = Console(sys.stderr, lambda told: in_words_of(_command_named(), told))
     console.setLevel(level)  # of its own, so that a log file may hold more
     logging.basicConfig(level=level, format="snet4: %(message)s", handlers=[console])
     if not verbose:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import shlex
 import sys
@@ -12,13 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from snet4_cli.bar import Bar as Bar
 from snet4core import __version__
 from snet4core.errors import OutputError, Snet4Error
+from snet4core.sentence import Sentence
 
 if TYPE_CHECKING:
     from snet4_cli.bar import How
@@ -28,7 +30,21 @@ _BEGIN = "snet4 log\n"
 
 
 class Console(logging.StreamHandler[Any]):
-    """Log records as lines on stderr, above the bar where there is one."""
+    """Log records as lines on stderr, above the bar where there is one.
+
+    `words` tells a sentence with the options of the command that runs.
+    """
+
+    def __init__(self, stream: TextIO, words: Callable[[Sentence], str] = str) -> None:
+        super().__init__(stream)
+        self._words = words
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record's line."""
+        if isinstance(record.msg, Sentence):
+            record = copy.copy(record)
+            record.msg = self._words(record.msg)
+        return super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from rasterio.enums import ColorInterp
 
+from helpers.bright import HEADER
+from snet4_cli.main import Commands, in_words_of, snet4
+from snet4_cli.telling import Console
+from snet4_training.validation.calibration import see
 from snet4core.errors import InputError
 from snet4core.jobs.run import _say
 from snet4core.scene.bands import BandMap, FileBands, band_map
@@ -160,6 +166,27 @@ def test_gdalwarp_with_an_alpha_keeps_the_infrared(picture: Picture, tmp_path: P
     except FileNotFoundError:
         pytest.skip("gdalwarp is not installed")
     assert open_scene(path).bands.file_bands == open_scene(warped).bands.file_bands == (3, 2, 1, 4)
+
+
+def test_calibration_is_warned_of_a_guessed_order_in_words_of_its_own(
+    picture: Picture, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`calibrate` has no `--bands`."""
+    looks = "scene,off_nadir_deg\n"
+    for name in ("a", "b"):
+        picture(np.full((4, 40, 40), 9, dtype=np.uint16), f"{name}.tif")
+        (tmp_path / f"{name}.geojson").write_text('{"type":"FeatureCollection","features":[]}')
+        looks += f"{name}.tif,9\n"
+    (tmp_path / "looks.csv").write_text(looks)
+    guesser = SimpleNamespace(sighting=lambda _: None)
+    predictor: Any = SimpleNamespace(header=HEADER, guesser=guesser, maps=lambda *_: iter(()))
+    assert len(see(tmp_path, predictor)) == 2
+    (record,) = [each for each in caplog.records if "untagged" in each.getMessage()]
+    assert "--bands" in record.getMessage()
+    command = Commands().get_command(click.Context(snet4), "calibrate")
+    console = Console(io.StringIO(), lambda told: in_words_of(command, told))
+    assert "--bands" not in console.format(record)
+    assert "-colorinterp red,green,blue" in console.format(record)
 
 
 def test_a_thousand_tiles_are_warned_of_once(

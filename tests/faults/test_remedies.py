@@ -232,6 +232,6 @@ def test_what_is_no_height_is_told_without_options(tmp_path: Path, height: objec
     square = shapely.geometry.mapping(shapely.box(0, 0, 1, 1))
     feature = {"type": "Feature", "properties": {"height_m": height}, "geometry": square}
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
-    with pytest.raises(InputError, match="feature 1: the height .* leave it empty") as problem:
+    with pytest.raises(InputError, match=r"feature 1: the height .* leave it empty") as problem:
         read_buildings(path)
     assert "--" not in str(problem.value)

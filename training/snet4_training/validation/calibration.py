@@ -10,6 +10,7 @@ guesses looks, it is also measured how well. Axis: N footprints.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,11 +34,13 @@ from snet4core.look.sighting import Sighting
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
 from snet4core.model import weights
-from snet4core.parts.plan import Choices, plan_for
+from snet4core.parts.plan import Choices, Plan, plan_for
 from snet4core.parts.work import maps_of
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings
+
+log = logging.getLogger("snet4")
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -97,7 +100,8 @@ def see(
     """The maps of every picture of a data folder, computed once and kept (3 bytes a pixel).
 
     Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`, but
-    never from a guess.
+    never from a guess. What is doubtful about pictures, as the order of their bands, is logged
+    once for all that have it.
     `places` are the only ones that take part; `InputError` when the folder has none of them.
     """
     progress = progress or Silent()
@@ -109,9 +113,11 @@ def see(
         if not every:
             raise InputError(f"{folder} has no picture of the places that were asked for.")
     seen = []
+    told: set[str] = set()
     for done, pair in enumerate(every, start=1):
         stop_if_cancelled(progress)
         plan = plan_for(pair.image, predictor.header, choices)
+        _tell(plan, told)
         seen.append(
             Seen(
                 name=plan.scene.name,
@@ -126,6 +132,15 @@ def see(
         )
         progress.step(done, len(every), "pictures")
     return seen
+
+
+def _tell(plan: Plan, told: set[str]) -> None:
+    """Log a picture's warnings, but those that another had too, but for its name."""
+    for warning in plan.warnings:
+        general = warning.replace(plan.scene.admitted.shown, "").replace(plan.scene.location, "")
+        if general not in told:
+            told.add(general)
+            log.warning(warning)
 
 
 def found_in(
