@@ -23,6 +23,8 @@ class Sighting:
     """The option, file or name, for messages."""
     certainty: float | None = None
     """How sure a guess is of its azimuth, 0..1; None of sources that state one."""
+    lean_deg: float | None = None
+    """Of a guess: its azimuth if the picture is tilted, which another source may know."""
 
     @property
     def says_something(self) -> bool:

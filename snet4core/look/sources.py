@@ -94,17 +94,21 @@ def find_look(
 
 
 def _with_azimuth(scene: Scene, found: LookFound, guess: Sighting | None) -> LookFound:
-    """The look with the guessed azimuth, and a warning that names it; unchanged without one."""
-    if guess is None or guess.azimuth_deg is None:
+    """The look with the guessed azimuth, and a warning that names it; unchanged without one.
+
+    That the picture is tilted is known, so a guess may tell where roofs lean though it takes it
+    for hardly tilted.
+    """
+    if guess is None or guess.lean_deg is None:
         return found
     warning = Sentence(
         f"{scene.admitted.shown} does not tell in which direction it leans; {guess.where} is used: "
-        f"azimuth {guess.azimuth_deg:g}. If you know it, give it with ",
+        f"azimuth {guess.lean_deg:g}. If you know it, give it with ",
         AZIMUTH,
         ".",
     )
     look = replace(
-        found.look, azimuth_deg=guess.azimuth_deg, source=f"{found.look.source}+{guess.source}"
+        found.look, azimuth_deg=guess.lean_deg, source=f"{found.look.source}+{guess.source}"
     )
     return LookFound(look, (*found.warnings, warning))
 

@@ -48,6 +48,10 @@ angle: the estimates of the windows disagree, or the network is unsure of each."
 TILTED_FROM_DEG = 10.0
 """Below this angle roofs lean too little to show the azimuth."""
 
+FAINT_DEG = 3.0
+"""Below this angle the azimuth is noise, even of a picture that is known to be tilted. The
+network takes flat towns for less tilted than they are, and still sees where they lean."""
+
 
 class LookGuesser:
     """Guesses looks with one model, whose network is loaded at the first guess."""
@@ -111,13 +115,21 @@ def combined_sighting(estimates_B3: NDArray[np.float32], up_deg: float, card: Ca
     low_deg, high_deg = card.off_nadir_range_deg
     tilt_deg = math.degrees(math.asin(min(max(sine, 0.0), 1.0)))
     off_nadir_deg = float(round(min(max(tilt_deg, low_deg), high_deg)))
-    azimuth_deg, certainty = None, 0.0
-    if off_nadir_deg >= TILTED_FROM_DEG:
-        certainty = round(min(1.0, math.hypot(right, up) / sine), 2)
-    if certainty >= CLEAR_SHARE:
-        azimuth_deg = float(round(math.degrees(math.atan2(right, up)) + up_deg) % 360)
+    lean_deg, clearness = None, 0.0
+    if tilt_deg >= FAINT_DEG:
+        clearness = round(min(1.0, math.hypot(right, up) / sine), 2)
+    if clearness >= CLEAR_SHARE:
+        lean_deg = float(round(math.degrees(math.atan2(right, up)) + up_deg) % 360)
+    tilted = off_nadir_deg >= TILTED_FROM_DEG
     where = f"the guess of the model {_name(card)}"
-    return Sighting(off_nadir_deg, azimuth_deg, SOURCE, where, certainty)
+    return Sighting(
+        off_nadir_deg,
+        lean_deg if tilted else None,
+        SOURCE,
+        where,
+        clearness if tilted else 0.0,
+        lean_deg,
+    )
 
 
 def _name(card: Card) -> str:

@@ -66,6 +66,18 @@ def test_an_unclear_azimuth_is_unknown() -> None:
     assert said(estimate(9, 40)) == (9, None), "straight down, nothing leans anywhere"
 
 
+def test_where_roofs_lean_is_seen_of_pictures_that_look_hardly_tilted() -> None:
+    """For sources that know the angle and not the azimuth."""
+
+    def lean(off_nadir_deg: float, share: float = 1.0) -> float | None:
+        estimates_B3 = np.array([estimate(off_nadir_deg, 40, share=share)], np.float32)
+        return combined_sighting(estimates_B3, 0.0, CARD).lean_deg
+
+    assert [lean(30), lean(9), lean(4)] == [40] * 3
+    assert lean(2) is None
+    assert lean(9, share=0.4) is None
+
+
 def test_a_guess_stays_in_the_range_of_the_training() -> None:
     assert said([1.7, 0.0, 1.7]) == (55, 0)
     assert said([-0.2, 0.1, 0.1]) == (0, None)
@@ -117,10 +129,11 @@ class Sure:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.looks = 31.0
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         self.asked += 1
-        return np.array([estimate(31, 40)] * len(images_BCHW), np.float32)
+        return np.array([estimate(self.looks, 40)] * len(images_BCHW), np.float32)
 
 
 @pytest.fixture
@@ -178,6 +191,12 @@ def test_an_azimuth_that_nobody_knows_is_guessed_where_the_picture_is_tilted(
     assert plan.look.source == "name+estimated"
     [warning] = [each for each in plan.warnings if "--azimuth" in each]
     assert "does not tell in which direction it leans" in warning
+    sure.looks = 6.0
+    flat = plan_for(named, HEADER, Choices(), LookGuesser(HEADER)).look
+    assert (flat.off_nadir_deg, flat.azimuth_deg) == (29, plan.look.azimuth_deg)
+    sure.looks = 2.0
+    assert plan_for(named, HEADER, Choices(), LookGuesser(HEADER)).look.azimuth_deg is None
+    sure.looks = 31.0
     unsure = Choices(off_nadir_deg=14.9)
     assert plan_for(scene, HEADER, unsure, LookGuesser(HEADER)).look.azimuth_deg is None
     assert plan_for(scene, HEADER, Choices(off_nadir_deg=29.0)).look.azimuth_deg is None
