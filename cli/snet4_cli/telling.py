@@ -41,9 +41,10 @@ class Console(logging.StreamHandler[Any]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record's line."""
-        if isinstance(record.msg, Sentence):
+        told = record.msg
+        if isinstance(told, Sentence):
             record = copy.copy(record)
-            record.msg = self._words(record.msg)
+            record.msg = self._words(told)
         return super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
