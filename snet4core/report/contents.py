@@ -23,6 +23,7 @@ from snet4core.layers.buildings import Buildings
 from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.read import read_buildings
 from snet4core.layers.reproject import reprojected
+from snet4core.report.packed import packed
 from snet4core.report.picture import SIDE_PX, Picture
 from snet4core.scene.scene import Scene
 
@@ -44,10 +45,12 @@ class Contents:
     """NaN where unknown."""
     size_px: tuple[int, int]
     """Width and height of the map."""
-    rings_M: list[list[list[int]]]
-    """Rings of each building drawn: x, y, then differences, in tenths of a pixel."""
-    roofs: list[list[list[int]]]
-    """The same for roofs."""
+    drawn: int
+    """M."""
+    outlines: str
+    """Of the buildings drawn, see `packed.py`."""
+    roofs: str
+    """The same of the roofs, of which there may be none."""
     fields: dict[str, list[Any]]
     """Attributes of the buildings drawn: name -> M plain values."""
     facts: dict[str, str]
@@ -65,6 +68,7 @@ def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Con
     if scene is not None:
         found = in_crs_of(found, scene)
         roofs = None if roofs is None else in_crs_of(roofs, scene)
+    roofs_R = np.empty(0, object) if roofs is None else roofs.polygons_N
     confidence_N = found.confidence_N[here_N]
     order_M = np.sort(np.argsort(-confidence_N, kind="stable")[:MOST_DRAWN])
     polygons_N = found.polygons_N[here_N]
@@ -84,8 +88,9 @@ def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Con
         area_m2_N=numbers.get("area_m2", unknown_N),
         height_m_N=numbers.get("height_m", unknown_N),
         size_px=place.size_px,
-        rings_M=place.rings(polygons_N[order_M]),
-        roofs=[] if roofs is None else place.rings(roofs.polygons_N[:MOST_DRAWN]),
+        drawn=len(order_M),
+        outlines=packed(polygons_N[order_M], place.matrix),
+        roofs=packed(roofs_R[:MOST_DRAWN], place.matrix),
         fields={name: [_plain(values[each]) for each in drawn] for name, values in fields.items()}
         or {"confidence": [round(each, 3) for each in confidence_N[order_M].tolist()]},
         facts=facts,
@@ -160,22 +165,6 @@ class Place:
         scale = (SIDE_PX - 40) / max(right - left, high - low, 1e-9)
         size = round((right - left) * scale) + 40, round((high - low) * scale) + 40
         return Place(size, (scale, 0, 0, -scale, 20 - left * scale, 20 + high * scale))
-
-    def rings(self, polygons_M: Any) -> list[list[list[int]]]:
-        """Rings of each polygon, see `Contents.rings_M`."""
-        a, b, d, e, x0, y0 = self.matrix
-
-        def placed(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            x, y = xy[:, 0], xy[:, 1]
-            return np.column_stack([a * x + b * y + x0, d * x + e * y + y0])
-
-        parts, part_of = shapely.get_parts(polygons_M, return_index=True)
-        rings, ring_of = shapely.get_rings(parts, return_index=True)
-        found: list[list[list[int]]] = [[] for _ in polygons_M]
-        for ring, part in zip(rings, ring_of, strict=True):
-            xy = np.rint(placed(shapely.get_coordinates(ring)[:-1]) * 10).astype(np.int64)
-            found[part_of[part]].append(np.diff(xy, axis=0, prepend=0).ravel().tolist())
-        return found
 
 
 def _only(values_N: NDArray[np.float64]) -> float | None:

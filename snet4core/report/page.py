@@ -126,7 +126,7 @@ def _map(contents: Contents, picture: Picture | None) -> dict[str, Any]:
     return {
         "size": contents.size_px,
         "picture": None if picture is None else picture.uri,
-        "rings": contents.rings_M,
+        "outlines": contents.outlines,
         "roofs": contents.roofs,
         "fields": {name: _coded(values) for name, values in contents.fields.items()},
         "azimuth": contents.azimuth_deg,
@@ -147,8 +147,8 @@ def _numbers(contents: Contents) -> Mapping[str, str]:
     """What stands in large type."""
     count = len(contents.confidence_N)
     found = {"buildings": f"{count:,}"}
-    if len(contents.rings_M) < count:
-        found["on the map (the most confident)"] = f"{len(contents.rings_M):,}"
+    if contents.drawn < count:
+        found["on the map (the most confident)"] = f"{contents.drawn:,}"
     area, height = _known(contents.area_m2_N), _known(contents.height_m_N)
     if len(area):
         found["square metres of ground"] = f"{area.sum():,.0f}"

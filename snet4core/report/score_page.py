@@ -17,6 +17,7 @@ from snet4core.files.names import printable
 from snet4core.layers.buildings import Buildings
 from snet4core.report.contents import MOST_DRAWN, Place, in_crs_of
 from snet4core.report.judged import FALSE, FOUND, MISSED, Judged, judged
+from snet4core.report.packed import packed
 from snet4core.report.page import page_of
 from snet4core.report.picture import Picture, picture_of
 from snet4core.scene.scene import Scene
@@ -107,8 +108,8 @@ def _map(
     return {
         "size": place.size_px,
         "picture": None if picture is None else picture.uri,
-        "rings": place.rings(shown.polygons_N[drawn_M]),
-        "roofs": [],
+        "outlines": packed(shown.polygons_N[drawn_M], place.matrix),
+        "roofs": packed(np.empty(0, object), place.matrix),
         "kinds": [{"colour": colour} for _, colour in KINDS],
         "kindOf": kind_M,
         "fields": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -17,6 +18,7 @@ import shapely
 from affine import Affine
 
 from snet4core.errors import InputError, OutputError
+from snet4core.report.packed import packed
 from snet4core.report.page import MOST_BYTES, write_report
 from snet4core.scene.scene import Scene, open_scene
 
@@ -74,6 +76,37 @@ def data_of(page: str) -> dict[str, object]:
     return found
 
 
+def outlines_of(text: str) -> list[list[list[tuple[float, float]]]]:
+    """Rings of each building, in pixels of the page, as page.js reads them."""
+    numbers, place, value = [], 0, 0
+    for byte in base64.b64decode(text):
+        value |= (byte & 127) << place
+        place += 7
+        if byte < 128:
+            numbers.append(value)
+            place = value = 0
+    buildings, rings, points, *rest = numbers
+    coded = iter(rest)
+    rings_of = [next(coded) for _ in range(buildings)]
+    points_of = iter([next(coded) for _ in range(rings)])
+    steps = [-(each + 1) // 2 if each % 2 else each // 2 for each in coded]
+    xy = iter(np.array(steps).reshape(points, 2).cumsum(axis=0) / 10)
+    return [
+        [[tuple(next(xy).tolist()) for _ in range(next(points_of))] for _ in range(many)]
+        for many in rings_of
+    ]
+
+
+def opened(page: Path, profile: Path) -> subprocess.CompletedProcess[str]:
+    """What Chromium makes of a page, and on stderr what stands in its console."""
+    words = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+        "--enable-logging=stderr", f"--user-data-dir={profile}",
+        "--virtual-time-budget=3000", page.as_uri(),
+    ]  # fmt: skip
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+
+
 def test_names_stay_text(tmp_path: Path, scene: Scene) -> None:
     page_path = tmp_path / "page.html"
     write_report(
@@ -102,7 +135,7 @@ def test_buildings_lie_where_the_picture_shows_them(tmp_path: Path, scene: Scene
     assert write_report(layer(tmp_path / "a.geojson"), page_path, scene=scene) == 3
     data = data_of(page_path.read_text(encoding="utf-8"))
     assert data["size"] == [96, 64]
-    rings = np.array(data["rings"])[:, 0].reshape(3, -1, 2).cumsum(axis=1) / 10
+    rings = np.array(outlines_of(str(data["outlines"])))[:, 0]
     assert rings.min(axis=1).tolist() == [[10, 10], [30, 10], [50, 10]]
     assert rings.max(axis=1).tolist() == [[20, 20], [40, 20], [60, 20]]
     assert data["azimuth"] == 90
@@ -125,20 +158,28 @@ def test_fifty_thousand_buildings_fit(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     assert write_report(layer(tmp_path / "a.geojson", 50_000, "note"), page) == 50_000
     assert page.stat().st_size < MOST_BYTES
+    if CHROMIUM is not None:
+        assert "50000 shown" in opened(page, tmp_path / "profile").stdout
+
+
+def test_courts_parts_and_what_lies_far_away_are_kept() -> None:
+    court = shapely.Polygon(shapely.box(0, 0, 30, 30).exterior.coords,
+                            [shapely.box(10, 10, 20, 20).exterior.coords])  # fmt: skip
+    parts = shapely.MultiPolygon([shapely.box(-1, -1, 0.04, 0), shapely.box(1e9, 0, 2e9, 1)])
+    packing = packed(np.array([court, parts]), (1, 0, 0, -1, 5, 5))
+    (outer, inner), (near, far) = outlines_of(packing)
+    assert set(outer) == {(5, 5), (35, 5), (35, -25), (5, -25)}
+    assert set(inner) == {(15, -5), (25, -5), (25, -15), (15, -15)}
+    assert set(near) == {(4, 6), (5, 6), (5, 5), (4, 5)}
+    assert {x for x, _ in far} == {2**26 / 10}
+    assert outlines_of(packed(np.empty(0, object), (1, 0, 0, 1, 0, 0))) == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: the page is not opened")
 def test_a_browser_shows_it_without_a_word_in_its_console(tmp_path: Path, scene: Scene) -> None:
     page = tmp_path / "page.html"
     write_report(layer(tmp_path / "a.geojson"), page, scene=scene, command=EVIL)
-    done = subprocess.run(
-        [
-            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-            "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
-            "--virtual-time-budget=3000", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    done = opened(page, tmp_path / "profile")
     assert "CONSOLE" not in done.stderr
     assert "3 shown" in done.stdout  # the script ran
     assert 'transform="rotate(90)"' in done.stdout
