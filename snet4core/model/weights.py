@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as bytes_of
 from torch import Tensor
 
 from snet4core.errors import ModelError
@@ -39,11 +39,9 @@ def add_topology(path: Path, topology: Topology, target: Path, overwrite: bool) 
     header = read_header(path)
     tensors = _tensors(path)
     said = write_metadata(header.card, header.digest, topology.to_json(header.digest))
-    with (
-        outputs.replacing(target, overwrite=overwrite) as (temporary,),
-        outputs.driver_errors("model"),
-    ):
-        save_file(tensors, temporary, metadata=said)
+    with outputs.replacing(target, overwrite=overwrite) as (temporary,):
+        # By itself it would write a file that only its owner may read, whatever the umask.
+        temporary.write_bytes(bytes_of(tensors, metadata=said))
 
 
 def save(
@@ -63,11 +61,8 @@ def save(
     }
     _refuse_non_finite(path, tensors)
     digest = digest_of(tensors)
-    with (
-        outputs.replacing(path, overwrite=overwrite) as (temporary,),
-        outputs.driver_errors("model"),
-    ):
-        save_file(tensors, temporary, metadata=write_metadata(card, digest))
+    with outputs.replacing(path, overwrite=overwrite) as (temporary,):
+        temporary.write_bytes(bytes_of(tensors, metadata=write_metadata(card, digest)))
     return digest
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import errno
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,6 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from safetensors import SafetensorError  # noqa: E402  # after the skip
 from safetensors.torch import load_file, save_file  # noqa: E402  # after the skip
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402  # needs torch
 from torch import nn  # noqa: E402  # needs torch
@@ -37,6 +38,7 @@ from snet4core.model.look_layers import (  # noqa: E402
     sample_by_shift,
 )
 from snet4core.model.network import FINE_LEVEL, FusedUpsampleBlock, OffNadirNet, upsampling_kernel  # noqa: E402
+from snet4core.model.topology import Topology  # noqa: E402
 from snet4core.windows import Tile  # noqa: E402
 
 
@@ -268,15 +270,28 @@ def test_a_model_that_cannot_be_finished_leaves_the_old_one(
     path = tmp_path / "old.safetensors"
     path.write_bytes(b"old")
 
-    def half(tensors: object, file: Path, metadata: object) -> None:
-        Path(file).write_bytes(b"half")
-        raise SafetensorError("No space left on device")
+    def half(file: Path, content: bytes) -> None:
+        with file.open("wb") as opened:
+            opened.write(content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(weights, "save_file", half)
-    with pytest.raises(OutputError, match="model could not be written"):
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OutputError, match="no space left"):
         weights.save(path, listening_net(), CARD)
+    monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+def test_others_may_read_a_model_as_the_umask_has_it(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    wanted = (tmp_path / "plain").stat().st_mode
+    path = tmp_path / "model.safetensors"
+    weights.save(path, listening_net(), CARD)
+    assert path.stat().st_mode == wanted
+    weights.add_topology(path, Topology(b"", (), b""), path, overwrite=True)
+    assert path.stat().st_mode == wanted
 
 
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
