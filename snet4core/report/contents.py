@@ -106,11 +106,13 @@ def _fields(path: Path, layer: str, count: int) -> tuple[dict[str, list[Any]], d
         return {}, {}
     several = {"layer": layer} if path.suffix.lower() == ".gpkg" and _has(path, layer) else {}
     meta, _, _, columns = pyogrio.raw.read(path, read_geometry=False, **several)
-    facts = pyogrio.read_info(path, **several)["layer_metadata"] or {}
+    told = pyogrio.read_info(path, **several)["layer_metadata"] or {}
+    # GDAL adds a GeoPackage's own metadata, which is XML and says the same once more.
+    facts = {name: value for name, value in told.items() if not name.startswith("GPKG_")}
     if any(len(column) != count for column in columns):
-        return {}, dict(facts)
+        return {}, facts
     names = (str(name) for name in meta["fields"])
-    return {name: column.tolist() for name, column in zip(names, columns, strict=True)}, dict(facts)
+    return {name: column.tolist() for name, column in zip(names, columns, strict=True)}, facts
 
 
 def _has(path: Path, layer: str) -> bool:

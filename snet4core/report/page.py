@@ -185,7 +185,7 @@ def _plot(
     bars = [
         {
             "x": 10 + 14 * number,
-            "height": round(100 * int(count) / most, 1),
+            "height": round(94 * int(count) / most, 1),
             "says": f"{edge:.3g} to {after:.3g}: {count:,}",
         }
         for number, (count, edge, after) in enumerate(

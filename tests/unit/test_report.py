@@ -7,11 +7,13 @@ import html
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 
 import fiona
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -139,6 +141,30 @@ def test_buildings_lie_where_the_picture_shows_them(tmp_path: Path, scene: Scene
     assert rings.min(axis=1).tolist() == [[10, 10], [30, 10], [50, 10]]
     assert rings.max(axis=1).tolist() == [[20, 20], [40, 20], [60, 20]]
     assert data["azimuth"] == 90
+
+
+def test_facts_are_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    schema = {"geometry": "Polygon", "properties": {"confidence": "float"}}
+    with fiona.open(path, "w", driver="GPKG", crs="EPSG:32616", schema=schema) as file:
+        square = shapely.geometry.mapping(shapely.box(0, 0, 9, 9))
+        file.write({"geometry": square, "properties": {"confidence": 0.5}})
+        file.update_tags({"look": "from a table"})
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "insert into gpkg_metadata values (77, 'dataset', 'http://www.isotc211.org/2005/gmd',"
+            " 'text/xml', '<history>from a table</history>')"
+        )
+        database.execute(
+            "insert into gpkg_metadata_reference values"
+            " ('table', 'a', null, null, '2026-01-01T00:00:00.000Z', 77, null)"
+        )
+    database.close()
+    told = pyogrio.read_info(path)["layer_metadata"]
+    assert any("<history>" in each for each in told.values())
+    write_report(path, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("from a table") == 1
 
 
 def test_a_table_in_pixels_and_a_layer_that_is_the_page_are_refused(tmp_path: Path) -> None:
