@@ -19,11 +19,18 @@ MISSING = [each for each in NEEDED if not find_spec(each)]
 TRAINS = all(find_spec(each) for each in ("torch", "accelerate"))
 
 
+MOST_S = 45 * 60
+"""A notebook takes half a minute of an idle processor, the first hour two: what takes this long
+is stuck, or waits for other work."""
+
+
 def run(command: list[str], folder: Path) -> str:
     """Run a command in `folder` with this Python's programs; returns what it printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"MPLBACKEND": "agg", "TMPDIR": str(folder), "PATH": path}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=MOST_S
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
