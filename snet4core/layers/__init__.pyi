@@ -12,6 +12,7 @@ from .read import read_layer as read_layer
 from .reproject import reprojected as reprojected
 from .reproject import within_180 as within_180
 from .spacenet import image_id as image_id
+from .vectors import plainly_reached as plainly_reached
 from .write import check_layer as check_layer
 from .write import software as software
 from .write import write_layer as write_layer

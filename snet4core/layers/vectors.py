@@ -39,8 +39,8 @@ _HEAD_BYTES = 4096
 _NO_CONNECTIONS = {"GML": {"DOWNLOAD_SCHEMA": "NO", "WRITE_GFS": "NO"}}
 """Options of drivers that would open connections, or leave files, without."""
 
-_MISREAD = frozenset("!\t\r\n")
-"""pyogrio looks for archives and addresses in a path: it cuts at the first and drops the others."""
+_MISREAD = frozenset("!;\t\r\n")
+"""pyogrio looks for archives and addresses in a path: it cuts at `!` and `;`, drops the others."""
 
 _TYPES = {"int64": np.int64, "int32": np.int32, "float": np.float64, "str": object}
 """Types of fields -> what pyogrio makes the same of."""
@@ -111,7 +111,7 @@ def has_layer(path: Path, layer: str | int) -> bool:
         if fiona is None:
             import pyogrio
 
-            with _apart(path) as plain:
+            with plainly_reached(path) as plain:
                 pyogrio.read_info(plain, layer=layer, **options)
         else:
             fiona.open(path, layer=layer, enabled_drivers=["GML"], **options).close()
@@ -154,7 +154,7 @@ def _read_by_pyogrio(path: Path, layer: str | None, options: Mapping[str, str]) 
     with path.open("rb") as file:
         if _VIRTUAL.search(file.read(_HEAD_BYTES)):
             raise ValueError("it refers to other files")
-    with _apart(path) as plain:
+    with plainly_reached(path) as plain:
         meta, _, geometries, columns = pyogrio.raw.read(plain, layer=layer, **options)
         stated = pyogrio.read_info(plain, layer=layer, **options)["features"]
     names = tuple(str(each) for each in meta["fields"])
@@ -179,8 +179,9 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def _apart(path: Path) -> Iterator[Path]:
-    """The same file and those of its name under a path that pyogrio does not misread."""
+def plainly_reached(path: Path) -> Iterator[Path]:
+    """The same file and those of its name, by a path that pyogrio does not misread; `path` is
+    absolute."""
     if not _MISREAD & set(str(path)) and path.suffix.lower() != ".zip":
         yield path
         return

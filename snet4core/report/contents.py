@@ -23,6 +23,7 @@ from snet4core.layers.buildings import Buildings
 from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.read import read_buildings
 from snet4core.layers.reproject import reprojected
+from snet4core.layers.vectors import plainly_reached
 from snet4core.report.packed import packed
 from snet4core.report.picture import SIDE_PX, Picture
 from snet4core.scene.scene import Scene
@@ -105,8 +106,9 @@ def _fields(path: Path, layer: str, count: int) -> tuple[dict[str, list[Any]], d
     if path.suffix.lower() in (".csv", ".txt", ".parquet"):
         return {}, {}
     several = {"layer": layer} if path.suffix.lower() == ".gpkg" and _has(path, layer) else {}
-    meta, _, _, columns = pyogrio.raw.read(path, read_geometry=False, **several)
-    told = pyogrio.read_info(path, **several)["layer_metadata"] or {}
+    with plainly_reached(path.absolute()) as plain:
+        meta, _, _, columns = pyogrio.raw.read(plain, read_geometry=False, **several)
+        told = pyogrio.read_info(plain, **several)["layer_metadata"] or {}
     # GDAL adds a GeoPackage's own metadata, which is XML and says the same once more.
     facts = {name: value for name, value in told.items() if not name.startswith("GPKG_")}
     if any(len(column) != count for column in columns):
@@ -116,7 +118,8 @@ def _fields(path: Path, layer: str, count: int) -> tuple[dict[str, list[Any]], d
 
 
 def _has(path: Path, layer: str) -> bool:
-    return layer in pyogrio.list_layers(path)[:, 0]
+    with plainly_reached(path.absolute()) as plain:
+        return layer in pyogrio.list_layers(plain)[:, 0]
 
 
 def _roofs(path: Path) -> Buildings | None:

@@ -58,6 +58,7 @@ def written(path: Path, driver: str) -> Path:
     ("name", "driver"),
     [("a.geojson", "GeoJSON"), ("a.fgb", "FlatGeobuf"), ("a.gpkg", "GPKG"),
      ("a.shp", "ESRI Shapefile"), ("a.gml", "GML"), ("zip+a!b.geojson", "GeoJSON"),
+     ("a;b.geojson", "GeoJSON"),
      ("a!b.shp", "ESRI Shapefile"), ("Häuser #1.gpkg", "GPKG"), ("a.zip", "GPKG")],
 )  # fmt: skip
 def test_the_formats_on_the_list_are_read(

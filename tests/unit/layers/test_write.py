@@ -447,7 +447,7 @@ class TestFlatGeobuf:
         assert '{"scene": "Zürich"}'.encode() in path.read_bytes()
 
     @pytest.mark.parametrize(
-        "name", ["a!b", "a.zip!b", "old.zip", "q?b", "t\tb", "n\nb", "s3:", "#"]
+        "name", ["a!b", "a;b", "a.zip!b", "old.zip", "q?b", "t\tb", "n\nb", "s3:", "#"]
     )
     def test_a_folder_may_have_any_name(
         self, tmp_path: Path, batches: list[Footprints], name: str
