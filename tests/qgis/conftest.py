@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,24 +40,17 @@ def pytest_report_header() -> list[str]:
     return [f"QGIS {Qgis.version()}, engine {ENGINE}, built plugin {PLUGINS}"]
 
 
-_ended_with: list[int] = []
-
-
-def pytest_sessionfinish(exitstatus: int) -> None:
-    _ended_with.append(int(exitstatus))
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     if importlib.util.find_spec("qgis") is None:
         return
     for name in ("QGIS_CUSTOM_CONFIG_PATH", "XDG_RUNTIME_DIR"):
         shutil.rmtree(os.environ[name], ignore_errors=True)
-    # All is reported. Python would now destroy Qt's objects in any order, which crashes at times.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if _ended_with:
-        os._exit(_ended_with[-1])
+
+
+_application: list[Any] = []
+"""QGIS's application, which has to outlive every window. Python destroys a QgsApplication as soon
+as nothing names it, and a window that is shown then takes the process down at Python's end."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -123,8 +117,8 @@ def qgis(built: None):
         str(Path(QgsApplication.prefixPath()) / "share/qgis/python/plugins"),
     ]
     sys.path.append("/usr/share/qgis/python/plugins")
-    application = QgsApplication([], True)
-    application.initQgis()
+    _application.append(QgsApplication([], True))
+    _application[0].initQgis()
     import processing
     from processing.core.Processing import Processing
 
