@@ -72,6 +72,12 @@ class LookTool(QgsMapTool):
         self._band.reset()
         super().deactivate()
 
+    def remove(self) -> None:
+        """Leave no drawing on the canvas, which holds it otherwise, and no tool."""
+        self._canvas.unsetMapTool(self)
+        self._canvas.scene().removeItem(self._band)
+        self.deleteLater()
+
     def _on_ground(self, start: QgsPointXY, end: QgsPointXY) -> lean.Offset | None:
         to_lonlat = QgsCoordinateTransform(
             self._canvas.mapSettings().destinationCrs(),

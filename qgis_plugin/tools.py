@@ -52,7 +52,7 @@ class Tools:
         self._iface.currentLayerChanged.disconnect(self.refresh)
         if self.panel is not None:
             self.panel.close()
-        self.canvas.unsetMapTool(self.tool)
+        self.tool.remove()
         self.canvas.scene().removeItem(self.arrow)
         self.menu.deleteLater()
 

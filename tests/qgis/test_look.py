@@ -18,7 +18,8 @@ from qgis.core import (
     QgsSettings,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QPoint
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint
 from qgis.PyQt.QtGui import QColor
 from qgis_helpers import make_window
 
@@ -41,6 +42,24 @@ def tools(qgis: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     offers.forget()
     QgsSettings().remove("snet4/look_arrow")
     QgsProject.instance().clear()
+
+
+def test_what_the_tools_add_goes_with_them(qgis: Any) -> None:
+    from snet4.tools import Tools
+
+    window = make_window()
+    before = len(window.canvas.scene().items()), len(window.children())
+    held = Tools(window)
+    held.arrow_action.setChecked(True)
+    held.canvas.setMapTool(held.tool)
+    assert len(window.canvas.scene().items()) == before[0] + 2  # the arrow, and the tool's line
+    held.remove()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert (len(window.canvas.scene().items()), len(window.children())) == before
+    assert window.canvas.mapTool() is not held.tool
+    assert sip.isdeleted(held.tool)
+    assert sip.isdeleted(held.menu)
+    QgsSettings().remove("snet4/look_arrow")
 
 
 def footprints(off_nadir_deg: Any, azimuth_deg: Any) -> QgsVectorLayer:
