@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["tests/helpers/under_qt6.py"]  # a program for a Python that has PyQt6
+
 
 @pytest.fixture(scope="session")
 def rendered_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
