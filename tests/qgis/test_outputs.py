@@ -26,7 +26,7 @@ from qgis.core import (
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
-from qgis_helpers import make_town, told
+from qgis_helpers import make_town, told, until
 
 ALGORITHM = "snet4:extractfootprints"
 FIELDS = [
@@ -142,13 +142,12 @@ def test_a_step_of_a_model(qgis: Any, town: Path) -> None:
     model.addChildAlgorithm(points)
     model.initAlgorithm()
     assert model.validate() == (True, [])
+    [centres_of] = [each.name() for each in model.destinationParameterDefinitions()]
     context, feedback = QgsProcessingContext(), told()
     context.setProject(QgsProject.instance())
-    results, fine = model.run(
-        {"PICTURE": str(town), "points:CENTRES": "memory:"}, context, feedback
-    )
+    results, fine = model.run({"PICTURE": str(town), centres_of: "memory:"}, context, feedback)
     assert fine, feedback.text
-    layer = context.takeResultLayer(results["points:CENTRES"])
+    layer = context.takeResultLayer(results[centres_of])
     centres = sorted((f.geometry().asPoint().x(), f["footprint_id"]) for f in layer.getFeatures())
     assert [number for _, number in centres] == [3, 1, 2]
 
@@ -176,6 +175,7 @@ def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
         output_column = panel.parameter_to_column["OUTPUT"]
         panel.tblParameters.cellWidget(number + 1, output_column).setValue(str(outputs[number]))
     dialog.runAlgorithm()
+    until(lambda: not dialog.cancelButton().isEnabled())  # newer QGIS run it in the background
     assert [path.exists() for path in outputs] == [True] * 3
     for path in outputs:
         assert QgsVectorLayer(str(path), path.stem, "ogr").featureCount() == 3
