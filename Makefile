@@ -1,6 +1,6 @@
 # One name per chore. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help actionlint demo dist test test-long test-notebooks test-qgis lint format bench \
+.PHONY: help actionlint demo dist test test-long test-notebooks test-qgis test-qgis-matrix lint format bench \
 	bench-full docs plugin check-plugin image-test clean
 
 PYTHON ?= python3
@@ -64,6 +64,10 @@ test-qgis: $(VENV)/.dev ## the plugin's tests, in QGIS's own Python against the 
 	else \
 		echo "*** SKIPPED: the tests of the QGIS plugin, because QGIS is not installed here ***"; \
 	fi
+
+# As root, with Debian's debootstrap; MATRIX_OPTIONS="trixie --mirror URL" for one, from elsewhere.
+test-qgis-matrix: ## before a release: the plugin's tests on QGIS 3.40 and 3.44 too, in roots that are kept
+	$(PYTHON) tools/qgis_matrix.py $(MATRIX_OPTIONS)
 
 lint: $(VENV)/.dev ## ruff and mypy, both strict
 	$(BIN)/ruff check .

@@ -25,6 +25,9 @@ OLDEST = (3, 11)
 NEWEST = (3, 13)
 """Newest one for which every library of the engine has wheels; newer ones come last."""
 
+_LEAST_FREE_BYTES = 50_000_000
+"""With less left after a step failed, the disk was the reason: a failed step takes some back."""
+
 _POINTER = "engine.json"
 _PREFIX = "engine-"
 _PROBE = "import sys, venv, ensurepip; print('python', sys.version_info[0], sys.version_info[1])"
@@ -150,6 +153,11 @@ def steps(
     options += ["--only-binary", ":all:", *offline]
     install = ["-I", str(RUNNER), "pip", "install", *options, f"{wheel}[openvino]"]
     return [first, Step(inner, install, 95)]
+
+
+def is_full(place: Path) -> bool:
+    """Whether the disk has no room for an engine; not every step says that it failed for this."""
+    return shutil.disk_usage(place).free < _LEAST_FREE_BYTES
 
 
 def trouble(said: str) -> tuple[str, str]:

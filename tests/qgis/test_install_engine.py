@@ -230,6 +230,29 @@ def test_a_trouble_is_one_sentence_and_nothing_half_made(
     assert not desk.pointer.exists()
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_free(desk: Desk, wheels: Path) -> None:
+    alone = ["unshare", "--mount"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here; run as root")
+    desk.place.mkdir(parents=True)
+    script = (
+        'mount -t tmpfs -o size=8m none "$1" && cd "$1" && shift && "$@"; code=$?; '
+        'echo "left:" engine-* >&2; exit $code'
+    )
+    words = [*alone, "sh", "-c", script, "sh", str(desk.place)]
+    done = subprocess.run(
+        [*words, *process_arguments(INSTALL, WHEELS=wheels)],
+        env={**os.environ, **desk.env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    assert "The disk is full; an engine takes about 1 GB. Nothing was changed." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "left: engine-*" in done.stderr  # as the shell says it where there is none
+
+
 def _running_in(place: Path) -> list[str]:
     """Processes that were started with this place in their words."""
     found = []
