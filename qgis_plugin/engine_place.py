@@ -25,9 +25,6 @@ OLDEST = (3, 11)
 NEWEST = (3, 13)
 """Newest one for which every library of the engine has wheels; newer ones come last."""
 
-_LEAST_FREE_BYTES = 50_000_000
-"""With less left after a step failed, the disk was the reason: a failed step takes some back."""
-
 _POINTER = "engine.json"
 _PREFIX = "engine-"
 _PROBE = "import sys, venv, ensurepip; print('python', sys.version_info[0], sys.version_info[1])"
@@ -153,6 +150,10 @@ def steps(
     options += ["--only-binary", ":all:", *offline]
     install = ["-I", str(RUNNER), "pip", "install", *options, f"{wheel}[openvino]"]
     return [first, Step(inner, install, 95)]
+
+
+_LEAST_FREE_BYTES = 50_000_000
+"""With less left after a step failed, the disk was the reason: a failed step takes some back."""
 
 
 def is_full(place: Path) -> bool:

@@ -13,7 +13,7 @@ from .algorithms.extract_footprints import ExtractFootprints
 from .algorithms.install_engine import InstallEngine
 from .algorithms.polygonize_maps import PolygonizeMaps
 from .algorithms.score_footprints import ScoreFootprints
-from .environment import SETTING, NoEngine, find_engine
+from .environment import SETTING
 from .texts import tr
 
 HERE = Path(__file__).resolve().parent
@@ -46,11 +46,6 @@ class Snet4Provider(QgsProcessingProvider):
     def svgIconPath(self) -> str:
         """The same, for menus."""
         return str(HERE / "icons" / "snet4.svg")
-
-    def warningMessage(self) -> str:
-        """What the toolbox says beside the provider; nothing while an engine is there."""
-        found = find_engine()
-        return found.sentence if isinstance(found, NoEngine) else ""
 
     def load(self) -> bool:
         """Announce the setting, then the algorithms."""

@@ -169,8 +169,10 @@ class Root:
             "print('QGIS', Qgis.version().split('-')[0], 'Python', sys.version.split()[0])"
         )
         versions = self.must(["/usr/bin/python3", "-c", ask]).strip()
-        words = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "tests/qgis"]
+        words = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider"]
         words += ["--junit-xml=/report.xml", "-o", "junit_family=xunit1", *more]
+        if not any(word.startswith("tests/") for word in more):
+            words.append("tests/qgis")
         words = ["sh", "-c", 'cd /snet4 && SNET4_PYTHON=/engine/bin/python exec "$@"', "sh", *words]
         began = time.monotonic()
         try:
@@ -229,7 +231,10 @@ def main() -> int:
                 outcomes.append(root.test(words[cut + 1 :]))
         except Failed as problem:
             faults.append(f"{suite}: {problem}")
-    print(*(each.line for each in outcomes), *faults, sep="\n")
+    for line in (*(each.line for each in outcomes), *faults):
+        print(line)
+    if chosen.make_only:
+        return int(bool(faults))
     return int(bool(faults) or any(each.failed or not each.passed for each in outcomes))
 
 

@@ -150,7 +150,7 @@ class InstallEngine(Snet4Algorithm):
             for step in engine_place.steps(folder, wheel, python=python, uv=uv, wheels=wheels):
                 code, said = run_step(step.program, step.arguments, feedback)
                 if code:
-                    raise EngineFailure(_why(said, wheels, home))
+                    raise EngineFailure(_why(said, wheels))
                 feedback.setProgress(step.until_percent)
             inner = engine_place.python_in(folder)
             _check(inner, feedback)
@@ -197,10 +197,10 @@ def _check(python: str, feedback: QgsProcessingFeedback) -> None:
                 raise EngineFailure(section["problem"])
 
 
-def _why(said: str, wheels: str | None, home: Path) -> str:
+def _why(said: str, wheels: str | None) -> str:
     """One sentence about a step that failed."""
     kind, what = engine_place.trouble(said)
-    if kind == "disk" or engine_place.is_full(home):
+    if kind == "disk" or engine_place.is_full(place()):
         return tr("The disk is full; an engine takes about 1 GB. Nothing was changed.")
     if kind == "wheel" and wheels:
         return tr("The folder {folder} has no wheel of {library} for this Python; add it.").format(

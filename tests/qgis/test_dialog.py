@@ -200,7 +200,8 @@ def test_without_an_engine_the_algorithms_are_grey_and_say_one_sentence(
     engine_is("/nowhere/python")
     registry = QgsApplication.processingRegistry()
     provider = registry.providerById("snet4")
-    assert "/nowhere/python" in provider.warningMessage()
+    # QGIS shows such a message in dialogs alone, and those of these two are what cures it.
+    assert provider.warningMessage() == ""
     for name in IDS:
         possible, sentence = registry.createAlgorithmById(f"snet4:{name}").canExecute()
         assert possible is (name in ("checkengine", "installengine"))
