@@ -175,7 +175,7 @@ def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
         output_column = panel.parameter_to_column["OUTPUT"]
         panel.tblParameters.cellWidget(number + 1, output_column).setValue(str(outputs[number]))
     dialog.runAlgorithm()
-    until(lambda: not dialog.cancelButton().isEnabled())  # newer QGIS run it in the background
+    until(dialog.runButton().isEnabled, 300)  # newer QGIS run it in the background
     assert [path.exists() for path in outputs] == [True] * 3
     for path in outputs:
         assert QgsVectorLayer(str(path), path.stem, "ogr").featureCount() == 3
