@@ -8,8 +8,8 @@ from typing import Any
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QTranslator, QUrl, pyqtSlot
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QPushButton
 
+from . import install_button
 from .environment import SCHEME, NoEngine, find_engine
 from .provider import Snet4Provider
 from .texts import tr
@@ -23,7 +23,7 @@ class Links(QObject):
     @pyqtSlot(QUrl)
     def follow(self, link: QUrl) -> None:
         """Every link of the scheme means the same."""
-        open_installer()
+        install_button.open_installer()
 
 
 class Snet4Plugin:
@@ -57,13 +57,10 @@ class Snet4Plugin:
         QDesktopServices.setUrlHandler(SCHEME, self._links, "follow")
         if not isinstance(find_engine(), NoEngine):
             return
-        message = self.iface.messageBar().createMessage(
-            "snet4", tr("The engine that finds footprints is missing, or of another version.")
+        install_button.offer_in(
+            self.iface.messageBar(),
+            tr("The engine that finds footprints is missing, or of another version."),
         )
-        button = QPushButton(tr("Install the engine"), message)
-        button.clicked.connect(lambda: open_installer())
-        message.layout().addWidget(button)
-        self.iface.messageBar().pushWidget(message)
 
     def unload(self) -> None:
         """Leave nothing behind."""
@@ -76,13 +73,3 @@ class Snet4Plugin:
         if self.iface is not None:
             QDesktopServices.unsetUrlHandler(SCHEME)
         QCoreApplication.removeTranslator(self.translator)
-
-
-def open_installer() -> None:
-    """The dialog of "Install the engine", beside what is open."""
-    import processing
-
-    dialog = processing.createAlgorithmDialog("snet4:installengine", {})
-    if dialog is not None:
-        dialog.show()
-        dialog.raise_()

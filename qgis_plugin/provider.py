@@ -7,6 +7,7 @@ from pathlib import Path
 from qgis.core import QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
+from . import install_button
 from .about import version
 from .algorithms.check_engine import CheckEngine
 from .algorithms.extract_footprints import ExtractFootprints
@@ -48,17 +49,18 @@ class Snet4Provider(QgsProcessingProvider):
         return str(HERE / "icons" / "snet4.svg")
 
     def load(self) -> bool:
-        """Announce the setting, then the algorithms."""
+        """Announce the settings, then the algorithms."""
         if _settings_page() is not None:
             _add_setting()
         self.refreshAlgorithms()
         return True
 
     def unload(self) -> None:
-        """Take the setting's row away; its value stays."""
+        """Take the settings' rows away; a value stays."""
         config = _settings_page()
         if config is not None:
-            config.ProcessingConfig.removeSetting(SETTING)
+            for name in (SETTING, install_button.SETTING):
+                config.ProcessingConfig.removeSetting(name)
 
     def loadAlgorithms(self) -> None:
         """One file each."""
@@ -93,4 +95,5 @@ def _add_setting() -> None:
             valuetype=config.Setting.FILE,
         )
     )
+    config.ProcessingConfig.addSetting(install_button.setting_row(config.Setting, GROUP))
     config.ProcessingConfig.readSettings()

@@ -24,7 +24,7 @@ from qgis.gui import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from . import handover, looks, offers
+from . import handover, install_button, looks, offers
 from .algorithms.extract_footprints import plan_lines, warnings_of
 from .engine_client import Facts, Question
 from .environment import NoEngine, find_engine
@@ -142,7 +142,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._values = values
         engine = find_engine()
         if isinstance(engine, NoEngine):
-            self._show([escape(engine.sentence)])
+            self._show([f"{escape(engine.sentence)} {install_button.link()}"])
             return
         if not values.get("INPUT"):
             self._show([])
@@ -206,7 +206,10 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
             self._label.setText("<br>".join([*lines, *offered]))
 
     def _follow(self, link: str) -> None:
-        """A link was clicked: try the part that the map shows, take an offer, or choose bands."""
+        """A link was clicked: install, try what the map shows, take an offer, or choose bands."""
+        if link == install_button.LINK:
+            install_button.open_installer()
+            return
         if link == _TRY:
             try_here(self._dialog(), self._all, qgis.utils.iface.mapCanvas(), self._context)
             return

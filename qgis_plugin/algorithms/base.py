@@ -21,8 +21,9 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QIcon
 
+from .. import install_button
 from ..engine_client import EngineFailure, Facts, running, told
-from ..environment import SCHEME, Engine, NoEngine, find_engine
+from ..environment import Engine, NoEngine, find_engine
 from ..texts import duration, tr
 
 ICONS = Path(__file__).resolve().parents[1] / "icons"
@@ -60,8 +61,7 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
             return True, ""
         if qgis.utils.iface is None:
             return False, found.sentence
-        link = f'<a href="{SCHEME}:install">{tr("Install the engine")}</a>'
-        return False, f"{found.sentence} {link}"
+        return False, f"{found.sentence} {install_button.link()}"
 
     def unless_missing(self, text: str) -> str:
         """The text; where the algorithm cannot run, the sentence that says why."""

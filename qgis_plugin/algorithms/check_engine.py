@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from qgis.core import (
@@ -15,6 +16,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
 )
 
+from .. import install_button
 from ..about import version
 from ..environment import NoEngine, find_engine, known_environments, removed_variables
 from ..texts import tr
@@ -27,6 +29,10 @@ class CheckEngine(Snet4Algorithm):
 
     ICON = "check.svg"
     NEEDS_ENGINE = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._works = True
 
     def name(self) -> str:
         """Stable: scripts depend on it."""
@@ -48,10 +54,14 @@ class CheckEngine(Snet4Algorithm):
 
     def shortHelpString(self) -> str:
         """The panel beside the dialog."""
-        return tr(
+        text = tr(
             "Prints one text with versions, paths, model and device. Copy it into a question or a "
             "report. Nothing is installed or changed."
         )
+        found = find_engine()
+        if not isinstance(found, NoEngine):
+            return text
+        return f"<p>{text}</p><p>{escape(found.sentence)} {install_button.link()}</p>"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Parameters and outputs; their names are stable."""
@@ -118,7 +128,17 @@ class CheckEngine(Snet4Algorithm):
                 feedback.pushWarning(section["problem"])
         if works:
             feedback.pushInfo(tr("The engine works."))
+        self._works = works
         return {"REPORT": text, "WORKS": works}
+
+    def postProcessAlgorithm(
+        self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """In the main thread: the button, where no engine works."""
+        bar = None if self._works else install_button.bar_beside(self.id())
+        if bar is not None:
+            install_button.offer_in(bar, tr("No engine works here; the log says why."))
+        return {}
 
 
 def _qgis_facts() -> dict[str, dict[str, str]]:

@@ -12,9 +12,10 @@ pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make t
 
 from qgis.core import QgsApplication
 from qgis.gui import QgsMessageBar
-from qgis.PyQt.QtCore import QCoreApplication, QUrl
+from qgis.PyQt.QtCore import QCoreApplication, Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QPushButton
+from qgis.PyQt.QtWidgets import QLabel, QPushButton
+from qgis_helpers import until
 
 
 class Window:
@@ -29,11 +30,20 @@ class Window:
 
 @pytest.fixture
 def opened(qgis: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    from snet4 import plugin
+    from snet4 import install_button
 
     found: list[str] = []
-    monkeypatch.setattr(plugin, "open_installer", lambda: found.append("dialog"))
+    monkeypatch.setattr(install_button, "open_installer", lambda: found.append("dialog"))
     return found
+
+
+def button_in(bar: QgsMessageBar) -> QPushButton:
+    """The one button of the one message."""
+    [item] = [each for each in bar.items() if each.objectName() == "snet4_install"]
+    assert bar.currentItem() is item
+    [button] = [each for each in item.findChildren(QPushButton) if each.text()]
+    assert button.text() == "Install the engine"
+    return button
 
 
 def test_without_an_engine_a_message_offers_to_install_one(
@@ -44,10 +54,8 @@ def test_without_an_engine_a_message_offers_to_install_one(
     engine_is("/nowhere/python")
     window = Window()
     snet4.classFactory(window).offer()
-    [item] = window.bar.items()
-    [button] = [each for each in item.findChildren(QPushButton) if each.text()]
     assert opened == []
-    button.click()
+    button_in(window.bar).click()
     assert opened == ["dialog"]
 
 
@@ -79,6 +87,90 @@ def test_the_link_of_a_grey_algorithm_opens_the_installation(
     QDesktopServices.openUrl(QUrl("snet4:install"))
     assert opened == ["dialog"]
     held.unload()
+
+
+def checked(window: Any) -> Any:
+    """The dialog of the check, after its run."""
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:checkengine")
+    dialog = AlgorithmDialog(algorithm, False, None)
+    dialog.show()
+    dialog.runAlgorithm()
+    until(dialog.wasExecuted)
+    return dialog
+
+
+def test_the_check_offers_the_button_where_no_engine_works(
+    opened: list[str], engine_is: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import qgis.utils
+
+    window = Window()
+    monkeypatch.setattr(qgis.utils, "iface", window)
+    engine_is("/nowhere/python")
+    dialog = checked(window)
+    button_in(dialog.messageBar()).click()
+    assert opened == ["dialog"]
+    dialog.close()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:checkengine")
+    assert '<a href="snet4:install">' in algorithm.shortHelpString()
+    # Run without its dialog, QGIS's own bar has the button, once however often one checks.
+    for _ in range(2):
+        import processing
+
+        processing.run("snet4:checkengine", {})
+    button_in(window.bar).click()
+    assert opened == ["dialog"] * 2
+
+
+def test_the_check_offers_nothing_where_an_engine_works(
+    opened: list[str], engine_is: Any, stub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import qgis.utils
+
+    window = Window()
+    monkeypatch.setattr(qgis.utils, "iface", window)
+    engine_is(stub("plain"))
+    dialog = checked(window)
+    assert dialog.messageBar().items() == window.bar.items() == []
+    dialog.close()
+
+
+def test_the_settings_of_processing_install_when_they_are_confirmed(opened: list[str]) -> None:
+    from processing.core.ProcessingConfig import ProcessingConfig
+    from processing.gui.ConfigDialog import ConfigDialog
+
+    setting = ProcessingConfig.settings["SNET4_INSTALL"]
+    for ticked in (False, True, False):
+        before = list(opened)
+        dialog = ConfigDialog(False)
+        dialog.items = {setting: dialog.items[setting]}  # others may be wrong on this machine
+        assert dialog.items[setting].checkState() == Qt.CheckState.Unchecked
+        if ticked:
+            dialog.items[setting].setCheckState(Qt.CheckState.Checked)
+        dialog.accept()
+        assert opened == before  # the windows of the settings still stand in the way
+        QCoreApplication.processEvents()
+        assert opened == before + ["dialog"] * ticked
+    assert setting.value is False
+
+
+def test_a_dialog_that_has_lost_its_engine_has_the_link(
+    opened: list[str], engine_is: Any, town: Path
+) -> None:
+    from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+    engine_is("/nowhere/python")
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
+    dialog = AlgorithmDialog(algorithm, False, None)
+    dialog.setParameters({"INPUT": str(town), "OUTPUT": "memory:"})
+    dialog.show()
+    label = dialog.findChild(QLabel, "snet4_scene_facts")
+    until(lambda: '<a href="snet4:install">' in label.text())
+    label.linkActivated.emit("snet4:install")
+    assert opened == ["dialog"]
+    dialog.close()
 
 
 def test_icons_are_looked_at_again_after_an_installation(
