@@ -25,6 +25,9 @@ OLDEST = (3, 11)
 NEWEST = (3, 13)
 """Newest one for which every library of the engine has wheels; newer ones come last."""
 
+CUDA_INDEX = "https://download.pytorch.org/whl/cu128"
+"""Where PyTorch with CUDA lies for Windows."""
+
 _POINTER = "engine.json"
 _PREFIX = "engine-"
 _PROBE = "import sys, venv, ensurepip; print('python', sys.version_info[0], sys.version_info[1])"
@@ -132,23 +135,23 @@ def best(versions: Iterable[tuple[str, tuple[int, int] | None]]) -> str | None:
 
 
 def steps(
-    folder: Path, wheel: Path, *, python: str | None, uv: str | None, wheels: str | None
+    folder: Path, wheel: Path, *, python: str, wheels: str | None, gpu: bool = False
 ) -> list[Step]:
     """The programs that make an engine in `folder`.
 
-    With `python` None, `uv` brings one. With `wheels`, a folder, nothing is asked of a network.
+    With `wheels`, a folder, nothing is asked of a network. `gpu` adds PyTorch.
     """
     inner = python_in(folder)
     offline = ["--no-index", "--find-links", wheels] if wheels else []
-    if python is not None:
-        first = Step(python, ["-I", str(RUNNER), "venv", str(folder)], 15)
-    else:
-        wanted = ".".join(map(str, NEWEST))
-        first = Step(str(uv), ["venv", "--seed", "--python", wanted, str(folder)], 15)
+    first = Step(python, ["-I", str(RUNNER), "venv", str(folder)], 15)
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     # Nothing is compiled: a library without a wheel is said by its name, in seconds.
     options += ["--only-binary", ":all:", *offline]
-    install = ["-I", str(RUNNER), "pip", "install", *options, f"{wheel}[openvino]"]
+    if gpu and not wheels and os.name == "nt":
+        # The common index has PyTorch for Windows without CUDA alone.
+        options += ["--extra-index-url", CUDA_INDEX]
+    extras = "openvino,torch" if gpu else "openvino"
+    install = ["-I", str(RUNNER), "pip", "install", *options, f"{wheel}[{extras}]"]
     return [first, Step(inner, install, 95)]
 
 
@@ -172,6 +175,7 @@ def trouble(said: str) -> tuple[str, str]:
         return "disk", ""
     signs = ("NewConnectionError", "NameResolutionError", "ProxyError", "ConnectTimeout")
     signs += ("Connection refused", "timed out", "SSLError", "Network is unreachable")
+    signs += ("dns error", "error sending request")  # uv's words
     if any(sign in line for line in lines for sign in signs):
         return "network", ""
     for line in lines:

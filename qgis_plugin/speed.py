@@ -1,23 +1,30 @@
 """How long a run may take, from the runs before it. Standard library alone.
 
-A run costs a start (loading the network, writing the layer) and a share for each megapixel:
-seconds = start + rate * megapixels. Both are fitted to all runs that are remembered, as ratios,
-so that a run of a second counts as much as one of an hour. Where the runs leave one of the two
-open, it stays near what is common.
+A run costs a start (loading the engine and the network, filling the layer) and its work. The
+engine says what the work took, so that one run tells both, of whatever size: the start is the
+middle of the starts before, and work = fixed + rate * megapixels, fitted as ratios, so that a run
+of a second counts as much as one of an hour. What runs leave open stays near what is common.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
 START_S = 5.0
 """Common cost of a start."""
 
+_FIXED_S = 0.5
+"""Common part of the work that does not grow with the picture."""
+
 _PULL = 0.1
-"""Weight of what is common beside the weight 1 of a run."""
+"""Weight of what is common beside the weight 1 of a run's work."""
+
+_PULL_OF_START = 0.5
+"""The same of a start: the first after a boot reads everything from the disk."""
 
 _KEPT_PER_SIZE = 3
 """Runs that are remembered for each doubling of size: many small ones push no large one out."""
@@ -30,8 +37,10 @@ class Run(NamedTuple):
 
     megapixels: float
     """Size of what the network read, above 0."""
-    seconds: float
-    """From the user's "Run" to the layer, above 0."""
+    start_s: float
+    """From the user's "Run" to the layer, without the work; above 0."""
+    work_s: float
+    """What reading, network and shapes took, above 0."""
 
 
 def estimate_s(megapixels: float, runs: Sequence[Run], common_rate_s: float) -> float:
@@ -40,29 +49,45 @@ def estimate_s(megapixels: float, runs: Sequence[Run], common_rate_s: float) -> 
     `common_rate_s` is the cost of a megapixel on common machines, in seconds.
 
     >>> round(estimate_s(10, [], 2.0))
-    25
+    26
     """
-    best = (math.log(START_S), math.log(max(common_rate_s, 1e-4)))
+    return _start_s(runs) + _work_s(megapixels, runs, common_rate_s)
+
+
+def _start_s(runs: Sequence[Run]) -> float:
+    """The middle of the starts, drawn to the common one by few runs."""
+    if not runs:
+        return START_S
+    middle = statistics.median(math.log(run.start_s) for run in runs)
+    share = len(runs) / (len(runs) + _PULL_OF_START)
+    return math.exp(share * middle + (1 - share) * math.log(START_S))
+
+
+def _work_s(megapixels: float, runs: Sequence[Run], common_rate_s: float) -> float:
+    """fixed + rate * megapixels, as they fit the runs best; searched on a grid that narrows."""
+    best = (math.log(_FIXED_S), math.log(max(common_rate_s, 1e-4)))
     common, span = best, math.log(100)
     while runs and span > 0.01:
         places = [(step / (_STEPS - 1) * 2 - 1) * span for step in range(_STEPS)]
-        tried = [(best[0] + start, best[1] + rate) for start in places for rate in places]
+        tried = [(best[0] + fixed, best[1] + rate) for fixed in places for rate in places]
         best = min(tried, key=lambda each: _misfit(each, runs, common))
         span /= 2
     return math.exp(best[0]) + math.exp(best[1]) * megapixels
 
 
 def _misfit(logs: tuple[float, float], runs: Sequence[Run], common: tuple[float, float]) -> float:
-    start_s, rate_s = map(math.exp, logs)
-    off = _PULL * sum((logs[each] - common[each]) ** 2 for each in (0, 1))
+    fixed_s, rate_s = map(math.exp, logs)
+    # The fixed part is small on every machine; the rate is anything from a GPU's to an old one's.
+    off = (logs[0] - common[0]) ** 2 + _PULL * (logs[1] - common[1]) ** 2
     for run in runs:
-        off += math.log((start_s + rate_s * run.megapixels) / run.seconds) ** 2
+        ratio = math.log((fixed_s + rate_s * run.megapixels) / run.work_s)
+        off += 0.5 * math.log1p(4 * ratio * ratio)  # one run beside a busy program counts less
     return off
 
 
 def remembered(runs: Sequence[Run], new: Run) -> list[Run]:
     """The runs with `new` at the end, without the oldest of its size."""
-    if not (new.megapixels > 0 and new.seconds > 0):
+    if not all(value > 0 for value in new):
         return list(runs)
     same = [index for index, run in enumerate(runs) if _size(run) == _size(new)]
     dropped = set(same[: max(0, len(same) - _KEPT_PER_SIZE + 1)])
@@ -75,13 +100,13 @@ def _size(run: Run) -> int:
 
 def to_text(runs: Sequence[Run]) -> str:
     """For the settings."""
-    return json.dumps([[round(run.megapixels, 4), round(run.seconds, 2)] for run in runs])
+    return json.dumps([[round(value, 4) for value in run] for run in runs])
 
 
 def from_text(text: str) -> list[Run]:
-    """What `to_text` wrote; settings that were damaged hold no runs."""
+    """What `to_text` wrote; settings that were damaged, or are older, hold no runs."""
     try:
-        runs = [Run(float(megapixels), float(seconds)) for megapixels, seconds in json.loads(text)]
+        runs = [Run(*map(float, values)) for values in json.loads(text)]
     except (TypeError, ValueError):
         return []
-    return [run for run in runs if run.megapixels > 0 and run.seconds > 0]
+    return [run for run in runs if all(value > 0 for value in run)]

@@ -23,7 +23,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
 )
 
-from .. import engine_place
+from .. import engine_place, uv_python
 from ..about import version
 from ..engine_client import EngineFailure, run_step, running
 from ..environment import carried_wheel, interpreter_in, place
@@ -59,7 +59,8 @@ class InstallEngine(Snet4Algorithm):
             "Makes a Python environment beside your QGIS profile and installs snet4 in it, from "
             "the wheel that came with this plugin. Its libraries (about 0.2 GB) come from your "
             "package index, as pip is configured, or from a folder of wheels. QGIS's own Python "
-            "stays as it is. Cancelled or ended in the middle, it leaves the engine of before."
+            "stays as it is. Where no Python 3.11 or newer is found, uv brings one. Cancelled or "
+            "ended in the middle, it leaves the engine of before."
         )
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -78,8 +79,17 @@ class InstallEngine(Snet4Algorithm):
                 optional=True,
                 fileFilter=tr("All files (*)"),
             ),
-            tr("The interpreter that the environment is made of."),
+            tr(
+                "The interpreter that the environment is made of. 'uv': one that uv brings, as "
+                "where none is found."
+            ),
             advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterBoolean(
+                "GPU", tr("For an NVIDIA GPU, too"), defaultValue=False, optional=True
+            ),
+            tr("Adds PyTorch, about 3 GB to fetch; without a GPU it is of no use."),
         )
         self.add(
             QgsProcessingParameterBoolean(
@@ -142,18 +152,19 @@ class InstallEngine(Snet4Algorithm):
             engine_place.sweep(home)
         wheels = self.parameterAsString(parameters, "WHEELS", context).strip() or None
         given = self.parameterAsString(parameters, "PYTHON", context).strip()
-        uv = shutil.which("uv")
-        python = _python(given, uv, feedback)
+        gpu = self.parameterAsBoolean(parameters, "GPU", context)
+        found, tried = (None, [given]) if given == uv_python.WORD else _python(given, feedback)
         folder = engine_place.new_folder(home)
         done = False
         try:
-            for step in engine_place.steps(folder, wheel, python=python, uv=uv, wheels=wheels):
-                code, said = run_step(step.program, step.arguments, feedback)
-                if code:
-                    raise EngineFailure(_why(said, wheels))
-                feedback.setProgress(step.until_percent)
+            python = found or _brought(folder, wheels, tried, feedback)
+            feedback.pushInfo(tr("Python: {}").format(python))
+            for step in engine_place.steps(folder, wheel, python=python, wheels=wheels, gpu=gpu):
+                _do(step, wheels, feedback)
             inner = engine_place.python_in(folder)
             _check(inner, feedback)
+            if gpu:
+                _say_of_gpu(inner, feedback)
             engine_place.commit(home, folder, version())
             done = True
         finally:
@@ -166,8 +177,8 @@ class InstallEngine(Snet4Algorithm):
         return {"PYTHON": inner, "INSTALLED": True}
 
 
-def _python(given: str, uv: str | None, feedback: QgsProcessingFeedback) -> str | None:
-    """The interpreter to make the environment of; None where uv has to bring one."""
+def _python(given: str, feedback: QgsProcessingFeedback) -> tuple[str | None, list[str]]:
+    """(the interpreter to make the environment of or None, those that were looked at)."""
     tried = [given] if given else engine_place.candidates(Path(sys.prefix), None)
     versions = []
     for each in tried:
@@ -177,15 +188,58 @@ def _python(given: str, uv: str | None, feedback: QgsProcessingFeedback) -> str 
         code, said = run_step(*engine_place.probe(python)[:2], feedback, quiet=True)
         versions.append((python, None if code else engine_place.version_of(said)))
     found = engine_place.best(versions)
-    if found is None and (given or uv is None):
-        raise EngineFailure(
-            tr(
-                "No Python 3.11 or newer with venv and pip is to be found (looked at: {tried}); "
-                "install one (on Debian and Ubuntu also python3-venv), or uv, and try again."
-            ).format(tried=", ".join(tried) or "-")
-        )
-    feedback.pushInfo(tr("Python: {}").format(found or uv))
-    return found
+    if found is None and given:
+        raise EngineFailure(_no_python(tried))
+    return found, tried
+
+
+def _no_python(tried: list[str]) -> str:
+    return tr(
+        "No Python 3.11 or newer with venv and pip is to be found (looked at: {tried}); "
+        "install one (on Debian and Ubuntu also python3-venv), or uv, and try again."
+    ).format(tried=", ".join(tried) or "-")
+
+
+def _brought(
+    folder: Path, wheels: str | None, tried: list[str], feedback: QgsProcessingFeedback
+) -> str:
+    """A Python that uv brings into `folder`; uv itself is brought where it is not on the path."""
+    uv = shutil.which("uv")
+    helpers = [] if uv else engine_place.candidates(Path(sys.prefix), None)
+    said = ""
+    for helper in helpers:  # any Python with pip does
+        feedback.pushInfo(tr("No Python fits; uv is fetched, which brings one."))
+        step = uv_python.tool_step(helper, folder, wheels)
+        code, said = run_step(step.program, step.arguments, feedback)
+        uv = None if code else uv_python.tool_in(folder)
+        if uv is not None or engine_place.trouble(said)[0]:
+            break
+    if uv is None:
+        raise EngineFailure(_why(said, wheels) if said else _no_python(tried))
+    _do(uv_python.python_step(uv, folder, wheels), wheels, feedback)
+    python = uv_python.python_in(folder)
+    if python is None:
+        raise EngineFailure(_no_python(tried))
+    return python
+
+
+def _do(step: engine_place.Step, wheels: str | None, feedback: QgsProcessingFeedback) -> None:
+    """One step; raises EngineFailure with the reason where it fails."""
+    code, said = run_step(step.program, step.arguments, feedback)
+    if code:
+        raise EngineFailure(_why(said, wheels))
+    feedback.setProgress(step.until_percent)
+
+
+def _say_of_gpu(python: str, feedback: QgsProcessingFeedback) -> None:
+    """Whether the GPU can be used; the engine works on the CPU in any case."""
+    job = {"kind": "check", "model": "default", "device": "cuda"}
+    with running(python, job, feedback, lambda _: None) as result:
+        problems = [each["problem"] for each in result["facts"].values() if "problem" in each]
+    for problem in problems:
+        feedback.pushWarning(problem)
+    if not problems:
+        feedback.pushInfo(tr("The GPU can be used."))
 
 
 def _check(python: str, feedback: QgsProcessingFeedback) -> None:

@@ -104,17 +104,19 @@ def test_candidates_begin_with_that_of_qgis(tmp_path: Path) -> None:
 
 def test_a_folder_of_wheels_asks_no_network(place: Path) -> None:
     wheel, folder = Path("snet4.whl"), place / "engine-1"
-    _, pip = engine_place.steps(folder, wheel, python="py", uv=None, wheels="/my wheels")
+    _, pip = engine_place.steps(folder, wheel, python="py", wheels="/my wheels")
     assert pip.arguments[-1] == "snet4.whl[openvino]"
     assert pip.arguments[-4:-1] == ["--no-index", "--find-links", "/my wheels"]
-    _, pip = engine_place.steps(folder, wheel, python="py", uv=None, wheels=None)
+    _, pip = engine_place.steps(folder, wheel, python="py", wheels=None)
     assert "--no-index" not in pip.arguments
     assert "--index-url" not in pip.arguments  # pip's own configuration says it
 
 
-def test_uv_brings_a_python_where_there_is_none(place: Path) -> None:
-    first, _ = engine_place.steps(place / "e", Path("w"), python=None, uv="/bin/uv", wheels=None)
-    assert (first.program, first.arguments[:2]) == ("/bin/uv", ["venv", "--seed"])
+def test_a_gpu_adds_pytorch(place: Path) -> None:
+    _, pip = engine_place.steps(place / "e", Path("w"), python="py", wheels=None, gpu=True)
+    assert pip.arguments[-1] == "w[openvino,torch]"
+    windows = os.name == "nt"
+    assert (engine_place.CUDA_INDEX in pip.arguments) is windows
 
 
 @pytest.mark.parametrize(
