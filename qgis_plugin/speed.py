@@ -1,9 +1,11 @@
 """How long a run may take, from the runs before it. Standard library alone.
 
-A run costs a start (loading the engine and the network, filling the layer) and its work. The
-engine says what the work took, so that one run tells both, of whatever size: the start is the
-middle of the starts before, and work = fixed + rate * megapixels, fitted as ratios, so that a run
-of a second counts as much as one of an hour. What runs leave open stays near what is common.
+A run costs a start (of the engine's process, and filling the layer) and its work, which the engine
+measures. The start is the middle of the starts before. Of the work, a part is fixed (loading the
+network) and a part is for each megapixel; both are fitted to all runs that are remembered, as
+ratios, so that a run of a second counts as much as one of an hour. A small run tells of the fixed
+part alone and a large one of the megapixels alone: what runs leave open is as much slower or
+faster than common as the rest.
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-START_S = 5.0
+START_S = 2.0
 """Common cost of a start."""
 
-_FIXED_S = 0.5
+FIXED_S = 3.0
 """Common part of the work that does not grow with the picture."""
 
-_PULL = 0.1
-"""Weight of what is common beside the weight 1 of a run's work."""
+_PULL = 0.05
+"""Weight of the common speed beside the weight 1 of a run's work."""
+
+_PULL_OF_RATIO = 1.0
+"""The same of the common ratio between the work's two parts."""
 
 _PULL_OF_START = 0.5
 """The same of a start: the first after a boot reads everything from the disk."""
@@ -49,7 +54,7 @@ def estimate_s(megapixels: float, runs: Sequence[Run], common_rate_s: float) -> 
     `common_rate_s` is the cost of a megapixel on common machines, in seconds.
 
     >>> round(estimate_s(10, [], 2.0))
-    26
+    25
     """
     return _start_s(runs) + _work_s(megapixels, runs, common_rate_s)
 
@@ -65,7 +70,7 @@ def _start_s(runs: Sequence[Run]) -> float:
 
 def _work_s(megapixels: float, runs: Sequence[Run], common_rate_s: float) -> float:
     """fixed + rate * megapixels, as they fit the runs best; searched on a grid that narrows."""
-    best = (math.log(_FIXED_S), math.log(max(common_rate_s, 1e-4)))
+    best = (math.log(FIXED_S), math.log(max(common_rate_s, 1e-4)))
     common, span = best, math.log(100)
     while runs and span > 0.01:
         places = [(step / (_STEPS - 1) * 2 - 1) * span for step in range(_STEPS)]
@@ -77,8 +82,8 @@ def _work_s(megapixels: float, runs: Sequence[Run], common_rate_s: float) -> flo
 
 def _misfit(logs: tuple[float, float], runs: Sequence[Run], common: tuple[float, float]) -> float:
     fixed_s, rate_s = map(math.exp, logs)
-    # The fixed part is small on every machine; the rate is anything from a GPU's to an old one's.
-    off = (logs[0] - common[0]) ** 2 + _PULL * (logs[1] - common[1]) ** 2
+    off_fixed, off_rate = logs[0] - common[0], logs[1] - common[1]
+    off = _PULL_OF_RATIO * (off_fixed - off_rate) ** 2 + _PULL * (off_fixed + off_rate) ** 2
     for run in runs:
         ratio = math.log((fixed_s + rate_s * run.megapixels) / run.work_s)
         off += 0.5 * math.log1p(4 * ratio * ratio)  # one run beside a busy program counts less

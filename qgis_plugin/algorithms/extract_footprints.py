@@ -282,7 +282,7 @@ class ExtractFootprints(Snet4Algorithm):
                 self, parameters, "OUTPUT", context, result, result["layer"], made
             )
             roofs = results.copied_roofs(self, parameters, context, result, feedback, made)
-        self._remember(time.monotonic() - started_s)
+        self._remember(time.monotonic() - started_s, float(result["seconds"]))
         shapes.say_count(result, feedback)
         outputs = {
             "OUTPUT": layer_id,
@@ -392,10 +392,10 @@ class ExtractFootprints(Snet4Algorithm):
             settings={} if self._plan is None else self._plan["shapes"],
         )
 
-    def _remember(self, seconds: float) -> None:
+    def _remember(self, seconds: float, work_s: float) -> None:
         """What the run cost, for the estimate of the next."""
         if self._plan is not None:
-            run = speed.Run(float(self._plan["mpix"]), seconds)
+            run = speed.Run(float(self._plan["mpix"]), seconds - work_s, work_s)
             runs = speed.remembered(_runs(self._device), run)
             QgsSettings().setValue(_RUNS.format(self._device), speed.to_text(runs))
 
@@ -444,7 +444,7 @@ def plan_lines(plan: Facts, device: str) -> list[str]:
         pixels += tr(", so it sees the picture at {:.2f} m").format(plan["seen_gsd_m"])
     regular = tr("right angles") if shape["regularize"] else tr("outlines as they are")
     runs, common_s = _runs(device), float(plan["estimate_s"])
-    common_rate_s = max(0.0, common_s - speed.START_S) / plan["mpix"]
+    common_rate_s = max(0.0, common_s - speed.START_S - speed.FIXED_S) / plan["mpix"]
     about = duration(speed.estimate_s(plan["mpix"], runs, common_rate_s) if runs else common_s)
     return [
         look_line(plan["look"]),
