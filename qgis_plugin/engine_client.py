@@ -39,11 +39,15 @@ Facts = dict[str, Any]
 
 
 class EngineFailure(Exception):
-    """One sentence for the user; what else the engine said is in `details`."""
+    """One sentence for the user; what else the engine said is in `details`.
 
-    def __init__(self, sentence: str, details: str = "") -> None:
+    `lacks_library`: a library is not installed in the engine's environment.
+    """
+
+    def __init__(self, sentence: str, details: str = "", lacks_library: bool = False) -> None:
         super().__init__(sentence)
         self.details = details
+        self.lacks_library = lacks_library
 
 
 class Cancelled(EngineFailure):
@@ -192,7 +196,8 @@ def final(event: Facts) -> Facts | None:
     if event["event"] == "hello" and event.get("protocol") != PROTOCOL:
         raise EngineFailure(_SAME_VERSION(str(event.get("snet4", "?"))))
     if event["event"] == "error":
-        raise EngineFailure(told(event, "sentence"))
+        lacks = bool(event.get("lacks_library"))
+        raise EngineFailure(told(event, "sentence"), lacks_library=lacks)
     return event if event["event"] == "result" else None
 
 

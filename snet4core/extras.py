@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
+_PIP = f"{sys.executable} -m pip install"
 INSTALL = {
-    "torch": "pip install 'snet4[torch]'",
-    "openvino": "pip install 'snet4[openvino]'",
+    "torch": f"{_PIP} torch segmentation-models-pytorch",
+    "openvino": f"{_PIP} openvino",
 }
-"""How to install a missing engine."""
+"""How to install a missing engine, wherever snet4 itself came from."""
 
 
 def installed(library: str) -> bool:

@@ -23,7 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from .. import install_button
 from ..engine_client import EngineFailure, Facts, running, told
-from ..environment import Engine, NoEngine, find_engine
+from ..environment import Engine, NoEngine, find_engine, place
 from ..texts import duration, tr
 
 ICONS = Path(__file__).resolve().parents[1] / "icons"
@@ -110,9 +110,17 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
         except EngineFailure as problem:
             if problem.details:
                 feedback.pushDebugInfo(problem.details)
-            raise QgsProcessingException(str(problem)) from None
+            raise QgsProcessingException(_with_cure(problem, engine)) from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_cure(problem: EngineFailure, engine: Engine) -> str:
+    """The sentence, and for an engine that QGIS installed, what installs the rest."""
+    if not (problem.lacks_library and Path(engine.python).is_relative_to(place())):
+        return str(problem)
+    cure = tr("'Install the engine' does it, too; for a GPU, with 'For an NVIDIA GPU, too' on.")
+    return f"{problem} {cure}"
 
 
 def tell(event: Facts, feedback: QgsProcessingFeedback) -> None:

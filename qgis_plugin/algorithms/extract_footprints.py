@@ -282,7 +282,7 @@ class ExtractFootprints(Snet4Algorithm):
                 self, parameters, "OUTPUT", context, result, result["layer"], made
             )
             roofs = results.copied_roofs(self, parameters, context, result, feedback, made)
-        self._remember(time.monotonic() - started_s, float(result["seconds"]))
+        self._remember(time.monotonic() - started_s, float(result.get("seconds") or 0.0))
         shapes.say_count(result, feedback)
         outputs = {
             "OUTPUT": layer_id,

@@ -12,7 +12,7 @@ with its whole process group. JSON lines go out on what was stdout:
 | `progress` | `percent` (never goes back), `what`, `left_s` (null while unknown) |
 | `info`, `warning` | `text` |
 | `plan` | before the work of `extract`: what was decided, see the job `plan` |
-| `error` | `code` (the exit code of the error's class), `sentence`; the last event |
+| `error` | `code` (the exit code of the error's class), `sentence`, `lacks_library`; the last event |
 | `shapes` | `preview`: `number`, `count`, `shapes`, `bounds`, `is_whole`, `settings`, see below |
 | `refused` | `preview`: `number`, `code` and `sentence`, in the place of `shapes` |
 | `result` | what the job gave; files in it live until stdin ends; the last event |
@@ -20,7 +20,8 @@ with its whole process group. JSON lines go out on what was stdout:
 A text that names options is in the words of the command line. Where it does, a field
 `<name>_parts` beside it (`sentence_parts`, `text_parts`, `warnings_parts`, `why_none_parts`)
 holds it in parts, so that a client can put its own names: texts, and
-`{"option": "off_nadir_deg", "text": "--off-nadir"}` for each option. Older workers lack it.
+`{"option": "off_nadir_deg", "text": "--off-nadir"}` for each option. Older workers lack it,
+and `lacks_library`, which says that the cure is to install one.
 
 The job `preview` alone reads further lines: each is a job of this kind for the same maps, and is
 answered at once, with the file open and the libraries loaded. Of lines that come while one is
@@ -46,7 +47,7 @@ import warnings
 from typing import NoReturn
 
 from snet4core import __version__
-from snet4core.errors import Snet4Error
+from snet4core.errors import DependencyError, Snet4Error
 from snet4core.files.environment import use_own_data
 from snet4core.sentence import Sentence
 from snet4core.worker.channel import Channel, Heard, Telling
@@ -122,11 +123,12 @@ def _answer(line: bytes, telling: Telling) -> int:
 
         facts = JOBS[request.kind](request, telling)
     except Snet4Error as problem:
-        return _error(channel, problem.exit_code, problem.sentence)
+        lacks = isinstance(problem, DependencyError)
+        return _error(channel, problem.exit_code, problem.sentence, lacks)
     except MemoryError:
         return _error(channel, 4, _NO_MEMORY)
     except ImportError as problem:
-        return _error(channel, 4, f"The engine lacks a library ({problem}); {_REINSTALL}")
+        return _error(channel, 4, f"The engine lacks a library ({problem}); {_REINSTALL}", True)
     except Exception as problem:
         traceback.print_exc()
         if "not enough memory" in str(problem):  # as torch's allocator says it
@@ -138,11 +140,12 @@ def _answer(line: bytes, telling: Telling) -> int:
 
 
 _NO_MEMORY = "Out of memory; close other programs, or search a smaller extent."
-_REINSTALL = f"run: {sys.executable} -m pip install 'snet4[openvino]'"
+_REINSTALL = f"install it with {sys.executable} -m pip"
 
 
-def _error(channel: Channel, code: int, sentence: str) -> int:
-    channel.send("error", code=code, sentence=Sentence(sentence).one_line())
+def _error(channel: Channel, code: int, sentence: str, lacks_library: bool = False) -> int:
+    sentence = Sentence(sentence).one_line()
+    channel.send("error", code=code, sentence=sentence, lacks_library=lacks_library)
     return code
 
 

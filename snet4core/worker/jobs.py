@@ -7,7 +7,6 @@ so that both give the same features.
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from snet4core.errors import DependencyError, InputError
+from snet4core.extras import INSTALL
 from snet4core.files import names, outputs
 from snet4core.jobs.job import Job
 from snet4core.jobs.run import run_job
@@ -88,8 +88,7 @@ def extract(request: Request, telling: Telling) -> Facts:
         from snet4core.maps.runtime import choose_runtime
     except ImportError as problem:
         raise DependencyError(
-            f"The engine cannot load its network runtime ({problem}); run: {sys.executable} "
-            "-m pip install 'snet4[openvino]'"
+            f"The engine cannot load its network runtime ({problem}); run: {INSTALL['openvino']}"
         ) from problem
     send("info", text="Loading the model.")
     wanted = choose_runtime(request.device, cast(Any, request.precision))

@@ -14,9 +14,15 @@ from qgis.core import (
     QgsExpression,
     QgsExpressionContext,
     QgsFeature,
+    QgsGeometry,
+    QgsMapRendererSequentialJob,
+    QgsMapSettings,
+    QgsPointXY,
     QgsReadWriteContext,
+    QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtXml import QDomDocument
 from qgis_helpers import ROOT, told
 
@@ -88,6 +94,38 @@ def test_styles_load_with_heights_and_without(qgis: Any, name: str, fields: str)
     message, fine = layer.loadNamedStyle(str(STYLES / name))
     assert fine, message
     assert layer.renderer().symbol().symbolLayerCount() == 2
+
+
+@pytest.mark.parametrize("fields", ["&field=height_m:double", ""])
+def test_heights_are_written_beside_the_footprints(qgis: Any, fields: str) -> None:
+    layer = QgsVectorLayer(f"Polygon?crs=EPSG:32616{fields}", "any", "memory")
+    for number, height_m in enumerate((12.4, 30.0, None)):
+        feature = QgsFeature(layer.fields())
+        if fields:
+            feature["height_m"] = height_m
+        left = 740000 + 60 * number
+        box = QgsRectangle(left, 3719960, left + 40, 3720000)
+        feature.setGeometry(QgsGeometry.fromRect(box))
+        layer.dataProvider().addFeature(feature)
+    layer.loadNamedStyle(str(STYLES / "footprints_heights.qml"))
+    assert layer.labelsEnabled()
+    assert labels_at(layer, 2000) == (["12 m", "30 m"] if fields else [])
+    assert labels_at(layer, 20000) == []  # a city is no carpet of numbers
+
+
+def labels_at(layer: QgsVectorLayer, scale: float) -> list[str]:
+    """The texts that are drawn on a map of this scale."""
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setOutputSize(QSize(800, 600))
+    half_m = 0.1 * scale  # the picture is 21 cm wide at 96 dpi
+    middle = QgsPointXY(740080, 3719980)
+    settings.setExtent(QgsRectangle.fromCenterAndSize(middle, 2 * half_m, 1.5 * half_m))
+    job = QgsMapRendererSequentialJob(settings)
+    job.start()
+    job.waitForFinished()
+    return sorted(each.labelText for each in job.takeLabelingResults().allLabels())
 
 
 @pytest.mark.parametrize("fields", ["&field=height_m:double", ""])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from qgis.core import (
     QgsExpression,
     QgsExpressionContext,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProject,
     QgsSettings,
@@ -139,6 +142,58 @@ def test_a_tenth_is_a_line_of_the_log(qgis: Any) -> None:
     for percent in range(0, 101):
         tell({"event": "progress", "percent": percent, "left_s": 102 - percent}, feedback)
     assert len(lines) == 10
+
+
+@pytest.mark.parametrize("by_qgis", [True, False])
+def test_a_gpu_that_cannot_be_used_names_the_button_that_installs_it(
+    qgis: Any, town: Path, engine_is: Any, stub: Any, tmp_path: Path, by_qgis: bool
+) -> None:
+    """The reason is the engine's own; its command works, and for QGIS's engine a button does."""
+    from snet4.environment import place
+
+    reason = "The device 'cuda' needs torch, which is not installed: use --device cpu, or run: ..."
+    lines = [
+        {"event": "hello", "protocol": 1, "snet4": "0"},
+        {"event": "error", "code": 4, "sentence": reason, "lacks_library": True},
+    ]
+    python = (place() if by_qgis else tmp_path) / "engine-0" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    printed = "\n".join(map(json.dumps, lines))
+    python.write_text(f"#!/bin/sh\ncat <<'END'\n{printed}\nEND\n", encoding="utf-8")
+    python.chmod(0o755)
+    engine_is(str(python))
+    try:
+        with pytest.raises(QgsProcessingException) as failed:
+            qgis.run(ALGORITHM, {"INPUT": str(town), "OUTPUT": "memory:", "DEVICE": "cuda"})
+    finally:
+        shutil.rmtree(python.parents[1])
+    assert reason in str(failed.value)
+    assert ("'For an NVIDIA GPU, too'" in str(failed.value)) is by_qgis
+
+
+def test_a_batch_says_only_what_was_chosen(qgis: Any, town: Path, tmp_path: Path) -> None:
+    """The equal command of a row has no argument that its user did not give."""
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from qgis_helpers import until
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
+    dialog = BatchAlgorithmDialog(algorithm, None)
+    panel = dialog.mainWidget()
+    while panel.batchRowCount() < 1:
+        panel.addRow()
+    path = tmp_path / "found.gpkg"
+    for name, value in (("INPUT", str(town)), ("OFF_NADIR", 30)):
+        wrapper = panel.wrappers[0][panel.parameter_to_column[name]]
+        wrapper.setParameterValue(value, panel.processing_context)
+    panel.tblParameters.cellWidget(1, panel.parameter_to_column["OUTPUT"]).setValue(str(path))
+    dialog.runAlgorithm()
+
+    def history() -> list[str]:
+        return QgsVectorLayer(str(path), "found", "ogr").metadata().history()
+
+    until(lambda: path.exists() and len(history()) > 2)
+    assert history()[2] == f"snet4 run {town} -o {path} --off-nadir 30.0"
+    dialog.close()
 
 
 def test_tables_keep_their_columns_in_the_log(qgis: Any) -> None:

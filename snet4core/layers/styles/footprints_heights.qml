@@ -1,5 +1,5 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.22.0" styleCategories="Symbology|Symbology3D|Labeling" labelsEnabled="0">
+<qgis version="3.22.0" styleCategories="Symbology|Symbology3D|Labeling" labelsEnabled="1">
   <!-- Blocks in a 3D view: from the terrain up to the height; flat where it is unknown. -->
   <renderer-3d type="vector" layer="">
     <vector-layer-3d-tiling zoom-levels-count="3" show-bounding-boxes="0"/>
@@ -22,6 +22,16 @@
       <edges enabled="1" width="1" color="60,60,60,255"/>
     </symbol>
   </renderer-3d>
+  <!-- Heights in metres beside the blocks, where there is room for them; unknown ones say nothing. -->
+  <labeling type="simple">
+    <settings calloutType="simple">
+      <text-style fieldName="round(attribute('height_m')) || ' m'" isExpression="1" fontSize="8" fontSizeUnit="Point" fontWeight="50" textColor="20,20,20,255" textOpacity="1" multilineHeight="1" textOrientation="horizontal">
+        <text-buffer bufferDraw="1" bufferColor="255,255,255,255" bufferOpacity="1" bufferSize="0.8" bufferSizeUnits="MM" bufferJoinStyle="128" bufferNoFill="1"/>
+      </text-style>
+      <placement placement="4" priority="5" polygonPlacementFlags="2" layerType="PolygonGeometry"/>
+      <rendering drawLabels="1" scaleVisibility="1" scaleMin="0" scaleMax="5000" obstacle="1" obstacleFactor="1" fontMaxPixelSize="10000" maxNumLabels="2000"/>
+    </settings>
+  </labeling>
   <!-- A dark casing below, so that the bright line is seen on concrete as on forest. -->
   <renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">
     <symbols>
