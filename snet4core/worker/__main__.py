@@ -12,7 +12,7 @@ with its whole process group. JSON lines go out on what was stdout:
 | `progress` | `percent` (never goes back), `what`, `left_s` (null while unknown) |
 | `info`, `warning` | `text` |
 | `plan` | before the work of `extract`: what was decided, see the job `plan` |
-| `error` | `code` (the exit code of the error's class), `sentence`, `lacks_library`; the last event |
+| `error` | `code` (its class's exit code), `sentence`, `lacks_library`; the last event |
 | `shapes` | `preview`: `number`, `count`, `shapes`, `bounds`, `is_whole`, `settings`, see below |
 | `refused` | `preview`: `number`, `code` and `sentence`, in the place of `shapes` |
 | `result` | what the job gave; files in it live until stdin ends; the last event |
