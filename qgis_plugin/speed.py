@@ -25,7 +25,7 @@ FIXED_S = 3.0
 _PULL = 0.05
 """Weight of the common speed beside the weight 1 of a run's work."""
 
-_PULL_OF_RATIO = 1.0
+_PULL_OF_RATIO = 0.5
 """The same of the common ratio between the work's two parts."""
 
 _PULL_OF_START = 0.5

@@ -91,8 +91,8 @@
       <translation>{}, angepasst</translation>
     </message>
     <message>
-      <source>Install the engine</source>
-      <translation>Engine installieren</translation>
+      <source>'Install the engine' does it, too; for a GPU, with 'For an NVIDIA GPU, too' on.</source>
+      <translation>„Engine installieren“ tut es auch; für eine GPU mit „Auch für eine NVIDIA-GPU“.</translation>
     </message>
     <message>
       <source>About {} left</source>
@@ -141,6 +141,10 @@
     <message>
       <source>The engine works.</source>
       <translation>Die Engine arbeitet.</translation>
+    </message>
+    <message>
+      <source>No engine works here; the log says why.</source>
+      <translation>Hier arbeitet keine Engine; das Protokoll sagt, warum.</translation>
     </message>
     <message>
       <source>Models (*.safetensors);;All files (*)</source>
@@ -347,12 +351,16 @@
       <translation>Findet Gebäudegrundrisse in einem Satellitenbild und zeichnet sie am Boden, nicht am Dach. Arbeitet ohne Netzverbindung; das Bild bleibt, wie es ist.</translation>
     </message>
     <message>
+      <source>Install the engine</source>
+      <translation>Engine installieren</translation>
+    </message>
+    <message>
       <source>Makes the Python environment that finds footprints; or removes it.</source>
       <translation>Legt die Python-Umgebung an, die Grundrisse findet; oder entfernt sie.</translation>
     </message>
     <message>
-      <source>Makes a Python environment beside your QGIS profile and installs snet4 in it, from the wheel that came with this plugin. Its libraries (about 0.2 GB) come from your package index, as pip is configured, or from a folder of wheels. QGIS's own Python stays as it is. Cancelled or ended in the middle, it leaves the engine of before.</source>
-      <translation>Legt neben Ihrem QGIS-Profil eine Python-Umgebung an und installiert snet4 darin, aus dem Wheel, das mit diesem Plugin kam. Seine Bibliotheken (etwa 0,2 GB) kommen aus Ihrem Paketindex, wie pip eingestellt ist, oder aus einem Ordner mit Wheels. Das Python von QGIS bleibt, wie es ist. Abgebrochen oder mittendrin beendet, lässt es die Engine von vorher stehen.</translation>
+      <source>Makes a Python environment beside your QGIS profile and installs snet4 in it, from the wheel that came with this plugin. Its libraries (about 0.2 GB) come from your package index, as pip is configured, or from a folder of wheels. QGIS's own Python stays as it is. Where no Python 3.11 or newer is found, uv brings one. Cancelled or ended in the middle, it leaves the engine of before.</source>
+      <translation>Legt neben Ihrem QGIS-Profil eine Python-Umgebung an und installiert snet4 darin, aus dem Wheel, das mit diesem Plugin kam. Seine Bibliotheken (etwa 0,2 GB) kommen aus Ihrem Paketindex, wie pip eingestellt ist, oder aus einem Ordner mit Wheels. Das Python von QGIS bleibt, wie es ist. Wo kein Python ab 3.11 zu finden ist, bringt uv eines. Abgebrochen oder mittendrin beendet, lässt es die Engine von vorher stehen.</translation>
     </message>
     <message>
       <source>The disk is full; an engine takes about 1 GB. Nothing was changed.</source>
@@ -375,12 +383,28 @@
       <translation>Wo die Bibliotheken liegen; damit wird kein Netzwerk gefragt.</translation>
     </message>
     <message>
-      <source>The interpreter that the environment is made of.</source>
-      <translation>Der Interpreter, aus dem die Umgebung gemacht wird.</translation>
+      <source>The interpreter that the environment is made of. 'uv': one that uv brings, as where none is found.</source>
+      <translation>Der Interpreter, aus dem die Umgebung entsteht. „uv“: einer, den uv bringt, wie dort, wo keiner zu finden ist.</translation>
+    </message>
+    <message>
+      <source>Adds PyTorch, about 3 GB to fetch; without a GPU it is of no use.</source>
+      <translation>Nimmt PyTorch dazu, etwa 3 GB zum Laden; ohne GPU nützt es nichts.</translation>
     </message>
     <message>
       <source>Removes what this algorithm installed.</source>
       <translation>Entfernt, was dieser Algorithmus installiert hat.</translation>
+    </message>
+    <message>
+      <source>No Python 3.11 or newer with venv and pip is to be found (looked at: {tried}); install one (on Debian and Ubuntu also python3-venv), or uv, and try again.</source>
+      <translation>Es findet sich kein Python ab 3.11 mit venv und pip (angesehen: {tried}); installieren Sie eines (auf Debian und Ubuntu auch python3-venv) oder uv, und versuchen Sie es wieder.</translation>
+    </message>
+    <message>
+      <source>No Python fits; uv is fetched, which brings one.</source>
+      <translation>Kein Python passt; uv wird geholt, das eines bringt.</translation>
+    </message>
+    <message>
+      <source>The GPU can be used.</source>
+      <translation>Die GPU kann benutzt werden.</translation>
     </message>
     <message>
       <source>The engine could not be installed ({reason}); the log says more.</source>
@@ -403,6 +427,10 @@
       <translation>Python 3.11 oder neuer (leer: wird gesucht)</translation>
     </message>
     <message>
+      <source>For an NVIDIA GPU, too</source>
+      <translation>Auch für eine NVIDIA-GPU</translation>
+    </message>
+    <message>
       <source>Remove the engine instead</source>
       <translation>Stattdessen die Engine entfernen</translation>
     </message>
@@ -417,10 +445,6 @@
     <message>
       <source>This plugin carries no wheel of snet4; install its zip once more.</source>
       <translation>Dieses Plugin enthält kein Wheel von snet4; installieren Sie sein ZIP noch einmal.</translation>
-    </message>
-    <message>
-      <source>Python: {}</source>
-      <translation>Python: {}</translation>
     </message>
     <message>
       <source>The folder {folder} has no wheel of {library} for this Python; add it.</source>
@@ -439,8 +463,8 @@
       <translation>Die Engine ist installiert: {}</translation>
     </message>
     <message>
-      <source>No Python 3.11 or newer with venv and pip is to be found (looked at: {tried}); install one (on Debian and Ubuntu also python3-venv), or uv, and try again.</source>
-      <translation>Es findet sich kein Python ab 3.11 mit venv und pip (angesehen: {tried}); installieren Sie eines (auf Debian und Ubuntu auch python3-venv) oder uv, und versuchen Sie es wieder.</translation>
+      <source>Python: {}</source>
+      <translation>Python: {}</translation>
     </message>
     <message>
       <source>{folder} cannot be written ({reason}); free space or rights there.</source>
@@ -785,6 +809,10 @@
     <message>
       <source>The layer {name} was not read without errors: {reason}</source>
       <translation>Der Layer {name} wurde nicht ohne Fehler gelesen: {reason}</translation>
+    </message>
+    <message>
+      <source>Install the engine: tick, then OK</source>
+      <translation>Engine installieren: ankreuzen, dann OK</translation>
     </message>
     <message>
       <source>The engine is being installed or removed by another QGIS; try again when it is done.</source>
