@@ -319,7 +319,9 @@ class ExtractFootprints(Snet4Algorithm):
         if crs is not None:
             job["crs"] = crs
         if parameters.get("SAVE_MAPS"):
-            job["save_maps"] = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
+            maps = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
+            if maps:  # a row of a batch holds an empty place for an output that is not wanted
+                job["save_maps"] = maps
         return job
 
     def _area(

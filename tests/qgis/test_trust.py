@@ -174,10 +174,12 @@ def test_a_gpu_that_cannot_be_used_names_the_button_that_installs_it(
 def test_a_batch_says_only_what_was_chosen(qgis: Any, town: Path, tmp_path: Path) -> None:
     """The equal command of a row has no argument that its user did not give."""
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+    from qgis.PyQt.QtWidgets import QMainWindow
     from qgis_helpers import until
 
+    window = QMainWindow()
     algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
-    dialog = BatchAlgorithmDialog(algorithm, None)
+    dialog = BatchAlgorithmDialog(algorithm, window)
     panel = dialog.mainWidget()
     while panel.batchRowCount() < 1:
         panel.addRow()
@@ -191,9 +193,11 @@ def test_a_batch_says_only_what_was_chosen(qgis: Any, town: Path, tmp_path: Path
     def history() -> list[str]:
         return QgsVectorLayer(str(path), "found", "ogr").metadata().history()
 
-    until(lambda: path.exists() and len(history()) > 2)
-    assert history()[2] == f"snet4 run {town} -o {path} --off-nadir 30.0"
-    dialog.close()
+    try:
+        until(lambda: path.exists() and len(history()) > 2)
+        assert history()[2] == f"snet4 run {town} -o {path} --off-nadir 30"
+    finally:
+        dialog.close()
 
 
 def test_tables_keep_their_columns_in_the_log(qgis: Any) -> None:
