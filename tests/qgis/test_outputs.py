@@ -177,8 +177,13 @@ def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
     dialog.runAlgorithm()
     until(dialog.runButton().isEnabled, 300)  # newer QGIS run it in the background
     assert [path.exists() for path in outputs] == [True] * 3
-    for path in outputs:
-        assert QgsVectorLayer(str(path), path.stem, "ogr").featureCount() == 3
+    for number, path in enumerate(outputs):
+        layer = QgsVectorLayer(str(path), path.stem, "ogr")
+        assert layer.featureCount() == 3
+        picture = tmp_path / f"town{number}.tif"
+        # The equal command of a row has no argument that its user did not give.
+        command = f"snet4 run {picture} -o {path} --off-nadir 30"
+        assert layer.metadata().history()[2] == command
     dialog.close()
 
 

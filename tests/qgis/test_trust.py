@@ -171,35 +171,6 @@ def test_a_gpu_that_cannot_be_used_names_the_button_that_installs_it(
     assert ("'For an NVIDIA GPU, too'" in str(failed.value)) is by_qgis
 
 
-def test_a_batch_says_only_what_was_chosen(qgis: Any, town: Path, tmp_path: Path) -> None:
-    """The equal command of a row has no argument that its user did not give."""
-    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
-    from qgis.PyQt.QtWidgets import QMainWindow
-    from qgis_helpers import until
-
-    window = QMainWindow()
-    algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
-    dialog = BatchAlgorithmDialog(algorithm, window)
-    panel = dialog.mainWidget()
-    while panel.batchRowCount() < 1:
-        panel.addRow()
-    path = tmp_path / "found.gpkg"
-    for name, value in (("INPUT", str(town)), ("OFF_NADIR", 30)):
-        wrapper = panel.wrappers[0][panel.parameter_to_column[name]]
-        wrapper.setParameterValue(value, panel.processing_context)
-    panel.tblParameters.cellWidget(1, panel.parameter_to_column["OUTPUT"]).setValue(str(path))
-    dialog.runAlgorithm()
-
-    def history() -> list[str]:
-        return QgsVectorLayer(str(path), "found", "ogr").metadata().history()
-
-    try:
-        until(lambda: path.exists() and len(history()) > 2)
-        assert history()[2] == f"snet4 run {town} -o {path} --off-nadir 30"
-    finally:
-        dialog.close()
-
-
 def test_tables_keep_their_columns_in_the_log(qgis: Any) -> None:
     from snet4.algorithms.base import kept_columns
 
