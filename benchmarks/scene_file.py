@@ -11,7 +11,7 @@ import shapely
 from affine import Affine
 from rasterio.windows import Window
 
-from snet4_training.scenes import PLAIN, make_place, render, truth
+from snet4_training.scenes import PLAIN, Place, make_place, render, truth
 from snet4core.look.look import Look
 
 LOOK = Look(30.0, 20.0, "option")
@@ -24,13 +24,20 @@ CRS = "EPSG:32616"
 PLACED = Affine(0.5, 0, 740000, 0, -0.5, 3720000)
 
 
-def write_scene(path: Path, side: int, seed: int = 9_200_000) -> Path:
+SEED = 9_200_000
+
+
+def place_of(kind: str = "suburb", seed: int = SEED) -> Place:
+    """The place that a scene repeats; `kind` as in `snet4_training.scenes.place.KINDS`."""
+    return make_place(np.random.default_rng(seed), PLACE_PX, 0.5, kind=kind)
+
+
+def write_scene(path: Path, side: int, seed: int = SEED, kind: str = "suburb") -> Path:
     """Blue, green, red, infrared, uint16, 0.5 m, tiled and deflated; written strip by strip.
 
     What a run costs depends on the buildings in the picture, so they must be there.
     """
-    place = make_place(np.random.default_rng(seed), PLACE_PX, 0.5, kind="suburb")
-    tile_CHW = render(place, LOOK, PLAIN)
+    tile_CHW = render(place_of(kind, seed), LOOK, PLAIN)
     across = np.tile(tile_CHW, (1, 1, -(-side // PLACE_PX)))[:, :, :side]
     with rasterio.open(
         path, "w", driver="GTiff", dtype="uint16", count=4, width=side, height=side, tiled=True,
@@ -43,9 +50,9 @@ def write_scene(path: Path, side: int, seed: int = 9_200_000) -> Path:
     return path
 
 
-def write_truth(path: Path, side: int, seed: int = 9_200_000) -> Path:
+def write_truth(path: Path, side: int, seed: int = SEED) -> Path:
     """The true footprints of that scene: those of the place, wherever it is repeated."""
-    place = make_place(np.random.default_rng(seed), PLACE_PX, 0.5, kind="suburb")
+    place = place_of(seed=seed)
     frame = shapely.box(0, 0, side, side)
     schema = {"geometry": "Polygon", "properties": {}}
     with fiona.open(path, "w", driver="GPKG", crs=CRS, schema=schema) as layer:
