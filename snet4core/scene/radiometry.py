@@ -6,7 +6,9 @@ values do not depend on its neighbours. Training prepares its chips with this sa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +42,36 @@ def band_range(counts: NDArray[np.generic]) -> BandRange:
     >>> band_range(np.arange(101))
     BandRange(low=1.0, high=99.0)
     """
-    finite = counts[np.isfinite(counts)]
-    if finite.size == 0:
-        return BandRange(0.0, 1.0)
-    low, high = np.percentile(finite, [LOW_PERCENTILE, HIGH_PERCENTILE])
+    if counts.dtype in (np.uint8, np.uint16):
+        low, high = _percentiles_of_small(counts.ravel())
+    else:
+        finite = counts[np.isfinite(counts)]
+        if finite.size == 0:
+            return BandRange(0.0, 1.0)
+        low, high = np.percentile(finite, [LOW_PERCENTILE, HIGH_PERCENTILE])
     return BandRange(float(low), float(high) if high > low else float(low) + 1.0)
+
+
+def _percentiles_of_small(counts_N: NDArray[Any]) -> tuple[float, float]:
+    """`numpy.percentile` of 8 or 16 bits, to the bit, from a histogram: a tenth of the time."""
+    if counts_N.size == 0:
+        return 0.0, 1.0
+    upto = np.cumsum(np.bincount(counts_N))
+    low, high = (_ranked(upto, share / 100) for share in (LOW_PERCENTILE, HIGH_PERCENTILE))
+    return low, high
+
+
+def _ranked(upto: NDArray[np.int64], share: float) -> float:
+    """The value at a share (0..1) of the ranks, between two of them in proportion.
+
+    `upto` counts the values up to 0, 1, 2, ...
+    """
+    place = share * (upto[-1] - 1)
+    rank = math.floor(place)
+    below, above = np.searchsorted(upto, [rank, min(rank + 1, upto[-1] - 1)], side="right").tolist()
+    part = place - rank
+    # As numpy does: from the nearer end, so that a half gives the same from both.
+    return below + (above - below) * part if part < 0.5 else above - (above - below) * (1 - part)
 
 
 def normalise(

@@ -101,7 +101,9 @@ def without_collar(sample_BN: NDArray[np.generic], present: list[int]) -> NDArra
         at_N = np.ones(sample_BN.shape[1], dtype=np.bool_)
         for band in present:
             at_N &= sample_BN[band] == extreme(sample_BN[band])
-        if at_N.mean() > COLLAR_SHARE:
+            if np.count_nonzero(at_N) / at_N.size <= COLLAR_SHARE:
+                break  # seldom needs a second band
+        else:
             keep_N &= ~at_N
     some_go = keep_N.any() and not keep_N.all()
     return sample_BN[:, keep_N] if some_go else sample_BN

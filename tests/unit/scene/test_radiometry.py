@@ -49,6 +49,13 @@ def test_one_infinite_or_missing_count_changes_nothing(values: np.ndarray) -> No
     assert band_range(spoilt) == band_range(values)
 
 
+@given(hnp.arrays(st.sampled_from([np.uint8, np.uint16]), st.integers(1, 300)))
+@example(np.arange(151, dtype=np.uint8))  # the 1st percentile lies in the middle of two counts
+def test_a_histogram_gives_the_percentiles_of_numpy_to_the_bit(values: np.ndarray) -> None:
+    low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE]).tolist()
+    assert band_range(values) == BandRange(low, high if high > low else low + 1.0)
+
+
 @given(counts)
 def test_brighter_never_becomes_darker(values: np.ndarray) -> None:
     values = np.sort(values)
