@@ -13,6 +13,7 @@ pixel pairs, S samples of a profile.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,9 +163,8 @@ def _added_up(
     low_F, high_F = np.minimum(one_F, two_F).astype(np.int64), np.maximum(one_F, two_F)
     apart = low_F != high_F
     key_C, index = np.unique(low_F[apart] * size + high_F[apart], return_inverse=True)
-    tallies_C7 = np.zeros((key_C.size, tallies_F7.shape[1]))
-    np.add.at(tallies_C7, index, tallies_F7[apart])
-    return key_C // size, key_C % size, tallies_C7
+    sums = [np.bincount(index, each_F, key_C.size) for each_F in tallies_F7[apart].T]
+    return key_C // size, key_C % size, np.stack(sums, axis=1)
 
 
 def _facing(regions_HW: NDArray[np.int32], place_P: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
@@ -249,24 +249,78 @@ def _nearest_of_own_body(
     regions_HW: NDArray[np.int32], body_HW: NDArray[np.bool_], place_F: Ints
 ) -> Ints:
     """Sheet (row, col) of the body pixel nearest to each flat index, within the same region."""
-    region, is_body, width = regions_HW.ravel(), body_HW.ravel(), regions_HW.shape[1]
+    region, width = regions_HW.ravel(), regions_HW.shape[1]
     nearest_F = place_F.copy()
-    outside = np.flatnonzero(~is_body[place_F])  # pixels of a body are their own nearest
+    outside = np.flatnonzero(~body_HW.ravel()[place_F])  # pixels of a body are their own nearest
     place_F = place_F[outside]
     if place_F.size:
         # Seen from outside, the nearest pixel of a body is on its rim or at the cut.
         is_rim_HW = body_HW & ~morphology.eroded(body_HW, "cross")
-        is_met_R = np.zeros(int(region.max()) + 1, np.bool_)
-        is_met_R[region[place_F]] = True
-        rim = np.flatnonzero(is_rim_HW)
-        rim = rim[is_met_R[region[rim]]]
-        from scipy.spatial import cKDTree  # takes a tenth of a second to import
-
-        tree = cKDTree(
-            _in_space(rim, width, region[rim], TIE_BREAK), balanced_tree=False, compact_nodes=False
-        )
-        nearest_F[outside] = rim[tree.query(_in_space(place_F, width, region[place_F], (0, 0)))[1]]
+        near_F, far = _nearest_around(np.where(is_rim_HW, regions_HW, 0), place_F, region[place_F])
+        if far.size:
+            rim = np.flatnonzero(is_rim_HW)
+            near_F[far] = _nearest_of_all(
+                rim, region[rim], place_F[far], region[place_F[far]], width
+            )
+        nearest_F[outside] = near_F
     return np.stack(np.divmod(nearest_F, width), axis=1)
+
+
+def _steps_by_distance() -> list[tuple[int, int]]:
+    """All (rows, columns) of at most `AROUND_PX`, the nearest first."""
+    reach = range(-AROUND_PX, AROUND_PX + 1)
+    steps = [(row, col) for row in reach for col in reach if row**2 + col**2 <= AROUND_PX**2]
+    return sorted(steps, key=lambda step: math.dist(step, (-TIE_BREAK[0], -TIE_BREAK[1])))
+
+
+AROUND_PX = 5
+"""Distance within which the nearest pixel is looked for step by step: it holds nearly all."""
+
+
+def _nearest_around(
+    goal_HW: NDArray[np.int32], place_F: Ints, region_F: NDArray[np.int32]
+) -> tuple[Ints, Ints]:
+    """Flat index of the pixel nearest to each place whose goal is the place's region.
+
+    Also returns the indices of the places that have none within `AROUND_PX`, whose pixel is
+    undefined.
+    """
+    width = goal_HW.shape[1]
+    goal = np.pad(goal_HW, AROUND_PX)
+    pitch = goal.shape[1]
+    row_F, col_F = np.divmod(place_F, width)
+    near_F, at_F = place_F.copy(), (row_F + AROUND_PX) * pitch + col_F + AROUND_PX
+    goal, left = goal.ravel(), np.arange(place_F.size)
+    for row, col in _steps_by_distance():
+        is_there_F = goal[at_F + (row * pitch + col)] == region_F
+        found = left.compress(is_there_F)
+        near_F[found] += row * width + col
+        is_there_F = ~is_there_F
+        left, at_F = left.compress(is_there_F), at_F.compress(is_there_F)
+        region_F = region_F.compress(is_there_F)
+        if left.size == 0:
+            break
+    return near_F, left
+
+
+def _nearest_of_all(
+    rim_N: Ints,
+    region_N: NDArray[np.int32],
+    place_F: Ints,
+    region_F: NDArray[np.int32],
+    width: int,
+) -> Ints:
+    """The same among the pixels `rim_N`, at any distance."""
+    from scipy.spatial import cKDTree  # takes a tenth of a second to import
+
+    chosen = np.flatnonzero(np.isin(region_N, region_F))
+    tree = cKDTree(
+        _in_space(rim_N[chosen], width, region_N[chosen], TIE_BREAK),
+        balanced_tree=False,
+        compact_nodes=False,
+    )
+    found = tree.query(_in_space(place_F, width, region_F, (0, 0)))[1]
+    return np.asarray(rim_N[chosen[found]])
 
 
 def _in_space(

@@ -33,35 +33,32 @@ def flooded(
     steps_4 = np.array([[-width], [-1], [1], [width]])
     level, region = level_HW.ravel(), sources_HW.astype(np.int32).ravel()
     np.putmask(region, level >= top, _NEVER)
-    ticket = np.empty(region.size, np.int64)
+    is_free = region == 0
 
-    def dry(beside: Ints) -> Ints:
-        """The pixels that may be flooded and are not yet, each once."""
-        return _once(np.extract(region[beside] == 0, beside), ticket)
+    def taken(beside_4F: Ints) -> Ints:
+        """The free pixels among these, each once: from now on none of them is free."""
+        found = []
+        for beside_F in beside_4F:  # the pixels of one row differ
+            beside_F = beside_F.compress(is_free[beside_F])
+            is_free[beside_F] = False
+            found.append(beside_F)
+        return np.concatenate(found)
 
-    waiting = dry(np.flatnonzero(region > 0) + steps_4)
+    waiting = taken(np.flatnonzero(region > 0) + steps_4)
     for height in range(top):
         is_reached_F = level[waiting] <= height
-        edge_F, later = np.extract(is_reached_F, waiting), [np.extract(~is_reached_F, waiting)]
+        edge_F, later = waiting.compress(is_reached_F), [waiting.compress(~is_reached_F)]
         while edge_F.size:
             beside_4F = edge_F + steps_4
             # Minus 1 and unsigned, unflooded pixels and those that never flood are the largest.
-            around_4F = region[beside_4F]
-            region[edge_F] = (around_4F.view(np.uint32) - np.uint32(1)).min(axis=0) + 1
-            next_F = dry(np.extract(around_4F == 0, beside_4F))
+            region[edge_F] = (region[beside_4F].view(np.uint32) - np.uint32(1)).min(axis=0) + 1
+            next_F = taken(beside_4F)
             is_reached_F = level[next_F] <= height
-            later.append(np.extract(~is_reached_F, next_F))
-            edge_F = np.extract(is_reached_F, next_F)
-        waiting = _once(np.concatenate(later), ticket)
+            later.append(next_F.compress(~is_reached_F))
+            edge_F = next_F.compress(is_reached_F)
+        waiting = np.concatenate(later)
     return np.maximum(region, 0).reshape(level_HW.shape)
 
 
 _NEVER = -1
 """Region number of pixels that never flood."""
-
-
-def _once(pixels: Ints, ticket: Ints) -> Ints:
-    """The pixels without duplicates: each writes its index, and the last one written stays."""
-    turn = np.arange(pixels.size)
-    ticket[pixels] = turn
-    return np.extract(ticket[pixels] == turn, pixels)

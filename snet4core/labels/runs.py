@@ -140,31 +140,36 @@ def _joined_runs(
 
     Shifted by `pitch`, the row length, a run overlaps those of the next row.
     """
-    count = starts.size
-    if count == 0:
-        return np.zeros(0, np.int32), 0
-    from scipy.sparse import csr_array  # takes a tenth of a second to import
-    from scipy.sparse.csgraph import connected_components
-
     first_below = np.searchsorted(stops, starts + pitch, side="right")
     after_below = np.searchsorted(starts, stops + pitch, side="left")
     many = np.maximum(after_below - first_below, 0)
-    below = positions(first_below, many)
-    of_run = np.append(0, np.cumsum(many))
-    graph = csr_array((np.ones(below.size, np.bool_), below, of_run), shape=(count, count))
-    number, found = connected_components(graph, directed=False)
-    return in_order_of_first(found, number), number
+    above = np.repeat(np.arange(starts.size), many)
+    least_R = joined(above, positions(first_below, many), starts.size)
+    # A component's first run is its least, and runs come in raster order.
+    number_R = np.cumsum(least_R == np.arange(starts.size), dtype=np.int32)
+    return number_R[least_R], int(number_R[-1]) if number_R.size else 0
 
 
-def in_order_of_first(label_R: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """Renumber labels 0..count - 1 to 1..count in the order in which they first occur.
+def joined(one_E: NDArray[np.integer], two_E: NDArray[np.integer], count: int) -> NDArray[np.int64]:
+    """Least member of the set of each of 0..count - 1, where `one_E` and `two_E` are in one set.
 
-    >>> in_order_of_first(np.array([2, 0, 2, 1], np.int32), 3).tolist()
-    [1, 2, 1, 3]
+    Every round hangs each root under the least that it meets, and shortens all ways to the roots.
+
+    >>> joined(np.array([1, 4, 2]), np.array([3, 3, 5]), 6).tolist()
+    [0, 1, 2, 1, 1, 2]
     """
-    first = np.empty(count, np.int64)
-    # Of repeated indices the last assignment stays, so walk backwards.
-    first[label_R[::-1]] = np.arange(label_R.size)[::-1]
-    rank = np.empty(count, np.int32)
-    rank[np.argsort(first)] = np.arange(1, count + 1, dtype=np.int32)
-    return rank[label_R]
+    under_N = np.arange(count)
+    # The greatest of a pair hangs under another of it: for most this is all.
+    high_E, low_E = np.maximum(one_E, two_E), np.minimum(one_E, two_E)
+    while high_E.size:
+        np.minimum.at(under_N, high_E, low_E)
+        while True:
+            shorter_N = under_N[under_N]
+            if np.array_equal(shorter_N, under_N):
+                break
+            under_N = shorter_N
+        one_E, two_E = under_N[one_E], under_N[two_E]
+        apart = np.flatnonzero(one_E != two_E)
+        one_E, two_E = one_E[apart], two_E[apart]
+        high_E, low_E = np.maximum(one_E, two_E), np.minimum(one_E, two_E)
+    return under_N

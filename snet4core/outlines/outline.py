@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import UsageError
 from snet4core.labels.labels import Labels
+from snet4core.labels.runs import joined, of_labels
 from snet4core.maps.heights import height_m_of
 from snet4core.outlines.fitting import (
     Flags,
@@ -164,8 +165,13 @@ def _first_pixels(rings: Rings) -> Ints:
 
 def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
     """Mean footprint probability (0..1) of each label; sums are integers, so exact."""
-    number, value = labels.labels_HW.ravel(), labels.footprint_HW.ravel().astype(np.float64)
-    return summed(number, value, labels.count + 1)[1:] / (255.0 * area_px_N)
+    found, width = of_labels(labels.labels_HW), labels.labels_HW.shape[1]
+    # May overflow: differences of unsigned numbers are right all the same.
+    upto = np.append(np.uint32(0), np.cumsum(labels.footprint_HW.ravel(), dtype=np.uint32))
+    first = found.row_R * width + found.start_R
+    total_R = upto[first + found.lengths] - upto[first]
+    total_N = summed(found.label_R, total_R.astype(np.float64), labels.count + 1)[1:]
+    return total_N / (255.0 * area_px_N)
 
 
 def _median_heights(labels_HW: NDArray[np.int32], height_HW: NDArray[np.uint8]) -> Floats:
@@ -245,13 +251,8 @@ def difference_area(one: Polygons, other: Polygons) -> Floats:
 
 def _groups(rings: Rings, count: int) -> Ints:
     """Group number of each label, equal for labels that are connected by shared walls."""
-    from scipy.sparse import coo_array  # takes a tenth of a second to import
-    from scipy.sparse.csgraph import connected_components
-
-    shared = rings.other_E > 0
-    pair = (rings.label_E[shared], rings.other_E[shared])
-    graph = coo_array((np.ones(pair[0].size, bool), pair), shape=(count, count))
-    return np.asarray(connected_components(graph.tocsr(), directed=False)[1], np.int64)
+    shared = np.flatnonzero(rings.other_E)
+    return joined(rings.label_E[shared], rings.other_E[shared], count)
 
 
 def _sides(

@@ -66,9 +66,10 @@ def _ranked(upto: NDArray[np.int64], share: float) -> float:
 
     `upto` counts the values up to 0, 1, 2, ...
     """
-    place = share * (upto[-1] - 1)
+    place = share * (int(upto[-1]) - 1)
     rank = math.floor(place)
-    below, above = np.searchsorted(upto, [rank, min(rank + 1, upto[-1] - 1)], side="right").tolist()
+    ranks = [rank, min(rank + 1, int(upto[-1]) - 1)]
+    below, above = map(float, np.searchsorted(upto, ranks, side="right"))
     part = place - rank
     # As numpy does: from the nearer end, so that a half gives the same from both.
     return below + (above - below) * part if part < 0.5 else above - (above - below) * (1 - part)
