@@ -12,6 +12,7 @@ from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
+from snet4core.layers.spacenet import image_id
 from snet4core.layers.write import check_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.plan import Choices, Plan
@@ -104,6 +105,7 @@ class Job:
             inputs=sources,
             resumed=self.resumed,
         )
+        self._check_image_ids()
         if self.shard is not None and self.needs_maps:
             raise UsageError("A shard keeps no maps; leave out --save-maps, --overlap or --shard.")
         if self.overlap == "fuse" and (self.choices.roofs or self.roofs_file is not None):
@@ -131,6 +133,25 @@ class Job:
                 inputs=sources,
                 resumed=self.resumed,
             )
+
+    def _check_image_ids(self) -> None:
+        """Refuse products of one picture, as its folders `MS` and `Pan-Sharpen` hold, in one table:
+        its lines could not be told apart."""
+        tables = [
+            each for each in (self.output, self.csv) if each and each.suffix.lower() == ".csv"
+        ]
+        if not tables:
+            return
+        first: dict[str, SceneInput] = {}
+        for each in self.inputs:
+            name = image_id(each.name)
+            other = first.setdefault(name, each)
+            if other is not each:
+                raise UsageError(
+                    f"{printable(other.location)} and {printable(each.location)} are products of "
+                    f"one picture, and both would be {name} in {printable(tables[0])}; give one "
+                    "of them."
+                )
 
     def maps_of(self, scene: SceneInput) -> Path:
         """The maps file of one scene."""

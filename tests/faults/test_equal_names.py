@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from snet4core.errors import UsageError
 from snet4core.jobs.job import Job
 from snet4core.jobs.per_scene import each_scene
 from snet4core.parts.plan import Choices
@@ -53,3 +55,30 @@ def test_their_results_differ_and_it_is_said(picture: Picture, tmp_path: Path) -
     outputs = [each.output.name for each in each_scene(job)]
     assert outputs == ["north_a.gpkg", "south_a.gpkg"]
     assert len({job.maps_of(each) for each in inputs}) == 2
+
+
+PRODUCTS = (
+    "Pan-Sharpen/Pan-Sharpen_Atlanta_nadir8_catid_10300100023BC100_743501_3728739.tif",
+    "MS/MS_Atlanta_nadir8_catid_10300100023BC100_743501_3728739.tif",
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "csv", "refused"),
+    [("o.gpkg", None, False), ("o.gpkg", "o.csv", True), ("o.csv", None, True)],
+)
+def test_products_of_one_picture_have_no_table_in_common(
+    picture: Picture, tmp_path: Path, output: str, csv: str | None, refused: bool
+) -> None:
+    """They have one ImageId, by the challenge's rule."""
+    for name in PRODUCTS:
+        picture(ONE_PIXEL, name, photometric="RGB")
+    job = Job(inputs=tuple(expand([tmp_path])), choices=Choices(), output=tmp_path / output,
+              csv=None if csv is None else tmp_path / csv)  # fmt: skip
+    if not refused:
+        job.check_places()
+        return
+    with pytest.raises(UsageError, match=r"MS_Atlanta.*Pan-Sharpen_Atlanta.*give one of them"):
+        job.check_places()
+    for each in job.inputs:
+        replace(job, inputs=(each,)).check_places()
