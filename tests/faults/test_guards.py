@@ -140,6 +140,19 @@ def test_the_listener_hears_what_no_guard_stops(
     assert asked
 
 
+@pytest.mark.parametrize("keys", ["rings", "coordinates"])
+def test_a_format_that_begins_like_one_on_the_list_is_not_read(tmp_path: Path, keys: str) -> None:
+    """JSON of Esri's services: its driver would be asked, too, if GDAL might choose."""
+    path = tmp_path / "t.json"
+    geometry = f'{{"{keys}":{SQUARE}}}'
+    path.write_text(
+        '{"displayFieldName":"","geometryType":"esriGeometryPolygon","fields":[],'
+        f'"spatialReference":{{"wkid":32616}},"features":[{{"attributes":{{}},"geometry":{geometry}}}]}}'
+    )
+    with pytest.raises(InputError, match=r"t\.json is not a vector layer"):
+        read_buildings(path)
+
+
 @pytest.mark.parametrize("driver", ["MapInfo File", "CSV", "DXF"])
 def test_a_format_that_is_not_on_the_list_is_not_read(tmp_path: Path, driver: str) -> None:
     path = tmp_path / "t.geojson"
