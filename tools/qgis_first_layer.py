@@ -2,11 +2,11 @@
 
     python tools/qgis_first_layer.py FOLDER --scene FILE [--wheels FOLDER] [--expect TEXT]
 
-FOLDER takes the pictures, a profile and a report; it must not exist. The plugin's zip is unpacked
-into a fresh profile of QGIS, which has no engine. A QGIS in a screen of its own (Xvfb) then presses
-"Install the engine" in the message bar, "Run" in its dialog, and runs "Extract building
-footprints" on a rendered scene. Clicks and minutes are printed. With --expect, the installation
-has to fail with a sentence that holds this text, and to leave no engine behind.
+FOLDER takes the pictures, a profile and a report. If it does not exist, the plugin's zip is
+unpacked into a fresh profile of QGIS, which has no engine; else it goes on there. A QGIS in a
+screen of its own (Xvfb) then presses "Install the engine" in the message bar, "Run" in its dialog,
+and runs "Extract building footprints" on the scene. Clicks and minutes are printed. With --expect,
+the installation has to fail with a sentence that holds this text, and to leave no engine behind.
 """
 
 from __future__ import annotations
@@ -43,11 +43,14 @@ def outside() -> int:
     folder = chosen.folder.absolute()
     profile = folder / "profiles" / "default"
     built = Path(__file__).resolve().parents[1] / "build"
-    (profile / "QGIS").mkdir(parents=True)
-    (profile / "QGIS" / "QGIS3.ini").write_text(_SETTINGS, encoding="utf-8")
-    [archive] = [chosen.zip] if chosen.zip else built.glob("snet4-*.zip")
-    with zipfile.ZipFile(archive) as zipped:
-        zipped.extractall(profile / "python" / "plugins")
+    if not profile.exists():
+        (profile / "QGIS").mkdir(parents=True)
+        (profile / "QGIS" / "QGIS3.ini").write_text(_SETTINGS, encoding="utf-8")
+        [archive] = [chosen.zip] if chosen.zip else built.glob("snet4-*.zip")
+        with zipfile.ZipFile(archive) as zipped:
+            zipped.extractall(profile / "python" / "plugins")
+    folder.chmod(0o700)
+    (folder / "report.json").unlink(missing_ok=True)
     task = {
         "folder": str(folder),
         "scene": str(chosen.scene.absolute()),
@@ -144,7 +147,6 @@ def _log(dialog: Any) -> str:
 def act(user: User) -> None:
     """The way to the first layer."""
     from qgis.core import Qgis, QgsProject, QgsRasterLayer
-    from qgis.PyQt.QtWidgets import QLineEdit, QPushButton
     from qgis.utils import iface
 
     user.told["QGIS"] = Qgis.version()
@@ -153,6 +155,17 @@ def act(user: User) -> None:
     layer = QgsRasterLayer(user.task["scene"], "scene")
     QgsProject.instance().addMapLayer(layer)
     iface.setActiveLayer(layer)
+    if (Path(user.task["folder"]) / "profiles/default/snet4-engine/engine.json").exists():
+        _extract(user, layer)
+    else:
+        _install(user, window)
+        if not user.task["expect"]:
+            _extract(user, layer)
+
+
+def _install(user: User, window: Any) -> None:
+    from qgis.PyQt.QtWidgets import QDialogButtonBox, QLineEdit, QPushButton
+
     button = user.until(
         lambda: next(
             (b for b in window.findChildren(QPushButton) if b.text() == "Install the engine"), None
@@ -165,7 +178,7 @@ def act(user: User) -> None:
     if user.task["wheels"]:
         user.clicks += 1
         print(f"click {user.clicks}: the field of the folder of wheels, and its path", flush=True)
-        field = next(each for each in dialog.mainWidget().findChildren(QLineEdit))
+        field = next(f for f in dialog.mainWidget().findChildren(QLineEdit) if f.isVisible())
         field.setText(user.task["wheels"])
     user.picture(dialog, "2-install")
     fine, _ = user.run(dialog, "3-installed")
@@ -179,8 +192,7 @@ def act(user: User) -> None:
         return
     if not fine:
         raise RuntimeError(f"not installed: {log[-1500:]}")
-    user.click(dialog.closeButton() if hasattr(dialog, "closeButton") else dialog, "Close")
-    _extract(user, layer)
+    user.click(dialog.buttonBox().button(QDialogButtonBox.StandardButton.Close), "Close")
 
 
 def _extract(user: User, layer: Any) -> None:

@@ -44,7 +44,7 @@ def run_process(
     algorithm: str,
     env: dict[str, str] | None = None,
     *,
-    limit_s: float = 120,
+    limit_s: float = 300,
     **parameters: object,
 ) -> Finished:
     """`qgis_process run`, with more environment by `env`."""
