@@ -4,7 +4,7 @@
     python tools/qgis_matrix.py trixie -- -k install         # one of them, words for pytest
     python tools/qgis_matrix.py --mirror URL --cache FOLDER
 
-The roots are made by debootstrap and kept, 3 GB each, in --cache, else in the folder that
+The roots are made by debootstrap and kept, 4 GB each, in --cache, else in the folder that
 SNET4_QGIS_ROOTS names, else below the user's cache. Needs root and Debian's package debootstrap.
 Packages come from --mirror, else from where debootstrap itself gets them; the engine's libraries
 from pip's index. The checkout is copied in, so what it contains stays as it is.
