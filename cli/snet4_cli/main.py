@@ -26,6 +26,7 @@ import click
 from snet4_cli.telling import Console
 from snet4core import __version__
 from snet4core.errors import DependencyError, Snet4Error
+from snet4core.extras import INSTALL
 from snet4core.files.environment import use_own_data
 from snet4core.sentence import Option, Sentence
 
@@ -133,8 +134,10 @@ def main() -> NoReturn:
         library = (problem.name or "").partition(".")[0]
         if library not in EXTRAS:
             _fail(_bug(), 1, verbose)
+        extra = EXTRAS[library]
+        how = INSTALL.get(extra, f"pip install 'snet4[{extra}]'")
         _fail(
-            f"This needs {library}, which is not installed: pip install 'snet4[{EXTRAS[library]}]'",
+            f"This needs {library}, which is not installed: {how}",
             DependencyError.exit_code,
             verbose,
         )
