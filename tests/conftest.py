@@ -17,6 +17,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # would only get in each other's way. Before any of them is loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# No test leaves compiled networks in the user's cache, or depends on what is there.
+os.environ.setdefault("SNET4_CACHE", "off")
+
 # A busy machine is no fault of the code under test.
 hypothesis.settings.register_profile("snet4", deadline=None)
 hypothesis.settings.load_profile("snet4")

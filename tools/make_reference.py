@@ -72,6 +72,7 @@ SETTINGS_TAIL = """## Environment variables
 | variable | meaning |
 | --- | --- |
 | `SNET4_PYTHON` | interpreter, or folder of an environment, of the QGIS plugin's engine |
+| `SNET4_CACHE` | folder for compiled networks, or `off`; see the page on performance |
 | `OMP_NUM_THREADS` | most threads of the network, as for other programs |
 
 The commands set aside what other programs say of GDAL and PROJ (`GDAL_DATA`, `PROJ_LIB`,

@@ -6,6 +6,7 @@ Array names end in their axes: B batch, C channel or band, H row, W column, L lo
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from snet4core.errors import EngineError, ModelError
 from snet4core.look.look import Look
+from snet4core.maps import kept_programs
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
 from snet4core.model.card import Card
 from snet4core.model.graph import IMAGE, LOOK, LOOK_ESTIMATE, openvino, read_graph
@@ -58,6 +60,7 @@ class OpenVinoNetwork:
         self._runtime = runtime
         graph = read_graph(header)
         self._constants = graph.constants  # which the model refers to
+        self._digest = graph.digest
         self._core = _core()
         try:
             self._model = self._core.read_model(
@@ -76,7 +79,8 @@ class OpenVinoNetwork:
         self._own = threading.local()
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
-        """See `runtime.MapNetwork`: other threads compile programs, half a second each."""
+        """See `runtime.MapNetwork`: other threads compile programs, half a second each, or load
+        those that are kept (`kept_programs`)."""
         with self._choosing:
             for is_full in {self._is_full(shape) for shape in shapes}:
                 self._coming((head, None, is_full))
@@ -177,17 +181,35 @@ class OpenVinoNetwork:
         value = _value(_result(model, output), stop_at)
         alone = openvino().Model([value], inputs, output)
         alone.reshape(shapes)
-        return self._core.compile_model(
-            alone,
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": "bf16" if self._runtime.precision == "bf16" else "f32",
-                "INFERENCE_NUM_THREADS": self._runtime.lanes * self._runtime.threads,
-                "NUM_STREAMS": self._runtime.lanes,
-                # Pinned threads of several processes would all sit on the same processors.
-                "ENABLE_CPU_PINNING": False,
-            },
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if self._runtime.precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": self._runtime.lanes * self._runtime.threads,
+            "NUM_STREAMS": self._runtime.lanes,
+            # Pinned threads of several processes would all sit on the same processors.
+            "ENABLE_CPU_PINNING": False,
+        }
+        facts = {
+            "graph": self._digest,
+            "output": output,
+            "stop at": stop_at,
+            "shapes": shapes,
+            "settings": settings,
+            "openvino": openvino().get_version(),
+            "processor": self._core.get_property("CPU", "FULL_DEVICE_NAME"),
+            "can": sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+            "told": os.environ.get("ONEDNN_MAX_CPU_ISA"),
+        }
+        return kept_programs.program(
+            facts,
+            lambda: self._core.compile_model(alone, "CPU", settings),
+            lambda content: self._core.import_model(content, "CPU", settings),
+            _exported,
         )
+
+
+def _exported(program: Any) -> bytes:
+    content = program.export_model()
+    return bytes(content.getvalue() if hasattr(content, "getvalue") else content)
 
 
 def _is_made(program: Future[Any]) -> bool:
