@@ -106,20 +106,23 @@ def ground(
         cover = covered([patch.outline], per_m, origin_m, shape)
         box, mask = cover.box, cover.mask_HW
         if patch.stripes:
-            turn = rng.uniform(0, np.pi)
+            turn, depth = rng.uniform(0, np.pi), rng.uniform(0.02, 0.12)
             rows, cols = np.nonzero(mask)
             run = rows * np.sin(turn) + cols * np.cos(turn)
             wave = np.sin(run * (2 * np.pi / (patch.stripes * per_m))).astype(np.float32)
-            colour[box][mask] = patch.colour * (1 + 0.13 * wave)[:, None]
+            colour[box][mask] = patch.colour * (1 + np.float32(depth) * wave)[:, None]
         else:
             colour[box][mask] = patch.colour
         rough[box][mask], life[box][mask], paved[box][mask] = patch.rough, patch.life, patch.paved
-    poor = fractal(rng, shape, (60, 17, 5, 2), 0.7) * 0.5 + np.float32(rng.uniform(-0.4, 0.5))
-    mix = (np.clip(poor, 0, 1) * life)[..., None]
+    # Land varies most over tens of metres: wear, moisture, leaf litter; little from cell to cell.
+    poor = fractal(rng, shape, (70, 26, 9, 3.5), 0.65) * 0.6 + np.float32(rng.uniform(-0.4, 0.6))
+    poor = np.clip(poor, 0, 1) * np.float32(rng.uniform(0.3, 1.0))
+    mix = (poor * life)[..., None]
     colour += mix * (poor_C - colour)
-    coarse = 0.55 * smooth_noise(rng, shape, 9)
-    coarse += 0.6 * smooth_noise(rng, shape, 2.5) + 0.7 * smooth_noise(rng, shape, 1)
-    wide = 0.10 * smooth_noise(rng, shape, 110)
+    coarse = 0.7 * smooth_noise(rng, shape, 22) + 0.55 * smooth_noise(rng, shape, 7)
+    grain = np.float32(rng.uniform(0.1, 0.5))
+    coarse += 0.4 * smooth_noise(rng, shape, 2.5) + grain * smooth_noise(rng, shape, 1)
+    wide = np.float32(rng.uniform(0.05, 0.2)) * smooth_noise(rng, shape, 130)
     colour *= np.exp(np.clip(rough * coarse + wide, -1.2, 0.8))[..., None]
     fine = doubled(colour, finer)
     cells = fine.shape[:2]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from snet4_training.scenes import materials as paint
+from snet4_training.scenes import yards
 from snet4_training.scenes.floor_plans import irregular
 from snet4_training.scenes.maker import STOREY_M, Maker
 from snet4_training.scenes.street_plan import Block
@@ -35,7 +36,7 @@ def houses(m: Maker, block: Block) -> None:
 
 
 def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) -> None:
-    """One garden with its house, drive, shed, pool and trees."""
+    """One garden with its house, what stands around it, and trees."""
     rng, style = m.rng, m.style
     lot = u1 - u0
     near, far = sorted((front, front + side * depth))
@@ -64,33 +65,28 @@ def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) 
     )
     kind = m.pick(*_PLANS)
     roof: RoofKind = style.roofs[rng.integers(len(style.roofs))]
-    drive_u = u0 + rng.uniform(1.5, max(lot - 1.5, 1.6))
-    drive = (m.season.pavement * rng.uniform(0.7, 1.3)).astype(np.float32)
     inner = front + side * (setback + 1.0)
-    low, high = sorted((front - side * 1.5, inner))
-    m.rect(Block(drive_u - 1.4, drive_u + rng.uniform(1.2, 3.0), low, high), drive, paved=True)
+    drive_u = yards.drive(m, ground, front, inner)
+    yards.worn(m, ground)
+    behind = front + side * (setback + width)
     if m.chance(0.35):
-        patio = front + side * (setback + width + rng.uniform(1, 4))
-        low, high = sorted((v, patio))
-        m.rect(Block(u - length * 0.3, u + length * 0.25, low, high), drive, paved=True)
+        yards.patio(m, u + rng.uniform(-0.3, 0.3) * length, behind, side)
     eave = STOREY_M * max(0.85, rng.normal(style.storeys, 0.5))
     colour = paint.roof_colour(rng, style.palette)
-    m.building(u, v, turn, length, width, kind, eave, roof, colour)
+    m.building(u, v, turn, length, width, kind, eave, roof, colour, porch=0.2)
     if m.chance(0.4):
         m.car(drive_u, (front + inner) / 2, math.pi / 2)
     back = depth - setback - width
-    if back > 9 and m.chance(0.4):
-        shed = rng.uniform(3.0, 7.5), rng.uniform(3.0, 5.0)
-        at = front + side * (depth - rng.uniform(0.5, 2) - max(shed) / 2)
-        tone = paint.roof_colour(rng, paint.ROOF_PALETTES["mixed"])
-        roof2: RoofKind = ("gable", "flat", "shed")[rng.integers(3)]
-        edge_u = rng.uniform(u0 + 4, max(u1 - 4, u0 + 4.1))
-        m.building(edge_u, at, rng.normal(0, 0.1), *shed, "box", rng.uniform(2, 3), roof2, tone)
-    if back > 10 and m.chance(0.12):
-        tone = paint.shade_of(rng, "pool")
-        at = front + side * (setback + width + 5)
-        m.rect(Block(u - 4, u + rng.uniform(2, 5), at - 2.2, at + 2.2), m.season.pavement)
-        m.rect(Block(u - 3, u + rng.uniform(1, 4), at - 1.6, at + 1.6), tone, rough=0.03)
+    if back > 9 and m.chance(style.sheds):
+        at = front + side * (depth - rng.uniform(3, 6))
+        yards.shed(m, rng.uniform(u0 + 4, max(u1 - 4, u0 + 4.1)), at)
+    if back > 10 and m.chance(style.pools):
+        yards.pool(m, u + rng.uniform(-3, 3), behind + side * 5)
+    yards.clutter(m, ground)
+    if m.chance(0.6):
+        yards.shrubs(m, Block(u - length / 2, u + length / 2, v - width / 2, v + width / 2))
+    if m.chance(0.12):
+        yards.hedge(m, u0, near, far)
     m.plan.scatter(
         rng, m.frame, ground, rng.poisson(style.tree_density * lot * depth / 100), style.species
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from snet4_training.scenes import materials as paint
 from snet4_training.scenes.maker import STOREY_M, Maker
 from snet4_training.scenes.street_plan import Block
@@ -104,16 +106,18 @@ def perimeter(m: Maker, block: Block) -> None:
 def parking(m: Maker, block: Block) -> None:
     """A car park with painted bays and rows of cars: rectangular, but not a building."""
     rng = m.rng
-    m.rect(block, paint.shade_of(rng, m.pick("asphalt", "old asphalt", "concrete")), paved=True)
+    floor = paint.shade_of(rng, m.pick("asphalt", "old asphalt", "concrete"))
+    m.rect(block, floor, rough=0.1, paved=True)
     full = rng.uniform(0.0, 1.0) ** 2
     v = block.v0 + 3
-    lines = paint.shade_of(rng, "white roof")
+    # A painted line is a third of a cell wide.
+    lines = (0.65 * floor + 0.35 * paint.shade_of(rng, "white roof")).astype(np.float32)
     while v < block.v1 - 3:
         u = block.u0 + 1.5
         while u < block.u1 - 1.5:
             if m.chance(full):
                 m.car(u, v, math.pi / 2 + rng.normal(0, 0.04))
             elif m.chance(0.5):
-                m.rect(Block(u - 1.35, u - 1.2, v - 2.4, v + 2.4), lines)
+                m.rect(Block(u - 1.5, u - 1.0, v - 2.4, v + 2.4), lines)
             u += 2.7
         v += 5.5 if m.chance(0.5) else 11.0

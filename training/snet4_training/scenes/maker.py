@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,14 @@ class Style:
     species: tuple[int, ...]
     crown: float
     """Size of the trees relative to small garden trees."""
+    sheds: float
+    """Share of the gardens with a shed."""
+    pools: float
+    """Share of the large gardens with a pool."""
+    worn: float
+    """Patches of bare ground per 300 m2 of garden."""
+    clutter: float
+    """Trailers, boats and the like per garden."""
 
 
 @dataclass(slots=True)
@@ -79,13 +88,17 @@ class Maker:
         colour: Floats,
         wall: Floats | None = None,
         pitch: float | None = None,
+        porch: float = 0.0,
     ) -> None:
-        """Add a building at (u, v), rotated relative to the street."""
+        """Add a building at (u, v), rotated relative to the street; `porch` is the share of
+        buildings that get a low part at one of the long sides."""
         x, y = self.frame.at(u, v)
         angle = self.frame.heading(u, v) + turn
         parts = wings(self.rng, x, y, angle, length, width, kind)
         if len(parts) > 1 and self.chance(0.35):
             parts = self._stepped(parts, eave_m)
+        if porch and self.chance(porch):
+            parts = (*parts, self._porch(parts[0], eave_m))
         if wall is None:
             wall = paint.wall_colour(self.rng, colour)
         if pitch is None:
@@ -103,6 +116,17 @@ class Maker:
         lower = (replace(w, drop_m=min(d, most)) for w, d in zip(parts[1:], drops, strict=True))
         return (parts[0], *lower)
 
+    def _porch(self, main: Wing, eave_m: float) -> Wing:
+        """A porch, carport or patio roof against a long side of the main part."""
+        rng = self.rng
+        half_u, half_v = min(rng.uniform(1.5, 4.0), main.half_u_m), rng.uniform(1.2, 2.2)
+        du = rng.uniform(-1, 1) * (main.half_u_m - half_u)
+        dv = float(rng.choice([-1.0, 1.0])) * (main.half_v_m + half_v - 0.2)
+        c, s = math.cos(main.angle), math.sin(main.angle)
+        drop_m = min(max(eave_m - rng.uniform(2.3, 2.8), 0.2), max(eave_m - 2.0, 0.0))
+        x, y = main.x_m + du * c - dv * s, main.y_m + du * s + dv * c
+        return Wing(x, y, half_u, half_v, main.angle, drop_m)
+
     def box(
         self, u: float, v: float, turn: float, size: tuple[float, float, float], c: Floats
     ) -> None:
@@ -116,6 +140,6 @@ class Maker:
         grey = float(self.rng.choice([0.03, 0.06, 0.12, 0.25, 0.45, 0.7]))
         colour = np.full(4, grey, dtype=np.float32)
         if self.chance(0.3):
-            colour = colour * np.exp(self.rng.normal(0, 0.5, 4)).astype(np.float32)
+            colour = colour * np.exp(self.rng.normal(0, 0.2, 4)).astype(np.float32)
         length = self.rng.uniform(3.8, 5.2) if self.chance(0.9) else self.rng.uniform(6, 9)
         self.box(u, v, turn, (length, 1.9, 1.5 if length < 5.5 else 2.6), colour)

@@ -102,9 +102,9 @@ def shade_of(rng: np.random.Generator, name: str, spread: float = 0.22) -> Float
 
 def roof_colour(rng: np.random.Generator, palette: tuple[str, ...]) -> Floats:
     """A roof's reflectance (4,); sometimes of any colour."""
-    if rng.random() < 0.03:
+    if rng.random() < 0.02:
         grey = rng.uniform(0.08, 0.5)
-        odd: Floats = (grey * np.exp(rng.normal(0, 0.45, 4))).clip(0.03, 0.8).astype(np.float32)
+        odd: Floats = (grey * np.exp(rng.normal(0, 0.18, 4))).clip(0.03, 0.8).astype(np.float32)
         return odd
     tone = shade_of(rng, palette[rng.integers(len(palette))], 0.27)
     faded = rng.uniform(0, 0.85)
@@ -138,6 +138,8 @@ class Season:
     earth: Floats
     road: Floats
     pavement: Floats
+    verge: Floats
+    """Sidewalks or shoulders along the roads, (4,)."""
     crowns_SC: Floats
     """Colour per tree species, (S, 4)."""
     leafless_S: tuple[bool, ...]
@@ -153,7 +155,7 @@ def _species(rng: np.random.Generator, mood: str) -> tuple[list[Floats], list[bo
         "winter": ("bare tree", "bare tree", "conifer", "dark leaf"),
         "autumn": ("autumn", "broadleaf", "bare tree", "conifer"),
     }[mood]
-    bright = np.float32(rng.uniform(0.9, 1.7))
+    bright = np.float32(rng.uniform(1.2, 2.6))
     return [bright * shade_of(rng, name, 0.2) for name in names], [
         name == "bare tree" for name in names
     ]
@@ -173,6 +175,7 @@ def season(rng: np.random.Generator) -> Season:
     lawn = shade_of(rng, lawns[rng.integers(len(lawns))])
     wild = shade_of(rng, lawns[rng.integers(len(lawns))])
     crowns, leafless = _species(rng, mood)
+    pavement = shade_of(rng, ("concrete", "old asphalt", "gravel")[rng.integers(3)])
     return Season(
         ground=wild if rng.random() < 0.7 else earth,
         lawn=lawn,
@@ -184,7 +187,8 @@ def season(rng: np.random.Generator) -> Season:
                 rng.integers(7)
             ],
         ),
-        pavement=shade_of(rng, ("concrete", "old asphalt", "gravel")[rng.integers(3)]),
+        pavement=pavement,
+        verge=pavement if rng.random() < 0.5 else (earth * 0.6 + lawn * 0.4).astype(np.float32),
         crowns_SC=np.stack(crowns),
         leafless_S=tuple(leafless),
         snow=float(rng.uniform(0.3, 1.0)) if mood == "winter" and rng.random() < 0.15 else 0.0,

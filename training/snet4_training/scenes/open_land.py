@@ -56,12 +56,15 @@ def wood(m: Maker, block: Block) -> None:
     gap = rng.uniform(4.2, 8.0)
     count_u, count_v = (int(side / gap) for side in block.size)
     species = m.style.species if m.chance(0.5) else (int(m.style.species[0]),)
+    # Trees of a closed wood are about equally high, whatever the width of their crowns.
+    high_m, crown = rng.uniform(7, 20), rng.uniform(0.5, 1.0)
     for i in range(count_u):
         for j in range(count_v):
-            if m.chance(0.85):
+            if m.chance(0.9):
                 u = block.u0 + (i + rng.random()) * gap
                 v = block.v0 + (j + rng.random()) * gap
-                m.plan.plant(rng, *m.frame.at(u, v), (gap * 0.4, gap * 0.85), species)
+                radius_m = gap * crown * 0.7, gap * crown * 1.1
+                m.plan.plant(rng, *m.frame.at(u, v), radius_m, species, high_m)
 
 
 def park(m: Maker, block: Block) -> None:
@@ -78,15 +81,17 @@ def park(m: Maker, block: Block) -> None:
         )
         name = m.pick("court", "clay court", "blue court", "grass", "lush grass", "soil", "asphalt")
         court = Block(u, u + long, v, v + wide)
-        m.rect(court, paint.shade_of(rng, name), rough=0.04, paved=True)
-        white = paint.shade_of(rng, "white roof")
+        tone = paint.shade_of(rng, name)
+        m.rect(court, tone, rough=0.04, paved=True)
+        # Painted lines are far narrower than a cell.
+        white = (0.75 * tone + 0.25 * paint.shade_of(rng, "white roof")).astype(np.float32)
         inner = court.shrunk(3)
         for line in (
-            Block(inner.u0, inner.u1, inner.v0, inner.v0 + 0.3),
-            Block(inner.u0, inner.u1, inner.v1 - 0.3, inner.v1),
-            Block(inner.u0, inner.u0 + 0.3, inner.v0, inner.v1),
-            Block(inner.u1 - 0.3, inner.u1, inner.v0, inner.v1),
-            Block((u * 2 + long) / 2 - 0.15, (u * 2 + long) / 2 + 0.15, inner.v0, inner.v1),
+            Block(inner.u0, inner.u1, inner.v0, inner.v0 + 0.6),
+            Block(inner.u0, inner.u1, inner.v1 - 0.6, inner.v1),
+            Block(inner.u0, inner.u0 + 0.6, inner.v0, inner.v1),
+            Block(inner.u1 - 0.6, inner.u1, inner.v0, inner.v1),
+            Block(u + long / 2 - 0.3, u + long / 2 + 0.3, inner.v0, inner.v1),
         ):
             m.rect(line, white)
     count = rng.poisson(m.style.tree_density * block.size[0] * block.size[1] / 150)

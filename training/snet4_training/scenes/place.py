@@ -91,21 +91,23 @@ _BLOCKS_M = {
 def make_sun(rng: np.random.Generator) -> Sun:
     """A random sun, mostly in the south, as over most land at the time of the overpass."""
     azimuth = rng.normal(160, 25) if rng.random() < 0.8 else rng.uniform(0, 360)
-    sky = rng.uniform(0.16, 0.45)
+    sky = rng.uniform(0.18, 0.55)
     tint = np.array([1.45, 1.1, 0.88, 0.62]) ** rng.uniform(0.6, 1.2)
     ambient = np.clip(sky * tint, 0.03, 0.8).astype(np.float32)
     return Sun(float(azimuth % 360), float(rng.uniform(26, 68)), ambient)
 
 
+_PALETTES = (*["american"] * 4, "tiles", "desert", "dark", "mixed", "tin", "nepal")
+"""Palettes of roofs, as often as each is named."""
+
+_LEAFY = {"suburb": 0.5, "wooded suburb": 0.9, "village": 0.6, "city lots": 0.35, "country": 0.6}
+"""Share of the places where large trees stand over the houses; elsewhere `_SOME_LEAFY`."""
+_SOME_LEAFY = 0.2
+
+
 def _style(rng: np.random.Generator, kind: str) -> Style:
     poor = kind == "informal"
-    name = (
-        ("nepal", "tin")[rng.random() < 0.4]
-        if poor
-        else ("american", "american", "tiles", "desert", "dark", "mixed", "tin", "nepal")[
-            rng.integers(8)
-        ]
-    )
+    name = ("nepal", "tin")[rng.random() < 0.4] if poor else _PALETTES[rng.integers(10)]
     sets: tuple[tuple[RoofKind, ...], ...] = (
         ("gable", "hip", "gable", "hip", "flat"),
         ("gable", "gable", "gable", "hip", "shed"),
@@ -114,21 +116,41 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
     )
     large = rng.uniform(0.8, 1.7)
     lot = float(rng.uniform(14, 30)) if kind != "wooded suburb" else float(rng.uniform(20, 42))
-    return Style(
+    leafy = rng.random() < _LEAFY.get(kind, _SOME_LEAFY)
+    density = rng.choice([0.5, 0.9, 1.3]) if leafy else rng.choice([0.08, 0.3, 0.7])
+    tidy = float(rng.choice([0.95, 0.8, 0.4, 0.1], p=[0.45, 0.3, 0.15, 0.1]))
+    style = Style(
         palette=tuple(rng.choice(paint.ROOF_PALETTES[name], int(rng.integers(3, 9)))),
         roofs=sets[rng.integers(4)],
         pitch=float(rng.uniform(0.25, 0.85)),
-        tree_density=float(
-            rng.choice([0.08, 0.3, 0.7, 1.2]) * (1.6 if kind == "wooded suburb" else 1)
-        ),
+        tree_density=float(density),
         lot_m=float(rng.uniform(6, 11)) if poor else lot,
         house_m=(float(13 * large), float(rng.uniform(7, 13)) if poor else float(9.5 * large)),
         storeys=float(rng.choice([1.0, 1.0, 1.4, 2.0, 2.6]))
         if not poor
         else float(rng.uniform(1.0, 3.4)),
-        tidy=float(rng.choice([0.95, 0.8, 0.4, 0.1], p=[0.45, 0.3, 0.15, 0.1])),
+        tidy=tidy,
         species=tuple(int(i) for i in rng.integers(0, 4, 3)),
-        crown=float(rng.uniform(1.0, 1.6)) if rng.random() < 0.4 else 1.0,
+        crown=float(rng.uniform(1.2, 1.9)) if leafy else float(rng.uniform(0.8, 1.3)),
+        sheds=float(rng.choice([0.15, 0.4, 0.6])),
+        pools=float(rng.choice([0.0, 0.08, 0.3])),
+        worn=float(rng.choice([0.0, 0.5, 1.5])),
+        clutter=float(rng.uniform(0, 0.5) if tidy > 0.5 else rng.uniform(0.3, 1.5)),
+    )
+    if kind in ("suburb", "wooded suburb", "village") and rng.random() < 0.1:
+        return _mobile(rng, style)
+    return style
+
+
+def _mobile(rng: np.random.Generator, style: Style) -> Style:
+    """The same place with mobile homes: long, narrow, low, often under white metal."""
+    return replace(
+        style,
+        palette=("white roof", "light roof", "tin", "grey roof", "stained roof", "brown roof"),
+        roofs=("gable", "gable", "flat"),
+        pitch=float(rng.uniform(0.12, 0.3)),
+        house_m=(float(rng.uniform(14, 20)), float(rng.uniform(4.3, 7.5))),
+        storeys=1.0,
     )
 
 
@@ -192,17 +214,19 @@ def _street(m: Maker, block: Block, lane_m: float, walk_m: float) -> None:
         if road.size[0] < road.size[1] and skip:
             continue
         if walk_m > 0.3:
-            m.rect(road.shrunk(-walk_m), (m.season.pavement).astype(np.float32), paved=True)
+            m.rect(road.shrunk(-walk_m), m.season.verge, rough=0.12, paved=True)
         tone = (m.season.road * np.exp(m.rng.normal(0, 0.05))).astype(np.float32)
         m.rect(road, tone, rough=0.07, paved=True)
         if lane_m > 6 and m.chance(0.4):
             if road.size[0] > road.size[1]:
                 mid = (road.v0 + road.v1) / 2
-                line = Block(road.u0 + lane_m, road.u1 - lane_m, mid - 0.12, mid + 0.12)
+                line = Block(road.u0 + lane_m, road.u1 - lane_m, mid - 0.26, mid + 0.26)
             else:
                 mid = (road.u0 + road.u1) / 2
-                line = Block(mid - 0.12, mid + 0.12, road.v0 + lane_m, road.v1 - lane_m)
-            m.rect(line, paint.shade_of(m.rng, "light roof"), paved=True)
+                line = Block(mid - 0.26, mid + 0.26, road.v0 + lane_m, road.v1 - lane_m)
+            # Half as wide as a cell of the ground: the road shines through.
+            mark = 0.6 * tone + 0.4 * paint.shade_of(m.rng, "light roof")
+            m.rect(line, mark.astype(np.float32), paved=True)
         long = max(road.size)
         _poles(m, road)
         for _ in range(m.rng.poisson(long / 70)):

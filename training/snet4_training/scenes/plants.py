@@ -41,17 +41,24 @@ def _stamp(
     )
     reach = reach / edge + 0.10 * smooth_noise(rng, shape, max(half / 3, 1))
     dome = np.clip(1 - reach, 0, 1) if conic else np.sqrt(np.clip(1 - reach * reach, 0, 1))
-    bumps = 0.10 * smooth_noise(rng, shape, max(half / 3, 1)) + 0.05 * smooth_noise(rng, shape, 1)
-    height = np.clip(0.45 + 0.5 * dome + bumps, 0.1, 1.1).astype(np.float32)
+    # A crown is a heap of clusters of leaves, each lit on one side.
+    cluster = smooth_noise(rng, shape, max(0.8 / cell_m, 1))
+    bumps = 0.09 * smooth_noise(rng, shape, max(half / 3, 1)) + 0.05 * cluster
+    height = np.clip(0.5 + 0.42 * dome + bumps, 0.1, 1.1).astype(np.float32)
     solid = reach < 1
     if bare:
         solid &= rng.random(shape) < 0.45
     radius_m = half * cell_m
-    shade = slope_light(height * np.float32(1.1 * radius_m), cell_m, sun)
+    shade = slope_light(height * np.float32(0.9 * radius_m), cell_m, sun)
     tone = np.exp(
-        0.16 * smooth_noise(rng, shape, 1) + 0.18 * smooth_noise(rng, shape, max(half / 2, 1))
+        0.06 * smooth_noise(rng, shape, 1)
+        + 0.13 * cluster
+        + 0.12 * smooth_noise(rng, shape, max(half / 2, 1))
     )
-    return Stamp(half, height, solid, np.clip(shade, 0.15, 1.9).astype(np.float32), tone)
+    # Light also comes through the leaves.
+    return Stamp(
+        half, height, solid, np.clip(0.25 + 0.7 * shade, 0.25, 1.6).astype(np.float32), tone
+    )
 
 
 def plant_all(
@@ -71,7 +78,8 @@ def plant_all(
         if key not in stamps:
             bare = season.leafless_S[plant.species]
             stamps[key] = _stamp(rng, half, 1 / canvas.per_m, bare, plant.species == 3, sun)
-        colour = season.crowns_SC[plant.species] * np.exp(rng.normal(0, 0.16))
+        hue = rng.normal(0, 0.16) + rng.normal(0, 0.05, 4)
+        colour = season.crowns_SC[plant.species] * np.exp(hue)
         _press(canvas, stamps[key], row, col, plant.height_m, colour.astype(np.float32))
 
 

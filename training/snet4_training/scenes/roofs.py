@@ -88,14 +88,14 @@ def _roof(
 ) -> tuple[Floats, Floats, Floats]:
     """Colour (h, w, 4), height in metres and light (h, w) of a roof's box."""
     shape = mask.shape
-    texture = rng.uniform(0.02, 0.10) * smooth_noise(rng, shape, 1)
+    texture = rng.uniform(0.01, 0.07) * smooth_noise(rng, shape, 1)
     texture += rng.uniform(0.02, 0.10) * smooth_noise(rng, shape, rng.uniform(4, 9))
-    texture += rng.uniform(0.02, 0.10) * smooth_noise(rng, shape, rng.uniform(14, 40))
+    texture += rng.uniform(0.02, 0.14) * smooth_noise(rng, shape, rng.uniform(14, 40))
     main = plan.wings[0]
     c, s = math.cos(main.angle), math.sin(main.angle)
     along = (x - main.x_m) * c + (y - main.y_m) * s
     across = (y - main.y_m) * c - (x - main.x_m) * s
-    if rng.random() < 0.45:
+    if rng.random() < 0.3:
         texture += _seams(rng, along if rng.random() < 0.6 else across)
     if plan.roof == "flat":
         top = np.broadcast_to(_levels(plan, x, y), shape).copy()
@@ -111,6 +111,9 @@ def _roof(
     rise = np.maximum(rise, np.float32(-max(wing.drop_m for wing in plan.wings)))
     shade = slope_light(rise, cell_m, sun)
     colour = (plan.roof_colour * np.exp(texture)[..., None]).astype(np.float32)
+    for wing in plan.wings[1:]:
+        if wing.drop_m and rng.random() < 0.5:
+            _recover(plan, wing, x, y, texture, rng, colour)
     _panels(along, across, rng, colour)
     top = (rise + np.float32(plan.eave_m)).astype(np.float32)
     if rng.random() < 0.3:
@@ -120,6 +123,25 @@ def _roof(
         top[spot] += 1.1
         colour[spot] = rng.uniform(0.08, 0.4)
     return colour, top, shade
+
+
+def _recover(
+    plan: Structure,
+    wing: Wing,
+    x: Floats,
+    y: Floats,
+    texture: Floats,
+    rng: np.random.Generator,
+    colour: Floats,
+) -> None:
+    """Give a lower part a covering of its own: often pale metal, as porches have."""
+    palette = ("white roof", "light roof", "tin") if rng.random() < 0.6 else _OTHERS
+    own = rise_of("flat", 0.0, wing, x, y) > -1
+    own &= rise_of("flat", 0.0, plan.wings[0], x, y) < -1
+    colour[own] = paint.roof_colour(rng, palette) * np.exp(texture[own])[:, None]
+
+
+_OTHERS = paint.ROOF_PALETTES["mixed"]
 
 
 def _levels(plan: Structure, x: Floats, y: Floats) -> Floats:
@@ -136,7 +158,7 @@ def _levels(plan: Structure, x: Floats, y: Floats) -> Floats:
 
 def _seams(rng: np.random.Generator, run: Floats) -> Floats:
     """Log-brightness of the fine stripes of metal sheets or shingle rows."""
-    depth, step = np.float32(rng.uniform(0.02, 0.12)), np.float32(rng.uniform(0.7, 3.5))
+    depth, step = np.float32(rng.uniform(0.01, 0.07)), np.float32(rng.uniform(0.7, 3.5))
     stripes: Floats = depth * np.sin(run * (np.float32(2 * np.pi) / step))
     return stripes
 

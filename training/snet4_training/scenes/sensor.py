@@ -64,19 +64,21 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
     """A random sensor: 11-bit products or stretched 8-bit ones, soft or sharp."""
     level = rng.uniform(1200, 5000)
     tint = np.exp(rng.normal(0, 0.16, 4))
-    screen = rng.random() < 0.4
+    screen = rng.random() < 0.5
+    # Pictures that were resampled or compressed on their way are softer than the optics.
+    soft = rng.uniform(0.7, 1.25) if rng.random() < 0.5 else rng.uniform(0.35, 0.75)
     return Sensor(
         seed=int(rng.integers(2**31)),
         gsd_scale=float(np.exp(rng.uniform(math.log(0.6), math.log(1.25)))),
-        blur=float(rng.uniform(0.3, 0.75)),
+        blur=float(soft),
         colour_blur=float(rng.choice([1.0, rng.uniform(1.5, 4.5)])),
-        halo=float(max(0.0, rng.uniform(-0.5, 0.9))),
-        haze=float(rng.uniform(0.02, 0.32)),
-        noise=float(np.exp(rng.uniform(math.log(0.004), math.log(0.05)))),
+        halo=float(max(0.0, rng.uniform(-0.6, 0.9))),
+        haze=float(rng.uniform(0.03, 0.40)),
+        noise=float(np.exp(rng.uniform(math.log(0.003), math.log(0.04)))),
         gain_B=_four(level * tint),
         offset_B=_four(rng.uniform(1, 200, 4)),
         gamma=float(rng.uniform(0.5, 0.95)) if screen else 1.0,
-        white=float(rng.uniform(0.28, 1.0)) if screen else 4.0,
+        white=float(rng.uniform(0.35, 1.0)) if screen else 4.0,
     )
 
 

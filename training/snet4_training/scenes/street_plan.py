@@ -84,6 +84,9 @@ class Patch:
     """Spacing of plough furrows or crop rows in metres; 0 for none."""
 
 
+_WIDEST_CROWN_M = 7.5
+
+
 @dataclass(slots=True)
 class Plan:
     """A plan under construction, to which the districts add objects."""
@@ -132,9 +135,14 @@ class Plan:
         y: float,
         radius_m: tuple[float, float],
         species: tuple[int, ...],
+        high_m: float | None = None,
     ) -> None:
-        """Add a tree of random size."""
-        radius = rng.uniform(*radius_m) * self.crown
-        height = radius * rng.uniform(1.2, 3.2)
+        """Add a tree of random size, about `high_m` high if that is given."""
+        if high_m is None:
+            radius = min(rng.uniform(*radius_m) * self.crown, _WIDEST_CROWN_M)
+            height = radius * rng.uniform(1.2, 3.2)
+        else:
+            radius = rng.uniform(*radius_m)
+            height = high_m * rng.uniform(0.75, 1.15)
         kind = int(species[rng.integers(len(species))])
         self.plants.append(Plant(x, y, radius, min(height, 24.0), kind))

@@ -163,9 +163,9 @@ def _paint_sides(
     if soft.any():
         flank = rays.taken(soft)
         rise = flank.met_cm_N / np.maximum(height.reshape(-1)[flank.cell_N], 1)
-        dim = 0.40 + 0.32 * rise
+        dim = 0.45 + 0.4 * rise
         # Below its crown a tree is mostly shadow.
-        dim[(owner[soft] == PLANT) & (rise < 0.35)] = 0.25
+        dim[(owner[soft] == PLANT) & (rise < 0.3)] = 0.35
         out_NC[flank.pixel_N] *= dim.astype(np.float32)[:, None]
     hard = (owner > 0) & ~soft
     if hard.any():
