@@ -68,8 +68,8 @@ class Maker:
 
     def lawn(self, block: Block) -> None:
         """Garden ground, each its own shade."""
-        colour = self.season.lawn * np.exp(self.rng.normal(0, 0.13))
-        if self.chance(0.2):
+        colour = self.season.lawn * np.exp(self.rng.normal(0, 0.11))
+        if self.chance(0.12):
             colour = self.season.earth * np.exp(self.rng.normal(0, 0.15))
             self.rect(block, colour.astype(np.float32), rough=0.12, life=0.2)
         else:

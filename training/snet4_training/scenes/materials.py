@@ -155,7 +155,7 @@ def _species(rng: np.random.Generator, mood: str) -> tuple[list[Floats], list[bo
         "winter": ("bare tree", "bare tree", "conifer", "dark leaf"),
         "autumn": ("autumn", "broadleaf", "bare tree", "conifer"),
     }[mood]
-    bright = np.float32(rng.uniform(1.2, 2.6))
+    bright = np.float32(rng.uniform(1.4, 2.9))
     return [bright * shade_of(rng, name, 0.2) for name in names], [
         name == "bare tree" for name in names
     ]
@@ -174,12 +174,15 @@ def season(rng: np.random.Generator) -> Season:
     earth = shade_of(rng, earths[rng.integers(5)])
     lawn = shade_of(rng, lawns[rng.integers(len(lawns))])
     wild = shade_of(rng, lawns[rng.integers(len(lawns))])
+    # Poor ground is rarely quite bare.
+    poor = earth if rng.random() < 0.6 else shade_of(rng, "dry grass")
+    lean = rng.uniform(0.3, 1.0)
     crowns, leafless = _species(rng, mood)
     pavement = shade_of(rng, ("concrete", "old asphalt", "gravel")[rng.integers(3)])
     return Season(
         ground=wild if rng.random() < 0.7 else earth,
         lawn=lawn,
-        second=earth if rng.random() < 0.6 else shade_of(rng, "dry grass"),
+        second=(poor * lean + lawn * (1 - lean)).astype(np.float32),
         earth=earth,
         road=shade_of(
             rng,

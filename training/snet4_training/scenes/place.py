@@ -18,7 +18,7 @@ from snet4_training.scenes.light import lit, shadow_ceiling
 from snet4_training.scenes.maker import Maker, Style
 from snet4_training.scenes.plants import park_all, plant_all
 from snet4_training.scenes.roofs import raise_structure
-from snet4_training.scenes.street_plan import Block, Frame, Plan
+from snet4_training.scenes.street_plan import Block, Frame, Groves, Plan
 from snet4_training.scenes.world import Building, Facades, Floats, Place, RoofKind, Structure, Sun
 
 MARGIN_PX = 90
@@ -100,7 +100,7 @@ def make_sun(rng: np.random.Generator) -> Sun:
 _PALETTES = (*["american"] * 4, "tiles", "desert", "dark", "mixed", "tin", "nepal")
 """Palettes of roofs, as often as each is named."""
 
-_LEAFY = {"suburb": 0.5, "wooded suburb": 0.9, "village": 0.6, "city lots": 0.35, "country": 0.6}
+_LEAFY = {"suburb": 0.6, "wooded suburb": 0.95, "village": 0.6, "city lots": 0.35, "country": 0.6}
 """Share of the places where large trees stand over the houses; elsewhere `_SOME_LEAFY`."""
 _SOME_LEAFY = 0.2
 
@@ -117,7 +117,7 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
     large = rng.uniform(0.8, 1.7)
     lot = float(rng.uniform(14, 30)) if kind != "wooded suburb" else float(rng.uniform(20, 42))
     leafy = rng.random() < _LEAFY.get(kind, _SOME_LEAFY)
-    density = rng.choice([0.5, 0.9, 1.3]) if leafy else rng.choice([0.08, 0.3, 0.7])
+    density = rng.choice([0.7, 1.2, 1.8]) if leafy else rng.choice([0.08, 0.3, 0.7])
     tidy = float(rng.choice([0.95, 0.8, 0.4, 0.1], p=[0.45, 0.3, 0.15, 0.1]))
     style = Style(
         palette=tuple(rng.choice(paint.ROOF_PALETTES[name], int(rng.integers(3, 9)))),
@@ -140,6 +140,14 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
     if kind in ("suburb", "wooded suburb", "village") and rng.random() < 0.1:
         return _mobile(rng, style)
     return style
+
+
+def _groves(rng: np.random.Generator) -> Groves | None:
+    """Wooded parts 40 to 140 m wide in most places."""
+    wave, phase = rng.uniform(12, 45, 2), rng.uniform(0, 6, 2)
+    if rng.random() < 0.3:
+        return None
+    return Groves((float(wave[0]), float(wave[1])), (float(phase[0]), float(phase[1])))
 
 
 def _mobile(rng: np.random.Generator, style: Style) -> Style:
@@ -178,7 +186,7 @@ def make_plan(
         side_m / 2,
     )
     style = _style(rng, kind)
-    m = Maker(rng, Plan(crown=style.crown), frame, season, style)
+    m = Maker(rng, Plan(crown=style.crown, groves=_groves(rng)), frame, season, style)
     lane = float(rng.uniform(2.5, 5) if poor else rng.uniform(5.5, 9.5))
     walk = float(rng.uniform(0.0, 3.0))
     short_u, long_u, short_v, long_v = _BLOCKS_M[kind]

@@ -57,7 +57,7 @@ def _stamp(
     )
     # Light also comes through the leaves.
     return Stamp(
-        half, height, solid, np.clip(0.25 + 0.7 * shade, 0.25, 1.6).astype(np.float32), tone
+        half, height, solid, np.clip(0.35 + 0.6 * shade, 0.35, 1.4).astype(np.float32), tone
     )
 
 

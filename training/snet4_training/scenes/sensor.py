@@ -77,7 +77,7 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
         noise=float(np.exp(rng.uniform(math.log(0.003), math.log(0.04)))),
         gain_B=_four(level * tint),
         offset_B=_four(rng.uniform(1, 200, 4)),
-        gamma=float(rng.uniform(0.5, 0.95)) if screen else 1.0,
+        gamma=float(rng.uniform(0.45, 0.9)) if screen else 1.0,
         white=float(rng.uniform(0.35, 1.0)) if screen else 4.0,
     )
 

@@ -87,6 +87,22 @@ class Patch:
 _WIDEST_CROWN_M = 7.5
 
 
+@dataclass(frozen=True, slots=True)
+class Groves:
+    """Wooded and open parts of a place, tens of metres wide."""
+
+    wave_m: tuple[float, float]
+    """Their size along x and along y, over 2 pi."""
+    phase: tuple[float, float]
+
+    def share(self, x_m: float, y_m: float) -> float:
+        """Density of trees at a point: 0 in the open, 1 amid a grove, 0.5 on average."""
+        across = x_m / self.wave_m[0] + self.phase[0]
+        down = y_m / self.wave_m[1] + self.phase[1]
+        height = math.sin(across + 1.3 * math.sin(down)) + 0.7 * math.sin(down * 1.7 - across)
+        return min(max(0.5 + 0.6 * height, 0.0), 1.0)
+
+
 @dataclass(slots=True)
 class Plan:
     """A plan under construction, to which the districts add objects."""
@@ -97,6 +113,8 @@ class Plan:
     boxes: list[Box] = field(default_factory=list)
     crown: float = 1.0
     """Size of the trees relative to what the districts ask for."""
+    groves: Groves | None = None
+    """Where trees stand together; evenly spread when None."""
 
     def patch(
         self,
@@ -123,10 +141,13 @@ class Plan:
         while count > 0:
             u, v = rng.uniform(block.u0, block.u1), rng.uniform(block.v0, block.v1)
             clump = min(count, 1 if rng.random() < 0.6 else int(rng.integers(2, 7)))
+            count -= clump
+            if self.groves is not None:
+                share = self.groves.share(*frame.at(u, v))
+                clump = round(2 * clump * share + rng.uniform(-0.5, 0.5))
             for _ in range(clump):
                 x, y = frame.at(u + rng.normal(0, 4.0), v + rng.normal(0, 4.0))
                 self.plant(rng, x, y, radius_m, species)
-            count -= clump
 
     def plant(
         self,
