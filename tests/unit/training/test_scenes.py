@@ -31,7 +31,8 @@ from snet4_training.scenes.light import shadow_ceiling
 from snet4_training.scenes.render import light_of
 from snet4_training.scenes.roofs import rise_of
 from snet4_training.scenes.sensor import imaged
-from snet4_training.scenes.world import LIT_ONE, Building, Facades, Wing
+from snet4_training.scenes.street_plan import Groves
+from snet4_training.scenes.world import LIT_ONE, PLANT, Building, Facades, Wing
 from snet4core.look.look import Look
 
 SIZE, MARGIN, GSD_M = 160, 60, 0.5
@@ -267,6 +268,37 @@ def test_footprints_are_the_cells_that_buildings_own() -> None:
         assert cols.min() / fine - margin > west - 1
         assert cols.max() / fine - margin < east + 1
         assert rows.size / fine**2 < one.footprint.area + one.footprint.length
+
+
+def test_crowns_hide_roofs_of_a_wooded_suburb_in_part() -> None:
+    """As in real ones: many roofs are partly hidden, few wholly; footprints stay whole."""
+    hidden = []
+    for seed in range(6):
+        place = make_place(
+            np.random.default_rng([21, seed]), 300, kind="wooded suburb", oversample=1
+        )
+        inner = slice(place.margin_px, -place.margin_px)
+        crowns = place.owner_HW[inner, inner] == PLANT
+        for one in truth(place):
+            cover = covered([np.asarray(one.footprint.exterior.coords)[:-1]], 1.0, 0.0, (300, 300))
+            if cover.mask_HW.sum() > 40:
+                hidden.append(crowns[cover.box][cover.mask_HW].mean())
+    assert len(hidden) > 40
+    assert np.mean(np.array(hidden) > 0.1) > 0.15
+    assert np.mean(np.array(hidden) > 0.8) < 0.2
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(12, 45), st.floats(12, 45), st.floats(0, 6), st.floats(0, 6))
+def test_groves_move_trees_and_keep_about_their_number(
+    wave_x_m: float, wave_y_m: float, phase_x: float, phase_y: float
+) -> None:
+    groves = Groves((wave_x_m, wave_y_m), (phase_x, phase_y))
+    points = np.random.default_rng(1).uniform(0, 3000, (4000, 2)).tolist()
+    shares = [groves.share(x, y) for x, y in points]
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
+    assert min(shares) == 0
+    assert max(shares) == 1
 
 
 def test_truth_is_the_same_for_every_look() -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4_training.scenes.textures import smooth_noise
 from snet4_training.scenes.world import LIT_ONE, OBJECT, PLANT, Floats, Place
 
 
@@ -80,7 +82,7 @@ def seen(place: Place, off_nadir_deg: float, azimuth_deg: float, box: Box) -> Fl
         before = rays.cell_N - (round(down / per_m) * wide.cols + round(right / per_m))
         slope_cm = 90 * place.cell_m  # what a steep roof rises within a cell
         rays = rays.taken(_steep(height.reshape(-1), rays, before, slope_cm, 0.5 * step_cm))
-        _paint_sides(place, out.reshape(-1, 4), rays, wide, height)
+        _paint_sides(place, out.reshape(-1, 4), rays, box, wide, height)
     return out
 
 
@@ -154,8 +156,22 @@ def _march(
     return padded[inner]
 
 
+_LEAVES_CELLS = 256
+
+
+@lru_cache(maxsize=1)
+def _leaves() -> Floats:
+    """Brightness (cells, cells) of leaves on the flanks of crowns, repeated over the picture.
+
+    The same for every place and window, so that a part is rendered as in the whole.
+    """
+    rng, shape = np.random.default_rng(0), (_LEAVES_CELLS, _LEAVES_CELLS)
+    noise = 0.24 * smooth_noise(rng, shape, 3.5) + 0.12 * smooth_noise(rng, shape, 9)
+    return np.exp(noise).astype(np.float32)
+
+
 def _paint_sides(
-    place: Place, out_NC: Floats, rays: Rays, wide: Box, height: NDArray[np.int16]
+    place: Place, out_NC: Floats, rays: Rays, box: Box, wide: Box, height: NDArray[np.int16]
 ) -> None:
     """Walls with windows; the flanks of trees and cars are their top in less light."""
     owner = np.ascontiguousarray(_crop(place.owner_HW, wide)).reshape(-1)[rays.cell_N]
@@ -165,7 +181,12 @@ def _paint_sides(
         rise = flank.met_cm_N / np.maximum(height.reshape(-1)[flank.cell_N], 1)
         dim = 0.45 + 0.4 * rise
         # Below its crown a tree is mostly shadow.
-        dim[(owner[soft] == PLANT) & (rise < 0.3)] = 0.35
+        plant = owner[soft] == PLANT
+        dim[plant & (rise < 0.3)] = 0.35
+        # Clusters of leaves, so that a flank is no smear of the crown's colour.
+        row, col = flank.pixel_N // box.cols + box.row, flank.pixel_N % box.cols + box.col
+        leaves = _leaves()[row % _LEAVES_CELLS, col % _LEAVES_CELLS]
+        dim = np.where(plant, dim * leaves, dim)
         out_NC[flank.pixel_N] *= dim.astype(np.float32)[:, None]
     hard = (owner > 0) & ~soft
     if hard.any():
