@@ -27,7 +27,8 @@ def wings(
 ) -> tuple[Wing, ...]:
     """The rectangles of a plan that fits into `length` x `width` metres around (x, y).
 
-    Kinds: box, L, T, U, plus, court, steps (boxes of different depth in a row).
+    Kinds: box, L, T, U, plus, court, steps (boxes of different depth in a row), villa (a body with
+    bays of any depth on all sides, as newer American houses have under one roof of many slopes).
     """
 
     def wing(du: float, dv: float, hu: float, hv: float, turned: bool = False) -> Wing:
@@ -59,6 +60,8 @@ def wings(
         if kind == "court":
             parts.append(wing(0, hv - deep, hu, deep))
         return tuple(parts)
+    if kind == "villa":
+        return tuple(wing(*part) for part in _villa(rng, hu, hv))
     if kind == "steps":
         count = int(rng.integers(2, 5))
         step = length / count
@@ -67,6 +70,20 @@ def wings(
             for i in range(count)
         )
     return (wing(0, 0, hu, hv),)
+
+
+def _villa(
+    rng: np.random.Generator, hu: float, hv: float
+) -> list[tuple[float, float, float, float, bool]]:
+    """A body and two to four bays: centre and half size along and across, and whether the ridge
+    runs across."""
+    parts = [(0.0, 0.0, hu * rng.uniform(0.75, 0.95), hv * rng.uniform(0.62, 0.8), False)]
+    for _ in range(int(rng.integers(2, 5))):
+        half = rng.uniform(0.2, 0.42) * hu
+        deep = rng.uniform(0.35, 0.6) * hv
+        du, dv = rng.uniform(-1, 1) * (hu - half), float(rng.choice([-1, 1])) * (hv - deep)
+        parts.append((du, dv, half, deep, True))
+    return parts
 
 
 def outline_of(parts: tuple[Wing, ...]) -> Polygon:

@@ -13,9 +13,6 @@ from snet4_training.scenes.maker import STOREY_M, Maker
 from snet4_training.scenes.street_plan import Block
 from snet4_training.scenes.world import RoofKind
 
-_PLANS = (*["box"] * 5, *["L"] * 3, "T", "steps", "plus", "U")
-"""Floor plans of detached houses, as often as each is named."""
-
 
 def houses(m: Maker, block: Block) -> None:
     """Detached houses in two rows, fronts to the streets along u."""
@@ -39,7 +36,8 @@ def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) 
     """One garden with its house, what stands around it, and trees."""
     rng, style = m.rng, m.style
     lot = u1 - u0
-    near, far = sorted((front, front + side * depth))
+    far_side = front + side * depth
+    near, far = sorted((front, far_side))
     ground = Block(u0, u1, near, far)
     if m.chance(0.45):
         m.lawn(ground)
@@ -63,12 +61,14 @@ def _lot(m: Maker, u0: float, u1: float, front: float, side: int, depth: float) 
     turn = rng.normal(0, 0.25 * (1 - style.tidy)) + (
         math.pi / 2 if m.chance(0.25) and lot - 2.2 > width and depth > length + 6 else 0.0
     )
-    kind = m.pick(*_PLANS)
+    kind = m.pick(*style.plans)
     roof: RoofKind = style.roofs[rng.integers(len(style.roofs))]
     inner = front + side * (setback + 1.0)
     drive_u = yards.drive(m, ground, front, inner)
     yards.worn(m, ground)
     behind = front + side * (setback + width)
+    if m.chance(style.fenced):
+        yards.fence(m, Block(u0, u1, *sorted((behind - side * width * 0.4, far_side))))
     if m.chance(0.35):
         yards.patio(m, u + rng.uniform(-0.3, 0.3) * length, behind, side)
     eave = STOREY_M * max(0.85, rng.normal(style.storeys, 0.5))

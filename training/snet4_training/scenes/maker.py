@@ -41,6 +41,10 @@ class Style:
     """Patches of bare ground per 300 m2 of garden."""
     clutter: float
     """Trailers, boats and the like per garden."""
+    fenced: float = 0.0
+    """Share of the gardens with a fence around what lies behind the house."""
+    plans: tuple[str, ...] = (*["box"] * 5, *["L"] * 3, "T", "steps", "plus", "U", "villa")
+    """Floor plans of detached houses, as often as each is named."""
 
 
 @dataclass(slots=True)

@@ -47,6 +47,9 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
     "tan roof": (0.22, 0.28, 0.33, 0.38),
     "red tile": (0.075, 0.105, 0.235, 0.31),
     "orange tile": (0.115, 0.18, 0.34, 0.42),
+    "faded tile": (0.165, 0.205, 0.29, 0.36),
+    "pale tile": (0.22, 0.275, 0.36, 0.43),
+    "weathered shingle": (0.185, 0.20, 0.205, 0.235),
     "dark tile": (0.06, 0.075, 0.13, 0.18),
     "red metal": (0.06, 0.065, 0.32, 0.38),
     "blue metal": (0.36, 0.22, 0.10, 0.25),
@@ -63,10 +66,16 @@ _TABLE: dict[str, tuple[float, float, float, float]] = {
 ROOF_PALETTES: dict[str, tuple[str, ...]] = {
     "american": (
         "shingle", "shingle", "grey roof", "dark roof", "brown roof", "light roof", "tan roof",
-        "dark tile", "grey roof",
+        "dark tile", "grey roof", "weathered shingle", "weathered shingle", "weathered shingle",
     ),
-    "tiles": ("red tile", "red tile", "orange tile", "dark tile", "brown roof", "grey roof"),
-    "desert": ("tan roof", "orange tile", "light roof", "white roof", "grey roof", "brown roof"),
+    "tiles": (
+        "red tile", "orange tile", "dark tile", "brown roof", "grey roof", "faded tile",
+        "faded tile", "pale tile",
+    ),
+    "desert": (
+        "tan roof", "orange tile", "faded tile", "pale tile", "light roof", "white roof",
+        "grey roof", "brown roof",
+    ),
     "tin": ("tin", "rust", "blue metal", "light roof", "stained roof", "green metal", "red metal"),
     "nepal": (
         "concrete roof", "concrete roof", "concrete roof", "stained roof", "stained roof",

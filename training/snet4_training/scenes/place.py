@@ -105,7 +105,8 @@ _LEAFY = {"suburb": 0.6, "wooded suburb": 0.95, "village": 0.6, "city lots": 0.3
 _SOME_LEAFY = 0.2
 
 
-def _style(rng: np.random.Generator, kind: str) -> Style:
+def style_of(rng: np.random.Generator, kind: str) -> Style:
+    """What the houses and gardens of a place of this kind have in common, drawn at random."""
     poor = kind == "informal"
     name = ("nepal", "tin")[rng.random() < 0.4] if poor else _PALETTES[rng.integers(10)]
     sets: tuple[tuple[RoofKind, ...], ...] = (
@@ -136,7 +137,10 @@ def _style(rng: np.random.Generator, kind: str) -> Style:
         pools=float(rng.choice([0.0, 0.08, 0.3])),
         worn=float(rng.choice([0.0, 0.5, 1.5])),
         clutter=float(rng.uniform(0, 0.5) if tidy > 0.5 else rng.uniform(0.3, 1.5)),
+        fenced=float(rng.choice([0.0, 0.3, 0.8])),
     )
+    if kind in ("suburb", "wooded suburb") and rng.random() < 0.4:
+        return _tract(rng, style)
     if kind in ("suburb", "wooded suburb", "village") and rng.random() < 0.1:
         return _mobile(rng, style)
     return style
@@ -148,6 +152,26 @@ def _groves(rng: np.random.Generator) -> Groves | None:
     if rng.random() < 0.3:
         return None
     return Groves((float(wave[0]), float(wave[1])), (float(phase[0]), float(phase[1])))
+
+
+def _tract(rng: np.random.Generator, style: Style) -> Style:
+    """The same place built by one hand: large houses under roofs of many slopes, all of one or two
+    colours, on lots that they fill."""
+    name = ("tiles", "desert", "american", "dark")[rng.integers(4)]
+    house_m = (float(rng.uniform(14, 21)), float(rng.uniform(12, 17)))
+    return replace(
+        style,
+        palette=tuple(rng.choice(paint.ROOF_PALETTES[name], int(rng.integers(1, 4)))),
+        roofs=("hip", "hip", "hip", "gable"),
+        plans=(*["villa"] * 5, "L", "T", "box"),
+        pitch=float(rng.uniform(0.35, 0.7)),
+        tree_density=float(rng.choice([0.15, 0.4, 0.8])),
+        lot_m=house_m[0] * float(rng.uniform(1.1, 1.4)),
+        house_m=house_m,
+        tidy=float(rng.choice([0.95, 0.8])),
+        pools=float(rng.choice([0.05, 0.3, 0.6])),
+        fenced=float(rng.choice([0.2, 0.9])),
+    )
 
 
 def _mobile(rng: np.random.Generator, style: Style) -> Style:
@@ -185,7 +209,7 @@ def make_plan(
         (float(rng.uniform(0, 6)), float(rng.uniform(0, 6))),
         side_m / 2,
     )
-    style = _style(rng, kind)
+    style = style_of(rng, kind)
     m = Maker(rng, Plan(crown=style.crown, groves=_groves(rng)), frame, season, style)
     lane = float(rng.uniform(2.5, 5) if poor else rng.uniform(5.5, 9.5))
     walk = float(rng.uniform(0.0, 3.0))

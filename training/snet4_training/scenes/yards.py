@@ -78,6 +78,27 @@ def shed(m: Maker, u: float, v: float) -> None:
     m.building(u, v, turn, *size, "box", eave, roof, paint.roof_colour(rng, palette))
 
 
+def fence(m: Maker, yard: Block) -> None:
+    """A fence around a yard whose ground is its own: as square as a roof, and none."""
+    rng = m.rng
+    draw = rng.random()
+    if draw < 0.55:
+        m.lawn(yard)
+    elif draw < 0.85:
+        bare = m.season.earth * rng.uniform(0.2, 1.0) + m.season.second * rng.uniform(0.2, 0.8)
+        m.rect(yard, bare.astype(np.float32), rough=0.12, life=0.4)
+    else:
+        m.rect(yard, paving(m), rough=0.08)
+    tone = paint.shade_of(rng, m.pick("brown roof", "old asphalt", "light roof", "soil"), 0.3)
+    high, thick = rng.uniform(1.2, 2.1), rng.uniform(0.15, 0.35)
+    u, v = (yard.u0 + yard.u1) / 2, (yard.v0 + yard.v1) / 2
+    wide, deep = yard.size
+    for at_v in (yard.v0, yard.v1):
+        m.box(u, at_v, 0.0, (wide, thick, high), tone)
+    for at_u in (yard.u0, yard.u1):
+        m.box(at_u, v, math.pi / 2, (deep, thick, high), tone)
+
+
 def blob(
     m: Maker,
     u: float,
