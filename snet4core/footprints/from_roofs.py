@@ -13,7 +13,6 @@ Axis letters: N buildings.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -58,11 +57,8 @@ def displacement_px(
     >>> displacement_px(np.array([10.0]), centre, grid, look).round(1).tolist()
     [[20.0, 0.0]]
     """
-    assert look.azimuth_deg is not None
-    azimuth = math.radians(look.azimuth_deg)
-    length_m_N = height_m_N * math.tan(math.radians(look.off_nadir_deg))
-    offset_m_N2 = length_m_N[:, None] * np.array([math.sin(azimuth), math.cos(azimuth)])
-    shift_N2 = grid.pixels_of_offset(offset_m_N2, places_N2)
+    assert look.lean_m is not None
+    shift_N2 = grid.pixels_of_offset(height_m_N[:, None] * np.array(look.lean_m), places_N2)
     return np.asarray(np.rint(shift_N2 * STEPS_PER_PX) / STEPS_PER_PX)
 
 

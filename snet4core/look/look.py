@@ -72,6 +72,21 @@ class Look:
             return None
         return "north" if math.cos(math.radians(self.azimuth_deg)) >= 0 else "south"
 
+    @property
+    def lean_m(self) -> tuple[float, float] | None:
+        """Metres east and north by which a roof one metre high lies from its footprint.
+
+        None where the azimuth is unknown.
+
+        >>> east_m, north_m = Look(45.0, 90.0, "option").lean_m
+        >>> round(east_m, 6), round(north_m, 6)
+        (1.0, 0.0)
+        """
+        if self.azimuth_deg is None:
+            return None
+        turn, length_m = math.radians(self.azimuth_deg), math.tan(math.radians(self.off_nadir_deg))
+        return length_m * math.sin(turn), length_m * math.cos(turn)
+
     def features(self) -> tuple[float, float, float, float, float]:
         """The network's input: sin and cos of off-nadir, sin and cos of azimuth, known.
 

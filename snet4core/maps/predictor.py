@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from snet4core.errors import EngineError
 from snet4core.look.look import Look
 from snet4core.maps import memory
+from snet4core.maps.feet import heights_by_feet
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.networks import averaged_network, network_for
@@ -125,10 +126,13 @@ class Predictor:
         shape: tuple[int, int],
         look: Look,
         wanted: Iterable[Tile] | None = None,
+        lean_px: tuple[float, float] | None = None,
     ) -> Iterator[Maps]:
         """Yield the maps of every tile, row by row, for a raster of `shape` seen at `look`.
 
         `wanted` are tiles of the same fixed grid, in another order or not all of them.
+        `lean_px` are the columns and rows by which a roof one metre high lies from its
+        footprint, if that is known: then heights are those that roofs and footprints agree on.
         `read` is called from `self.readers` other threads (one where there are few
         processors), some windows ahead of the network, and the network computes while the
         maps before are worked on. What goes wrong there is raised here,
@@ -142,7 +146,9 @@ class Predictor:
         try:
             for group in self._batches(in_turn):
                 pictures = [reading.submit(read, tile) for tile in group]
-                waiting.append(self._lanes.submit(self._maps_of, group, pictures, look, head))
+                waiting.append(
+                    self._lanes.submit(self._maps_of, group, pictures, look, head, lean_px)
+                )
                 if len(waiting) >= self.ahead:
                     yield from self._told(waiting.popleft())
             while waiting:
@@ -169,12 +175,19 @@ class Predictor:
                 run = run[count:]
 
     def _maps_of(
-        self, group: list[Tile], coming: list[Future[Picture]], look: Look, head: str
+        self,
+        group: list[Tile],
+        coming: list[Future[Picture]],
+        look: Look,
+        head: str,
+        lean_px: tuple[float, float] | None,
     ) -> list[Maps]:
         pictures = [each.result() for each in coming]
         coming.clear()
         seen = [index for index, (_, valid_HW) in enumerate(pictures) if valid_HW.any()]
         maps_BMHW = self._quantised([pictures[index][0] for index in seen], look, head)
+        if lean_px is not None and self.card.architecture.maps_roofs:
+            maps_BMHW = [heights_by_feet(maps_MHW, lean_px) for maps_MHW in maps_BMHW]
         maps_by_tile = dict(zip(seen, maps_BMHW, strict=True))
         found = []
         for index, (tile, (_, valid_HW)) in enumerate(zip(group, pictures, strict=True)):

@@ -252,8 +252,23 @@ def maps_of(
             nothing = np.zeros((bands, *tile.read.shape), dtype=np.float32)
             return nothing, np.zeros(tile.read.shape, dtype=np.bool_)
 
-        for each in predictor.maps(read, plan.grid.shape, look_in_picture(plan), wanted):
+        seen = look_in_picture(plan)
+        for each in predictor.maps(read, plan.grid.shape, seen, wanted, lean_px(plan)):
             yield replace(each, valid_HW=each.valid_HW & plan.region.mask(each.window))
+
+
+def lean_px(plan: Plan) -> tuple[float, float] | None:
+    """Columns and rows by which a roof one metre high lies from its footprint; at the centre.
+
+    None where the azimuth is not known.
+    """
+    lean_m = plan.look.lean_m
+    if lean_m is None:
+        return None
+    rows, cols = plan.grid.shape
+    centre = np.array([[cols / 2, rows / 2]])
+    [[across, down]] = plan.grid.pixels_of_offset(np.array([lean_m]), centre)
+    return float(across), float(down)
 
 
 def look_in_picture(plan: Plan) -> Look:

@@ -49,6 +49,7 @@ class BrightIsBuilding:
         shape: tuple[int, int],
         look: Look,
         wanted: Iterable[Tile],
+        lean_px: tuple[float, float] | None = None,
     ) -> Iterator[Maps]:
         for tile in wanted:
             picture_CHW, valid_HW = read(tile)

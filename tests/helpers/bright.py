@@ -49,6 +49,7 @@ class Bright:
         shape: tuple[int, int],
         look: Look,
         wanted: Iterable[Tile],
+        lean_px: tuple[float, float] | None = None,
     ) -> Iterator[Maps]:
         for tile in wanted:
             self._model.act(tile.own)

@@ -97,7 +97,12 @@ class RoofMapper:
         self._maps = maps
 
     def maps(
-        self, read: object, shape: tuple[int, int], look: Look, wanted: Iterable[Tile]
+        self,
+        read: object,
+        shape: tuple[int, int],
+        look: Look,
+        wanted: Iterable[Tile],
+        lean_px: tuple[float, float] | None = None,
     ) -> Iterator[Maps]:
         for tile in wanted:
             yield self._maps.part(tile.own)

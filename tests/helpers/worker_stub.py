@@ -50,7 +50,12 @@ class BrightIsBuilding:
         self.runtime = types.SimpleNamespace(device="cpu", engine="stand-in", precision="fp32")
 
     def maps(
-        self, read: Any, shape: tuple[int, int], look: Any, wanted: Iterable[Any] | None = None
+        self,
+        read: Any,
+        shape: tuple[int, int],
+        look: Any,
+        wanted: Iterable[Any] | None = None,
+        lean_px: object = None,
     ) -> Iterator[Maps]:
         for number, tile in enumerate(tiles(shape, CORE_PX, 32, 32) if wanted is None else wanted):
             if number == 1:

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core.errors import ModelError, UsageError  # after the skips
+from snet4core.maps.feet import heights_by_feet
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import AnyEngine, choose_runtime
@@ -69,3 +70,16 @@ def test_maps_of_roofs_come_together_or_not_at_all() -> None:
     maps = Maps.of(Window(4, 4, 2, 3), layers, valid_HW)
     cut = maps.part(Window(5, 5, 1, 2))
     assert [each.tolist() for each in cut.layers] == [[[number] * 2] for number in range(5)]
+
+
+def test_a_known_lean_changes_heights_alone(model: Path) -> None:
+    predictor = Predictor(model, choose_runtime("cpu", "fp32", "openvino"))
+    read = reader(pixels(*SHAPE))
+    plain, leaning = (
+        list(predictor.maps(read, SHAPE, NORTH_30, lean_px=lean)) for lean in (None, (0.8, -0.4))
+    )
+    asked = [heights_by_feet(np.stack(each.layers), (0.8, -0.4)) for each in plain]
+    assert any((new[-1] != old.layers[-1]).any() for new, old in zip(asked, plain, strict=True))
+    for new, old in zip(leaning, plain, strict=True):
+        assert all((a == b).all() for a, b in zip(new.layers[:-1], old.layers[:-1], strict=True))
+    assert any((a.layers[-1] != b.layers[-1]).any() for a, b in zip(leaning, plain, strict=True))

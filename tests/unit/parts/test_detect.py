@@ -52,6 +52,7 @@ class BrightIsBuilding:
         shape: tuple[int, int],
         look: Look,
         wanted: Iterable[Tile] | None = None,
+        lean_px: tuple[float, float] | None = None,
     ) -> Iterator[Maps]:
         core_px = self.header.card.windows.core_px
         for tile in tiles(shape, core_px, 32, 32) if wanted is None else wanted:

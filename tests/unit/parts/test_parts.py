@@ -343,6 +343,7 @@ class BrightIsBuilding:
         shape: tuple[int, int],
         look: Look,
         wanted: Iterable[Tile],
+        lean_px: tuple[float, float] | None = None,
     ) -> Iterator[Maps]:
         for tile in wanted:
             if len(self.asked) == self.fail_at:
