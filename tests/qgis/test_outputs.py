@@ -174,6 +174,7 @@ def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
             wrappers[column].setParameterValue(value, panel.processing_context)
         output_column = panel.parameter_to_column["OUTPUT"]
         panel.tblParameters.cellWidget(number + 1, output_column).setValue(str(outputs[number]))
+    dialog.show()  # newer QGIS delete a hidden one when it is done
     dialog.runAlgorithm()
     until(dialog.runButton().isEnabled, 300)  # newer QGIS run it in the background
     assert [path.exists() for path in outputs] == [True] * 3
