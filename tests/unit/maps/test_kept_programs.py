@@ -38,6 +38,14 @@ class Compiler:
         return self.text
 
 
+class Trusting(Compiler):
+    """Takes whatever it is given, as OpenVINO might take one wrong byte."""
+
+    def load(self, content: bytes) -> bytes:
+        self.loaded += 1
+        return content
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(kept_programs.VARIABLE, str(tmp_path / "cache"))
@@ -80,7 +88,7 @@ def test_a_damaged_file_is_compiled_again_and_mended(folder: Path, damage: objec
     Compiler().program()
     path = only_file(folder)
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
-    second, third = Compiler(), Compiler()
+    second, third = Trusting(), Trusting()
     second.program()
     third.program()
     assert (second.compiled, second.loaded, third.compiled, third.loaded) == (1, 0, 0, 1)
