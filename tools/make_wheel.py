@@ -2,8 +2,7 @@
 
     python tools/make_wheel.py FOLDER
 
-The same files give the same bytes. Where a model's graph for OpenVINO is a file of its own, the
-weights stay out: with both, the plugin would be larger than its site takes.
+The same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ import project
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"snet4core": ".", "snet4_cli": "cli", "snet4_training": "training"}
 _EPOCH = (2000, 1, 1, 0, 0, 0)
-_GRAPH = ".openvino.safetensors"
 
 
 def contents(root: Path, told: dict[str, Any]) -> dict[str, bytes]:
@@ -34,8 +32,7 @@ def contents(root: Path, told: dict[str, Any]) -> dict[str, bytes]:
         top = root / parent / package
         patterns = ["**/*.py", "**/*.pyi", *data.get(package, [])]
         for path in {path for pattern in patterns for path in top.glob(pattern)}:
-            twice = path.with_name(path.stem + _GRAPH).is_file()
-            if path.is_file() and not twice and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts:
                 found[f"{package}/{path.relative_to(top).as_posix()}"] = path.read_bytes()
     return found
 

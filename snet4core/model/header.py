@@ -83,14 +83,7 @@ class Header:
 
 def shipped_models() -> dict[str, Path]:
     """Name -> file of each model that comes with the package."""
-    found: dict[str, Path] = {}
-    for path in sorted(SHIPPED.glob("*.safetensors")):
-        if path.name.endswith(GRAPH_ENDING):
-            # Alone in the wheel that the QGIS plugin carries, which has room for one of the two.
-            found.setdefault(path.name.removesuffix(GRAPH_ENDING), path)
-        else:
-            found[path.stem] = path
-    return found
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
 
 
 def find_model(name_or_file: str) -> Path:

@@ -216,6 +216,12 @@ def test_an_sdist_and_what_is_built_from_it_have_the_tags_version(clone: Path) -
     assert built(unpacked, "wheel").startswith("snet4-3.4.5-")
 
 
+def test_the_wheel_has_room_for_one_copy_of_the_weights() -> None:
+    most = tool("make_dist").MOST_WHEEL_BYTES
+    _, plain = tool("make_wheel").wheel(ROOT)  # not deflated: more than what is released
+    assert len(plain) < most == 24_000_000
+
+
 def version_readers(source: str) -> bool:
     return any(
         (isinstance(node, ast.alias) and node.name == "__version__")

@@ -23,7 +23,7 @@ from snet4core.maps.predictor import Picture, Predictor
 from snet4core.maps.runtime import Runtime, RuntimeChoice, choose_runtime, resolved_runtime
 from snet4core.model import header as model_header
 from snet4core.model.card import Architecture, Card, WindowSettings
-from snet4core.model.header import Header, shipped_models
+from snet4core.model.header import SHIPPED, Header, read_header, shipped_models
 from snet4core.windows import Tile
 
 CARD = Card(
@@ -369,8 +369,13 @@ def test_weights_and_their_graph_are_one_network() -> None:
     assert not WEIGHTS.is_graph
 
 
-def test_a_graph_is_no_shipped_model_of_its_own() -> None:
-    assert all("openvino" not in name for name in shipped_models())
+def test_a_shipped_model_is_one_file_for_both_engines() -> None:
+    files = {path.name for path in SHIPPED.iterdir() if path.is_file()}
+    assert files == {path.name for path in shipped_models().values()}
+    for path in shipped_models().values():
+        header = read_header(path)
+        assert header.has_topology, f"snet4 models export {path.stem}"
+        assert not header.is_graph
 
 
 def test_a_gpu_without_torch_names_the_device_and_a_command_that_works(machine: Machine) -> None:
