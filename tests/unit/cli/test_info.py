@@ -33,7 +33,8 @@ def test_people_read_one_fact_a_line(picture: Picture) -> None:
     assert lines["pixel"].startswith("0.500 m")
     assert "SpaceNet 4" in lines["bands"]
     assert lines["look"].startswith("29 degrees off nadir (off-nadir), azimuth ")
-    assert lines["look"].endswith("from: name+estimated")
+    # A picture of one colour tells no direction, or one that the network imagines.
+    assert lines["look"].endswith(("from: name", "from: name+estimated"))
 
 
 def test_programs_read_json(picture: Picture) -> None:
