@@ -10,7 +10,7 @@ less a height moves its roof, and the more of the network's own height is kept.
 It is a function of one window's maps, halo included, like the maps themselves. So nothing that
 comes after depends on blocks, parts or workers. It works on every second pixel.
 
-Axis letters: M maps, H rows, W columns, K candidates, S segments (0 is none), P pixels.
+Axis letters: M maps, H rows, W columns, K candidates, S segments (from 1 on), P pixels.
 """
 
 from __future__ import annotations
@@ -56,83 +56,92 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
     segments_HW, count = _segments(roof_HW, roof_border_HW)
     if count == 0:
         return maps_MHW
-    inside = _Weighed.of(segments_HW, roof_HW, count)
-    borders = _Weighed.of(segments_HW, roof_border_HW, count)
-    around_HW = np.where(segments_HW > 0, 0, _grown(segments_HW, AROUND))
-    around = _Weighed.of(around_HW, np.ones_like(roof_HW), count)
-    own_S = inside.mean(height_HW * 255.0)
-    step_px = (lean_px[0] / POOLED_PX, lean_px[1] / POOLED_PX)
-    fit_KS = np.full((len(CANDIDATES_K), count + 1), -np.inf)
+    roofs = _Segments.of(segments_HW, count)
+    around = _Segments.of(np.where(segments_HW > 0, 0, _grown(segments_HW, AROUND)), count)
+    inside_P, borders_P = (roofs.shares(each) for each in (roof_HW, roof_border_HW))
+    around_P = around.shares(np.ones_like(roof_HW))
+    middle_S2 = roofs.middles()
+    own_S = roofs.sums(inside_P * height_HW.ravel()[roofs.place_P]) * 255.0
+    fit_KS = np.full((len(CANDIDATES_K), count), -np.inf)
     for fit_S, change in zip(fit_KS, CANDIDATES_K, strict=True):
         value_S = own_S + change
-        height_m_S = height_m_of(np.maximum(value_S, 0.0))
-        held_back = TRUST * change**2
+        lean_m_S2 = height_m_of(np.maximum(value_S, 0.0))[:, None] * np.array(lean_px)
+        steps_S2 = np.rint(lean_m_S2 / POOLED_PX).astype(np.intp)
+        below_P, beside_P = roofs.slid(steps_S2), around.slid(steps_S2)
         fit_S[:] = (
-            inside.slid(footprint_HW, height_m_S, step_px)
-            - around.slid(footprint_HW, height_m_S, step_px)
-            + borders.slid(border_HW, height_m_S, step_px)
-            - held_back
+            roofs.sums(
+                inside_P * footprint_HW.ravel()[below_P] + borders_P * border_HW.ravel()[below_P]
+            )
+            - around.sums(around_P * footprint_HW.ravel()[beside_P])
+            - TRUST * change**2
         )
-        fit_S[(value_S < LOWEST) | np.isnan(fit_S)] = -np.inf
+        there_S2 = (middle_S2 >= steps_S2) & (middle_S2 - steps_S2 < footprint_HW.shape[::-1])
+        fit_S[(value_S < LOWEST) | ~there_S2.all(1)] = -np.inf
     better_S = np.clip(np.rint(own_S + _best(fit_KS)), 0, 255).astype(np.uint8)
     return _with_heights(maps_MHW, segments_HW, better_S)
 
 
 @dataclass(frozen=True, slots=True)
-class _Weighed:
-    """Pixels of segments, with weights."""
+class _Segments:
+    """Pixels of the segments 1 to S, one segment after the other."""
 
+    shape: tuple[int, int]
     row_P: NDArray[np.intp]
     col_P: NDArray[np.intp]
-    segment_P: NDArray[np.intp]
-    weight_P: Floats
-    total_S: Floats
-    """Sum of the weights in each segment."""
+    count_S: NDArray[np.intp]
+    """Pixels of each segment; some may have none."""
 
     @staticmethod
-    def of(segments_HW: NDArray[np.int32], weight_HW: Floats, count: int) -> _Weighed:
-        row_P, col_P = np.nonzero(segments_HW)
-        segment_P = segments_HW[row_P, col_P].astype(np.intp)
-        weight_P = weight_HW[row_P, col_P]
-        total_S = np.bincount(segment_P, weight_P, count + 1).astype(np.float64)
-        return _Weighed(row_P, col_P, segment_P, weight_P, total_S)
+    def of(segments_HW: NDArray[np.int32], count: int) -> _Segments:
+        place_P = np.flatnonzero(segments_HW)
+        segment_P = segments_HW.ravel()[place_P]
+        place_P = place_P[np.argsort(segment_P, kind="stable")]
+        row_P, col_P = np.divmod(place_P, segments_HW.shape[1])
+        count_S = np.bincount(segment_P, minlength=count + 1)[1:]
+        return _Segments(segments_HW.shape, row_P, col_P, count_S)
 
-    def mean(self, map_HW: Floats) -> Floats:
-        """The weighed mean of a map in each segment; 0 where there is none."""
-        sum_S = self._summed(self.weight_P * map_HW[self.row_P, self.col_P])
-        return np.asarray(sum_S / np.maximum(self.total_S, 1e-9))
+    @property
+    def place_P(self) -> NDArray[np.intp]:
+        """Where each pixel is in a flat map."""
+        return self.row_P * self.shape[1] + self.col_P
 
-    def slid(
-        self,
-        map_HW: Floats,
-        height_m_S: Floats,
-        lean_px: tuple[float, float],
-    ) -> Floats:
-        """The mean of a map below segments that are slid back by their height.
+    def sums(self, value_P: Floats) -> Floats:
+        """The sum of each segment's values; 0 where it has no pixels."""
+        upto_P = np.concatenate([[0.0], np.cumsum(value_P)])
+        ends_S = np.cumsum(self.count_S)
+        return np.asarray(upto_P[ends_S] - upto_P[ends_S - self.count_S])
 
-        NaN where less than half of a segment stays inside of the map, 0 where it has no pixels.
+    def shares(self, weight_HW: Floats) -> Floats:
+        """Each pixel's share of its segment's weight."""
+        weight_P = weight_HW.ravel()[self.place_P]
+        return np.asarray(weight_P / np.maximum(self.sums(weight_P), 1e-9).repeat(self.count_S))
+
+    def slid(self, steps_S2: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Places of all pixels, each segment moved back by its columns and rows.
+
+        What would lie outside of the map is at its edge.
         """
-        height_m_P = height_m_S[self.segment_P]
-        row_P = np.rint(self.row_P - height_m_P * lean_px[1]).astype(np.intp)
-        col_P = np.rint(self.col_P - height_m_P * lean_px[0]).astype(np.intp)
-        rows, cols = map_HW.shape
-        there_P = (row_P >= 0) & (row_P < rows) & (col_P >= 0) & (col_P < cols)
-        weight_P = self.weight_P * there_P
-        found_P = map_HW.ravel()[np.where(there_P, row_P * cols + col_P, 0)]
-        sum_S, total_S = self._summed(weight_P * found_P), self._summed(weight_P)
-        mean_S = sum_S / np.maximum(total_S, 1e-9)
-        return np.where(total_S >= 0.5 * self.total_S, mean_S, np.nan)
+        rows, cols = self.shape
+        steps_P2 = steps_S2.repeat(self.count_S, 0)
+        row_P = np.clip(self.row_P - steps_P2[:, 1], 0, rows - 1)
+        col_P = np.clip(self.col_P - steps_P2[:, 0], 0, cols - 1)
+        return np.asarray(row_P * cols + col_P)
 
-    def _summed(self, value_P: Floats) -> Floats:
-        return np.bincount(self.segment_P, value_P, len(self.total_S)).astype(np.float64)
+    def middles(self) -> Floats:
+        """The mean column and row of each segment, (S, 2)."""
+        sums_2S = [self.sums(each.astype(np.float64)) for each in (self.col_P, self.row_P)]
+        return np.column_stack(sums_2S) / np.maximum(self.count_S, 1)[:, None]
 
 
 def _pooled(map_HW: NDArray[np.uint8]) -> Floats:
     """Means (0..1) of squares of pixels; an odd row or column at the end is left out."""
-    rows, cols = (side // POOLED_PX for side in map_HW.shape)
-    cut_HW = map_HW[: rows * POOLED_PX, : cols * POOLED_PX].astype(np.uint16)
-    squares = cut_HW.reshape(rows, POOLED_PX, cols, POOLED_PX).sum((1, 3), dtype=np.uint16)
-    return np.asarray(squares / (255.0 * POOLED_PX**2))
+    rows, cols = (side // POOLED_PX * POOLED_PX for side in map_HW.shape)
+    steps = range(POOLED_PX)
+    corners = [map_HW[row:rows:POOLED_PX, col:cols:POOLED_PX] for row in steps for col in steps]
+    sum_HW = np.zeros(corners[0].shape, np.uint16)
+    for corner_HW in corners:
+        sum_HW += corner_HW
+    return np.asarray(sum_HW / (255.0 * POOLED_PX**2))
 
 
 def _segments(roof_HW: Floats, border_HW: Floats) -> tuple[NDArray[np.int32], int]:
@@ -175,6 +184,7 @@ def _with_heights(
     maps_MHW: NDArray[np.uint8], segments_HW: NDArray[np.int32], value_S: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """A copy whose height map has one value in each segment."""
+    value_S = np.concatenate([[np.uint8(0)], value_S])
     whole_HW = segments_HW.repeat(POOLED_PX, 0).repeat(POOLED_PX, 1)
     maps_MHW = maps_MHW.copy()
     height_HW = maps_MHW[-1, : whole_HW.shape[0], : whole_HW.shape[1]]
