@@ -77,7 +77,7 @@ def setting_row(kind: Any, group: str) -> Any:
     `kind` is Processing's class of settings.
     """
 
-    class InstallRow(kind):  # type: ignore[misc]
+    class InstallRow(kind):  # type: ignore[misc]  # QGIS's class, found when it runs
         def read(self, qsettings: QgsSettings | None = None) -> None:
             self.value = False
 

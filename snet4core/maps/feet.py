@@ -45,7 +45,9 @@ Floats = NDArray[np.float64]
 
 
 def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -> NDArray[np.uint8]:
-    """The five maps of a window with better heights: (M, H, W), a copy; the others as they are.
+    """The five maps of a window, (M, H, W), with better heights; the input stays as it is.
+
+    Where nothing leans, or no roof is there, they are the input itself.
 
     `lean_px` are the columns and rows by which a roof one metre high lies from its footprint.
     Roofs whose footprint would lie outside of the window keep the height they have.
@@ -65,8 +67,8 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
     fit_KS = np.full((len(CANDIDATES_K), count), -np.inf)
     for fit_S, change in zip(fit_KS, CANDIDATES_K, strict=True):
         value_S = own_S + change
-        lean_m_S2 = height_m_of(np.maximum(value_S, 0.0))[:, None] * np.array(lean_px)
-        steps_S2 = np.rint(lean_m_S2 / POOLED_PX).astype(np.intp)
+        offset_px_S2 = height_m_of(np.maximum(value_S, 0.0))[:, None] * np.array(lean_px)
+        steps_S2 = np.rint(offset_px_S2 / POOLED_PX).astype(np.intp)
         below_P, beside_P = roofs.slid(steps_S2), around.slid(steps_S2)
         fit_S[:] = (
             roofs.sums(

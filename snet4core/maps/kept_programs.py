@@ -53,7 +53,7 @@ def _users() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     place = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(place) if os.path.isabs(place) else Path.home() / ".cache"  # noqa: PTH117
+    return Path(place) if os.path.isabs(place) else Path.home() / ".cache"  # noqa: PTH117  # a str from the environment
 
 
 def program(

@@ -87,7 +87,7 @@ def test_another_fact_is_another_program(folder: Path) -> None:
 def test_a_damaged_file_is_compiled_again_and_mended(folder: Path, damage: object) -> None:
     Compiler().program()
     path = only_file(folder)
-    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]  # parametrised
     second, third = Trusting(), Trusting()
     second.program()
     third.program()
