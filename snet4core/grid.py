@@ -55,19 +55,16 @@ class Grid:
         """(N, 2) x, y in the CRS -> (N, 2) column, row."""
         return Grid(self.shape, ~self.transform, self.crs).to_map(points)
 
-    def scaled(self, factor: int, *, finer: bool = False) -> Grid:
-        """The grid whose pixels are `factor` times as long (or, `finer`, as short).
+    def scaled(self, coarser: int, finer: int = 1) -> Grid:
+        """The grid whose pixels are `coarser` / `finer` times as long.
 
-        A coarser grid covers the last, incomplete row and column too.
+        It covers the last, incomplete row and column too.
 
-        >>> Grid((5, 4), Affine.scale(2, -2), CRS.from_epsg(32616)).scaled(2).shape
-        (3, 2)
+        >>> Grid((5, 4), Affine.scale(2, -2), CRS.from_epsg(32616)).scaled(3, 2).shape
+        (4, 3)
         """
-        if finer:
-            shape = (self.shape[0] * factor, self.shape[1] * factor)
-            return Grid(shape, self.transform @ Affine.scale(1 / factor), self.crs)
-        shape = (-(-self.shape[0] // factor), -(-self.shape[1] // factor))
-        return Grid(shape, self.transform @ Affine.scale(factor), self.crs)
+        shape = (-(-self.shape[0] * finer // coarser), -(-self.shape[1] * finer // coarser))
+        return Grid(shape, self.transform @ Affine.scale(coarser / finer), self.crs)
 
     @cached_property
     def _equal_area(self) -> CRS:

@@ -164,7 +164,7 @@ def _reading(
         "rows": rows,
         "columns": cols,
         "gsd_m": scale.grid(scene.grid).gsd_m,
-        "factor": scale.factor,
+        "coarser": scale.coarser,
         "finer": scale.finer,
         "windows": -(-rows // core_px) * -(-cols // core_px),
     }

@@ -117,12 +117,14 @@ class SceneWork:
         """Everything that the parts depend on, in words; reads the whole file for its digest."""
         plan, look, settings = self.plan, self.plan.look, self.plan.settings
         area = plan.region.area_px
+        # The words of parts that were stored before there were ratios.
+        finer = plan.scale.finer if plan.scale.finer > 1 else False
         roofs = {"footprints from": "roofs" if plan.has_roofs else "maps"}
         return {
             "picture": digest(plan.scene),
             "bands": plan.description["bands"],
             "nodata": plan.description["nodata"],
-            "working grid": f"{plan.grid.shape} x {plan.scale.factor} finer={plan.scale.finer}",
+            "working grid": f"{plan.grid.shape} x {plan.scale.coarser} finer={finer}",
             "area searched": "all" if area is None else hashlib.sha256(area.wkb).hexdigest(),
             "look": f"{look.off_nadir_deg!r} degrees, azimuth {look.azimuth_deg!r}",
             "model": plan.model.network,

@@ -1,10 +1,10 @@
 """Reads windows of a scene on its working grid, from one thread or several.
 
 `SceneReader` gives counts in the model's band order, and which pixels are valid. The working
-grid has pixels of about the size that the model was trained on: scene pixels averaged k by k,
-or interpolated k-fold finer; k is 1 for most scenes. `SharedReader` does the same for several
-threads: GDAL's handles must not be shared between them, but its block cache is, so each thread
-finds the blocks that the others have decoded.
+grid has pixels of about the size that the model was trained on: scene pixels interpolated,
+averaged or both, where they are of another size, see `working_scale`. `SharedReader` does the
+same for several threads: GDAL's handles must not be shared between them, but its block cache is,
+so each thread finds the blocks that the others have decoded.
 
 Array axes: B model bands, H rows, W columns.
 """
@@ -30,6 +30,9 @@ from snet4core.scene.scene import Counts, Scene, Valid
 from snet4core.scene.vrt import FileState
 from snet4core.scene.working_scale import WorkingScale
 from snet4core.windows import Window
+
+_STRIP = 256
+"""Rows of working pixels that are averaged at once."""
 
 
 class SharedReader:
@@ -117,12 +120,23 @@ class SceneReader:
         the file does not have. A pixel has the same value in every window.
         InputError if the pixels cannot be decoded.
         """
-        k = self.scale.factor
+        m = self.scale.coarser
+        if m == 1:
+            return self._interpolated(window)
+        strips = []
+        # Strip by strip: interpolated pixels are many, and only their means are kept.
+        for row in range(window.row, max(window.row_stop, window.row + 1), _STRIP):
+            rows = min(_STRIP, window.row_stop - row)
+            cells = Window(row * m, window.col * m, rows * m, window.width * m)
+            strips.append(averaged(*self._interpolated(cells), m))
+        counts, valid = zip(*strips, strict=True)
+        return np.concatenate(counts, axis=1), np.concatenate(valid)
+
+    def _interpolated(self, window: Window) -> tuple[Counts, Valid]:
+        """As `read`, on pixels that are `scale.finer` times as small as the scene's own."""
+        k = self.scale.finer
         if k == 1:
             return self._native(window)
-        if not self.scale.finer:
-            cells = Window(window.row * k, window.col * k, window.height * k, window.width * k)
-            return averaged(*self._native(cells), k)
         row, col = window.row // k - 1, window.col // k - 1
         around = Window(
             row, col, -(-window.row_stop // k) + 1 - row, -(-window.col_stop // k) + 1 - col

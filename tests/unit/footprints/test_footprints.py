@@ -119,7 +119,7 @@ class TestScenePixels:
         native = grid()
         found = footprints_of(
             outlines_of(shapely.box(30, 60, 45, 90)),
-            native.scaled(3, finer=True),
+            native.scaled(1, 3),
             SOURCE,
             native=native,
         )

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snet4core.errors import InputError, UsageError
+from snet4core.scene import reader
 from snet4core.scene.ranges import sample_windows, scene_ranges, spread, without_collar
 from snet4core.scene.reader import SceneReader
 from snet4core.scene.resample import averaged, interpolated
@@ -42,8 +43,8 @@ windows = st.builds(
     Window, st.integers(-40, 90), st.integers(-40, 110), st.integers(0, 60), st.integers(0, 60)
 )
 scales = st.sampled_from(
-    [WorkingScale(), WorkingScale(2), WorkingScale(3), WorkingScale(7), WorkingScale(2, True),
-     WorkingScale(3, True)]
+    [WorkingScale(), WorkingScale(2), WorkingScale(3), WorkingScale(7), WorkingScale(1, 2),
+     WorkingScale(1, 3), WorkingScale(3, 2), WorkingScale(2, 3)]
 )  # fmt: skip
 
 
@@ -71,6 +72,17 @@ def test_a_window_is_a_crop_of_the_whole(
         expected_HW[inside.slices(window)] = all_valid_HW[inside.slices()]
     np.testing.assert_array_equal(valid_HW, expected_HW)
     np.testing.assert_array_equal(got_BHW, expected_BHW)
+
+
+@pytest.mark.parametrize("scale", [WorkingScale(2), WorkingScale(3, 2)])
+def test_strips_leave_no_trace(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch, scale: WorkingScale
+) -> None:
+    scene = open_scene(picture(town()))
+    in_one = whole(scene, scale)
+    monkeypatch.setattr(reader, "_STRIP", 7)
+    for got, expected in zip(whole(scene, scale), in_one, strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
@@ -133,14 +145,13 @@ def test_the_working_pixel_comes_near_the_models_own(
     low_m, high_m = known[0], known[0] * (1.5 + known[1])
     work_m = math.sqrt(low_m * high_m)
     scale = working_scale(gsd_m, (low_m, high_m), work_m)
-    if low_m <= gsd_m <= high_m:
-        assert scale.factor == 1
-    if gsd_m < low_m:
-        assert not scale.finer
-        assert 0.7 < scale.gsd_m / work_m < 1.45
-    if gsd_m > high_m * 1.1:
-        assert scale.factor <= 3
-        assert scale.gsd_m <= gsd_m
+    assert scale.gsd_m == pytest.approx(gsd_m * scale.coarser / scale.finer)
+    assert scale.finer <= 3
+    assert math.gcd(scale.coarser, scale.finer) == 1
+    if 0.8 <= gsd_m / work_m <= 1.25:
+        assert scale.coarser == scale.finer
+    if gsd_m <= 3 * work_m:
+        assert 0.8 < scale.gsd_m / work_m < 1.25
 
 
 # --- Worked by hand ---
@@ -162,13 +173,13 @@ def test_what_is_no_data_does_not_bleed_into_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gsd_m", "factor", "finer"),
-    [(0.3, 1, False), (1.0, 1, False), (0.13, 4, False), (0.27, 2, False), (0.05, 10, False),
-     (1.2, 2, True), (2.0, 3, True), (10.0, 3, True)],
+    ("gsd_m", "coarser", "finer"),
+    [(0.5, 1, 1), (0.4, 1, 1), (0.6, 1, 1), (0.3, 3, 2), (0.35, 3, 2), (0.27, 2, 1), (0.13, 4, 1),
+     (0.05, 10, 1), (0.75, 2, 3), (1.0, 1, 2), (1.2, 1, 2), (2.0, 1, 3), (10.0, 1, 3)],
 )  # fmt: skip
-def test_factors_for_a_model_of_half_a_metre(gsd_m: float, factor: int, finer: bool) -> None:
+def test_ratios_for_a_model_of_half_a_metre(gsd_m: float, coarser: int, finer: int) -> None:
     scale = working_scale(gsd_m, (0.3, 1.0), 0.5)
-    assert (scale.factor, scale.finer) == (factor, finer)
+    assert (scale.coarser, scale.finer) == (coarser, finer)
     assert (scale.warning is not None) == (gsd_m == 10.0)
 
 
@@ -290,23 +301,22 @@ def test_an_alpha_band_that_the_user_calls_infrared_is_infrared(picture: Picture
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 3.4e38])
-@pytest.mark.parametrize("scale", [WorkingScale(), WorkingScale(2), WorkingScale(2, True)])
+@pytest.mark.parametrize(
+    "scale", [WorkingScale(), WorkingScale(2), WorkingScale(1, 2), WorkingScale(3, 2)]
+)
 def test_what_is_no_number_stays_in_its_pixel(
     picture: Picture, bad: float, scale: WorkingScale
 ) -> None:
     counts_BHW = town().astype(np.float32)
-    clean_BHW, _ = whole(open_scene(picture(counts_BHW, "clean.tif")), scale)
+    clean_BHW, clean_HW = whole(open_scene(picture(counts_BHW, "clean.tif")), scale)
     counts_BHW[2, 31, 41] = bad
     got_BHW, valid_HW = whole(open_scene(picture(counts_BHW)), scale)
     assert np.isfinite(got_BHW).all()
     changed_HW = (got_BHW != clean_BHW).any(axis=0)
-    k = scale.factor
-    near = (slice(30 * k, 33 * k), slice(40 * k, 43 * k)) if scale.finer else (
-        slice(30 // k, 33 // k + 1), slice(40 // k, 43 // k + 1)
-    )  # fmt: skip
-    changed_HW[near] = False
+    m, k = scale.coarser, scale.finer
+    changed_HW[30 * k // m : -(-33 * k // m), 40 * k // m : -(-43 * k // m)] = False
     assert not changed_HW.any()
-    assert valid_HW.sum() >= valid_HW.size - k * k
+    assert (clean_HW & ~valid_HW).sum() <= k * k
     assert scene_ranges(open_scene(picture(counts_BHW)))[0] is not None
 
 
