@@ -347,6 +347,11 @@ class TrainRecipe:
     """For `plateau`."""
     early_stop: int = 0
     """Validations without a better score after which the run ends; 0: never."""
+    encoder_rate: float = 1.0
+    """Learning rate of the encoder, as a share of the others'; 0: it stays as it starts."""
+    encoder_from_step: int = 0
+    """Until this step the encoder stays as it starts, its statistics too: what pretrained weights
+    know of real pictures is soon forgotten over rendered ones."""
     weight_decay: float = 0.01
     """Weight decay (L2)."""
     border_weight: float = 0.5
@@ -381,7 +386,7 @@ class TrainRecipe:
     def __post_init__(self) -> None:
         _positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
         _positive(checkpoint_steps=self.checkpoint_steps, validate_steps=self.validate_steps)
-        _shares(average=self.average)
+        _shares(average=self.average, encoder_rate=self.encoder_rate)
         _one_of("train.loss", self.loss, LOSSES)
         _one_of("train.optimizer", self.optimizer, OPTIMIZERS)
         _one_of("train.schedule", self.schedule, SCHEDULES)
@@ -396,6 +401,12 @@ class TrainRecipe:
             raise UsageError("size_weight, gap_weight and focal_gamma must be 0 or more.")
         if min(self.minutes, self.loaders, self.early_stop, self.pictures) < 0:
             raise UsageError("train.minutes, loaders, early_stop and pictures must be 0 or more.")
+        if self.encoder_from_step < 0:
+            raise UsageError("train.encoder_from_step must be 0 or more.")
+
+    def encoder_learns(self, step: int) -> bool:
+        """Whether step number `step`, from 0, changes the encoder."""
+        return self.encoder_rate > 0 and step >= self.encoder_from_step
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ LOSS: dict[str, dict[str, Any]] = {
 
 STEP: dict[str, Any] = {
     "optimizer": "adam", "learning_rate": 0.1, "weight_decay": 5.0, "average": 0.0,
-    "clip_norm": 1e-9, "bf16": True, "look_weight": 5.0,
+    "clip_norm": 1e-9, "bf16": True, "look_weight": 5.0, "encoder_rate": 0.1,
+    "encoder_from_step": 1,
 }  # fmt: skip
 """Change what one step makes of the weights or of their average."""
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from helpers.training import SMALL, bright_squares, small_recipe
 from snet4_cli.train import train as train_command
-from snet4_training.chips.batches import Steps
-from snet4_training.loop.checkpoint import read_checkpoint
+from snet4_training.chips.batches import Batch, Steps
+from snet4_training.loop.checkpoint import State, read_checkpoint
 from snet4_training.loop.loop import MODEL, start, step_once, train
 from snet4_training.loop.losses import dice_loss, loss
 from snet4_training.loop.records import LOG
@@ -27,6 +27,7 @@ from snet4core import __version__
 from snet4core.errors import EngineError, InputError, OutputError, UsageError
 from snet4core.look.look import CATEGORIES
 from snet4core.model import weights
+from snet4core.model.network import OffNadirNet
 
 
 @pytest.fixture
@@ -171,6 +172,50 @@ def test_only_the_heads_of_the_batch_learn(recipe: Recipe, run: Path) -> None:
     after = state.net.state_dict()
     assert not torch.equal(after["heads.nadir.weight"], before["heads.nadir.weight"])
     assert torch.equal(after["heads.off-nadir.weight"], before["heads.off-nadir.weight"])
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_an_encoder_that_waits_stays_as_it_is_and_the_rest_learns(
+    recipe: Recipe, run: Path, accumulate: int
+) -> None:
+    waits = replace(recipe.train, encoder_from_step=2, accumulate=accumulate, bf16=False)
+    state = start(replace(recipe, train=waits), torch.device("cpu"))
+    state.net.train()
+    steps = Steps(recipe, run / "chips")
+    encoder, others = zip(*[_both(state)] + [
+        _taught(state, [steps[i] for i in range(accumulate)], waits, recipe) for _ in range(3)
+    ], strict=True)  # fmt: skip
+    same = [all(torch.equal(a, b) for a, b in itertools.zip_longest(*two)) for two in
+            itertools.pairwise(encoder)]  # fmt: skip
+    assert same == [True, True, False]
+    assert not any(torch.equal(a, b) for two in itertools.pairwise(others) for a, b in [two])
+
+
+def _both(state: State) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """The encoder's weights and statistics, and weights of the decoder."""
+    assert isinstance(state.net, OffNadirNet)
+    encoder = [value.clone() for value in state.net.encoder.state_dict().values()]
+    return encoder, next(state.net.branches.parameters()).detach().clone()
+
+
+def _taught(
+    state: State, parts: list[Batch], train: TrainRecipe, recipe: Recipe
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    step_once(state, parts, train, recipe.model.architecture())
+    return _both(state)
+
+
+def test_the_encoder_learns_at_its_own_rate(recipe: Recipe, run: Path) -> None:
+    slow = replace(recipe.train, encoder_rate=0.25, warmup_steps=0, learning_rate=0.1)
+    state = start(replace(recipe, train=slow), torch.device("cpu"))
+    state.net.train()
+    step_once(state, [Steps(recipe, run / "chips")[0]], slow, recipe.model.architecture())
+    rates = [group["lr"] for group in state.optimizer.param_groups]
+    assert rates == pytest.approx([0.025, 0.1])
+    counts = [len(group["params"]) for group in state.optimizer.param_groups]
+    assert isinstance(state.net, OffNadirNet)
+    assert counts[0] == len(list(state.net.encoder.parameters()))
+    assert sum(counts) == len(list(state.net.parameters()))
 
 
 def test_loss_that_is_no_number_stops_with_a_sentence(recipe: Recipe, run: Path) -> None:

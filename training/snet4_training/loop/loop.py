@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snet4_training.chips.batches import Batch, batches
 from snet4_training.loop.checkpoint import State, read_checkpoint, update_average, write_checkpoint
@@ -55,11 +55,15 @@ def step_once(
     Raises `EngineError` when the loss is not a number: the weights would be lost.
     """
     assert isinstance(state.net, OffNadirNet)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe, state.step, state.seconds, state.drops)
+    rate = learning_rate(recipe, state.step, state.seconds, state.drops)
+    shares = (recipe.encoder_rate, 1.0)[-len(state.optimizer.param_groups) :]
+    for group, share in zip(state.optimizer.param_groups, shares, strict=True):
+        group["lr"] = rate * share
+    learns = recipe.encoder_learns(state.step)
+    state.net.encoder.train(learns).requires_grad_(learns)
     state.optimizer.zero_grad(set_to_none=True)
     running = _running(state.net) if recipe.accumulate > 1 else []
-    counters = [value for value in state.net.buffers() if not value.is_floating_point()]
+    counters = [value for value in _changing(state.net) if not value.is_floating_point()]
     before = [value.clone() for value in running]
     sums = [torch.zeros_like(value) for value in running]
     total = torch.zeros(1, device=parts[0].images_BCHW.device)
@@ -100,12 +104,17 @@ def step_once(
     return float(total)
 
 
-def _running(net: torch.nn.Module) -> list[Tensor]:
+def _running(net: nn.Module) -> list[Tensor]:
     """Running statistics of batch normalisation: buffers that forward passes change."""
-    return [value for value in net.buffers() if value.is_floating_point()]
+    return [value for value in _changing(net) if value.is_floating_point()]
 
 
-def _share_gradients(net: torch.nn.Module, team: Team) -> None:
+def _changing(net: nn.Module) -> Iterator[Tensor]:
+    """Buffers of the parts that learn."""
+    return (value for part in net.modules() if part.training for value in part.buffers(False))
+
+
+def _share_gradients(net: nn.Module, team: Team) -> None:
     """Sum the gradients of all processes; a head that none of them used keeps none."""
     if team.size == 1:
         return
@@ -130,13 +139,23 @@ def start(recipe: Recipe, device: torch.device) -> State:
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[recipe.train.optimizer]
     optimizer = kind(
-        net.parameters(),
+        _groups(net, recipe.train),
         lr=recipe.train.learning_rate,
         weight_decay=recipe.train.weight_decay,
         fused=device.type == "cuda",  # one kernel instead of some hundred
     )
     average = {name: value.detach().clone() for name, value in net.state_dict().items()}
     return State(net, average, optimizer)
+
+
+def _groups(net: OffNadirNet, recipe: TrainRecipe) -> list[dict[str, list[nn.Parameter]]]:
+    """All parameters; or the encoder's and the others, where their learning rates differ."""
+    if recipe.encoder_rate in (0.0, 1.0):
+        return [{"params": list(net.parameters())}]
+    encoder = list(net.encoder.parameters())
+    known = {id(value) for value in encoder}
+    others = [value for value in net.parameters() if id(value) not in known]
+    return [{"params": encoder}, {"params": others}]
 
 
 def averaged_net(state: State, architecture: Architecture) -> OffNadirNet:

@@ -104,13 +104,24 @@ def _branch(own: str, known: Sequence[str]) -> str:
 def widened(colour_OCKL: Tensor, bands: tuple[str, ...]) -> Tensor:
     """The filters for `bands`, (O, bands, K, L), from those for red, green, blue.
 
+    Other bands begin without a say, so that a picture is to the network what it was before; where
+    no colour is among the bands, each is a share of grey.
+
     >>> one = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1)
-    >>> widened(one, ("blue", "nir", "red")).flatten().tolist()
-    [6.0, 3.0, 1.0]
+    >>> widened(one, ("blue", "green", "red", "nir")).flatten().tolist()
+    [6.0, 2.0, 1.0, 0.0]
+    >>> widened(one, ("pan",)).flatten().tolist()
+    [9.0]
     """
-    mean_OKL = colour_OCKL.mean(dim=1)
-    chosen = [colour_OCKL[:, VISIBLE.index(b)] if b in VISIBLE else mean_OKL for b in bands]
-    return torch.stack(chosen, dim=1) * (len(VISIBLE) / len(bands))
+    colours = [VISIBLE.index(band) for band in bands if band in VISIBLE]
+    if not colours:
+        grey_OKL = colour_OCKL.sum(dim=1) / len(bands)
+        return torch.stack([grey_OKL] * len(bands), dim=1)
+    nothing_OKL = torch.zeros_like(colour_OCKL[:, 0])
+    chosen = [
+        colour_OCKL[:, VISIBLE.index(band)] if band in VISIBLE else nothing_OKL for band in bands
+    ]
+    return torch.stack(chosen, dim=1) * (len(VISIBLE) / len(colours))
 
 
 PACKAGES = {
