@@ -269,6 +269,8 @@ class AugmentRecipe:
     """Share of chips whose infrared is made unknown, as in an RGB picture."""
     saturation: float = 0.0
     """Share of chips whose colours become paler or stronger."""
+    hue: float = 0.0
+    """Share of chips whose colours turn to others, as roofs of another country have."""
     jpeg: float = 0.0
     """Share of chips whose visible bands go through JPEG, of quality 30 to 95."""
     grey: float = 0.07
@@ -298,6 +300,7 @@ class AugmentRecipe:
             drop_nir=self.drop_nir,
             grey=self.grey,
             saturation=self.saturation,
+            hue=self.hue,
             jpeg=self.jpeg,
             forget_azimuth=self.forget_azimuth,
         )

@@ -37,7 +37,7 @@ AUGMENT: dict[str, float] = {
     "stretch": 0.4, "gamma": 0.9, "band_gain": 0.5, "blur": 1.0, "sharpen": 0.7, "noise": 1.0,
     "haze": 1.0, "cutout": 1.0, "edge": 1.0, "drop_nir": 1.0, "grey": 1.0, "forget_azimuth": 1.0,
     "angle_noise_deg": 3.0, "azimuth_noise_deg": 20.0, "flips": 1.0, "quarter_turns": 1.0,
-    "saturation": 1.0, "jpeg": 1.0,
+    "saturation": 1.0, "hue": 1.0, "jpeg": 1.0,
 }  # fmt: skip
 """Change a batch."""
 

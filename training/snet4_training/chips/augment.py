@@ -23,6 +23,9 @@ from snet4_training.recipe import AugmentRecipe
 from snet4core.look.look import STEEPEST_DEG, Look, category_of
 from snet4core.scene.radiometry import BandRange, normalise
 
+LARGEST_HUE_TURN_DEG = 50.0
+"""Plants become no purple, and roofs of clay become pink, brown or olive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -82,8 +85,12 @@ def augmented(
     elif visible and rng.random() < recipe.saturation:
         mean_HW = counts_BHW[visible].mean(axis=0)
         counts_BHW[visible] = mean_HW + rng.uniform(0.3, 1.6) * (counts_BHW[visible] - mean_HW)
-    if len(visible) == len(VISIBLE) and rng.random() < recipe.jpeg:
-        colours = [bands.index(name) for name in VISIBLE]  # JPEG weighs red and blue differently
+    colours = [bands.index(name) for name in VISIBLE] if len(visible) == len(VISIBLE) else []
+    # Nothing is drawn for a key that is 0: recipes of before give the batches of before.
+    if colours and recipe.hue and rng.random() < recipe.hue:
+        turn_deg = rng.uniform(-LARGEST_HUE_TURN_DEG, LARGEST_HUE_TURN_DEG)
+        counts_BHW[colours] = hue_turned(counts_BHW[colours], turn_deg)
+    if colours and rng.random() < recipe.jpeg:  # which weighs red and blue differently
         counts_BHW[colours] = _through_jpeg(counts_BHW[colours], int(rng.integers(30, 96)))
     if rng.random() < recipe.cutout:
         _cut_out(valid_HW, rng)
@@ -126,6 +133,20 @@ def _weather(
         noise_BHW = rng.standard_normal(counts_BHW.shape, dtype=np.float32)
         counts_BHW = counts_BHW + np.float32(sigma) * noise_BHW
     return counts_BHW.astype(np.float32)
+
+
+def hue_turned(counts_3HW: NDArray[np.float32], turn_deg: float) -> NDArray[np.float32]:
+    """Red, green and blue turned about the axis of greys, which stay; 120 degrees make red green.
+
+    >>> red_311 = np.array([5, 0, 0], np.float32).reshape(3, 1, 1)
+    >>> [round(abs(value), 3) for value in hue_turned(red_311, 120).ravel().tolist()]
+    [0.0, 5.0, 0.0]
+    """
+    angle = np.radians(turn_deg)
+    # Rodrigues' formula for the axis (1, 1, 1) / sqrt(3).
+    cross_33 = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    matrix_33 = np.eye(3) * np.cos(angle) + (1 - np.cos(angle)) / 3 + np.sin(angle) * cross_33
+    return np.tensordot(matrix_33.astype(np.float32), counts_3HW, axes=1)
 
 
 def _through_jpeg(counts_3HW: NDArray[np.float32], quality: int) -> NDArray[np.float32]:
