@@ -13,10 +13,11 @@ import shapely
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from snet4core.errors import DependencyError, InputError
+from snet4core.errors import DependencyError, InputError, UsageError
 from snet4core.files.names import printable
 from snet4core.layers.features import Content
 from snet4core.layers.vectors import Vector
+from snet4core.scene.georeference import crs_named
 
 
 def pyarrow() -> Any:
@@ -49,13 +50,14 @@ def read(path: Path, name: str) -> Vector:
         column = geo["primary_column"]
         facts = geo["columns"][column]
         # Without a CRS it is that of GPS, with null there is none.
-        given = facts.get("crs", "OGC:CRS84")
-        crs = None if given is None else CRS.from_user_input(given)
+        crs = _crs(facts.get("crs", "OGC:CRS84"))
         if facts["encoding"] != "WKB":
             raise ValueError(f"geometries are encoded as {facts['encoding']}")
         geometries = shapely.from_wkb(table[column].to_pylist())
         others = table.drop_columns([column]).to_pylist()
-    except (KeyError, ValueError, TypeError, CRSError, shapely.errors.ShapelyError) as problem:
+    except (
+        KeyError, ValueError, TypeError, CRSError, UsageError, shapely.errors.ShapelyError
+    ) as problem:  # fmt: skip
         raise InputError(
             f"{name} is no GeoParquet that can be read ({printable(str(problem))[:100]}); save it "
             "as .gpkg or .geojson."
@@ -63,6 +65,21 @@ def read(path: Path, name: str) -> Vector:
     features = list(zip(geometries, others, strict=True))
     fields = tuple(each for each in table.column_names if each != column)
     return Vector(crs, fields, features, len(features))
+
+
+def _crs(given: object) -> CRS | None:
+    """A CRS as GeoParquet has it: PROJJSON, of older versions WKT; None for none.
+
+    Other texts that GDAL takes for a CRS name files, or addresses that it would ask. Raises
+    UsageError, CRSError or TypeError.
+    """
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return crs_named(given)
+    if not isinstance(given, dict) or "type" not in given or {"init", "proj"} & given.keys():
+        raise TypeError("its CRS is no PROJJSON")
+    return CRS.from_user_input(given)
 
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

@@ -5,6 +5,7 @@ Each guard has a test that was seen failing without it.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -185,6 +186,24 @@ def test_the_formats_on_the_list_are_read(tmp_path: Path, name: str, driver: str
         path.rename(tmp_path / name)
     (found,) = read_buildings(tmp_path / name).polygons_N
     assert found.equals(square)
+
+
+@pytest.mark.parametrize("crs", ["{url}/crs", "/vsicurl/{url}/crs", "{folder}/a.wkt"])
+def test_a_crs_in_parquet_names_no_file_and_no_address(
+    tmp_path: Path, listener: tuple[str, list[bytes]], crs: str
+) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    url, asked = listener
+    (tmp_path / "a.wkt").write_text(CRS.from_epsg(32616).to_wkt())
+    column = {"encoding": "WKB", "crs": crs.format(url=url, folder=tmp_path)}
+    geo = {"version": "1.0.0", "primary_column": "g", "columns": {"g": column}}
+    table = pa.table({"g": [shapely.to_wkb(shapely.box(0, 0, 9, 9))]})
+    path = tmp_path / "t.parquet"
+    parquet.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), path)
+    with pytest.raises(InputError, match=r"t\.parquet"):
+        read_buildings(path)
+    assert heard(asked) == []
 
 
 FLAT = Look(0.0, None, "option")
