@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.files.sidecars import beside
-from snet4core.layers import geoparquet, spacenet_reader, vectors
+from snet4core.layers import geoparquet, json_text, spacenet_reader, vectors
 from snet4core.layers.buildings import Buildings, height_of, is_plausible
 from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.reproject import reprojected
@@ -93,7 +93,7 @@ def read_layer(path: Path, *, wanted: str = FOOTPRINTS) -> vectors.Vector:
     elif drivers == ["ESRI Shapefile"]:
         _check_shapefile(path, name)
     elif drivers == vectors.JSON:
-        _check_utf8(path, name)
+        json_text.check(path, name)
     # An absolute path: Fiona takes `zip:` or `http:` at the front of others for a scheme.
     where = os.path.abspath(path)  # noqa: PTH100  # links must stay as they are
     try:
@@ -152,18 +152,6 @@ def _layer_of_gml(path: Path, name: str) -> str | None:
             "own."
         )
     return None
-
-
-def _check_utf8(path: Path, name: str) -> None:
-    """Refuse GeoJSON that is not UTF-8, which GDAL would misread without an error."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                raise InputError(
-                    f"{name}, line {number}: it is not UTF-8; save it as UTF-8."
-                ) from None
 
 
 def _check_shapefile(path: Path, name: str) -> None:

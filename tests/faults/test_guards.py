@@ -188,6 +188,48 @@ def test_the_formats_on_the_list_are_read(tmp_path: Path, name: str, driver: str
     assert found.equals(square)
 
 
+LINKS = {
+    "link": '"crs":{{"type":"link","properties":{{"href":"{url}/crs"}}}}',
+    "url": '"crs":{{"type":"url","properties":{{"url":"{url}/crs"}}}}',
+    "over several lines": '"crs"\n:\n{{"properties":{{"href":"{url}/crs"}},\n"type":"link"}}',
+    "capitals": '"CRS":{{"TYPE":"LINK","PROPERTIES":{{"HREF":"{url}/crs"}}}}',
+    "escaped": '"c\\u0072s":{{"t\\u0079pe":"l\\u0069nk","properties":{{"href":"{url}/crs"}}}}',
+    "two types": '"crs":{{"type":"link","type":"name","properties":{{"href":"{url}/crs"}}}}',
+    "single quotes": "'crs':{{'type':'link','properties':{{'href':'{url}/crs'}}}}",
+    "comments": '"crs"/**/:/**/{{"type":"link","properties":{{"href":"{url}/crs"}}}}',
+    "a comment": '"crs":/**/{{"type":"link","properties":{{"href":"{url}/crs"}}}}',
+    "far away": '"crs":' + " " * 70_000 + '{{"type":"link","properties":{{"href":"{url}/crs"}}}}',
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_crs_in_geojson_names_no_address(
+    tmp_path: Path, listener: tuple[str, list[bytes]], link: str
+) -> None:
+    """A single feature too: GDAL reads it with another parser, which takes more for JSON."""
+    url, asked = listener
+    path = tmp_path / "t.geojson"
+    collection = json.loads(COLLECTION)
+    (feature,) = collection["features"]
+    for whole in (collection, feature):
+        path.write_text(f"{json.dumps(whole)[:-1]},{LINKS[link].format(url=url)}}}")
+        with pytest.raises(InputError, match=r"t\.geojson, line 1: its crs names an address"):
+            read_buildings(path)
+    assert heard(asked) == []
+
+
+@pytest.mark.parametrize(
+    "crs",
+    ['{"type":"name","properties":{"name":"EPSG:32616"}}',
+     '{"type":"EPSG","properties":{"code":32616}}', "null", '"EPSG:32616"', "{}"],
+)  # fmt: skip
+def test_a_crs_in_geojson_that_says_what_it_is_is_read(tmp_path: Path, crs: str) -> None:
+    path = tmp_path / "t.geojson"
+    told = json.dumps({"crs": "a", "kind": "crs", "list": ["crs"], "said": '"crs": {'})
+    path.write_text(COLLECTION.replace("{}", told, 1)[:-1] + f',"crs":{crs}}}')
+    assert len(read_buildings(path)) == 1
+
+
 @pytest.mark.parametrize("crs", ["{url}/crs", "/vsicurl/{url}/crs", "{folder}/a.wkt"])
 def test_a_crs_in_parquet_names_no_file_and_no_address(
     tmp_path: Path, listener: tuple[str, list[bytes]], crs: str
