@@ -201,6 +201,7 @@ def item(properties: dict[str, Any], **asset: Any) -> str:
         ({"satellite_azimuth": 2.8}, 182.8),
         ({"view:azimuth": 179.7, "constellation": "PHR", "platform": "PHR-1A"}, None),
         ({"view:azimuth": 179.7, "constellation": "pneo"}, None),
+        ({"view:azimuth": 2.8, "mission": "SkySat"}, 182.8),
         ({"view:azimuth": 2.8, "platform": "WV03"}, 2.8),
     ],
 )
@@ -419,6 +420,19 @@ def test_a_dim_whose_strips_differ_gives_no_look(look: Callable[..., LookFound])
     assert "12.0 to 28.0" in warning
     alike = look("IMG_a_R1C1.tif", {"DIM_a.XML": dim("PHR 1A", one, angles(VIEWING_ANGLE=12.4))})
     assert (alike.look.off_nadir_deg, alike.warnings) == (12.0, ())
+
+
+def test_a_dim_whose_strips_were_seen_from_different_sides_gives_no_azimuth(
+    look: Callable[..., LookFound],
+) -> None:
+    strips = [angles(AZIMUTH_ANGLE=azimuth, **REUNION) for azimuth in (354.6, 174.6)]
+    found = look("IMG_a_R1C1.tif", {"DIM_a.XML": dim("SPOT 6", *strips)})
+    assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (16.19, None)
+    (warning,) = found.warnings
+    assert "different sides" in warning
+    alike = [angles(AZIMUTH_ANGLE=azimuth, **REUNION) for azimuth in (354.6, 356.6)]
+    found = look("IMG_a_R1C1.tif", {"DIM_a.XML": dim("SPOT 6", *alike)})
+    assert (found.look.azimuth_deg, found.warnings) == (pytest.approx(174.6), ())
 
 
 def test_names_of_file_and_folder_that_differ_are_warned_of(look: Callable[..., LookFound]) -> None:

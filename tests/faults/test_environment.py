@@ -44,15 +44,31 @@ def plugins(folder: Path) -> Path:
     return folder
 
 
+def settings(folder: Path) -> Path:
+    folder.write_text("[configoptions]\nGDAL_SKIP=GTiff\n")
+    return folder
+
+
+def drivers_in_python(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "gdal_none.py").write_text("raise SystemError('of another program')\n")
+    return folder
+
+
 VARIABLES: dict[str, Callable[[Path], Path | str]] = {
     "PROJ_LIB": old_proj,
     "PROJ_DATA": old_proj,
     "GDAL_DATA": old_proj,
     "GDAL_DRIVER_PATH": plugins,
+    "OGR_DRIVER_PATH": plugins,
+    "GDAL_PYTHON_DRIVER_PATH": drivers_in_python,
+    "GDAL_CONFIG_FILE": settings,
     "GDAL_SKIP": lambda _: "GTiff",
     "OGR_SKIP": lambda _: "GPKG",
     "PYTHONPATH": broken_packages,
+    "PROJ_AUX_DB": lambda folder: old_proj(folder) / "proj.db",
     "PROJ_NETWORK": lambda _: "ON",
+    "PROJ_NETWORK_ENDPOINT": lambda _: "http://127.0.0.1:9",
 }
 
 
