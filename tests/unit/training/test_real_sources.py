@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import rasterio
@@ -15,7 +17,9 @@ from affine import Affine
 from click.testing import CliRunner
 
 from helpers.training import SMALL, bright_squares
+from snet4_cli.main import Commands, in_words_of
 from snet4_cli.main import snet4 as command
+from snet4_cli.telling import Console
 from snet4_training.chips.batches import Steps
 from snet4_training.chips.from_pictures import picture_of, shots_of, splits_of
 from snet4_training.chips.sources import HELD_OUT, fill, sources, validation_sources
@@ -48,16 +52,21 @@ def feature(box_px: tuple[float, ...], corner: tuple[float, float], **fields: ob
 
 
 def write_picture(
-    path: Path, corner: tuple[float, float], *boxes: tuple[float, ...], **fields: object
+    path: Path,
+    corner: tuple[float, float],
+    *boxes: tuple[float, ...],
+    bands: int = 3,
+    **fields: object,
 ) -> None:
-    """An RGB picture in UTM 45 N with labels beside it."""
+    """A picture in UTM 45 N with labels beside it: RGB, or other bands without names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(len(path.stem))
     with rasterio.open(
-        path, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=3, dtype="uint8",
+        path, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=bands, dtype="uint8",
         crs="EPSG:32645", transform=Affine(GSD_M, 0, corner[0], 0, -GSD_M, corner[1]),
+        photometric="RGB" if bands == 3 else "MINISBLACK",
     ) as file:  # fmt: skip
-        file.write(rng.integers(1, 255, (3, SIDE_PX, SIDE_PX), dtype=np.uint8))
+        file.write(rng.integers(1, 255, (bands, SIDE_PX, SIDE_PX), dtype=np.uint8))
     write_labels(path.with_suffix(".geojson"), *(feature(box, corner, **fields) for box in boxes))
 
 
@@ -193,6 +202,35 @@ def test_several_sources_fill_one_store_each_with_its_own_validation(tmp_path: P
     )
     with pytest.raises(UsageError, match=r"chips of another recipe \(source.json\)"):
         fill(other, store)
+
+
+@pytest.mark.parametrize(("bands", "told"), [(3, 0), (4, 1)])
+def test_a_guessed_order_of_bands_is_told_once_before_the_chips(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bands: int, told: int
+) -> None:
+    """In the words of `train`, which has no `--bands`."""
+    for number in range(4):
+        write_picture(
+            tmp_path / f"p{number}.tif", (500_000.0 + 1000 * number, 3_060_000.0), HOUSE,
+            bands=bands,
+        )  # fmt: skip
+    (tmp_path / "looks.csv").write_text(
+        "image,off_nadir_deg\n" + "".join(f"p{number},3\n" for number in range(4))
+    )
+    recipe = Recipe(data=data_of(RealSource(str(tmp_path), chips=24)))
+    with caplog.at_level(logging.WARNING, "snet4"):
+        fill(recipe, tmp_path / "chips")
+    records = [each for each in caplog.records if "untagged bands" in each.getMessage()]
+    assert len(records) == told
+    train = Commands().get_command(click.Context(command), "train")
+    console = Console(io.StringIO(), lambda sentence: in_words_of(train, sentence))
+    for record in records:
+        assert "--bands" in record.getMessage()
+        assert "--bands" not in console.format(record)
+        assert "-colorinterp red,green,blue" in console.format(record)
+    caplog.clear()
+    fill(recipe, tmp_path / "chips")
+    assert not caplog.records, "the chips are there"
 
 
 def test_rendered_places_get_what_the_shares_leave(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from snet4_training.chips.cutting import draw_cut, draw_gsd_m
 from snet4_training.chips.from_pictures import picture_chunk, splits_of
 from snet4_training.chips.store import ChipStore
-from snet4_training.pictures.flat import flat_pictures
+from snet4_training.pictures.doubts import tell_of_all
+from snet4_training.pictures.flat import flat_pictures, tiles_in
 from snet4_training.pictures.lean import leaned
-from snet4_training.pictures.picture import Chip, Picture, cut_chip, stretched
+from snet4_training.pictures.picture import VISIBLE, Chip, Picture, cut_chip, stretched
 from snet4_training.pictures.roofs import roofs_as_seen
 from snet4_training.recipe import RealSource, Recipe
 from snet4_training.scenes import make_place, random_sensor, render
@@ -134,8 +135,9 @@ def real_chunk(
 def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | None = None) -> None:
     """Write the missing chunks of all sources, in `workers` processes.
 
-    Validation chunks come first, so that a run on a growing store can be validated. Raises
-    `UsageError` when the store was filled by another recipe.
+    Validation chunks come first, so that a run on a growing store can be validated. What is
+    doubtful about the pictures is logged before. Raises `UsageError` when the store was filled by
+    another recipe.
     """
     progress = progress or Silent()
     _claim(recipe, store)
@@ -145,6 +147,7 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
         for source, number in order
         if not ChipStore(store / source.name).path(number).exists()
     ]
+    _tell_doubts(recipe, {name.removeprefix(f"{VALIDATION}/") for name, _ in missing})
     if workers <= 1:
         made: Iterable[str] = (make_chunk(recipe, store, *one) for one in missing)
         _follow(made, len(missing), progress)
@@ -156,6 +159,22 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
             _follow((each.result() for each in as_completed(futures)), len(missing), progress)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _tell_doubts(recipe: Recipe, names: Collection[str]) -> None:
+    """Log what is doubtful about the pictures of these sources, once for all that have it."""
+    told: set[str] = set()
+    splits = splits_of(recipe.data)
+    for source in recipe.data.real_sources:
+        if source.name not in names:
+            continue
+        if source.lean:
+            tiles = [tile for side in (False, True) for tile in tiles_in(source.folder, side)]
+            tell_of_all(tiles, VISIBLE, told)
+        else:
+            split = splits[source.name]
+            pictures = [pair.image for pair in (*split.train, *split.held_out)]
+            tell_of_all(pictures, recipe.model.bands, told)
 
 
 def _follow(made: Iterable[str], total: int, progress: Progress) -> None:

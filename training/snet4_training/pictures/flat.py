@@ -36,7 +36,7 @@ def flat_pictures(
     where there is no tile, or one that cannot be read.
     """
     labels = Path(labels_file) if labels_file else Path(folder) / "buildings.geojson"
-    tiles = _tiles(Path(folder), held_out)
+    tiles = tiles_in(folder, held_out)
     if not tiles:
         raise InputError(
             f"{folder} has no picture for {'validation' if held_out else 'training'}; a source "
@@ -50,7 +50,9 @@ def flat_pictures(
     return tuple(pictures)
 
 
-def _tiles(folder: Path, held_out: bool) -> list[Path]:
+def tiles_in(where: str, held_out: bool) -> list[Path]:
+    """The tiles in a folder to train on, or those held out. Raises `InputError`."""
+    folder = Path(where)
     part = folder / ("val" if held_out else "train")
     if part.is_dir():
         return sorted(part.glob("*.tif"))

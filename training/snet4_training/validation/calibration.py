@@ -10,7 +10,6 @@ guesses looks, it is also measured how well. Axis: N footprints.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from snet4_training.pictures.doubts import tell
 from snet4_training.pictures.ground import footprints_on
 from snet4_training.pictures.pairs import pairs
 from snet4_training.pictures.splits import joined_places
@@ -34,13 +34,11 @@ from snet4core.look.sighting import Sighting
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
 from snet4core.model import weights
-from snet4core.parts.plan import Choices, Plan, plan_for
+from snet4core.parts.plan import Choices, plan_for
 from snet4core.parts.work import maps_of
 from snet4core.progress import Progress, Silent, stop_if_cancelled
 from snet4core.score import MIN_AREA_PX, Tally, match
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings
-
-log = logging.getLogger("snet4")
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 SEEDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -121,7 +119,7 @@ def see(
     for done, pair in enumerate(every, start=1):
         stop_if_cancelled(progress)
         plan = plan_for(pair.image, predictor.header, choices)
-        _tell(plan, told)
+        tell(plan.warnings, plan.scene, told)
         seen.append(
             Seen(
                 name=plan.scene.name,
@@ -136,15 +134,6 @@ def see(
         )
         progress.step(done, len(every), "pictures")
     return seen
-
-
-def _tell(plan: Plan, told: set[str]) -> None:
-    """Log a picture's warnings, but those that another had too, but for its name."""
-    for warning in plan.warnings:
-        general = warning.replace(plan.scene.admitted.shown, "").replace(plan.scene.location, "")
-        if general not in told:
-            told.add(general)
-            log.warning(warning)
 
 
 def found_in(
