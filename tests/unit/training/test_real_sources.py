@@ -233,6 +233,27 @@ def test_a_guessed_order_of_bands_is_told_once_before_the_chips(
     assert not caplog.records, "the chips are there"
 
 
+def test_tiles_are_read_by_the_names_of_their_bands(tmp_path: Path) -> None:
+    """Red is not the first band everywhere."""
+    folder = drone_folder(tmp_path / "drone")
+    tile = folder / "train" / "one.tif"
+    with rasterio.open(tile) as file:
+        place = {"crs": file.crs, "transform": file.transform}
+    with rasterio.open(
+        tile, "w", driver="GTiff", width=SIDE_PX, height=SIDE_PX, count=4, dtype="uint8",
+        photometric="MINISBLACK", **place,
+    ) as file:  # fmt: skip
+        file.write(np.arange(10, 50, 10, dtype=np.uint8)[:, None, None].repeat(96, 1).repeat(96, 2))
+        file.descriptions = ("blue", "green", "red", "nir")
+    [picture] = flat_pictures(str(folder), "", False, RGB)
+    assert picture.counts_BHW[:, 50, 50].tolist() == [30, 20, 10]
+    with rasterio.open(tile, "r+") as file:
+        file.descriptions = ("ndvi", "slope", "height", None)
+    flat_pictures.cache_clear()
+    with pytest.raises(InputError, match=r"one\.tif has 4 bands \(named ndvi, slope, height\)"):
+        flat_pictures(str(folder), "", False, RGB)
+
+
 def test_rendered_places_get_what_the_shares_leave(tmp_path: Path) -> None:
     data = replace(data_of(RealSource("a", share=0.2), RealSource("b", share=0.3)), scene_chips=24)
     steps = Steps(Recipe(data=data), tmp_path)

@@ -25,6 +25,7 @@ from snet4core.grid import Grid
 from snet4core.layers.read import geometry_of, read_layer
 from snet4core.look.look import Look
 from snet4core.scene.door import admit
+from snet4core.scene.scene import open_scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +115,30 @@ def tile_at(path: Path) -> rasterio.DatasetReader:
     return rasterio.open(path, driver=admit(path).driver)
 
 
+def _visible_bands(rasters: list[Path]) -> list[int]:
+    """Which bands are red, green and blue, as in `snet4 run`; `InputError` if rasters differ."""
+    orders = {open_scene(path, model_bands=VISIBLE).bands.file_bands for path in rasters}
+    if len(orders) > 1:
+        raise InputError(
+            f"{rasters[0].parent}: the rasters do not fit (the order of their bands differs); "
+            "write them anew with one order, as with 'gdal_translate -b N IN OUT'."
+        )
+    return [band for band in orders.pop() if band is not None]
+
+
 def mosaic(
     rasters: list[Path], labels: Path, bands: tuple[str, ...], factor: int, look: Look
 ) -> Picture:
-    """Neighbouring RGB rasters merged into one picture in the model's band order.
+    """Neighbouring rasters merged into one picture in the model's band order.
 
     Pixels are averaged to `factor` times their size; single chips of a drone mosaic would be too
-    small for that. Bands that the rasters lack (infrared) are unknown. Raises `InputError` for
-    a raster that cannot be read.
+    small for that. Red, green and blue are read, as the rasters name them; others (infrared) are
+    unknown. Raises `InputError` for rasters that cannot be read, or not as one picture.
     """
     try:
         sources = [tile_at(path) for path in rasters]
         crs = sources[0].crs
-        masked_BHW, transform = merge(sources, masked=True)
+        masked_BHW, transform = merge(sources, masked=True, indexes=_visible_bands(rasters))
     except RasterioError as problem:
         raise InputError(f"{rasters[0].parent}: the rasters do not fit ({problem}).") from problem
     for source in sources:
