@@ -42,6 +42,9 @@ _PLANET: tuple[tuple[re.Pattern[str], Names], ...] = (
     (re.compile(r"\d{8}_\d{6}_.*_3B_Analytic\w*_8b", re.I),
      ("coastal", "blue", None, "green", "yellow", "red", "rededge", "nir")),
     (re.compile(r"\d{8}_\d{6}_.*_3B_Analytic", re.I), _BGRN),
+    (re.compile(r"\d{6,7}_\d{7}_\d{4}-\d{2}-\d{2}_\w{4}_BGRN_Analytic", re.I), _BGRN),
+    (re.compile(r"\d{7}_\d{4}-\d{2}-\d{2}_RE\d_\d[AB]_Analytic", re.I),
+     ("blue", "green", "red", "rededge", "nir")),
     (re.compile(r"\d{8}_\d{6}_ssc?\d+(d\d)?_u?\d{4}_(basic_)?(analytic|pansharp)", re.I), _BGRN),
 )  # fmt: skip
 """Names of Planet's products, and the order of their bands."""

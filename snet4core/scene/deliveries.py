@@ -36,7 +36,11 @@ _MAXAR = re.compile(
 _AIRBUS = re.compile(
     r"IMG_(?P<product>.+?)(?:_(?P<bands>P|PAN|MS|PMS|RGB|NED))?_R\d+C\d+(?![0-9A-Za-z])", re.I
 )
-_PLANET = re.compile(r"\d{8}_\d{6}_|\d{7}_\d{4}-\d{2}-\d{2}_RE\d", re.I)
+_PLANET = re.compile(
+    r"\d{8}_\d{6}_|\d{7}_\d{4}-\d{2}-\d{2}_RE\d|\d{6,7}_\d{7}_\d{4}-\d{2}-\d{2}_[0-9a-f]{4}", re.I
+)
+"""Scenes; tiles of RapidEye; tiles of PlanetScope."""
+
 _MOST_WORDS = 10
 """Words that a vendor appends to the id of a picture; Planet's longest names have seven."""
 

@@ -92,6 +92,12 @@ NAMES = [
      "20190408_015325_76_105a_1B_AnalyticMS_metadata.xml", "planet_xml"),
     ("20241110_053942_45_24f7_3B_AnalyticMS_SR_8b_clip.tif",
      "20241110_053942_45_24f7_3B_AnalyticMS_8b_metadata.xml", "planet_xml"),
+    ("20200817_013159_78_2277_3B_AnalyticMS_clip.tif",
+     "20200817_013159_78_2277_3B_AnalyticMS_metadata_clip.xml", "planet_xml"),
+    ("4939505_2012-12-11_RE1_3A_Analytic.tif", "4939505_2012-12-11_RE1_3A_Analytic_metadata.xml",
+     "planet_xml"),
+    ("2376743_4865309_2019-05-20_0f2a_BGRN_Analytic.tif",
+     "2376743_4865309_2019-05-20_0f2a_BGRN_Analytic_metadata.xml", "planet_xml"),
     ("20180108_101339_ssc1d3_0013_visual.tif", "20180108_101339_ssc1d3_0013_metadata.json",
      "planet"),
     ("20251222_064159_ssc1d1_0010_basic_analytic.tif", "20251222_064159_ssc1d1_0010_metadata.json",
@@ -113,6 +119,8 @@ NAMES = [
      "unread"),
     ("SV1-01_20220406_L1B0001459266_6042300242240010_01-MUX.tiff",
      "SV1-01_20220406_L1B0001459266_6042300242240010_01-MUX.xml", "unread"),
+    ("GF2_PMS1_E108.9_N34.2_20181026_L1A0003549596-MSS1.tiff",
+     "GF2_PMS1_E108.9_N34.2_20181026_L1A0003549596-MSS1.xml", "unread"),
     ("BAND2.tif", "BAND_META.txt", "unread"),
 ]  # fmt: skip
 """(picture, the file that describes it, the field of `Delivery`)."""
@@ -243,7 +251,7 @@ def test_an_item_that_lists_the_picture_is_found_by_its_id(look: Callable[..., L
     found = look(name, beside)
     assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (32.5, pytest.approx(182.8))
     beside = {"20230101_101010_ssc5_u0001.json": item(facts, href="another.tif")}
-    assert look(name, beside, off_nadir_deg=3.0).look.azimuth_deg is None
+    assert look(name, beside, off_nadir_deg=32.5).look.azimuth_deg is None
 
 
 def test_an_item_of_planets_collection_is_known_by_it(look: Callable[..., LookFound]) -> None:
@@ -261,7 +269,7 @@ def test_an_item_of_maxars_open_data_is_found(look: Callable[..., LookFound], ki
     found = look(name, {"10300100DB064000.json": text})
     assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (27.4, 208.9)
     assert found.look.source == "stac"
-    alone = look("10300100DB064001-visual.tif", {"10300100DB064001.json": text}, off_nadir_deg=1.0)
+    alone = look("10300100DB064001-visual.tif", {"10300100DB064001.json": text}, off_nadir_deg=27.4)
     assert alone.look.azimuth_deg is None
 
 
@@ -507,6 +515,7 @@ RGBN = ({"common_name": "red"}, {"common_name": "green"}, {"common_name": "blue"
          (3, 2, 1, 4)),
         ("20210709_175710_72_105e_3B_AnalyticMS_SR.tif", {}, (1, 2, 3, 4)),
         ("20200716_104044_ssc11_u0001_analytic.tif", {}, (1, 2, 3, 4)),
+        ("2376743_4865309_2019-05-20_0f2a_BGRN_Analytic.tif", {}, (1, 2, 3, 4)),
     ],
 )  # fmt: skip
 def test_the_delivery_tells_the_order_of_untagged_bands(
@@ -522,6 +531,12 @@ def test_the_order_of_superdove_is_not_that_of_worldview(picture: Picture) -> No
     eight = np.stack([np.full((4, 4), n, dtype=np.uint16) for n in range(8)])
     scene = open_scene(picture(eight, "20220407_182547_92_2477_3B_AnalyticMS_SR_8b_clip.tif"))
     assert scene.bands.file_bands == (2, 4, 6, 8)
+
+
+def test_the_red_edge_of_rapideye_is_no_infrared(picture: Picture) -> None:
+    five = np.stack([np.full((4, 4), n, dtype=np.uint16) for n in range(5)])
+    scene = open_scene(picture(five, "4939505_2012-12-11_RE1_3A_Analytic.tif"))
+    assert (scene.bands.file_bands, scene.warnings) == ((1, 2, 3, 5), ())
 
 
 def test_a_given_item_tells_the_order_too(picture: Picture) -> None:
