@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -21,7 +22,7 @@ from rasterio.crs import CRS
 
 from snet4_cli.main import Commands, in_words_of, snet4
 from snet4core.errors import EngineError, InputError
-from snet4core.jobs.run import _horizontal
+from snet4core.jobs.run import _horizontal, _refuse_other_crs
 from snet4core.layers.read import read_buildings
 from snet4core.look.table import sighting_in_table
 from snet4core.maps.look_guesser import LookGuesser
@@ -176,6 +177,15 @@ def test_a_vertical_crs_makes_no_other_place() -> None:
     assert plain != compound
     assert _horizontal(compound) == _horizontal(plain) == plain
     assert _horizontal(CRS.from_epsg(32617)) != plain
+
+    def plan(crs: CRS) -> Any:
+        return SimpleNamespace(
+            grid=SimpleNamespace(crs=crs), scene=SimpleNamespace(location=f"{crs.to_string()}.tif")
+        )
+
+    _refuse_other_crs(plan(compound), plan(plain))
+    with pytest.raises(InputError, match="run them into two files"):
+        _refuse_other_crs(plan(CRS.from_epsg(32617)), plan(plain))
 
 
 def test_lean_writes_only_what_its_name_says(
