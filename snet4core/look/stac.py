@@ -27,15 +27,16 @@ def sighting_in_stac(path: Path, picture: str = "", warnings: list[str] | None =
     """The `view:` fields of a STAC item; InputError if it is not one.
 
     Those of the asset that is the picture (its file name) precede those of the item.
-    `view:incidence_angle` alone is converted with the platform's height.
+    `view:incidence_angle` alone is converted with the platform's height. Before STAC 1.0 the
+    prefix was `eo:`.
     """
     item = read_stac(path)
     properties = item.get("properties")
     values = {"collection": item.get("collection")}
     values |= properties if isinstance(properties, dict) else {}
     values |= asset_of(item, picture) or {} if picture else {}
-    azimuth = number(values.get("view:azimuth"))
-    meaning = _meaning(values)
+    azimuth = number(values.get("view:azimuth", values.get("eo:azimuth")))
+    meaning = "to the satellite" if _by_planet(item) else _meaning(values)
     if azimuth is None and meaning == "to the satellite":
         azimuth = number(values.get("pl:satellite_azimuth", values.get("satellite_azimuth")))
     azimuth = None if azimuth is None else azimuth % 360.0
@@ -52,7 +53,7 @@ def sighting_in_stac(path: Path, picture: str = "", warnings: list[str] | None =
 
 
 def _off_nadir(values: Mapping[str, Any]) -> float | None:
-    off_nadir = number(values.get("view:off_nadir"))
+    off_nadir = number(values.get("view:off_nadir", values.get("eo:off_nadir")))
     if off_nadir is not None:
         return abs(off_nadir)
     incidence = number(values.get("view:incidence_angle"))
@@ -63,13 +64,19 @@ def _off_nadir(values: Mapping[str, Any]) -> float | None:
 
 def _names(values: Mapping[str, Any]) -> list[str]:
     """Platform, constellation and mission, as far as they are given; then who else is named."""
-    keys = ("platform", "constellation", "mission", "collection")
+    keys = ("platform", "constellation", "mission", "collection", "oam:producer_name")
     named = [values.get(key) for key in keys]
     for key in ("instruments", "providers"):
         listed = values.get(key)
-        for each in listed if isinstance(listed, list) else []:
+        for each in listed if isinstance(listed, list) else [listed]:
             named.append(each.get("name") if isinstance(each, dict) else each)
     return [name for name in named if isinstance(name, str)]
+
+
+def _by_planet(item: Mapping[str, Any]) -> bool:
+    """Whether the item has Planet's own extension of STAC."""
+    schemas = item.get("stac_extensions")
+    return isinstance(schemas, list) and any("planetlabs.github.io" in str(one) for one in schemas)
 
 
 def _meaning(values: Mapping[str, Any]) -> Meaning:

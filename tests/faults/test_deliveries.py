@@ -210,6 +210,10 @@ def item(properties: dict[str, Any], **asset: Any) -> str:
         ({"view:azimuth": 179.7, "constellation": "PHR", "platform": "PHR-1A"}, None),
         ({"view:azimuth": 179.7, "constellation": "pneo"}, None),
         ({"view:azimuth": 2.8, "mission": "SkySat"}, 182.8),
+        ({"view:azimuth": 2.8, "instruments": "PSB.SD"}, 182.8),
+        ({"view:azimuth": 2.8, "oam:producer_name": "Planet"}, 182.8),
+        ({"eo:azimuth": 2.8}, 2.8),
+        ({"eo:azimuth": 2.8, "platform": "SS01"}, 182.8),
         ({"view:azimuth": 2.8, "platform": "WV03"}, 2.8),
     ],
 )
@@ -256,8 +260,18 @@ def test_an_item_that_lists_the_picture_is_found_by_its_id(look: Callable[..., L
 
 def test_an_item_of_planets_collection_is_known_by_it(look: Callable[..., LookFound]) -> None:
     found = json.loads(item({"view:off_nadir": 32.5, "view:azimuth": 2.8}))
-    text = json.dumps({**found, "collection": "SkySatCollect"})
-    assert look("a.tif", {"a.json": text}).look.azimuth_deg == pytest.approx(182.8)
+    schema = "https://planetlabs.github.io/stac-extension/v1.0.0-beta.1/schema.json"
+    for told in ({"collection": "SkySatCollect"}, {"stac_extensions": [None, schema]}):
+        text = json.dumps({**found, **told})
+        assert look("a.tif", {"a.json": text}).look.azimuth_deg == pytest.approx(182.8)
+
+
+def test_names_of_fields_before_stac_1_are_read(look: Callable[..., LookFound]) -> None:
+    text = item({"eo:off_nadir": 31.0, "eo:azimuth": 40.0})
+    found = look("a.tif", {"a.json": text})
+    assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (31.0, 40.0)
+    both = item({"eo:off_nadir": 31.0, "view:off_nadir": 12.0})
+    assert look("a.tif", {"a.json": both}).look.off_nadir_deg == 12.0
 
 
 @pytest.mark.parametrize("kind", ["visual", "pan_analytic", "ms_analytic"])
