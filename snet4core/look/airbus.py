@@ -21,7 +21,7 @@ from snet4core.look.sighting import (
     AGREE_DEG,
     Sighting,
     angle_between_deg,
-    number,
+    degrees,
     reversed_azimuth,
 )
 
@@ -89,8 +89,8 @@ def _records(elements: Elements) -> tuple[dict[str, str], list[dict[str, str]]]:
 
 def _angles(values: Mapping[str, str]) -> tuple[float | None, float | None]:
     """(off-nadir, azimuth from satellite to ground) by the values of one place."""
-    viewing = number(values.get("VIEWING_ANGLE"))
-    incidence = number(values.get("INCIDENCE_ANGLE"))
+    viewing = degrees(values.get("VIEWING_ANGLE"))
+    incidence = degrees(values.get("INCIDENCE_ANGLE"))
     if viewing is None and incidence is not None and abs(incidence) < 90:
         mission = values.get("MISSION", "") + values.get("MISSION_INDEX", "")
         viewing = off_nadir_of_incidence(abs(incidence), orbit_km(mission))
@@ -101,12 +101,12 @@ def _angles(values: Mapping[str, str]) -> tuple[float | None, float | None]:
 def _to_satellite(values: Mapping[str, str]) -> float | None:
     """Direction from the ground to the satellite, clockwise from north; None if unknown."""
     mission = values.get("MISSION", "").upper()
-    azimuth = number(values.get("AZIMUTH_ANGLE"))
-    orientation = number(values.get("IMAGE_ORIENTATION"))
+    azimuth = degrees(values.get("AZIMUTH_ANGLE"))
+    orientation = degrees(values.get("IMAGE_ORIENTATION"))
     if orientation is None and mission.startswith("PHR"):
         orientation = azimuth
-    along = number(values.get("INCIDENCE_ANGLE_ALONG_TRACK"))
-    across = number(values.get("INCIDENCE_ANGLE_ACROSS_TRACK"))
+    along = degrees(values.get("INCIDENCE_ANGLE_ALONG_TRACK"))
+    across = degrees(values.get("INCIDENCE_ANGLE_ACROSS_TRACK"))
     if orientation is not None and along is not None and across is not None:
         return to_satellite_deg(orientation, along, across)
     index = values.get("MISSION_INDEX", "")
@@ -128,11 +128,11 @@ def to_satellite_deg(orientation_deg: float, along_deg: float, across_deg: float
 
 def _contradicts(values: Mapping[str, str]) -> bool:
     """Whether a file that gives both the direction and its parts gives two directions."""
-    azimuth = number(values.get("AZIMUTH_ANGLE"))
+    azimuth = degrees(values.get("AZIMUTH_ANGLE"))
     if azimuth is None or "IMAGE_ORIENTATION" not in values:
         return False
     computed = _to_satellite(values)
-    along = number(values.get("INCIDENCE_ANGLE")) or number(values.get("VIEWING_ANGLE")) or 0.0
+    along = degrees(values.get("INCIDENCE_ANGLE")) or degrees(values.get("VIEWING_ANGLE")) or 0.0
     if computed is None or abs(along) <= AGREE_DEG:
         return False  # Straight down, a direction means nothing.
     return angle_between_deg(azimuth % 360.0, computed) > _MOST_WRONG_DEG

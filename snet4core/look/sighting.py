@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 AGREE_DEG = 2.0
@@ -32,11 +31,17 @@ class Sighting:
         return self.off_nadir_deg is not None or self.azimuth_deg is not None
 
 
-def number(text: object) -> float | None:
-    """Parse a finite number from metadata; None for anything else.
+_MOST_DEG = 720.0
+"""Azimuths may go once round too far; no angle is larger."""
 
-    >>> number(" 29.1 "), number("n/a"), number("nan"), number(True)
-    (29.1, None, None, None)
+
+def degrees(text: object) -> float | None:
+    """Parse an angle in degrees from metadata; None for anything else.
+
+    As for numbers that programs write where they know none, such as -9999.
+
+    >>> degrees(" 29.1 "), degrees("n/a"), degrees("nan"), degrees(True), degrees(-9999)
+    (29.1, None, None, None, None)
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         return None
@@ -44,7 +49,7 @@ def number(text: object) -> float | None:
         value = float(text)
     except (ValueError, OverflowError):
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _MOST_DEG else None
 
 
 def reversed_azimuth(azimuth_deg: float | None) -> float | None:

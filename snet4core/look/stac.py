@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from snet4core.files.names import printable
 from snet4core.look.orbits import off_nadir_of_incidence, orbit_km
-from snet4core.look.sighting import Sighting, number, reversed_azimuth
+from snet4core.look.sighting import Sighting, degrees, reversed_azimuth
 from snet4core.scene.inputs import asset_of, read_stac
 
 _PLANET = ("skysat", "planet", "psscene", "psorthotile", "reorthotile", "rapideye", "dove",
@@ -35,10 +35,10 @@ def sighting_in_stac(path: Path, picture: str = "", warnings: list[str] | None =
     values = {"collection": item.get("collection")}
     values |= properties if isinstance(properties, dict) else {}
     values |= asset_of(item, picture) or {} if picture else {}
-    azimuth = number(values.get("view:azimuth", values.get("eo:azimuth")))
+    azimuth = degrees(values.get("view:azimuth", values.get("eo:azimuth")))
     meaning = "to the satellite" if _by_planet(item) else _meaning(values)
     if azimuth is None and meaning == "to the satellite":
-        azimuth = number(values.get("pl:satellite_azimuth", values.get("satellite_azimuth")))
+        azimuth = degrees(values.get("pl:satellite_azimuth", values.get("satellite_azimuth")))
     azimuth = None if azimuth is None else azimuth % 360.0
     if meaning == "to the satellite":
         azimuth = reversed_azimuth(azimuth)
@@ -53,10 +53,10 @@ def sighting_in_stac(path: Path, picture: str = "", warnings: list[str] | None =
 
 
 def _off_nadir(values: Mapping[str, Any]) -> float | None:
-    off_nadir = number(values.get("view:off_nadir", values.get("eo:off_nadir")))
+    off_nadir = degrees(values.get("view:off_nadir", values.get("eo:off_nadir")))
     if off_nadir is not None:
         return abs(off_nadir)
-    incidence = number(values.get("view:incidence_angle"))
+    incidence = degrees(values.get("view:incidence_angle"))
     if incidence is None or abs(incidence) >= 90:
         return None
     return off_nadir_of_incidence(abs(incidence), orbit_km(*_names(values)))

@@ -22,7 +22,7 @@ from snet4core.look.sighting import (
     AGREE_DEG,
     Sighting,
     angle_between_deg,
-    number,
+    degrees,
     reversed_azimuth,
 )
 from snet4core.scene.deliveries import Delivery
@@ -41,6 +41,10 @@ def sighting_in_tags(tags: Mapping[str, str], warnings: list[str]) -> Sighting:
     >>> found.off_nadir_deg, found.azimuth_deg
     (29.1, 181.0)
     """
+    if "OFF_NADIR_DEG" in tags:  # as `snet4 lean` writes
+        angle, azimuth = degrees(tags["OFF_NADIR_DEG"]), degrees(tags.get("AZIMUTH_DEG"))
+        azimuth = None if azimuth is None else azimuth % 360
+        return Sighting(angle, azimuth, "metadata", "its own tags")
     values = [(name.rpartition(".")[2], value) for name, value in tags.items()]
     return _maxar(values, "its own tags", warnings)
 
@@ -85,7 +89,7 @@ def _maxar(values: Values, where: str, warnings: list[str]) -> Sighting:
 def _numbers(values: Values, names: tuple[str, ...]) -> list[float]:
     """All numbers under the first of these names that has any."""
     for wanted in names:
-        found = [number(text) for name, text in values if name == wanted]
+        found = [degrees(text) for name, text in values if name == wanted]
         if numbers := [each for each in found if each is not None]:
             return numbers
     return []
@@ -116,8 +120,8 @@ def _from_planet(path: Path, warnings: list[str]) -> Sighting:
     found = read_json(path, "copy or download it again")
     facts = found.get("properties") if isinstance(found, dict) else None
     facts = facts if isinstance(facts, dict) else {}
-    angle = number(facts.get("view_angle"))
-    azimuth = reversed_azimuth(number(facts.get("satellite_azimuth")))
+    angle = degrees(facts.get("view_angle"))
+    azimuth = reversed_azimuth(degrees(facts.get("satellite_azimuth")))
     return Sighting(None if angle is None else abs(angle), azimuth, "metadata", printable(path))
 
 

@@ -61,6 +61,11 @@ class FileBands:
         """Number of bands."""
         return len(self.interpretations)
 
+    @property
+    def delivery_tells(self) -> bool:
+        """Whether the delivery's metadata name any band of such a file."""
+        return len(self.delivered) == self.count and any(self.delivered)
+
     def named(self) -> tuple[str | None, ...]:
         """snet4's name of each band, from its description, else its colour interpretation."""
         return tuple(
@@ -314,6 +319,8 @@ def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
         return None  # Some names, or others than colours: a customary order would contradict them.
     if alpha is not None and alpha != file.count:
         return None
+    if file.delivery_tells:
+        return None  # They are others by the delivery's metadata, as infrared, red and green.
     orders = {
         3: (("red", "green", "blue"), "three untagged bands are taken as red, green, blue"),
         4: (
@@ -359,9 +366,15 @@ def _refuse(file: FileBands, model: tuple[str, ...]) -> BandMap:
         example = option_for({name: n for name, n in sentinel.items() if name in model})
         remedy = Sentence("if these are Sentinel-2's numbers, give ", BANDS.taking(example))
     else:
-        example = ",".join(f"{name}={n}" for n, name in enumerate(model[: file.count], 1))
+        known = {name: n for n, name in enumerate(file.delivered, 1) if name in model}
+        example = option_for(known) if file.delivery_tells else ""
+        if not example:
+            example = ",".join(f"{name}={n}" for n, name in enumerate(model[: file.count], 1))
         remedy = Sentence("say which is which, for example ", BANDS, f" {example}")
     bands = "1 band" if file.count == 1 else f"{file.count} bands"
     named = f" (named {printable(', '.join(others.values()))[:80]})" if others else ""
+    if file.delivery_tells and not others:
+        listed = ", ".join(name or "another" for name in file.delivered)
+        named = f" ({listed} by {file.delivered_by})"
     asked = f"has {bands}{named} and does not say which of them are {', '.join(model)}; "
     raise InputError(asked, remedy)

@@ -35,6 +35,9 @@ _AIRBUS = {
 }  # fmt: skip
 """BAND_ID: B0 to B3 of Pléiades and SPOT, letters of Pléiades Neo."""
 
+_NEO_NED = re.compile(r"IMG_PNEO\d.*_NED_R\d+C\d+", re.I)
+"""Pléiades Neo's second picture: infrared, red edge, deep blue."""
+
 _BGRN: Names = ("blue", "green", "red", "nir")
 _RGBN: Names = ("red", "green", "blue", "nir")
 _PLANET: tuple[tuple[re.Pattern[str], Names], ...] = (
@@ -75,6 +78,8 @@ def _told(path: Path, item: Path | None, delivery: Delivery) -> Iterator[tuple[N
         if file is not None:
             with suppress(InputError):
                 yield names_in(file, path.name), printable(file.name)
+    if _NEO_NED.match(path.stem):
+        yield ("nir", "rededge", "coastal"), "its name, as Pléiades Neo has it"
     for pattern, names in _PLANET:
         if pattern.match(path.stem):
             yield names, "Planet's name of the product"

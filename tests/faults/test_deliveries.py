@@ -429,6 +429,44 @@ def test_a_file_of_two_images_lends_its_first_to_none(
     assert found.warnings == ()
 
 
+IMPOSSIBLE: dict[str, tuple[str, str]] = {
+    "IMD": ("a.IMD", "meanOffNadirViewAngle = {angle};\nmeanSatAz = {azimuth};\n"),
+    "XML": ("a.XML", "<a><MEANOFFNADIRVIEWANGLE>{angle}</MEANOFFNADIRVIEWANGLE>"
+                     "<MEANSATAZ>{azimuth}</MEANSATAZ></a>"),
+    "DIM": ("DIM_a.XML", "<a><MISSION>SPOT</MISSION><MISSION_INDEX>6</MISSION_INDEX>"
+                         "<VIEWING_ANGLE>{angle}</VIEWING_ANGLE>"
+                         "<AZIMUTH_ANGLE>{azimuth}</AZIMUTH_ANGLE></a>"),
+    "STAC": ("a.json", '{{"assets":{{}},"properties":{{"view:off_nadir":{angle},'
+                       '"view:azimuth":{azimuth}}}}}'),
+    "tags": ("", ""),
+}  # fmt: skip
+"""File and text; programs write such numbers where they know none."""
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE)
+@pytest.mark.parametrize("number", [-9999.0, -999999.0, 1e30])
+def test_a_number_that_is_no_angle_is_unknown(
+    look: Callable[..., LookFound], kind: str, number: float
+) -> None:
+    name, text = IMPOSSIBLE[kind]
+
+    def found(angle: float, azimuth: float, **given: float) -> LookFound:
+        tags = {"meanOffNadirViewAngle": str(angle), "meanSatAz": str(azimuth)} if not name else {}
+        beside = {name: text.format(angle=angle, azimuth=azimuth)} if name else {}
+        return look("a.tif", beside, tags=tags, **given)
+
+    assert found(29.1, number).look.azimuth_deg is None
+    assert found(29.1, 20.0).look.azimuth_deg is not None
+    unknown = found(number, number, off_nadir_deg=12.0)
+    assert (unknown.look.azimuth_deg, unknown.warnings) == (None, ())
+
+
+def test_the_look_that_lean_writes_is_read(look: Callable[..., LookFound]) -> None:
+    found = look("a.tif", {}, tags={"OFF_NADIR_DEG": "29.1", "AZIMUTH_DEG": "21.5"})
+    assert (found.look.off_nadir_deg, found.look.azimuth_deg) == (29.1, 21.5)
+    assert found.look.source == "metadata"
+
+
 def test_tags_of_two_images_neither(look: Callable[..., LookFound]) -> None:
     tags = {"IMAGE_1.meanOffNadirViewAngle": "29.1", "IMAGE_2.meanOffNadirViewAngle": "12.0"}
     found = look("a.tif", {}, tags=tags, off_nadir_deg=1.0)
@@ -569,6 +607,27 @@ def test_a_given_item_tells_the_order_too(picture: Picture) -> None:
 def test_metadata_of_other_bands_say_nothing(picture: Picture, beside: dict[str, str]) -> None:
     scene = opened(picture(FOUR_BANDS, "a.tif"), beside)
     assert "four untagged bands" in scene.bands.says
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "option"),
+    [
+        ("IMG_a_NED_R1C1.tif", {"DIM_a.XML": indices("NIR", "RE", "DB").replace("RGB", "NED")},
+         "nir=1"),
+        ("a.tif", {"a.json": bands("eo:bands", {"common_name": "nir"}, {"common_name": "red"},
+                                   {"common_name": "green"})}, "nir=1,red=2,green=3"),
+        ("a.tif", {"a.IMD": imd("RE", "N", "N2")}, "nir=2"),
+        ("IMG_PNEO4_202305150851506_PMS-FS_ORT_1_NED_R1C1.tif", {}, "nir=1"),
+    ],
+    ids=["Neo's second group", "colour infrared", "three of eight", "by its name"],
+)  # fmt: skip
+def test_three_bands_that_are_others_are_not_red_green_blue(
+    picture: Picture, name: str, beside: dict[str, str], option: str
+) -> None:
+    path = picture(FOUR_BANDS[:3], name)
+    with pytest.raises(InputError, match=rf"3 bands \(.* by .*\).*--bands {option}\.$"):
+        opened(path, beside)
+    assert open_scene(path, bands=option).bands.file_bands
 
 
 def test_the_file_itself_is_believed_and_the_contradiction_told(picture: Picture) -> None:

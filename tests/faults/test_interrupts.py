@@ -63,6 +63,27 @@ def test_an_import_is_finished_before_the_interrupt(module: str) -> None:
     assert done.stdout == "done: True\n", done.stderr
 
 
+def test_ctrl_c_is_handled_before_anything_else_is_loaded() -> None:
+    """The command line's own imports are finished, too."""
+    code = """
+import importlib.abc, os, signal, sys, time
+class Hit(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(10**5))
+sys.meta_path.insert(0, Hit())
+try:
+    import snet4_cli.main
+    print("whole")
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "whole\ninterrupted\n", done.stderr
+
+
 def test_a_second_ctrl_c_does_not_wait_for_a_long_import() -> None:
     module = (
         "import os, signal\nfor _ in range(2):\n    os.kill(os.getpid(), signal.SIGINT)\n"
