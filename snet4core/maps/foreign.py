@@ -37,7 +37,7 @@ def _doubts(file: MapsFile) -> Iterator[str]:
         if softmax:
             sums = counts_BN.sum(axis=0, dtype=np.float64) / file.full_scale
             softmax = bool((np.abs(sums - 1) < _SUM_OFF).mean() >= _SUM_SHARE)
-    if softmax and None not in file.scene.bands.file_bands and highest > lowest:
+    if softmax and None not in file.scene.bands.file_bands and highest >= lowest:  # of any pixels
         yield (
             f"{name}: its two bands add up to 1 everywhere, as those of background and building "
             "do; the first is taken for buildings and the second for borders. If the second are "

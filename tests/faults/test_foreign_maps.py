@@ -12,9 +12,11 @@ import pytest
 import rasterio
 
 import snet4core
-from snet4core.maps.file import open_maps
+from snet4core.maps.file import MapsOrigin, open_maps, writing
 from snet4core.maps.foreign import doubts
+from snet4core.maps.maps import Maps
 from snet4core.parts.polygonize import polygonize
+from snet4core.windows import Window
 
 Picture = Callable[..., Path]
 
@@ -71,6 +73,23 @@ def test_maps_are_not_doubted(picture: Picture, array: Any) -> None:
     path = picture(array)
     assert doubts(open_maps(path)) == ()
     assert found(path) == (1 if array.any() else 0)
+
+
+def test_a_softmax_without_any_building_is_doubted(picture: Picture) -> None:
+    """It would be one building as large as the picture."""
+    nothing = np.zeros((64, 64), dtype="float32")
+    (warning,) = doubts(open_maps(picture(np.stack([1 - nothing, nothing]))))
+    assert "-b 2" in warning
+
+
+def test_maps_of_our_own_are_not_doubted(picture: Picture, tmp_path: Path) -> None:
+    """However sure or unsure the network was."""
+    grid = open_maps(picture(MASK)).grid
+    for number, layers in enumerate([(MASK * 90, MASK * 0), (255 - MASK * 200, MASK * 200)]):
+        path = tmp_path / f"{number}.tif"
+        with writing(path, grid, MapsOrigin(scene="town")) as write:
+            write(Maps.of(Window(0, 0, 64, 64), layers, np.ones((64, 64), dtype=bool)))
+        assert doubts(open_maps(path)) == ()
 
 
 def test_a_mask_of_one_bit_is_a_map(picture: Picture) -> None:
