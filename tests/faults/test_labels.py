@@ -102,6 +102,13 @@ class TestTablesThatCount:
         )
         assert len(table) == 1
 
+    def test_a_building_of_many_corners_is_read(self, tmp_path: Path) -> None:
+        """Python's own limit for a cell has 128 KiB."""
+        circle = shapely.Point(100, 100).buffer(50, quad_segs=2500)
+        assert len(circle.wkt) > 2**17
+        table = self.table(tmp_path / "t.csv", f'{HEADER}\na,1,"{circle.wkt}",1\n')
+        assert len(table) == 1
+
     def test_duplicates_are_one_hit_and_one_false(self, tmp_path: Path) -> None:
         found = self.table(tmp_path / "p.csv", f"{HEADER}\n{GOOD}\n{GOOD}\n")
         truth = self.table(tmp_path / "t.csv", f"{HEADER}\n{GOOD}\n")

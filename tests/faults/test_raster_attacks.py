@@ -9,6 +9,8 @@ import re
 import resource
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ import rasterio
 from helpers.rasters import PLACE, Picture, listing, outcome, read, refused, town, written
 from snet4core.errors import InputError
 from snet4core.look.sources import find_look
+from snet4core.scene import gdal
 from snet4core.scene.gdal import GDAL_ERRORS
 from snet4core.scene.inputs import expand
 from snet4core.scene.scene import open_scene
@@ -285,6 +288,41 @@ def test_even_with_permission_a_remote_vrt_is_no_picture(
         with pytest.raises(InputError, match=name):
             open_scene(f"{served}/{name}", allow_remote=True)
     assert calls == []
+
+
+@pytest.mark.parametrize("limit", ["GDAL_HTTP_TIMEOUT", "GDAL_HTTP_CONNECTTIMEOUT"])
+def test_a_server_that_is_silent_is_given_up(limit: str) -> None:
+    """With the limit set to a second, where it is set; the other, of a minute, would be too late.
+
+    In a process of its own: bindings hold Python's lock while they wait.
+    """
+    settings = {name: 1 if name == limit else value for name, value in gdal._SETTINGS.items()}
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        place = server.getsockname()
+        # Connections that nobody accepts fill the queue; of another, not even the first packet is
+        # answered.
+        for _ in range(0 if limit == "GDAL_HTTP_TIMEOUT" else 4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(place)
+        url = f"http://127.0.0.1:{place[1]}/a.tif"
+        code = (
+            "from snet4core.scene import gdal\n"
+            f"gdal._SETTINGS = {settings!r}\n"
+            "from snet4core.scene.scene import open_scene\n"
+            f"open_scene({url!r}, allow_remote=True)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], timeout=45, capture_output=True, text=True, check=False
+        )
+    assert "InputError" in done.stderr
+    assert "a.tif" in done.stderr
+
+
+def test_a_tag_is_read_up_to_a_limit(picture: Picture) -> None:
+    path = picture(town(), photometric="RGB", tags={"NOTE": "x" * 2**20})
+    assert len(open_scene(path).metadata["NOTE"]) == 2**16
 
 
 def test_driver_prefixes_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

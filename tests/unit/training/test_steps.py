@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from snet4_training.loop.checkpoint import State, read_checkpoint, write_checkpo
 from snet4_training.loop.loop import BEST, MODEL, start, step_once, train
 from snet4_training.loop.records import LOG
 from snet4_training.loop.schedule import learning_rate, steps_in_all, take_score
+from snet4_training.loop.start import load_encoder
 from snet4_training.loop.team import Team
 from snet4_training.recipe import Recipe, TrainRecipe
 from snet4_training.validation.validate import score_of
-from snet4core.errors import OutputError, UsageError
+from snet4core.errors import InputError, OutputError, UsageError
 from snet4core.look.look import CATEGORIES
 from snet4core.model import weights
 
@@ -121,6 +123,29 @@ def test_what_was_waited_for_survives_a_checkpoint(recipe: Recipe, tmp_path: Pat
     back = start(recipe, CPU)
     read_checkpoint(tmp_path / "c.pt", back)
     assert (back.best, back.stale, back.drops) == (0.5, 3, 2)
+
+
+class Trap:
+    """What a hostile pickle would run."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("trapped",)
+
+
+@pytest.mark.parametrize("read", ["checkpoint", "encoder"])
+def test_weights_from_elsewhere_run_nothing(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hostile.pt"
+    torch.save({"net": Trap(), "state_dict": Trap()}, path)
+    state = start(recipe, torch.device("cpu"))
+    with pytest.raises(InputError, match=r"hostile\.pt"):
+        if read == "checkpoint":
+            read_checkpoint(path, state)
+        else:
+            load_encoder(state.net, path)
+    assert not (tmp_path / "trapped").exists()
 
 
 def test_a_checkpoint_that_cannot_be_finished_leaves_the_old_one(
