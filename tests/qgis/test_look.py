@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from qgis.core import (
     QgsFeature,
     QgsPointXY,
     QgsProject,
+    QgsRasterLayer,
     QgsRectangle,
     QgsSettings,
     QgsVectorLayer,
@@ -21,9 +23,11 @@ from qgis.core import (
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, QPoint
 from qgis.PyQt.QtGui import QColor
-from qgis_helpers import make_window
+from qgis_helpers import ROOT, engine, make_window
 
 UTM, MERCATOR = "EPSG:32616", "EPSG:3857"
+LOOKS = [(20, 286), (45, 70), (32, 200)]
+"""Off-nadir angle and azimuth, degrees."""
 
 
 @pytest.fixture
@@ -111,6 +115,57 @@ def test_the_arrow_is_to_scale(rotation_deg: float, tools: Any) -> None:
     way = tools.arrow.on_screen(lean.lean(45, 70, 10))
     metres = math.hypot(way.x(), way.y()) * tools.canvas.mapUnitsPerPixel()
     assert metres == pytest.approx(10, rel=0.002)  # UTM's own scale there is 1.0003
+
+
+@pytest.fixture(scope="module")
+def roofs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One roof, 10 m above its ground, rendered from above and at three looks."""
+    folder = tmp_path_factory.mktemp("roofs")
+    looks = ("0:0", *(f"{angle}:{azimuth}" for angle, azimuth in LOOKS))
+    engine(str(ROOT / "tests" / "helpers" / "lone_roof.py"), str(folder), *looks)
+    return folder
+
+
+def seen_at(picture: Path, canvas: Any) -> tuple[float, float]:
+    """Middle of what is white on the map, in pixels right and down."""
+    layer = QgsRasterLayer(str(picture), "roof")
+    assert layer.isValid()
+    canvas.setLayers([layer])
+    canvas.refresh()
+    canvas.waitWhileRendering()
+    image = canvas.grab().toImage()
+    white = [
+        (x, y)
+        for x in range(image.width())
+        for y in range(image.height())
+        if image.pixelColor(x, y).green() > 127
+    ]
+    assert len(white) > 1000
+    canvas.setLayers([])
+    return tuple(sum(axis) / len(white) for axis in zip(*white, strict=True))
+
+
+@pytest.mark.parametrize("rotation_deg", [0.0, 60.0])
+@pytest.mark.parametrize(("angle", "azimuth"), LOOKS)
+def test_the_arrow_ends_where_a_rendered_roof_is_seen(
+    angle: int, azimuth: int, rotation_deg: float, roofs: Path, tools: Any
+) -> None:
+    """The red line, from foot to roof, is as long as the way of a rendered roof of 10 m, and leads
+    as that: towards the azimuth."""
+    from snet4 import lean
+
+    tools.canvas.setDestinationCrs(QgsCoordinateReferenceSystem(UTM))
+    tools.canvas.setCanvasColor(QColor("black"))
+    tools.canvas.setRotation(rotation_deg)
+    tools.canvas.setExtent(QgsRectangle(733780, 3724980, 733820, 3725020))
+    foot = seen_at(roofs / "0_0.tif", tools.canvas)
+    roof = seen_at(roofs / f"{angle}_{azimuth}.tif", tools.canvas)
+    drawn = tools.arrow.on_screen(lean.lean(angle, azimuth))
+    apart_px = math.hypot(roof[0] - foot[0] - drawn.x(), roof[1] - foot[1] - drawn.y())
+    # The renderer goes by cells of 0.25 m, and by grid north, 1.4 degrees from true north here.
+    seen_px = math.hypot(roof[0] - foot[0], roof[1] - foot[1])
+    print(f"{math.hypot(drawn.x(), drawn.y()):.1f} px drawn, {seen_px:.1f} px seen, {apart_px:.1f}")
+    assert apart_px * tools.canvas.mapUnitsPerPixel() < 0.4
 
 
 @pytest.mark.parametrize("rotation_deg", [0.0, 140.0])
