@@ -7,6 +7,7 @@ closes, for whatever reason, the engine ends itself and all that it started.
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -105,7 +106,8 @@ def run_step(
 ) -> tuple[int, str]:
     """Run a program of an installation; returns its exit code and the end of what it said.
 
-    Its lines go to the log unless `quiet`. Raises Cancelled, EngineFailure if it cannot start.
+    Its command and its lines go to the log unless `quiet`. Raises Cancelled, EngineFailure if it
+    cannot start.
     """
     process = QProcess()
     process.setProcessEnvironment(clean_environment())
@@ -113,6 +115,8 @@ def run_step(
     process.start(program, arguments)
     if not process.waitForStarted(10_000):
         raise EngineFailure(tr("{} cannot be started.").format(program))
+    if not quiet:
+        feedback.pushCommandInfo(shlex.join([program, *arguments]))
     said = ""
     try:
         with _interrupt_cancels(feedback):

@@ -169,6 +169,8 @@ def trouble(said: str) -> tuple[str, str]:
 
     >>> trouble("ERROR: No matching distribution found for fiona>=1.10")
     ('wheel', 'fiona>=1.10')
+    >>> trouble('ERROR: No matching distribution found for torch>=2.10; extra == "torch"')
+    ('wheel', 'torch>=2.10')
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if any("No space left on device" in line or "[Errno 28]" in line for line in lines):
@@ -181,7 +183,7 @@ def trouble(said: str) -> tuple[str, str]:
     for line in lines:
         _, found, what = line.partition("No matching distribution found for ")
         if found:
-            return "wheel", what.split(" (")[0]
+            return "wheel", what.split(" (")[0].split(";")[0]
     if any("ensurepip is not available" in line for line in lines):
         return "venv", ""
     return "", lines[-1][:200] if lines else ""

@@ -30,20 +30,22 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert block is not None
     names = re.findall(r'"([a-z0-9-]+)', block[1])
     borrowed = engine("-c", "import numpy; print(numpy.__path__[0])").stdout.strip()
-    for name in [*names, "openvino"]:
-        module = name.replace("-", "_")
-        info = f"{module}-9999.dist-info"
-        with zipfile.ZipFile(folder / f"{module}-9999-py3-none-any.whl", "w") as wheel:
-            if name == "openvino":
-                wheel.writestr("borrowed.pth", f"{Path(borrowed).parent}\n")
-            wheel.writestr(
-                f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 9999\n"
-            )
-            wheel.writestr(
-                f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-            )
-            wheel.writestr(f"{info}/RECORD", "")
+    for name in names:
+        empty_wheel(folder, name)
+    empty_wheel(folder, "openvino", {"borrowed.pth": f"{Path(borrowed).parent}\n"})
     return folder
+
+
+def empty_wheel(folder: Path, name: str, files: dict[str, str] | None = None) -> None:
+    """A wheel of version 9999 with nothing but these files."""
+    module = name.replace("-", "_")
+    info = f"{module}-9999.dist-info"
+    tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 9999\n"
+    inside = {f"{info}/METADATA": about, f"{info}/WHEEL": tags, f"{info}/RECORD": ""}
+    with zipfile.ZipFile(folder / f"{module}-9999-py3-none-any.whl", "w") as wheel:
+        for path, text in {**(files or {}), **inside}.items():
+            wheel.writestr(path, text)
 
 
 class Desk:
@@ -136,6 +138,38 @@ def test_an_engine_is_installed_used_refused_replaced_and_removed(
     assert done.results["INSTALLED"] is False
     assert desk.environments == []
     assert not works(desk)
+
+
+def test_a_gpu_engine_says_what_it_lacks_and_whether_there_is_a_card(
+    desk: Desk, wheels: Path, tmp_path: Path
+) -> None:
+    """PyTorch is asked for; without a card the engine counts, and one sentence says why not."""
+    # Whatever folders of wheels this machine knows beside.
+    env = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "CUDA_VISIBLE_DEVICES": ""}
+    done = desk.run(INSTALL, env, WHEELS=wheels, GPU="true")
+    assert done.rc == 1
+    lacks = r"has no wheel of (torch|segmentation-models-pytorch)>=[0-9.]+ for this Python; add it"
+    assert re.search(lacks, done.stderr)
+    assert desk.environments == []
+
+    folder = tmp_path / "with torch"
+    folder.mkdir()
+    for wheel in wheels.glob("*.whl"):
+        (folder / wheel.name).symlink_to(wheel)
+    for name in ("torch", "segmentation-models-pytorch"):
+        empty_wheel(folder, name)
+    done = desk.run(INSTALL, env, WHEELS=folder, GPU="true")
+    assert done.rc == 0, done.stderr
+    command = next(line for line in done.log.splitlines() if "[openvino,torch]" in line)
+    assert "--no-index --find-links" in command
+    assert "pip install" in command
+    # The engine here borrows its libraries, PyTorch too where this checkout has it.
+    ask = "import importlib.util as u; print(u.find_spec('torch') is not None)"
+    has_torch = engine("-c", ask).stdout.strip() == "True"
+    says = "The device 'cuda' is not there: 0 GPUs found" if has_torch else "needs torch"
+    told = json.loads(done.stdout)["log"]
+    assert says in json.dumps(told)
+    assert works(desk)
 
 
 def test_killed_in_the_middle_it_leaves_nothing_that_counts(desk: Desk, wheels: Path) -> None:
