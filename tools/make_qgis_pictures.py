@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def outside() -> None:
             ],
             env=environment,
             check=True,
-            timeout=300,
+            timeout=1800,
         )
 
 
@@ -81,7 +82,7 @@ def inside() -> None:
     def settle(seconds: float) -> None:
         until(lambda: False, seconds, must=False)
 
-    def until(happened: Callable[[], bool], limit_s: float = 60, must: bool = True) -> None:
+    def until(happened: Callable[[], bool], limit_s: float = 300, must: bool = True) -> None:
         end_s = time.monotonic() + limit_s
         while not happened():
             if time.monotonic() > end_s:
@@ -159,8 +160,9 @@ def inside() -> None:
     def finish() -> None:
         try:
             take()
-        except Exception as problem:
-            print(f"pictures: {problem!r}", file=sys.stderr, flush=True)
+        except Exception:  # QGIS would show a window, and wait
+            traceback.print_exc()
+            sys.stderr.flush()
             os._exit(1)
         os._exit(0)
 

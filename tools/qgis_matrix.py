@@ -3,6 +3,7 @@
     python tools/qgis_matrix.py                              # trixie and forky: QGIS 3.40 and 3.44
     python tools/qgis_matrix.py trixie -- -k install         # one of them, words for pytest
     python tools/qgis_matrix.py --mirror URL --cache FOLDER
+    python tools/qgis_matrix.py --pictures FOLDER            # the guide's pictures, to look at
 
 The roots are made by debootstrap and kept, 4 GB each, in --cache, else in the folder that
 SNET4_QGIS_ROOTS names, else below the user's cache. Needs root and Debian's package debootstrap.
@@ -70,14 +71,21 @@ class Outcome:
     """Errors too."""
     skipped: int
     minutes: float
+    end: str
+    """Empty, or how pytest ended, if not as it does when it has run its tests."""
 
     @property
     def line(self) -> str:
         """A row of the table."""
         return (
             f"{self.suite:8} {self.versions:32} {self.passed:5} passed {self.failed:3} failed "
-            f"{self.skipped:3} skipped {self.minutes:5.1f} min"
+            f"{self.skipped:3} skipped {self.minutes:5.1f} min{self.end}"
         )
+
+    @property
+    def fine(self) -> bool:
+        """Whether tests ran, none failed, and the process came to its own end."""
+        return bool(self.passed) and not self.failed and not self.end
 
 
 class Root:
@@ -90,8 +98,9 @@ class Root:
 
     def command(self, folder: Path, words: Sequence[str]) -> list[str]:
         """`words` as a command inside of `folder`, with processes and mounts that end with it."""
+        # Inside, "/" has to be a mount of its own, or nothing can be mounted alone there.
         script = (
-            'root=$1; shift; mount --rbind /dev "$root/dev" && '
+            'root=$1; shift; mount --bind "$root" "$root" && mount --rbind /dev "$root/dev" && '
             'mount -t proc proc "$root/proc" && exec chroot "$root" "$@"'
         )
         handed = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
@@ -176,16 +185,26 @@ class Root:
         words = ["sh", "-c", 'cd /snet4 && SNET4_PYTHON=/engine/bin/python exec "$@"', "sh", *words]
         began = time.monotonic()
         try:
-            subprocess.run(self.command(self.folder, words), timeout=LIMIT_S, check=False)
+            done = subprocess.run(self.command(self.folder, words), timeout=LIMIT_S, check=False)
         except subprocess.TimeoutExpired:
-            raise Failed(f"{self.suite}: not done in {LIMIT_S // 60} minutes") from None
+            raise Failed(f"not done in {LIMIT_S // 60} minutes") from None
         minutes = (time.monotonic() - began) / 60
         if not report.exists():
-            raise Failed(f"{self.suite}: pytest ended without a report")
+            raise Failed("pytest ended without a report")
         [found] = ET.parse(report).getroot().iter("testsuite")
         total, skipped = int(found.get("tests", 0)), int(found.get("skipped", 0))
         failed = int(found.get("failures", 0)) + int(found.get("errors", 0))
-        return Outcome(self.suite, versions, total - skipped - failed, failed, skipped, minutes)
+        passed = total - skipped - failed
+        # 0: all passed, 1: some failed; whatever else befell the process after its report.
+        end = "" if done.returncode in (0, 1) else f", then ended with {done.returncode}"
+        return Outcome(self.suite, versions, passed, failed, skipped, minutes, end)
+
+    def pictures(self, folder: Path) -> Path:
+        """Take the guide's pictures with this QGIS; returns the folder below `folder`."""
+        script = "cd /snet4 && SNET4_PYTHON=/engine/bin/python python3 tools/make_qgis_pictures.py"
+        self.must(["sh", "-c", script])
+        made = self.folder / "snet4" / "docs" / "pictures" / "qgis"
+        return Path(shutil.copytree(made, folder / self.suite, dirs_exist_ok=True))
 
     def _logged(self, command: Sequence[str], **environment: str) -> str:
         done = subprocess.run(
@@ -213,6 +232,7 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", default=SUITES, help="Debian's releases")
     parser.add_argument("--cache", type=Path, default=kept_in(), help="folder of the roots")
     parser.add_argument("--mirror", help="where Debian's packages come from")
+    parser.add_argument("--pictures", type=Path, help="instead of tests: the guide's pictures")
     parser.add_argument("--make-only", action="store_true", help="make the roots and the engines")
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
@@ -227,15 +247,15 @@ def main() -> int:
         try:
             root.make(chosen.mirror)
             root.bring()
-            if not chosen.make_only:
+            if chosen.pictures:
+                print(root.pictures(chosen.pictures))
+            elif not chosen.make_only:
                 outcomes.append(root.test(words[cut + 1 :]))
         except Failed as problem:
             faults.append(f"{suite}: {problem}")
     for line in (*(each.line for each in outcomes), *faults):
         print(line)
-    if chosen.make_only:
-        return int(bool(faults))
-    return int(bool(faults) or any(each.failed or not each.passed for each in outcomes))
+    return int(bool(faults) or not all(each.fine for each in outcomes))
 
 
 if __name__ == "__main__":
