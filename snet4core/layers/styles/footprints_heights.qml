@@ -5,7 +5,8 @@
     <vector-layer-3d-tiling zoom-levels-count="3" show-bounding-boxes="0"/>
     <symbol type="polygon" material_type="phong">
       <data alt-clamping="relative" alt-binding="centroid" height="0" extrusion-height="0" culling-mode="no-culling" invert-normals="0" add-back-faces="0" rendered-facade="3"/>
-      <material ambient="90,86,78,255" diffuse="226,219,204,255" specular="20,20,20,255" shininess="0"/>
+      <!-- Together below 255, or a roof in the light has no colour left. -->
+      <material ambient="70,62,45,255" diffuse="170,150,105,255" specular="0,0,0,255" shininess="0"/>
       <data-defined-properties>
         <Option type="Map">
           <Option type="QString" name="name" value=""/>
