@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Con
     """Read a layer for the page. InputError, naming the file, for what cannot be read."""
     found = read_buildings(path)
     fields, facts = _fields(path, FOOTPRINTS, len(found.polygons_N))
-    roofs = _roofs(path)
+    roofs = _roofs(path, scene)
     here_N = _of_scene(fields, scene, len(found.polygons_N))
     if scene is not None:
         found = in_crs_of(found, scene)
@@ -110,11 +111,22 @@ def _fields(path: Path, layer: str, count: int) -> tuple[dict[str, list[Any]], d
         meta, _, _, columns = pyogrio.raw.read(plain, read_geometry=False, **several)
         told = pyogrio.read_info(plain, **several)["layer_metadata"] or {}
     # GDAL adds a GeoPackage's own metadata, which is XML and says the same once more.
-    facts = {name: value for name, value in told.items() if not name.startswith("GPKG_")}
+    facts = {name: _plainly(value) for name, value in told.items() if not name.startswith("GPKG_")}
     if any(len(column) != count for column in columns):
         return {}, facts
     names = (str(name) for name in meta["fields"])
     return {name: column.tolist() for name, column in zip(names, columns, strict=True)}, facts
+
+
+def _plainly(fact: str) -> str:
+    """A fact without names of classes, which mean nothing to a reader.
+
+    >>> _plainly("ShapeSettings(threshold=0.5, split=SplitSettings(cut_probability=0.9))")
+    'threshold=0.5, cut_probability=0.9'
+    """
+    if not re.fullmatch(r"\w+Settings\(.*\)", fact):
+        return fact
+    return re.sub(r"(\w+=)?\w+Settings\(|\)", "", fact)
 
 
 def _has(path: Path, layer: str) -> bool:
@@ -122,10 +134,14 @@ def _has(path: Path, layer: str) -> bool:
         return layer in pyogrio.list_layers(plain)[:, 0]
 
 
-def _roofs(path: Path) -> Buildings | None:
+def _roofs(path: Path, scene: Scene | None) -> Buildings | None:
+    """Roofs of the scene, or of all where the layer does not tell; None without a layer of them."""
     if path.suffix.lower() != ".gpkg" or not _has(path, ROOFS):
         return None
-    return read_buildings(path, geometry="roof")
+    found = read_buildings(path, geometry="roof")
+    count = len(found.polygons_N)
+    fields, _ = _fields(path, ROOFS, count)
+    return replace(found, polygons_N=found.polygons_N[_of_scene(fields, scene, count)])
 
 
 def _of_scene(fields: Mapping[str, list[Any]], scene: Scene | None, count: int) -> Any:

@@ -151,10 +151,10 @@ def _numbers(contents: Contents) -> Mapping[str, str]:
         found["on the map (the most confident)"] = f"{contents.drawn:,}"
     area, height = _known(contents.area_m2_N), _known(contents.height_m_N)
     if len(area):
-        found["square metres of ground"] = f"{area.sum():,.0f}"
-        found["square metres, the middle building"] = f"{np.median(area):,.0f}"
+        found["m² of ground"] = f"{area.sum():,.0f}"
+        found["m², the middle building"] = f"{np.median(area):,.0f}"
     if len(height):
-        found["metres high, the middle building"] = f"{np.median(height):.1f}"
+        found["m high, the middle building"] = f"{np.median(height):.1f}"
         found["buildings of known height"] = f"{len(height):,}"
     if contents.off_nadir_deg is not None:
         found["degrees off nadir"] = f"{contents.off_nadir_deg:.1f}"

@@ -145,6 +145,25 @@ def test_buildings_lie_where_the_picture_shows_them(tmp_path: Path, scene: Scene
     assert data["azimuth"] == 90
 
 
+def test_roofs_are_those_of_the_scene(tmp_path: Path, scene: Scene) -> None:
+    path = tmp_path / "several.gpkg"
+    schema = {"geometry": "Polygon", "properties": {"scene": "str", "confidence": "float"}}
+    for name, shift in (("footprints", 0), ("roofs", 2)):
+        with fiona.open(
+            path, "w", driver="GPKG", layer=name, crs="EPSG:32616", schema=schema
+        ) as file:
+            for number, place in enumerate((scene.name, "another", "another")):
+                x = 500000 + 20 * number + shift
+                square = shapely.geometry.mapping(shapely.box(x, 3699990, x + 10, 3700000))
+                properties = {"scene": place, "confidence": 0.5}
+                file.write({"geometry": square, "properties": properties})
+    page_path = tmp_path / "page.html"
+    assert write_report(path, page_path, scene=scene) == 1
+    data = data_of(page_path.read_text(encoding="utf-8"))
+    assert [each[0][0][0] for each in outlines_of(str(data["outlines"]))] in ([10], [20])
+    assert [each[0][0][0] for each in outlines_of(str(data["roofs"]))] in ([12], [22])
+
+
 def test_facts_are_told_once(tmp_path: Path) -> None:
     path = tmp_path / "a.gpkg"
     schema = {"geometry": "Polygon", "properties": {"confidence": "float"}}
