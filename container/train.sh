@@ -5,8 +5,7 @@
 #
 # DATA is the challenge's training folder in either layout. Chips, checkpoints and the log go to
 # $SNET4_OUT/training (/out/training); a run that was interrupted goes on with --resume. The
-# model, with thresholds fitted on places that were held out, is $SNET4_OUT/spacenet4.safetensors;
-# spacenet4.openvino.safetensors beside it belongs to it.
+# model, with thresholds fitted on places that were held out, is $SNET4_OUT/spacenet4.safetensors.
 set -euo pipefail
 
 if (($# < 1)); then
@@ -31,7 +30,8 @@ recipe=${SNET4_RECIPE:-/opt/snet4/recipes/spacenet4.toml}
 
 snet4 train "$recipe" --out "$run" --set "data.pictures=$data" "$@"
 
-# The graph is for OpenVINO; where it does not follow from the weights, it is a file beside them.
+# What OpenVINO needs goes into the same file; only where the graph of another recipe's encoder does
+# not follow from the weights, it becomes a file beside it.
 model=$work/spacenet4.safetensors
 snet4 calibrate "$run/model.safetensors" "$data" --places "$run/chips/held-out.txt" \
     --output "$model" --overwrite
