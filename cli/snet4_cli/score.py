@@ -141,10 +141,11 @@ def _text(result: Score, in_pixels: bool) -> str:
     from snet4core.score import NO_LOOK
 
     lines = [f"{'':16} {'F1':>7} {'precision':>9} {'recall':>7} {'TP':>7} {'FP':>7} {'FN':>7}"]
-    lines += [_line(name, tally) for name, tally in result.categories.items()]
+    if result.categories_seen:
+        lines += [_line(name, tally) for name, tally in result.categories.items()]
     lines.append(_line("all images", result.total))
     missing = [name for name in result.categories if name not in result.categories_seen]
-    if len(missing) < len(result.categories):
+    if result.categories_seen:
         lines.append(f"Mean F1 of the three categories: {result.mean_f1:.4f}")
         if missing:
             lines.append(f"No images are {' or '.join(missing)}; that counts as 0 in the mean.")

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import shapely
+from click.testing import CliRunner
 
+from snet4_cli.score import score as score_command
 from snet4core.layers.read import read_buildings
 from snet4core.score import aligned, score
 
@@ -66,3 +68,10 @@ def test_without_looks_there_is_no_mean_and_it_says_why(tmp_path: Path) -> None:
     assert result["total"]["f1"] == 1.0
     assert result["mean_f1"] is None
     assert "No image names its look" in result["why_no_mean"]
+
+
+def test_without_looks_no_line_of_zeros_is_printed(tmp_path: Path) -> None:
+    path = str(layer(tmp_path / "found.geojson", *BOXES))
+    printed = CliRunner().invoke(score_command, [path, path]).stdout
+    assert "all images        1.0000" in printed
+    assert "nadir  " not in printed
