@@ -37,7 +37,7 @@ from snet4_training.scenes.dataset import parse_looks, write_scenes
 
 # %%
 folder = Path(mkdtemp(prefix="snet4-notebook-"))
-write_scenes(folder / "place", 1, parse_looks("nadir32"), 42, size_px=600)
+write_scenes(folder / "place", 1, parse_looks("nadir32"), 9_000_000, size_px=600)
 scene = next(folder.rglob("Pan-Sharpen*.tif"))
 truth_file = next(folder.rglob("*.geojson"))
 

@@ -77,5 +77,7 @@ def test_the_first_hour_can_be_typed_as_it_stands(tmp_path: Path) -> None:
     assert typed.count("snet4 ") > 10
     (tmp_path / "training").symlink_to(ROOT / "training")  # the reader sits in snet4's folder
     printed = run(["bash", "-e", "-c", typed], tmp_path)
-    assert "9 footprints in footprints.gpkg" in printed
+    [found] = re.findall(r"^(\d+) footprints in footprints\.gpkg", printed, re.M)
+    [told] = re.findall(r"Of the (\d+) buildings", page)
+    assert abs(int(found) - int(told)) <= 2  # processors round differently
     assert (tmp_path / "runs" / "more" / "model.safetensors").is_file()
