@@ -26,20 +26,34 @@ class Auxiliary:
     """Band -> the value that means "no data"."""
     descriptions: Mapping[int, str] = field(default_factory=dict)
     """Band -> what it is called."""
+    colours: Mapping[int, str] = field(default_factory=dict)
+    """Band -> its colour interpretation, in lower case."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Tags of all domains, by their names in upper case."""
+    problem: str = ""
+    """Why it, or the rest of it, was not read; a sentence."""
 
 
 def auxiliary_of(path: Path) -> Auxiliary:
-    """The `.aux.xml` of a raster; one that is absent or cannot be read says nothing."""
+    """The `.aux.xml` of a raster; one that is absent says nothing."""
     file = beside(path, f"{path.name}.aux.xml")
     if file is None:
         return Auxiliary()
     nodata: dict[int, float] = {}
     descriptions: dict[int, str] = {}
+    colours: dict[int, str] = {}
+    metadata: dict[str, str] = {}
     whole: dict[str, str] = {}
-    band = 0
-    with contextlib.suppress(InputError):
+    band, key, problem = 0, "", ""
+    try:
         for tags, text in xml_values(file):
-            if tags == ("PAMDataset", "PAMRasterBand", "@band"):
+            if tags == ("PAMDataset", "Metadata", "MDI", "@key"):
+                key = text.upper()
+            elif tags == ("PAMDataset", "Metadata", "MDI"):
+                metadata[key] = text
+            elif tags == ("PAMDataset", "PAMRasterBand", "ColorInterp"):
+                colours[band] = text.lower()
+            elif tags == ("PAMDataset", "PAMRasterBand", "@band"):
                 band = int(text) if text.isdecimal() and len(text) < 6 else 0
             elif tags == ("PAMDataset", "PAMRasterBand", "NoDataValue"):
                 with contextlib.suppress(ValueError):
@@ -48,6 +62,8 @@ def auxiliary_of(path: Path) -> Auxiliary:
                 descriptions[band] = text
             elif len(tags) == 2:
                 whole.setdefault(tags[1], text)
+    except InputError as found:
+        problem = found.sentence
     finite = {n: value for n, value in nodata.items() if not math.isinf(value)}
     srs, transform = whole.get("SRS"), whole.get("GeoTransform")
-    return Auxiliary(file.name, srs, transform, finite, descriptions)
+    return Auxiliary(file.name, srs, transform, finite, descriptions, colours, metadata, problem)

@@ -21,24 +21,25 @@ MODEL_BANDS = ("blue", "green", "red", "nir")
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "coastal": ("coastal", "coastal blue", "coastal aerosol"),
-    "blue": ("blue", "b", "bleu", "blau"),
-    "green": ("green", "g", "vert", "gruen", "grün"),
-    "yellow": ("yellow", "y"),
-    "red": ("red", "r", "rouge", "rot"),
-    "rededge": ("rededge", "red edge"),
-    "nir": ("nir", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir", "infrared"),
-    "nir2": ("nir2", "nir 2", "near infrared 2"),
-    "pan": ("pan", "panchromatic"),
+    "blue": ("blue", "b", "bleu", "blau", "azul", "blu"),
+    "green": ("green", "g", "vert", "gruen", "grün", "verde"),
+    "yellow": ("yellow", "y"), "rededge": ("rededge", "red edge"),
+    "red": ("red", "r", "rouge", "rot", "rojo", "vermelho", "rosso"),
+    "nir": ("nir", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir", "infrared",
+            "proche infrarouge", "nahes infrarot", "infrarrojo cercano", "infrarosso vicino",
+            "infravermelho próximo"),
+    "nir2": ("nir2", "nir 2", "near infrared 2"), "pan": ("pan", "panchromatic"),
     "alpha": ("alpha", "mask", "opacity"),
-}
+}  # fmt: skip
 _NAME_OF = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 
-_NUMBERS = re.compile(r"\b(band|channel|layer|raster|reflectance)\b ?(\d+\b)?|^b?(\d+) ")
-"""What a description says besides a name: `Band 3 (Red)`, `b4 red`."""
+_NUMBERS = re.compile(
+    r"\b(band|channel|layer|raster|reflectance) ?(\d+)?\b|^b?\d+ | b\d+$| \d{3,4}( ?nm)?$"
+)
+"""What a description says besides a name: `Band 3 (Red)`, `b4 red`, `red 660 nm`."""
 
 _SENTINEL2 = {"b2": "blue", "b3": "green", "b4": "red", "b8": "nir"}
 """Numbers by which Sentinel-2's bands are called; Landsat's and Airbus's mean others."""
-
 _WORLDVIEW = ("coastal", "blue", "green", "yellow", "red", "rededge", "nir", "nir2")
 """The eight bands of WorldView-2 and -3, in the order in which they are delivered."""
 
@@ -306,8 +307,7 @@ def _from_delivery(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
     }
     if not {name for name in model if name != "nir"} <= set(chosen):
         return None
-    if alpha in chosen.values():
-        alpha = None
+    alpha = None if alpha in chosen.values() else alpha
     return _band_map_of(model, chosen, alpha, f"named in {file.delivered_by}")
 
 

@@ -134,8 +134,7 @@ def describe(
         door.check_header(admitted, dataset)
         item = path.stac_item if isinstance(path, SceneInput) else None
         auxiliary = Auxiliary() if admitted.path is None else auxiliary_of(admitted.path)
-        described = _descriptions(dataset, auxiliary)
-        chosen = _chosen_bands(name, dataset, choose, described, admitted.path, item)
+        chosen = _chosen_bands(name, dataset, choose, auxiliary, admitted.path, item)
         placed = georeference(name, dataset, admitted.path, crs)
         orientation = orientation_of(placed.grid) if set_upright else Orientation()
         rule, nodata_warnings = nodata_rule(admitted, dataset, chosen, nodata, auxiliary)
@@ -156,10 +155,11 @@ def describe(
                 *_name_warnings(admitted, path),
                 *_page_warnings(admitted),
                 *placed.warnings,
+                *([auxiliary.problem] if auxiliary.problem else []),
                 *(Sentence(f"{name} ", warning) for warning in chosen.warnings),
                 *nodata_warnings,
             ),
-            metadata=_metadata(dataset),
+            metadata={**_shortened(auxiliary.metadata), **_metadata(dataset)},
             other_name=path.other_name if isinstance(path, SceneInput) else "",
         )
 
@@ -226,13 +226,14 @@ def _chosen_bands(
     name: str,
     dataset: rasterio.DatasetReader,
     choose: Callable[[FileBands], BandMap],
-    described: tuple[str | None, ...],
+    auxiliary: Auxiliary,
     path: Path | None,
     item: Path | None,
 ) -> BandMap:
     delivered = ((), "") if path is None else delivered_bands(path, item, dataset.count)
     try:
-        return choose(FileBands(described, _interpretations(dataset), *delivered))
+        described = _descriptions(dataset, auxiliary)
+        return choose(FileBands(described, _interpretations(dataset, auxiliary), *delivered))
     except UsageError as problem:
         raise UsageError(f"{name}: ", problem.sentence) from problem
     except InputError as problem:
@@ -245,12 +246,18 @@ def _descriptions(dataset: rasterio.DatasetReader, auxiliary: Auxiliary) -> tupl
     return tuple(text or auxiliary.descriptions.get(number) for number, text in own)
 
 
-def _interpretations(dataset: rasterio.DatasetReader) -> tuple[str, ...]:
-    """GDAL's colour interpretation per band; `undefined` for all if rasterio knows not all."""
+def _interpretations(dataset: rasterio.DatasetReader, auxiliary: Auxiliary) -> tuple[str, ...]:
+    """GDAL's colour interpretation per band, of a file that names none that of its `.aux.xml`.
+
+    `undefined` for all if rasterio knows not all.
+    """
     try:
-        return tuple(tag.name for tag in dataset.colorinterp)
+        own = tuple(tag.name for tag in dataset.colorinterp)
     except ValueError:
-        return ("undefined",) * int(dataset.count)
+        own = ("undefined",) * int(dataset.count)
+    if set(own) <= {"undefined", "gray"}:
+        return tuple(auxiliary.colours.get(number, tag) for number, tag in enumerate(own, 1))
+    return own
 
 
 def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
@@ -258,8 +265,12 @@ def _metadata(dataset: rasterio.DatasetReader) -> dict[str, str]:
     found: dict[str, str] = {}
     for domain in (None, "IMD", "IMAGERY"):
         tags = dataset.tags(ns=domain) if domain else dataset.tags()
-        found.update({name.upper(): value[:MOST_TAG_CHARS] for name, value in tags.items()})
+        found.update(_shortened({name.upper(): value for name, value in tags.items()}))
     return found
+
+
+def _shortened(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: value[:MOST_TAG_CHARS] for name, value in tags.items()}
 
 
 def _name_warnings(

@@ -92,6 +92,25 @@ def test_named_is_not_untagged(names: tuple[str | None, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        ("band1_blue", "band2_green", "band3_red", "band4_nir"),
+        ("Blue (B1)", "Green (B2)", "Red (B3)", "NIR (B4)"),
+        ("Blue-475", "Green-560", "Red-668", "NIR-840"),
+        ("blue 485nm", "green 560nm", "red 660 nm", "nir 830nm"),
+        ("azul", "verde", "rojo", "infrarrojo cercano"),
+        ("azul", "verde", "vermelho", "infravermelho próximo"),
+        ("bleu", "vert", "rouge", "proche infrarouge"),
+        ("Blau", "Grün", "Rot", "Nahes Infrarot"),
+        ("blu", "verde", "rosso", "infrarosso vicino"),
+    ],
+)
+def test_names_with_numbers_and_in_other_languages_are_known(names: tuple[str, ...]) -> None:
+    assert band_map(described(*names)).file_bands == (1, 2, 3, 4)
+    assert band_map(described(*names[::-1])).file_bands == (4, 3, 2, 1)
+
+
+@pytest.mark.parametrize(
     ("names", "option"),
     [
         (("B4", "B3", "B2", "B8"), "red=1,green=2,blue=3,nir=4"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from snet4core.look.sources import find_look
 from snet4core.scene.reader import SceneReader
 from snet4core.scene.scene import Scene, open_scene
 from snet4core.windows import Window
@@ -47,6 +48,37 @@ def test_no_data_and_names_beside_the_picture_are_read(picture: Picture) -> None
     assert valid(scene) == 40
     (warning,) = scene.warnings
     assert "scene.tif.aux.xml" in warning
+
+
+def test_colours_beside_the_picture_are_read(picture: Picture) -> None:
+    colours = ("Red", "Green", "Blue", "Undefined")
+    path = picture(half_filled(500))
+    aux(path, *(f"<ColorInterp>{colour}</ColorInterp>" for colour in colours))
+    assert open_scene(path).bands.file_bands == (3, 2, 1, 4)
+    own = picture(half_filled(500)[:3].astype("uint8"), "own.tif", photometric="RGB")
+    aux(own, *(f"<ColorInterp>{colour}</ColorInterp>" for colour in ("Blue", "Green", "Red")))
+    assert open_scene(own).bands.file_bands == (3, 2, 1, None)
+
+
+@pytest.mark.parametrize("domain", ["", ' domain="IMD"'])
+def test_a_look_beside_the_picture_is_read(picture: Picture, domain: str) -> None:
+    """GDAL puts the vendor's tags there where the format has no place for them."""
+    path = picture(half_filled(500), descriptions=NAMES)
+    pairs = {"IMAGE_1.meanOffNadirViewAngle": 29.1, "IMAGE_1.meanSatAz": 201.5}
+    inside = "".join(f'<MDI key="{key}">{value}</MDI>' for key, value in pairs.items())
+    path.with_name("scene.tif.aux.xml").write_text(
+        f'<PAMDataset><Metadata domain="xml:a"><MDI key="b">c</MDI></Metadata>'
+        f"<Metadata{domain}>{inside}</Metadata></PAMDataset>"
+    )
+    look = find_look(open_scene(path)).look
+    assert (look.off_nadir_deg, look.azimuth_deg, look.source) == (29.1, 21.5, "metadata")
+
+
+def test_what_cannot_be_read_beside_the_picture_is_told(picture: Picture) -> None:
+    path = picture(half_filled(500), descriptions=NAMES)
+    path.with_name("scene.tif.aux.xml").write_text("<PAMDataset><PAMRasterBand")
+    (warning,) = open_scene(path).warnings
+    assert "scene.tif.aux.xml is not well-formed XML" in warning
 
 
 def test_what_the_file_says_is_believed(picture: Picture) -> None:

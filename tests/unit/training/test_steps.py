@@ -141,10 +141,7 @@ def test_weights_from_elsewhere_run_nothing(
     torch.save({"net": Trap(), "state_dict": Trap()}, path)
     state = start(recipe, torch.device("cpu"))
     with pytest.raises(InputError, match=r"hostile\.pt"):
-        if read == "checkpoint":
-            read_checkpoint(path, state)
-        else:
-            load_encoder(state.net, path)
+        read_checkpoint(path, state) if read == "checkpoint" else load_encoder(state.net, path)
     assert not (tmp_path / "trapped").exists()
 
 
