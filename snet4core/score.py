@@ -349,7 +349,8 @@ def _doubts(table: Buildings, what: str) -> Iterable[str]:
             f"{table.name}: {several} {what} have several parts ({int(parts_N.sum())} in all) and "
             "count as one each; split them, for example with 'ogr2ogr -explodecollections OUT IN'."
         )
-    same = set(zip(table.image_id_N, shapely.to_wkb(polygons_N), strict=True))
+    plain_N = shapely.to_wkb(shapely.normalize(polygons_N))  # wherever their rings begin
+    same = set(zip(table.image_id_N, plain_N, strict=True))
     if len(same) < len(table):
         yield (
             f"{table.name}: {len(table) - len(same)} {what} are doubled, the same polygon in the "

@@ -36,6 +36,23 @@ _GML = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?(<!--.*?-->\s*)*<(\w+:)?FeatureColle
 _VIRTUAL = re.compile(rb"<OGRVRT|<VRTDataset|<GDAL_WM|<OGRWFS|<WFS_", re.I)
 _HEAD_BYTES = 4096
 
+_CONVERT = "where you trust it, convert it with 'ogr2ogr OUT.gpkg IN'"
+_REMEDIES: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"$"), "is empty; copy or download it again"),
+    (re.compile(rb"\x1f\x8b"), "is compressed; unpack it with 'gunzip IN'"),
+    (re.compile(rb"PK\x03\x04"), "is a ZIP archive; unpack it with 'unzip IN'"),
+    (re.compile(rb"version https://git-lfs"),
+     "is a pointer of Git LFS, not the file it stands for; fetch it with 'git lfs pull'"),
+    (re.compile(rb"\s*<!doctype html|\s*<html", re.I),
+     "is a page, perhaps a failed download; download it again"),
+    (re.compile(rb"\s*(<\?xml[^>]*\?>)?\s*<(kml|osm|gpx)\b", re.I),
+     f"is KML, OSM or GPX, which is not read; {_CONVERT}"),
+    (re.compile(rb"\s*0\s+SECTION\b"), f"is a DXF drawing, which is not read; {_CONVERT}"),
+    (re.compile(rb"PAR1"),
+     "is a Parquet file, which is read if its name ends in .parquet; rename it"),
+)  # fmt: skip
+"""First bytes of what is no layer that can be read -> what it is, and what helps."""
+
 _NO_CONNECTIONS = {"GML": {"DOWNLOAD_SCHEMA": "NO", "WRITE_GFS": "NO"}}
 """Options of drivers that would open connections, or leave files, without."""
 
@@ -65,6 +82,8 @@ def drivers_of(path: Path, name: str) -> list[str]:
     themselves; files that refer to others could open connections. Raises InputError."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+    if head.startswith(_SHAPEFILE) and path.suffix.lower() == ".shx":
+        raise InputError(f"{name} is the index of a shapefile; give the .shp beside it.")
     for magic, driver in (
         (_SQLITE, "GPKG"), (_FLATGEOBUF, "FlatGeobuf"), (_SHAPEFILE, "ESRI Shapefile")
     ):  # fmt: skip
@@ -73,14 +92,11 @@ def drivers_of(path: Path, name: str) -> list[str]:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\x1e \t\r\n")
     if text[:1] in (b"{", b"["):
         return JSON
-    if head.startswith(b"\x1f\x8b"):
-        raise InputError(f"{name} is compressed; unpack it with 'gunzip IN'.")
-    if head.startswith(b"PAR1"):
-        raise InputError(
-            f"{name} is a Parquet file, which is read if its name ends in .parquet; rename it."
-        )
     if _GML.match(text) and not _VIRTUAL.search(head):
         return ["GML"]
+    for pattern, told in _REMEDIES:
+        if pattern.match(head):
+            raise InputError(f"{name} {told}.")
     raise InputError(f"{name} is not a vector layer that can be read; give a {READABLE}.")
 
 

@@ -4,8 +4,8 @@
     tile_17.tif,31.5,24
 
 The first column may be called `scene`, `name`, `file`, `image`, `catid` or `catalogue_id`;
-`azimuth_deg` may be absent or empty (unknown); other columns are ignored. A table of semicolons
-may have decimal commas. A scene that is listed with a path of another machine is found by its
+`azimuth_deg` may be absent or empty (unknown); other columns are ignored. A table of semicolons or
+tabs may have decimal commas. A scene that is listed with a path of another machine is found by its
 file name, and where several are, by the folders that it shares with them.
 """
 
@@ -110,23 +110,25 @@ def _parsed(table: Path, size_bytes: int, modified_ns: int) -> dict[str, list[_R
 def _rows(table: Path) -> Iterator[_Row]:
     name = printable(table)
     lines = read_text(table).splitlines()
-    header_line = lines[0] if lines else ""
-    semicolons = ";" in header_line and "," not in header_line
-    reader = csv.reader(lines, strict=True, delimiter=";" if semicolons else ",")
+    above = next((n for n, line in enumerate(lines) if not _says_nothing(line)), 0)
+    header_line = lines[above] if lines else ""
+    delimiter = next((sign for sign in ",;\t" if sign in header_line), ",")
+    reader = csv.reader(lines[above:], strict=True, delimiter=delimiter)
     try:
         header = [column.strip().lower() for column in next(reader, [])]
-        key, off_nadir = _column(name, header, _KEYS), _column(name, header, _OFF_NADIR)
+        at = f"{name}, line {above + 1}"
+        key, off_nadir = _column(at, header, _KEYS), _column(at, header, _OFF_NADIR)
         azimuth = next((header.index(c) for c in _AZIMUTH if c in header), None)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
                 raise InputError(
-                    f"{name}, line {reader.line_num}: has {len(cells)} columns, the header "
+                    f"{name}, line {above + reader.line_num}: has {len(cells)} columns, the header "
                     f"{len(header)}; write numbers with a decimal point, and quote commas."
                 )
-            where = f"{name}, line {reader.line_num}"
-            if semicolons:  # As spreadsheets write them where numbers have decimal commas.
+            where = f"{name}, line {above + reader.line_num}"
+            if delimiter != ",":  # As spreadsheets write them where numbers have decimal commas.
                 cells = [
                     cell if n == key else cell.replace(",", ".") for n, cell in enumerate(cells)
                 ]
@@ -135,20 +137,25 @@ def _rows(table: Path) -> Iterator[_Row]:
                 raise InputError(f"{where}: has no off-nadir angle; fill it in or remove the line.")
             turn = None if azimuth is None else _angle(where, cells[azimuth], -360.0, 360.0)
             turn = None if turn is None else turn % 360.0
-            yield _Row(reader.line_num, cells[key].strip(), abs(angle), turn)
+            yield _Row(above + reader.line_num, cells[key].strip(), abs(angle), turn)
     except csv.Error as problem:
         raise InputError(
-            f"{name}, line {reader.line_num}: is no CSV ({problem}); correct it."
+            f"{name}, line {above + reader.line_num}: is no CSV ({problem}); correct it."
         ) from problem
 
 
-def _column(name: str, header: list[str], wanted: tuple[str, ...]) -> int:
+def _says_nothing(line: str) -> bool:
+    """Whether a line above the header is blank, a comment, or Excel's `sep=;`."""
+    return not line.strip() or line.startswith(("#", "sep="))
+
+
+def _column(where: str, header: list[str], wanted: tuple[str, ...]) -> int:
     found = [column for column in header if column in wanted]
     if len(found) == 1:
         return header.index(found[0])
     what = "has no column" if not found else "has more than one column of"
     raise InputError(
-        f"{name}, line 1: {what} {', '.join(wanted[:3])}; "
+        f"{where}: {what} {', '.join(wanted[:3])}; "
         "write a header such as scene,off_nadir_deg,azimuth_deg."
     )
 

@@ -68,6 +68,33 @@ def test_a_looks_table_of_semicolons_is_read(tmp_path: Path) -> None:
     assert sighting_in_table(table, "b,c.tif") is not None
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("scene\toff_nadir_deg\tazimuth_deg\na.tif\t31,5\t24\n", "utf-8"),
+        ("scene\toff_nadir_deg\tazimuth_deg\r\na.tif\t31.5\t24\r\n", "utf-16"),
+        ("sep=;\nscene;off_nadir_deg;azimuth_deg\na.tif;31,5;24\n", "utf-8"),
+        ("\n# looks of May\n\nscene,off_nadir_deg,azimuth_deg\na.tif,31.5,24\n", "utf-8"),
+        ("scene,off_nadir_deg,azimuth_deg\n/data/my%20town/a.tif,31.5,24\n", "utf-8"),
+        ("scene,off_nadir_deg,azimuth_deg\nfile:///my%20town/a.tif,31.5,24\n", "utf-8"),
+    ],
+    ids=["tabs", "text of Excel", "its separator", "a comment", "%20", "file://"],
+)
+def test_looks_tables_of_spreadsheets_are_read(tmp_path: Path, text: str, encoding: str) -> None:
+    table = tmp_path / "looks.csv"
+    table.write_bytes(text.encode(encoding))
+    found = sighting_in_table(table, "/home/me/my town/a.tif")
+    assert found is not None
+    assert (found.off_nadir_deg, found.azimuth_deg) == (31.5, 24.0)
+
+
+def test_lines_above_the_header_of_a_looks_table_are_counted(tmp_path: Path) -> None:
+    table = tmp_path / "looks.csv"
+    table.write_text("sep=,\n\nscene,off_nadir_deg\na.tif,steep\n")
+    with pytest.raises(InputError, match=r"looks\.csv, line 4: 'steep'"):
+        sighting_in_table(table, "a.tif")
+
+
 def test_a_looks_table_of_another_machine_is_read(tmp_path: Path) -> None:
     table = tmp_path / "looks.csv"
     rows = [["scene", "off_nadir"], [r"D:\data\north\a.tif", 31], [r"D:\data\south\a.tif", 12],
@@ -128,6 +155,31 @@ def test_a_geodatabase_is_told_how_to_become_a_layer(tmp_path: Path) -> None:
     (tmp_path / "town.gdb").mkdir()
     with pytest.raises(InputError, match=r"town.gdb is a folder.*'ogr2ogr OUT.gpkg IN LAYER'"):
         read_buildings(tmp_path / "town.gdb")
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "remedy"),
+    [
+        ("a.kml", b'<?xml version="1.0"?><kml xmlns="http://www.opengis.net/kml/2.2">',
+         "'ogr2ogr OUT.gpkg IN'"),
+        ("a.osm", b'<?xml version="1.0"?>\n<osm version="0.6">', "'ogr2ogr OUT.gpkg IN'"),
+        ("a.dxf", b"  0\r\nSECTION\r\n", "'ogr2ogr OUT.gpkg IN'"),
+        ("a.zip", b"PK\x03\x04", "'unzip IN'"),
+        ("a.kmz", b"PK\x03\x04", "'unzip IN'"),
+        ("a.geojson", b"version https://git-lfs.github.com/spec/v1\n", "'git lfs pull'"),
+        ("a.geojson", b"<!DOCTYPE html><html>", "a page, perhaps a failed download"),
+        ("a.geojson", b"", "is empty; copy or download it again"),
+        ("a.shx", b"\0\0\x27\x0a", "the index of a shapefile; give the .shp beside it"),
+    ],
+)  # fmt: skip
+def test_a_layer_that_is_not_read_comes_with_the_command(
+    tmp_path: Path, name: str, head: bytes, remedy: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(head + bytes(99) * bool(head))
+    with pytest.raises(InputError, match=re.escape(remedy)) as problem:
+        read_buildings(path)
+    assert name in str(problem.value)
 
 
 def test_a_shapefile_without_its_index_is_told_how_to_get_one(tmp_path: Path) -> None:

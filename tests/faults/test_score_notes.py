@@ -39,6 +39,7 @@ def scored(tmp_path: Path, *truths: shapely.Geometry) -> tuple[dict[str, Any], l
     [
         ([BOW_TIE, *BOXES[1:]], "1 of 4 truths are invalid"),
         ([*BOXES, *BOXES[:2]], "2 truths are doubled"),
+        ([*BOXES, shapely.box(0, 0, 5, 5, ccw=False)], "1 truths are doubled"),
         ([shapely.multipolygons(BOXES[:3]), BOXES[3]], "1 truths have several parts (4 in all)"),
     ],
 )
