@@ -3,8 +3,8 @@
     python -m benchmarks.speed.everything_else [--sides 1024,4096] [--rounds 3] [--shapers 1,2,4]
 
 The network's place is taken by maps that are there already: made from a rendered place's true
-buildings (blurred, noisy, with borders that have gaps), as the picture repeated to any size.
-Everything else is the real run, from file to layer. `suburb` is the scene of the other
+buildings and their roofs as LOOK shows them (blurred, noisy, with borders that have gaps), as the
+picture repeated to any size. Everything else is the real run, from file to layer. `suburb` is the scene of the other
 benchmarks, `country` has few buildings, `informal` many.
 
 1. Processor seconds by room, a MPix and a building. A room's seconds are its own: what it calls
@@ -34,15 +34,21 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import shapely
+import shapely.affinity
 from numpy.typing import NDArray
+from rasterio.features import rasterize
 
 from benchmarks.measured import keep
-from benchmarks.scene_file import LOOK, PLACE_PX, place_of, write_scene
+from benchmarks.scene_file import LOOK, PLACE_PX, PLACED, place_of, write_scene
 from snet4_training.judge.degraded_maps import Block, border_map, footprint_map
 from snet4_training.scenes import truth
 from snet4core.footprints import shaping
 from snet4core.labels import joiner, seams
 from snet4core.layers.write import write_layer
+from snet4core.look.look import Look
+from snet4core.maps.feet import heights_by_feet
+from snet4core.maps.heights import height_value_of
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Picture, Predictor
 from snet4core.maps.runtime import choose_runtime
@@ -51,18 +57,18 @@ from snet4core.parts import shaping_pool, work
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices
 from snet4core.scene import reader
-from snet4core.windows import Tile
+from snet4core.windows import Tile, Window
 
 ROOMS = (
-    "reading", "ranges", "normalising", "components", "cuts and flood", "outlines", "footprints",
-    "layer", "the rest",
+    "reading", "ranges", "normalising", "heights by feet", "components", "cuts and flood",
+    "outlines", "footprints", "layer", "the rest",
 )  # fmt: skip
 SHAPES = ("components", "cuts and flood", "outlines")
 STORED = "stored maps"
 """The room of what stands in for the network; in no total."""
 
-Stored = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Footprint and border map of a place, (PLACE_PX, PLACE_PX) each."""
+Stored = NDArray[np.uint8]
+"""The five maps of a place, (5, PLACE_PX, PLACE_PX)."""
 
 
 class Clock:
@@ -157,27 +163,53 @@ class StoredPredictor(Predictor):
         self._network = mock.Mock()  # nothing is compiled
         self._stored, self._clock = stored, clock
 
-    def _maps_of(self, group: list[Tile], coming: list[Future[Picture]], *_: Any) -> list[Maps]:
+    def _maps_of(
+        self,
+        group: list[Tile],
+        coming: list[Future[Picture]],
+        look: Look,
+        head: str,
+        lean_px: tuple[float, float] | None,
+    ) -> list[Maps]:
         seen = [each.result()[1] for each in coming]
         coming.clear()
-        with self._clock.room(STORED):
-            return [
-                self._there(tile, valid_HW[tile.own.slices(tile.read)])
-                for tile, valid_HW in zip(group, seen, strict=True)
-            ]
+        found = []
+        for tile, valid_HW in zip(group, seen, strict=True):
+            with self._clock.room(STORED):
+                maps_MHW = self._there(tile.read)
+            if lean_px is not None:
+                with self._clock.room("heights by feet"):
+                    maps_MHW = heights_by_feet(maps_MHW, lean_px)
+            cut = tile.own.slices(tile.read)
+            found.append(Maps.of(tile.own, maps_MHW[:, *cut], valid_HW[cut]))
+        return found
 
-    def _there(self, tile: Tile, valid_HW: NDArray[np.bool_]) -> Maps:
-        own = tile.own
-        rows = np.arange(own.row, own.row_stop) % PLACE_PX
-        cols = np.arange(own.col, own.col_stop) % PLACE_PX
-        return Maps.of(own, [each_HW[np.ix_(rows, cols)] for each_HW in self._stored], valid_HW)
+    def _there(self, window: Window) -> Stored:
+        rows = np.arange(window.row, window.row_stop) % PLACE_PX
+        cols = np.arange(window.col, window.col_stop) % PLACE_PX
+        return np.ascontiguousarray(self._stored[:, rows[:, None], cols])
 
 
 def stored_maps(kind: str) -> Stored:
     """The maps that a network of realistic quality would give for a rendered place."""
-    footprints = np.array([each.footprint for each in truth(place_of(kind))], object)
-    block = Block(kind, footprints, (PLACE_PX, PLACE_PX))
-    return footprint_map(block), border_map(block)
+    buildings = truth(place_of(kind))
+    footprints = np.array([each.footprint for each in buildings], object)
+    eave_m_N = np.array([each.eave_m for each in buildings])
+    lean_N2 = eave_m_N[:, None] * np.array(LOOK.lean_m) / PLACED.a * (1, -1)
+    roofs = np.array(
+        [
+            shapely.affinity.translate(each, *lean_2)
+            for each, lean_2 in zip(footprints, lean_N2, strict=True)
+        ],
+        object,
+    )
+    shape = (PLACE_PX, PLACE_PX)
+    on_ground, above = Block(kind, footprints, shape), Block(kind, roofs, shape)
+    # A network says about how high a roof is, also a little beside it.
+    drawn = zip(shapely.buffer(roofs, 3), height_value_of(eave_m_N).tolist(), strict=True)
+    height_HW = rasterize(sorted(drawn, key=lambda each: each[1]), shape, dtype=np.uint8)
+    maps = (footprint_map(on_ground), border_map(on_ground), footprint_map(above, seed=1))
+    return np.stack([*maps, border_map(above, seed=1), height_HW])
 
 
 def run(scene: Path, layer: Path, predictor: Predictor) -> int:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
+
 Ints = NDArray[np.int64]
 
 
@@ -29,6 +31,8 @@ def flooded(
     >>> flooded(level, np.array([[0] * 7, [0, 1, 0, 0, 0, 2, 0], [0] * 7]), 9)[1].tolist()
     [0, 1, 1, 1, 2, 2, 0]
     """
+    if kernels.compiled():
+        return kernels.flooded(level_HW, sources_HW, top)
     width = level_HW.shape[1]
     steps_4 = np.array([[-width], [-1], [1], [width]])
     level, region = level_HW.ravel(), sources_HW.astype(np.int32).ravel()

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
 from snet4core.errors import UsageError
 from snet4core.labels import runs
 from snet4core.labels.packing import shelf_packed
@@ -118,15 +119,32 @@ def packed(
     first_R = moved.row_R * shape[1] + moved.start_R
     labels_HW = np.zeros(shape, np.int32)
     images_MHW = np.zeros((len(maps_MP), *shape), np.uint8)
+    if kernels.compiled():
+        kernels.fill_runs(labels_HW, first_R, length_R, found.label_R)
+        for image_HW, map_P in zip(images_MHW, maps_MP, strict=True):
+            kernels.put_runs(image_HW, first_R, length_R, map_P)
+    else:
+        _put(labels_HW, images_MHW, first_R, length_R, found.label_R, maps_MP)
+    origin_N2 = np.vstack([np.zeros((1, 2), np.int64), np.array([row, col]) - shift_N2])
+    footprint_HW, border_HW, *height = images_MHW
+    return Labels(labels_HW, footprint_HW, border_HW, origin_N2, *height)
+
+
+def _put(
+    labels_HW: NDArray[np.int32],
+    images_MHW: NDArray[np.uint8],
+    first_R: NDArray[np.int64],
+    length_R: NDArray[np.int64],
+    label_R: NDArray[np.int32],
+    maps_MP: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+) -> None:
+    """Write labels and maps into the runs of images."""
     pixels_before = np.concatenate([[0], np.cumsum(length_R)])
     marks = np.arange(0, pixels_before[-1], CHUNK_PX)
     bounds = [*np.searchsorted(pixels_before, marks).tolist(), length_R.size]
     for a, b in pairwise(bounds):
         place_P = runs.positions(first_R[a:b], length_R[a:b])
         of_chunk = slice(pixels_before[a], pixels_before[b])
-        labels_HW.ravel()[place_P] = np.repeat(found.label_R[a:b], length_R[a:b])
+        labels_HW.ravel()[place_P] = np.repeat(label_R[a:b], length_R[a:b])
         for image_HW, map_P in zip(images_MHW, maps_MP, strict=True):
             image_HW.ravel()[place_P] = map_P[of_chunk]
-    origin_N2 = np.vstack([np.zeros((1, 2), np.int64), np.array([row, col]) - shift_N2])
-    footprint_HW, border_HW, *height = images_MHW
-    return Labels(labels_HW, footprint_HW, border_HW, origin_N2, *height)

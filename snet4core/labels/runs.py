@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
@@ -67,6 +69,13 @@ class Runs:
         """Flat index of every pixel, run after run, in an array with `width` columns."""
         return positions(self.row_R * width + self.start_R, self.lengths)
 
+    def values(self, image_HW: NDArray[Any]) -> NDArray[Any]:
+        """An image's value at every pixel, run after run."""
+        if kernels.compiled():
+            first_R = self.row_R * image_HW.shape[1] + self.start_R
+            return kernels.take_runs(image_HW, first_R, self.lengths)
+        return np.asarray(image_HW.ravel()[self.flat(image_HW.shape[1])])
+
 
 def positions(first_R: NDArray[np.int64], length_R: NDArray[np.int64]) -> NDArray[np.int64]:
     """Concatenate the ranges first, first + 1, ... of every run.
@@ -86,6 +95,8 @@ def of_labels(labels_HW: NDArray[np.int32]) -> Runs:
     ...     (0, 0, 2, 1), (0, 2, 3, 2), (1, 1, 3, 2)]
     True
     """
+    if kernels.compiled():
+        return Runs(*kernels.runs_of_labels(labels_HW))
     flat, pitch = _rows_apart(labels_HW)
     changes = _changes(flat)
     label = flat[changes]
@@ -105,6 +116,9 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
     >>> count, found.label_R.tolist()
     (2, [1, 1, 1, 2])
     """
+    if kernels.compiled():
+        *runs, count = kernels.components(mask_HW)
+        return Runs(*runs), count
     flat, pitch = _rows_apart(mask_HW)
     changes = _changes(flat)
     # Changes alternate: into the mask, out of it.

@@ -111,7 +111,7 @@ def _finished(
         on_sheet_N = np.zeros(len(box_N4) + 1, np.bool_)
         on_sheet_N[1:][load] = True
         some = done.some(on_sheet_N)
-        values = _values(some, window, layers)
+        values = [some.values(each_HW) for each_HW in layers]
         yield packed(some, box_N4[load], values, window.row, window.col)
 
 
@@ -124,7 +124,7 @@ def _open(
 ) -> OpenComponents:
     """Collect the chosen components, which reach the block's edges, and those edges."""
     rest = found.some(is_open_N).by_label()
-    footprint_P, border_P, *height = _values(rest, window, layers)
+    footprint_P, border_P, *height = (rest.values(each_HW) for each_HW in layers)
     number_N = np.cumsum(is_open_N, dtype=np.int32) * is_open_N
     return OpenComponents(
         np.array([[window.row, window.col, *window.shape]]),
@@ -138,12 +138,6 @@ def _open(
         np.concatenate([np.zeros(0, np.int32), *(number_N[owner] for _, owner in edges)]),
         *height,
     )
-
-
-def _values(found: runs.Runs, window: Window, layers: Layers) -> list[NDArray[np.uint8]]:
-    """The maps at the pixels of the runs, run after run."""
-    flat = found.flat(window.width)
-    return [each.ravel()[flat] for each in layers]
 
 
 def _check_block(maps: Maps, shape: tuple[int, int]) -> None:

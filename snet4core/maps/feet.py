@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
 from snet4core.maps.heights import height_m_of
 
 POOLED_PX = 2
@@ -42,6 +43,7 @@ TILTED_FROM_PX = 0.1
 """Pixels for each metre of height below which a slide would say nothing."""
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -> NDArray[np.uint8]:
@@ -64,21 +66,16 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
     around_P = around.shares(np.ones_like(roof_HW))
     middle_S2 = roofs.middles()
     own_S = roofs.sums(inside_P * height_HW.ravel()[roofs.place_P]) * 255.0
-    fit_KS = np.full((len(CANDIDATES_K), count), -np.inf)
-    for fit_S, change in zip(fit_KS, CANDIDATES_K, strict=True):
-        value_S = own_S + change
-        offset_px_S2 = height_m_of(np.maximum(value_S, 0.0))[:, None] * np.array(lean_px)
-        steps_S2 = np.rint(offset_px_S2 / POOLED_PX).astype(np.intp)
-        below_P, beside_P = roofs.slid(steps_S2), around.slid(steps_S2)
-        fit_S[:] = (
-            roofs.sums(
-                inside_P * footprint_HW.ravel()[below_P] + borders_P * border_HW.ravel()[below_P]
-            )
-            - around.sums(around_P * footprint_HW.ravel()[beside_P])
-            - TRUST * change**2
-        )
-        there_S2 = (middle_S2 >= steps_S2) & (middle_S2 - steps_S2 < footprint_HW.shape[::-1])
-        fit_S[(value_S < LOWEST) | ~there_S2.all(1)] = -np.inf
+    value_KS = own_S + CANDIDATES_K[:, None]
+    offset_px_KS2 = height_m_of(np.maximum(value_KS, 0.0))[..., None] * np.array(lean_px)
+    steps_KS2 = np.rint(offset_px_KS2 / POOLED_PX).astype(np.int64)
+    fit_KS = (
+        roofs.slid_sums(steps_KS2, [(footprint_HW, inside_P), (border_HW, borders_P)])
+        - around.slid_sums(steps_KS2, [(footprint_HW, around_P)])
+        - TRUST * CANDIDATES_K[:, None] ** 2
+    )
+    there_KS2 = (middle_S2 >= steps_KS2) & (middle_S2 - steps_KS2 < footprint_HW.shape[::-1])
+    fit_KS[(value_KS < LOWEST) | ~there_KS2.all(-1)] = -np.inf
     better_S = np.clip(np.rint(own_S + _best(fit_KS)), 0, 255).astype(np.uint8)
     return _with_heights(maps_MHW, segments_HW, better_S)
 
@@ -97,7 +94,9 @@ class _Segments:
     def of(segments_HW: NDArray[np.int32], count: int) -> _Segments:
         place_P = np.flatnonzero(segments_HW)
         segment_P = segments_HW.ravel()[place_P]
-        place_P = place_P[np.argsort(segment_P, kind="stable")]
+        # Of 16 bits, numpy sorts in one pass over each byte.
+        few = segment_P.astype(np.uint16) if count < 1 << 16 else segment_P
+        place_P = place_P[np.argsort(few, kind="stable")]
         row_P, col_P = np.divmod(place_P, segments_HW.shape[1])
         count_S = np.bincount(segment_P, minlength=count + 1)[1:]
         return _Segments(segments_HW.shape, row_P, col_P, count_S)
@@ -118,16 +117,22 @@ class _Segments:
         weight_P = weight_HW.ravel()[self.place_P]
         return np.asarray(weight_P / np.maximum(self.sums(weight_P), 1e-9).repeat(self.count_S))
 
-    def slid(self, steps_S2: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Places of all pixels, each segment moved back by its columns and rows.
+    def slid_sums(self, steps_KS2: Ints, layers: list[tuple[Floats, Floats]]) -> Floats:
+        """The sums (K, S) of each segment over maps (H, W) times weights (P,), added up.
 
-        What would lie outside of the map is at its edge.
+        For each candidate every segment is moved back by its columns and rows. What would lie
+        outside of the map is at its edge.
         """
+        if kernels.compiled():
+            return kernels.slid_sums(self.row_P, self.col_P, self.count_S, steps_KS2, layers)
         rows, cols = self.shape
-        steps_P2 = steps_S2.repeat(self.count_S, 0)
-        row_P = np.clip(self.row_P - steps_P2[:, 1], 0, rows - 1)
-        col_P = np.clip(self.col_P - steps_P2[:, 0], 0, cols - 1)
-        return np.asarray(row_P * cols + col_P)
+        sums_KS = np.empty(steps_KS2.shape[:2])
+        for sums_S, steps_S2 in zip(sums_KS, steps_KS2, strict=True):
+            steps_P2 = steps_S2.repeat(self.count_S, 0)
+            row_P = np.clip(self.row_P - steps_P2[:, 1], 0, rows - 1)
+            place_P = row_P * cols + np.clip(self.col_P - steps_P2[:, 0], 0, cols - 1)
+            sums_S[:] = self.sums(sum(each_P * map_HW.ravel()[place_P] for map_HW, each_P in layers))
+        return sums_KS
 
     def middles(self) -> Floats:
         """The mean column and row of each segment, (S, 2)."""
@@ -138,11 +143,10 @@ class _Segments:
 def _pooled(map_HW: NDArray[np.uint8]) -> Floats:
     """Means (0..1) of squares of pixels; an odd row or column at the end is left out."""
     rows, cols = (side // POOLED_PX * POOLED_PX for side in map_HW.shape)
-    steps = range(POOLED_PX)
-    corners = [map_HW[row:rows:POOLED_PX, col:cols:POOLED_PX] for row in steps for col in steps]
-    sum_HW = np.zeros(corners[0].shape, np.uint16)
-    for corner_HW in corners:
-        sum_HW += corner_HW
+    # Two pixels side by side are the two bytes of one number.
+    pairs_HW = np.ascontiguousarray(map_HW[:rows, :cols]).view(np.uint16)
+    sum_HW = (pairs_HW & 255) + (pairs_HW >> 8)
+    sum_HW = sum_HW[::2] + sum_HW[1::2]
     return np.asarray(sum_HW / (255.0 * POOLED_PX**2))
 
 
@@ -157,10 +161,11 @@ def _segments(roof_HW: Floats, border_HW: Floats) -> tuple[NDArray[np.int32], in
 
 def _grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
     """Segments grown into pixels of none; where two meet, the one with the larger number."""
-    from scipy.ndimage import maximum_filter
-
     for _ in range(steps):
-        segments_HW = np.where(segments_HW > 0, segments_HW, maximum_filter(segments_HW, 3))
+        padded_HW = np.pad(segments_HW, 1)
+        most_HW = np.maximum(np.maximum(padded_HW[:-2], padded_HW[2:]), padded_HW[1:-1])
+        most_HW = np.maximum(np.maximum(most_HW[:, :-2], most_HW[:, 2:]), most_HW[:, 1:-1])
+        segments_HW = np.where(segments_HW > 0, segments_HW, most_HW)
     return segments_HW
 
 
@@ -187,8 +192,11 @@ def _with_heights(
 ) -> NDArray[np.uint8]:
     """A copy whose height map has one value in each segment."""
     value_S = np.concatenate([[np.uint8(0)], value_S])
-    whole_HW = segments_HW.repeat(POOLED_PX, 0).repeat(POOLED_PX, 1)
+    value_HW, is_segment_HW = (
+        each_HW.repeat(POOLED_PX, 0).repeat(POOLED_PX, 1)
+        for each_HW in (value_S[segments_HW], segments_HW > 0)
+    )
     maps_MHW = maps_MHW.copy()
-    height_HW = maps_MHW[-1, : whole_HW.shape[0], : whole_HW.shape[1]]
-    height_HW[:] = np.where(whole_HW > 0, value_S[whole_HW], height_HW)
+    height_HW = maps_MHW[-1, : value_HW.shape[0], : value_HW.shape[1]]
+    np.copyto(height_HW, value_HW, where=is_segment_HW)
     return maps_MHW

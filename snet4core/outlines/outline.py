@@ -174,6 +174,10 @@ def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
     return total_N / (255.0 * area_px_N)
 
 
+AT_ONCE = 4096
+"""Labels whose heights are counted at a time, which bounds the table of counts."""
+
+
 def _median_heights(labels_HW: NDArray[np.int32], height_HW: NDArray[np.uint8]) -> Floats:
     """Median height of each label's pixels in metres; between the middle two if they are even.
 
@@ -181,12 +185,20 @@ def _median_heights(labels_HW: NDArray[np.int32], height_HW: NDArray[np.uint8]) 
     >>> _median_heights(labels, values).round(9).tolist()
     [50.0, 4.0]
     """
-    is_building = labels_HW > 0
-    order = np.sort(labels_HW[is_building].astype(np.int64) << 8 | height_HW[is_building])
-    area_N = np.bincount(order >> 8)[1:]
-    first_N = np.cumsum(area_N) - area_N
-    middle_2N = first_N + (np.stack([area_N - 1, area_N]) // 2)
-    return np.asarray(height_m_of(order[middle_2N] & 255).mean(axis=0), np.float64)
+    label_P, height_P = labels_HW.ravel(), height_HW.ravel()
+    middles = [np.zeros((0, 2), np.int64)]
+    count = int(label_P.max(initial=0))
+    for first in range(1, count + 1, AT_ONCE):
+        stop = min(first + AT_ONCE, count + 1)
+        if count > AT_ONCE:
+            label_P = np.where((labels_HW >= first) & (labels_HW < stop), labels_HW - first + 1, 0)
+            label_P = label_P.ravel()
+        # How often each height is there, of each label.
+        many_N = np.bincount(label_P << 8 | height_P, minlength=stop - first + 1 << 8)
+        upto_N = many_N.reshape(-1, 256)[1:].cumsum(axis=1)
+        middle_N2 = np.stack([upto_N[:, -1] - 1, upto_N[:, -1]], axis=1) // 2
+        middles.append((upto_N[:, None, :] <= middle_N2[..., None]).sum(axis=-1))
+    return np.asarray(height_m_of(np.concatenate(middles)).mean(axis=1), np.float64)
 
 
 def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize: bool) -> Polygons:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
+
 Ints = NDArray[np.int64]
 
 
@@ -104,6 +106,9 @@ def trace(labels_HW: NDArray[np.int32]) -> Rings:
     [(0, 1), (1, 1), (1, 2), (2, 2), (2, 0), (0, 0)]
     """
     padded_HW = np.pad(labels_HW, 1)
+    if kernels.compiled():
+        *fields, hole_R = kernels.trace(padded_HW)
+        return _sorted(Rings(*fields, np.array([])), hole_R)
     walls = _walls_of(padded_HW)
     position, first_R = _walk(_following(padded_HW, walls))
     order = np.empty_like(position)

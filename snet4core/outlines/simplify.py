@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
 from snet4core.labels.runs import positions
 from snet4core.outlines.fitting import Sides, Stairs
 from snet4core.outlines.rings import Ints, Rings, successor
@@ -32,6 +33,10 @@ def douglas_peucker(rings: Rings, tolerance_E: Floats) -> Flags:
     it and both ends. Of several that are equally far the first and the last stay, the same
     pair from either end. A ring without joints begins at its corners farthest from its centre.
     """
+    if kernels.compiled():
+        return kernels.simplified(
+            rings.x_E, rings.y_E, rings.joint_E, rings.first_R, tolerance_E
+        )
     x, y = rings.x_E.astype(np.float64), rings.y_E.astype(np.float64)
     kept_E = rings.joint_E | _beginnings(rings, x, y)
     wall_P = _paths(rings, kept_E)

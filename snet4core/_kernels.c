@@ -1,0 +1,515 @@
+/* The inner loops of shapes, compiled: the same results as the numpy beside them, to the bit.
+
+   `snet4core/kernels.py` calls these with arrays whose types and sizes it has checked. Nothing
+   here depends on one version of Python or on numpy's headers: arrays come as buffers, and new
+   ones go back as bytearrays. Python's lock is released meanwhile, so threads work side by side.
+
+   Floating point must not be contracted to fused multiply-adds (`setup.py` says so to the
+   compiler): numpy rounds after every operation. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int64_t i64;
+typedef int32_t i32;
+typedef uint8_t u8;
+
+/* ---- arrays that grow ---- */
+
+typedef struct {
+    char *at;
+    size_t used, room; /* bytes */
+} Pile;
+
+static int grow(Pile *pile, size_t bytes)
+{
+    size_t room = pile->room ? pile->room : 4096;
+    while (room < pile->used + bytes) room *= 2;
+    if (room != pile->room) {
+        char *at = realloc(pile->at, room);
+        if (!at) return 0;
+        pile->at = at;
+        pile->room = room;
+    }
+    return 1;
+}
+
+#define PUSH(pile, type, value) \
+    (((pile).used + sizeof(type) <= (pile).room || grow(&(pile), sizeof(type))) \
+         ? (*(type *)((pile).at + (pile).used) = (value), (pile).used += sizeof(type), 1) \
+         : 0)
+
+static PyObject *given(Pile *pile)
+{
+    PyObject *made = PyByteArray_FromStringAndSize(pile->at, (Py_ssize_t)pile->used);
+    free(pile->at);
+    pile->at = NULL;
+    return made;
+}
+
+/* ---- runs ---- */
+
+typedef struct {
+    Pile row, start, stop, label;
+} RunPiles;
+
+static int add_run(RunPiles *runs, i64 row, i64 start, i64 stop, i32 label)
+{
+    return PUSH(runs->row, i64, row) && PUSH(runs->start, i64, start) &&
+           PUSH(runs->stop, i64, stop) && PUSH(runs->label, i32, label);
+}
+
+static PyObject *given_runs(RunPiles *runs, int fine, i64 count)
+{
+    if (!fine) {
+        free(runs->row.at), free(runs->start.at), free(runs->stop.at), free(runs->label.at);
+        return PyErr_NoMemory();
+    }
+    PyObject *row = given(&runs->row), *start = given(&runs->start);
+    PyObject *stop = given(&runs->stop), *label = given(&runs->label);
+    return Py_BuildValue("NNNNL", row, start, stop, label, (long long)count);
+}
+
+static i32 least_of(i32 *under, i32 one)
+{
+    while (under[one] != one) one = under[one] = under[under[one]];
+    return one;
+}
+
+/* Runs of a mask and their 4-connected components; numbers by the first pixel. */
+static int find_components(const u8 *mask, i64 rows, i64 cols, RunPiles *runs, i64 *count)
+{
+    i64 above = 0, above_stop = 0, number = 0;
+    for (i64 row = 0; row < rows; row++) {
+        const u8 *line = mask + row * cols, *end = line + cols, *at = line;
+        i64 here = number;
+        while (at < end && (at = memchr(at, 1, (size_t)(end - at)))) {
+            const u8 *stop = memchr(at, 0, (size_t)(end - at));
+            if (!stop) stop = end;
+            if (number == INT32_MAX || !add_run(runs, row, at - line, stop - line, (i32)number))
+                return 0;
+            number++;
+            at = stop;
+        }
+        const i64 *starts = (const i64 *)runs->start.at, *stops = (const i64 *)runs->stop.at;
+        i32 *under = (i32 *)runs->label.at;
+        for (i64 one = above, two = here; one < above_stop && two < number;) {
+            if (starts[one] < stops[two] && starts[two] < stops[one]) {
+                i32 a = least_of(under, (i32)one), b = least_of(under, (i32)two);
+                if (a < b) under[b] = a;
+                else under[a] = b;
+            }
+            if (stops[one] < stops[two]) one++;
+            else two++;
+        }
+        above = here;
+        above_stop = number;
+    }
+    /* Every run hangs under an earlier one, whose number is known by then. */
+    i32 *label = (i32 *)runs->label.at, most = 0;
+    for (i64 run = 0; run < number; run++)
+        label[run] = label[run] == run ? ++most : label[label[run]];
+    *count = most;
+    return 1;
+}
+
+static PyObject *components(PyObject *self, PyObject *args)
+{
+    Py_buffer mask;
+    long long rows, cols;
+    if (!PyArg_ParseTuple(args, "y*LL", &mask, &rows, &cols)) return NULL;
+    RunPiles runs = {0};
+    i64 count = 0;
+    int fine;
+    Py_BEGIN_ALLOW_THREADS
+    fine = find_components(mask.buf, rows, cols, &runs, &count);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&mask);
+    return given_runs(&runs, fine, count);
+}
+
+static int find_runs(const i32 *labels, i64 rows, i64 cols, RunPiles *runs)
+{
+    for (i64 row = 0; row < rows; row++) {
+        const i32 *line = labels + row * cols;
+        for (i64 col = 0; col < cols;) {
+            i32 label = line[col];
+            i64 start = col++;
+            while (col < cols && line[col] == label) col++;
+            if (label && !add_run(runs, row, start, col, label)) return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *runs_of_labels(PyObject *self, PyObject *args)
+{
+    Py_buffer labels;
+    long long rows, cols;
+    if (!PyArg_ParseTuple(args, "y*LL", &labels, &rows, &cols)) return NULL;
+    RunPiles runs = {0};
+    int fine;
+    Py_BEGIN_ALLOW_THREADS
+    fine = find_runs(labels.buf, rows, cols, &runs);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&labels);
+    return given_runs(&runs, fine, 0);
+}
+
+/* Copy pixels of `size` bytes, run after run: out of an image, or into it. */
+static PyObject *copy_runs(PyObject *args, int into)
+{
+    Py_buffer image, first, length, values;
+    long long size;
+    if (!PyArg_ParseTuple(args, into ? "w*y*y*y*L" : "y*y*y*w*L", &image, &first, &length,
+                          &values, &size))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const i64 *firsts = first.buf, *lengths = length.buf;
+    i64 runs = first.len / (i64)sizeof(i64);
+    char *at = values.buf, *from = image.buf;
+    for (i64 run = 0; run < runs; run++) {
+        size_t bytes = (size_t)(lengths[run] * size);
+        char *there = from + firsts[run] * size;
+        if (into) memcpy(there, at, bytes);
+        else memcpy(at, there, bytes);
+        at += bytes;
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&image), PyBuffer_Release(&first);
+    PyBuffer_Release(&length), PyBuffer_Release(&values);
+    Py_RETURN_NONE;
+}
+
+static PyObject *take_runs(PyObject *self, PyObject *args) { return copy_runs(args, 0); }
+static PyObject *put_runs(PyObject *self, PyObject *args) { return copy_runs(args, 1); }
+
+static PyObject *fill_runs(PyObject *self, PyObject *args)
+{
+    Py_buffer image, first, length, value;
+    if (!PyArg_ParseTuple(args, "w*y*y*y*", &image, &first, &length, &value)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const i64 *firsts = first.buf, *lengths = length.buf;
+    const i32 *values = value.buf;
+    i64 runs = first.len / (i64)sizeof(i64);
+    for (i64 run = 0; run < runs; run++) {
+        i32 *at = (i32 *)image.buf + firsts[run], *end = at + lengths[run];
+        while (at < end) *at++ = values[run];
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&image), PyBuffer_Release(&first);
+    PyBuffer_Release(&length), PyBuffer_Release(&value);
+    Py_RETURN_NONE;
+}
+
+/* ---- flood ---- */
+
+static int flood(const u8 *level, i32 *region, i64 size, i64 width, int top)
+{
+    const i64 steps[4] = {-width, -1, 1, width};
+    Pile waiting[256] = {{0}}, edge = {0}, next = {0}, found = {0};
+    u8 *is_free = malloc((size_t)size + 1);
+    int fine = is_free != NULL;
+    for (i64 at = 0; fine && at < size; at++) {
+        if (level[at] >= top) region[at] = -1;
+        is_free[at] = region[at] == 0;
+    }
+    for (i64 at = 0; fine && at < size; at++)
+        for (int step = 0; step < 4 && region[at] > 0; step++) {
+            i64 beside = at + steps[step];
+            if (!is_free[beside]) continue;
+            is_free[beside] = 0;
+            fine &= PUSH(waiting[level[beside]], i64, beside);
+        }
+    for (int height = 0; fine && height < top; height++) {
+        Pile now = waiting[height];
+        waiting[height] = edge;
+        edge = now;
+        while (fine && edge.used) {
+            const i64 *places = (const i64 *)edge.at;
+            i64 count = (i64)(edge.used / sizeof(i64));
+            next.used = found.used = 0;
+            for (i64 each = 0; fine && each < count; each++) {
+                uint32_t least = UINT32_MAX;
+                for (int step = 0; step < 4; step++) {
+                    i64 beside = places[each] + steps[step];
+                    /* Minus 1 and unsigned, what is not flooded is the largest. */
+                    uint32_t here = (uint32_t)region[beside] - 1;
+                    if (here < least) least = here;
+                    if (!is_free[beside]) continue;
+                    is_free[beside] = 0;
+                    fine &= level[beside] <= height ? PUSH(next, i64, beside)
+                                                    : PUSH(waiting[level[beside]], i64, beside);
+                }
+                fine &= PUSH(found, i32, (i32)(least + 1));
+            }
+            /* Only now: those of one front do not see each other. */
+            for (i64 each = 0; fine && each < count; each++)
+                region[places[each]] = ((const i32 *)found.at)[each];
+            now = edge;
+            edge = next;
+            next = now;
+        }
+        edge.used = 0;
+    }
+    for (i64 at = 0; fine && at < size; at++)
+        if (region[at] < 0) region[at] = 0;
+    for (int height = 0; height < 256; height++) free(waiting[height].at);
+    free(edge.at), free(next.at), free(found.at), free(is_free);
+    return fine;
+}
+
+static PyObject *flooded(PyObject *self, PyObject *args)
+{
+    Py_buffer level, region;
+    long long width;
+    int top, fine;
+    if (!PyArg_ParseTuple(args, "y*w*Li", &level, &region, &width, &top)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    fine = flood(level.buf, region.buf, level.len, width, top);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&level), PyBuffer_Release(&region);
+    if (!fine) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* ---- outlines ---- */
+
+static int is_joint(const i32 *flat, i64 corner, i64 row)
+{
+    i32 nw = flat[corner - row - 1], ne = flat[corner - row], sw = flat[corner - 1];
+    i32 se = flat[corner];
+    int walls = (nw != ne) + (ne != se) + (se != sw) + (sw != nw);
+    int strangers = (nw == 0 && se == 0 && ne != sw) || (ne == 0 && sw == 0 && nw != se);
+    return walls >= 3 && !(walls == 4 && strangers);
+}
+
+typedef struct {
+    Pile x, y, other, joint, first, label, hole;
+} RingPiles;
+
+static int follow(const i32 *flat, i64 row, i64 begin, u8 *seen, RingPiles *rings)
+{
+    const i64 step[4] = {1, -row, -1, row};
+    const i64 left[4] = {-row, -row - 1, -1, 0}, right[4] = {0, -row, -row - 1, -1};
+    i32 own = flat[begin - row];
+    i64 corner = begin, twice = 0, first = (i64)(rings->x.used / sizeof(i64));
+    i64 x0 = begin % row - 1, y0 = begin / row - 1, x = x0, y = y0;
+    int heading = 0;
+    do {
+        if (heading == 0) seen[corner] = 1;
+        i32 other = flat[corner + right[heading]];
+        if (!(PUSH(rings->x, i64, x) && PUSH(rings->y, i64, y) && PUSH(rings->other, i32, other) &&
+              PUSH(rings->joint, u8, (u8)is_joint(flat, corner, row))))
+            return 0;
+        i64 from_x = x, from_y = y;
+        do {
+            corner += step[heading];
+            x += (heading == 0) - (heading == 2);
+            y += (heading == 3) - (heading == 1);
+        } while (flat[corner + left[heading]] == own && flat[corner + right[heading]] == other);
+        twice += from_x * y - x * from_y;
+        if (flat[corner + right[heading]] == own) heading = (heading + 3) % 4;
+        else if (flat[corner + left[heading]] != own) heading = (heading + 1) % 4;
+    } while (corner != begin || heading != 0);
+    return PUSH(rings->first, i64, first) && PUSH(rings->label, i32, own) &&
+           PUSH(rings->hole, u8, (u8)(twice > 0));
+}
+
+static int trace_all(const i32 *flat, i64 size, i64 row, RingPiles *rings)
+{
+    u8 *seen = calloc((size_t)size + 1, 1);
+    int fine = seen != NULL;
+    for (i64 corner = row + 1; fine && corner < size; corner++) {
+        i32 up = flat[corner - row], down = flat[corner];
+        if (up == down || up == 0 || seen[corner]) continue;
+        if (flat[corner - row - 1] == up && flat[corner - 1] == down) continue;
+        fine = follow(flat, row, corner, seen, rings);
+    }
+    free(seen);
+    return fine && PUSH(rings->first, i64, (i64)(rings->x.used / sizeof(i64)));
+}
+
+static PyObject *trace(PyObject *self, PyObject *args)
+{
+    Py_buffer labels;
+    long long row;
+    if (!PyArg_ParseTuple(args, "y*L", &labels, &row)) return NULL;
+    RingPiles rings = {0};
+    int fine;
+    Py_BEGIN_ALLOW_THREADS
+    fine = trace_all(labels.buf, labels.len / (i64)sizeof(i32), row, &rings);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&labels);
+    if (!fine) {
+        free(rings.x.at), free(rings.y.at), free(rings.other.at), free(rings.joint.at);
+        free(rings.first.at), free(rings.label.at), free(rings.hole.at);
+        return PyErr_NoMemory();
+    }
+    PyObject *x = given(&rings.x), *y = given(&rings.y), *other = given(&rings.other);
+    PyObject *joint = given(&rings.joint), *first = given(&rings.first);
+    PyObject *label = given(&rings.label), *hole = given(&rings.hole);
+    return Py_BuildValue("NNNNNNN", x, y, other, joint, first, label, hole);
+}
+
+typedef struct {
+    const i64 *x, *y;
+    i64 begin, size; /* of the ring; its points are counted on from `begin`, around */
+} Path;
+
+static double square_from_chord(const Path *path, i64 low, i64 high, i64 point)
+{
+    i64 a = path->begin + low % path->size, b = path->begin + high % path->size;
+    i64 p = path->begin + point % path->size;
+    double cx = (double)path->x[b] - (double)path->x[a], cy = (double)path->y[b] - (double)path->y[a];
+    double ax = (double)path->x[p] - (double)path->x[a], ay = (double)path->y[p] - (double)path->y[a];
+    double chord = cx * cx + cy * cy, along = ax * cx + ay * cy, direct = ax * ax + ay * ay;
+    if (along > 0 && along < chord) {
+        double across = ax * cy - ay * cx;
+        return across * across / (chord > 1 ? chord : 1);
+    }
+    double to_end = direct - 2 * along + chord;
+    return direct < to_end ? direct : to_end;
+}
+
+/* Keep the first and the last of the farthest points between two that are kept, and so on. */
+static int thin_out(const Path *path, i64 low, i64 high, double square, u8 *kept, Pile *todo)
+{
+    todo->used = 0;
+    if (!(PUSH(*todo, i64, low) && PUSH(*todo, i64, high))) return 0;
+    while (todo->used) {
+        const i64 *last = (const i64 *)(todo->at + todo->used) - 2;
+        low = last[0], high = last[1];
+        todo->used -= 2 * sizeof(i64);
+        double most = -1;
+        i64 near = 0, off = 0;
+        for (i64 point = low + 1; point < high; point++) {
+            double far = square_from_chord(path, low, high, point);
+            if (far > most) most = far, near = off = point;
+            else if (far == most) off = point;
+        }
+        if (!(most > square)) continue;
+        kept[path->begin + near % path->size] = kept[path->begin + off % path->size] = 1;
+        const i64 ends[4] = {low, near, off, high};
+        for (int part = 0; part < 3; part++)
+            if (ends[part + 1] - ends[part] > 1 &&
+                !(PUSH(*todo, i64, ends[part]) && PUSH(*todo, i64, ends[part + 1])))
+                return 0;
+    }
+    return 1;
+}
+
+/* Of a ring without joints: all corners farthest from the mean one. */
+static void begin_farthest(const Path *path, u8 *kept)
+{
+    double sum_x = 0, sum_y = 0, most = -1, size = (double)path->size;
+    for (int round = 0; round < 3; round++)
+        for (i64 at = path->begin; at < path->begin + path->size; at++) {
+            double dx = (double)path->x[at] * size - sum_x;
+            double dy = (double)path->y[at] * size - sum_y;
+            double far = dx * dx + dy * dy;
+            if (round == 1 && far > most) most = far;
+            if (round == 2) kept[at] = far == most;
+            if (round == 0) sum_x += (double)path->x[at], sum_y += (double)path->y[at];
+        }
+}
+
+static int simplify_all(const i64 *x, const i64 *y, const i64 *first, i64 rings,
+                        const double *tolerance, u8 *kept)
+{
+    Pile todo = {0};
+    int fine = 1;
+    for (i64 ring = 0; fine && ring < rings; ring++) {
+        Path path = {x, y, first[ring], first[ring + 1] - first[ring]};
+        const u8 *joint = memchr(kept + path.begin, 1, (size_t)path.size);
+        if (!joint) begin_farthest(&path, kept);
+        i64 lead = 0;
+        while (!kept[path.begin + lead]) lead++;
+        for (i64 low = lead, high; fine && low < lead + path.size; low = high) {
+            high = low + 1;
+            /* What this stretch keeps lies behind: only corners kept before end it. */
+            while (high < lead + path.size && !kept[path.begin + high % path.size]) high++;
+            double limit = tolerance[path.begin + low % path.size];
+            if (high - low > 1)
+                fine = thin_out(&path, low, high, limit * limit, kept, &todo);
+        }
+    }
+    free(todo.at);
+    return fine;
+}
+
+static PyObject *simplified(PyObject *self, PyObject *args)
+{
+    Py_buffer x, y, first, tolerance, kept;
+    int fine;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*w*", &x, &y, &first, &tolerance, &kept)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    fine = simplify_all(x.buf, y.buf, first.buf, first.len / (i64)sizeof(i64) - 1, tolerance.buf,
+                        kept.buf);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&x), PyBuffer_Release(&y), PyBuffer_Release(&first);
+    PyBuffer_Release(&tolerance), PyBuffer_Release(&kept);
+    if (!fine) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* ---- heights by feet ---- */
+
+static i64 inside(i64 value, i64 stop) { return value < 0 ? 0 : value >= stop ? stop - 1 : value; }
+
+/* Sums over segments slid by each candidate's steps, as differences of one running sum. */
+static PyObject *slid_sums(PyObject *self, PyObject *args)
+{
+    Py_buffer row, col, many, steps, one, by_one, two, by_two, sums;
+    long long rows, cols, candidates;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*LLLw*", &row, &col, &many, &steps, &one, &by_one,
+                          &two, &by_two, &rows, &cols, &candidates, &sums))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const i64 *row_P = row.buf, *col_P = col.buf, *many_S = many.buf, *steps_KS2 = steps.buf;
+    const double *one_HW = one.buf, *one_P = by_one.buf, *two_HW = two.buf, *two_P = by_two.buf;
+    i64 segments = many.len / (i64)sizeof(i64);
+    int both = two.len > 0;
+    for (i64 k = 0; k < candidates; k++) {
+        const i64 *step = steps_KS2 + 2 * k * segments;
+        double *sum_S = (double *)sums.buf + k * segments, total = 0;
+        i64 p = 0;
+        for (i64 s = 0; s < segments; s++, step += 2) {
+            double before = total;
+            for (i64 end = p + many_S[s]; p < end; p++) {
+                i64 at = inside(row_P[p] - step[1], rows) * cols + inside(col_P[p] - step[0], cols);
+                double value = one_P[p] * one_HW[at];
+                if (both) value += two_P[p] * two_HW[at];
+                total += value;
+            }
+            sum_S[s] = total - before;
+        }
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&row), PyBuffer_Release(&col), PyBuffer_Release(&many);
+    PyBuffer_Release(&steps), PyBuffer_Release(&one), PyBuffer_Release(&by_one);
+    PyBuffer_Release(&two), PyBuffer_Release(&by_two), PyBuffer_Release(&sums);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"components", components, METH_VARARGS, NULL},
+    {"runs_of_labels", runs_of_labels, METH_VARARGS, NULL},
+    {"take_runs", take_runs, METH_VARARGS, NULL},
+    {"put_runs", put_runs, METH_VARARGS, NULL},
+    {"fill_runs", fill_runs, METH_VARARGS, NULL},
+    {"flooded", flooded, METH_VARARGS, NULL},
+    {"trace", trace, METH_VARARGS, NULL},
+    {"simplified", simplified, METH_VARARGS, NULL},
+    {"slid_sums", slid_sums, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_kernels", NULL, 0, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__kernels(void) { return PyModule_Create(&module); }
