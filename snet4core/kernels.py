@@ -59,9 +59,7 @@ def take_runs(image_HW: NDArray[Any], first_R: Ints, length_R: Ints) -> NDArray[
     return value_P
 
 
-def put_runs(
-    image_HW: NDArray[Any], first_R: Ints, length_R: Ints, value_P: NDArray[Any]
-) -> None:
+def put_runs(image_HW: NDArray[Any], first_R: Ints, length_R: Ints, value_P: NDArray[Any]) -> None:
     """Write values (P,) into the runs of a contiguous image of the same type, run after run."""
     if _checked(first_R, length_R, image_HW.size) != value_P.size:
         raise ValueError("As many values as pixels of the runs are wanted.")

@@ -131,7 +131,9 @@ class _Segments:
             steps_P2 = steps_S2.repeat(self.count_S, 0)
             row_P = np.clip(self.row_P - steps_P2[:, 1], 0, rows - 1)
             place_P = row_P * cols + np.clip(self.col_P - steps_P2[:, 0], 0, cols - 1)
-            sums_S[:] = self.sums(sum(each_P * map_HW.ravel()[place_P] for map_HW, each_P in layers))
+            sums_S[:] = self.sums(
+                sum(each_P * map_HW.ravel()[place_P] for map_HW, each_P in layers)
+            )
         return sums_KS
 
     def middles(self) -> Floats:

@@ -34,9 +34,7 @@ def douglas_peucker(rings: Rings, tolerance_E: Floats) -> Flags:
     pair from either end. A ring without joints begins at its corners farthest from its centre.
     """
     if kernels.compiled():
-        return kernels.simplified(
-            rings.x_E, rings.y_E, rings.joint_E, rings.first_R, tolerance_E
-        )
+        return kernels.simplified(rings.x_E, rings.y_E, rings.joint_E, rings.first_R, tolerance_E)
     x, y = rings.x_E.astype(np.float64), rings.y_E.astype(np.float64)
     kept_E = rings.joint_E | _beginnings(rings, x, y)
     wall_P = _paths(rings, kept_E)
