@@ -496,6 +496,74 @@ static PyObject *slid_sums(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Where a segment is not, the highest number around: one step of growing. */
+static int grow_once(i32 *image, i64 rows, i64 cols)
+{
+    i32 *above = calloc((size_t)(3 * (cols + 2)), sizeof(i32));
+    if (!above) return 0;
+    i32 *here = above + cols + 2, *most = here + cols + 2;
+    memcpy(here + 1, image, (size_t)cols * sizeof(i32));
+    for (i64 row = 0; row < rows; row++) {
+        i32 *line = image + row * cols;
+        const i32 *below = row + 1 < rows ? line + cols : line;
+        for (i64 col = 0; col < cols; col++) {
+            i32 highest = above[col + 1] > below[col] ? above[col + 1] : below[col];
+            most[col + 1] = highest > here[col + 1] ? highest : here[col + 1];
+        }
+        for (i64 col = 0; col < cols; col++) {
+            i32 highest = most[col] > most[col + 2] ? most[col] : most[col + 2];
+            highest = highest > most[col + 1] ? highest : most[col + 1];
+            line[col] = here[col + 1] > 0 ? here[col + 1] : highest;
+        }
+        i32 *spare = above;
+        above = here;
+        here = spare;
+        memcpy(here + 1, below, (size_t)cols * sizeof(i32));
+    }
+    free(above < here ? above : here);
+    return 1;
+}
+
+static PyObject *grown(PyObject *self, PyObject *args)
+{
+    Py_buffer image;
+    long long rows, cols;
+    int steps, fine = 1;
+    if (!PyArg_ParseTuple(args, "w*LLi", &image, &rows, &cols, &steps)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    while (fine && steps-- > 0) fine = grow_once(image.buf, rows, cols);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&image);
+    if (!fine) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* ---- normalising ---- */
+
+static void scale16(const uint16_t *counts, float *out, i64 size, const float *by)
+{
+    for (i64 at = 0; at < size; at++) {
+        float share = ((float)counts[at] - by[0]) / by[1];
+        share = share < by[2] ? by[2] : share > by[3] ? by[3] : share;
+        out[at] = (share - by[4]) * by[5];
+    }
+}
+
+/* One band of 16 bits: minus, over, clipped from, to, minus, times. */
+static PyObject *scaled(PyObject *self, PyObject *args)
+{
+    Py_buffer counts, out;
+    float by[6];
+    if (!PyArg_ParseTuple(args, "y*w*ffffff", &counts, &out, by, by + 1, by + 2, by + 3, by + 4,
+                          by + 5))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    scale16(counts.buf, out.buf, counts.len / 2, by);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&counts), PyBuffer_Release(&out);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"components", components, METH_VARARGS, NULL},
     {"runs_of_labels", runs_of_labels, METH_VARARGS, NULL},
@@ -506,6 +574,8 @@ static PyMethodDef methods[] = {
     {"trace", trace, METH_VARARGS, NULL},
     {"simplified", simplified, METH_VARARGS, NULL},
     {"slid_sums", slid_sums, METH_VARARGS, NULL},
+    {"grown", grown, METH_VARARGS, NULL},
+    {"scaled", scaled, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

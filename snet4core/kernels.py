@@ -12,6 +12,8 @@ S segments.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,8 @@ from numpy.typing import NDArray
 
 _kernels: Any = None
 if os.environ.get("SNET4_KERNELS") != "off":
-    try:
-        from snet4core import _kernels  # type: ignore[attr-defined,no-redef]  # not always there
-    except ImportError:
-        pass
+    with suppress(ImportError):
+        _kernels = import_module("snet4core._kernels")
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -151,6 +151,20 @@ def slid_sums(
         sums_KS,
     )
     return sums_KS
+
+
+def grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
+    """See `maps.feet`: segments grown into pixels of none."""
+    grown_HW = np.array(segments_HW, np.int32, order="C")
+    _kernels.grown(grown_HW, *grown_HW.shape, steps)
+    return grown_HW
+
+
+def scaled(
+    counts_HW: NDArray[np.uint16], out_HW: NDArray[np.float32], by: tuple[float, ...]
+) -> None:
+    """Write ((counts - by[0]) / by[1], clipped to by[2]..by[3], - by[4]) * by[5] to `out_HW`."""
+    _kernels.scaled(_plain(counts_HW, np.uint16), out_HW, *by)
 
 
 def _plain(array: NDArray[Any], dtype: Any) -> NDArray[Any]:

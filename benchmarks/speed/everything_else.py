@@ -4,8 +4,8 @@
 
 The network's place is taken by maps that are there already: made from a rendered place's true
 buildings and their roofs as LOOK shows them (blurred, noisy, with borders that have gaps), as the
-picture repeated to any size. Everything else is the real run, from file to layer. `suburb` is the scene of the other
-benchmarks, `country` has few buildings, `informal` many.
+picture repeated to any size. Everything else is the real run, from file to layer. `suburb` is the
+scene of the other benchmarks, `country` has few buildings, `informal` many.
 
 1. Processor seconds by room, a MPix and a building. A room's seconds are its own: what it calls
    in another room counts there. The median of the rounds, which go over all scenes in turn.

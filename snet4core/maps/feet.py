@@ -163,6 +163,8 @@ def _segments(roof_HW: Floats, border_HW: Floats) -> tuple[NDArray[np.int32], in
 
 def _grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
     """Segments grown into pixels of none; where two meet, the one with the larger number."""
+    if kernels.compiled():
+        return kernels.grown(segments_HW, steps)
     for _ in range(steps):
         padded_HW = np.pad(segments_HW, 1)
         most_HW = np.maximum(np.maximum(padded_HW[:-2], padded_HW[2:]), padded_HW[1:-1])

@@ -16,8 +16,9 @@ from snet4core import kernels
 from snet4core.labels import flood, runs
 from snet4core.labels.labels import packed
 from snet4core.labels.packing import boxes_of
-from snet4core.maps.feet import heights_by_feet
+from snet4core.maps.feet import _grown, heights_by_feet
 from snet4core.outlines import rings, simplify
+from snet4core.scene.radiometry import BandRange, normalise
 
 pytestmark = pytest.mark.skipif(
     not kernels.compiled(),
@@ -54,7 +55,7 @@ def some_labels(seed: int) -> np.ndarray:
     values = np.digitize(noise(seed), [0.42, 0.5, 0.56])
     found = np.zeros(values.shape, np.int32)
     for value in (1, 2, 3):
-        pieces, count = ndimage.label(values == value)
+        pieces, _ = ndimage.label(values == value)
         found = np.where(pieces > 0, pieces + found.max(), found)
     return found.astype(np.int32)
 
@@ -110,6 +111,23 @@ def test_rings_and_the_corners_that_stay(seed: int) -> None:
 def test_heights(seed: int, across: float, down: float) -> None:
     maps_MHW = np.stack([noise(seed + each, 70, 61) * 255 for each in range(5)]).astype(np.uint8)
     quick, plain = both(lambda: heights_by_feet(maps_MHW, (across, down)))
+    assert quick.tobytes() == plain.tobytes()
+
+
+@given(seeds)
+def test_grown_segments(seed: int) -> None:
+    labels_HW = some_labels(seed) * (noise(seed + 1) > 0.55)
+    for steps in (1, 3):
+        quick, plain = both(lambda steps=steps: _grown(labels_HW.astype(np.int32), steps))
+        assert quick.tobytes() == plain.tobytes()
+
+
+@given(seeds, st.floats(0, 3000), st.floats(1, 40_000))
+def test_normalised_pictures(seed: int, low: float, spread: float) -> None:
+    counts_BHW = np.random.default_rng(seed).integers(0, 1 << 16, (2, 90, 33), np.uint16)
+    valid_HW = noise(seed, 90, 33) > 0.4
+    ranges = (BandRange(low, low + spread), None)
+    quick, plain = both(lambda: normalise(counts_BHW, valid_HW, ranges))
     assert quick.tobytes() == plain.tobytes()
 
 
