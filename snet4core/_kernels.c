@@ -461,7 +461,49 @@ static PyObject *simplified(PyObject *self, PyObject *args)
 
 static i64 inside(i64 value, i64 stop) { return value < 0 ? 0 : value >= stop ? stop - 1 : value; }
 
-/* Sums over segments slid by each candidate's steps, as differences of one running sum. */
+typedef struct {
+    const i64 *row, *col, *many;
+    i64 rows, cols, segments;
+    const double *one, *one_P, *two, *two_P; /* maps, and weights of the pixels */
+} Slide;
+
+/* Sums over segments slid by one candidate's steps, as differences of one running sum. */
+static void slide(const Slide *by, const i64 *box, const i64 *step, double *sums)
+{
+    double total = 0;
+    i64 p = 0;
+    for (i64 s = 0; s < by->segments; s++, step += 2, box += 4) {
+        double before = total;
+        i64 end = p + by->many[s], shift = step[1] * by->cols + step[0];
+        int whole = box[0] >= step[1] && box[1] - step[1] < by->rows && box[2] >= step[0] &&
+                    box[3] - step[0] < by->cols;
+        for (; p < end; p++) {
+            i64 at = whole ? by->row[p] * by->cols + by->col[p] - shift
+                           : inside(by->row[p] - step[1], by->rows) * by->cols +
+                                 inside(by->col[p] - step[0], by->cols);
+            double value = by->one_P[p] * by->one[at];
+            if (by->two) value += by->two_P[p] * by->two[at];
+            total += value;
+        }
+        sums[s] = total - before;
+    }
+}
+
+/* First and last row, first and last column of each segment. */
+static void find_boxes(const Slide *by, i64 *box)
+{
+    i64 p = 0;
+    for (i64 s = 0; s < by->segments; s++, box += 4) {
+        box[0] = box[2] = INT64_MAX, box[1] = box[3] = -1;
+        for (i64 end = p + by->many[s]; p < end; p++) {
+            if (by->row[p] < box[0]) box[0] = by->row[p];
+            if (by->row[p] > box[1]) box[1] = by->row[p];
+            if (by->col[p] < box[2]) box[2] = by->col[p];
+            if (by->col[p] > box[3]) box[3] = by->col[p];
+        }
+    }
+}
+
 static PyObject *slid_sums(PyObject *self, PyObject *args)
 {
     Py_buffer row, col, many, steps, one, by_one, two, by_two, sums;
@@ -469,30 +511,45 @@ static PyObject *slid_sums(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*LLLw*", &row, &col, &many, &steps, &one, &by_one,
                           &two, &by_two, &rows, &cols, &candidates, &sums))
         return NULL;
+    i64 segments = many.len / (i64)sizeof(i64), *boxes;
     Py_BEGIN_ALLOW_THREADS
-    const i64 *row_P = row.buf, *col_P = col.buf, *many_S = many.buf, *steps_KS2 = steps.buf;
-    const double *one_HW = one.buf, *one_P = by_one.buf, *two_HW = two.buf, *two_P = by_two.buf;
-    i64 segments = many.len / (i64)sizeof(i64);
-    int both = two.len > 0;
-    for (i64 k = 0; k < candidates; k++) {
-        const i64 *step = steps_KS2 + 2 * k * segments;
-        double *sum_S = (double *)sums.buf + k * segments, total = 0;
-        i64 p = 0;
-        for (i64 s = 0; s < segments; s++, step += 2) {
-            double before = total;
-            for (i64 end = p + many_S[s]; p < end; p++) {
-                i64 at = inside(row_P[p] - step[1], rows) * cols + inside(col_P[p] - step[0], cols);
-                double value = one_P[p] * one_HW[at];
-                if (both) value += two_P[p] * two_HW[at];
-                total += value;
-            }
-            sum_S[s] = total - before;
-        }
-    }
+    Slide by = {row.buf, col.buf, many.buf, rows, cols, segments, one.buf, by_one.buf,
+                two.len ? two.buf : NULL, by_two.buf};
+    boxes = malloc((size_t)(segments + 1) * 4 * sizeof(i64));
+    if (boxes) find_boxes(&by, boxes);
+    for (i64 k = 0; boxes && k < candidates; k++)
+        slide(&by, boxes, (const i64 *)steps.buf + 2 * k * segments,
+              (double *)sums.buf + k * segments);
+    free(boxes);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&row), PyBuffer_Release(&col), PyBuffer_Release(&many);
     PyBuffer_Release(&steps), PyBuffer_Release(&one), PyBuffer_Release(&by_one);
     PyBuffer_Release(&two), PyBuffer_Release(&by_two), PyBuffer_Release(&sums);
+    if (!boxes) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static void pool(const u8 *image, i64 rows, i64 pitch, i64 cols, double *out)
+{
+    for (i64 row = 0; row + 1 < rows; row += 2, out += cols) {
+        const u8 *upper = image + row * pitch, *lower = upper + pitch;
+        for (i64 col = 0; col < cols; col++) {
+            int sum = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
+            out[col] = sum / 1020.0;
+        }
+    }
+}
+
+/* Means (0..1) of squares of 2 x 2 pixels of 0..255. */
+static PyObject *pooled(PyObject *self, PyObject *args)
+{
+    Py_buffer image, out;
+    long long rows, pitch;
+    if (!PyArg_ParseTuple(args, "y*LLw*", &image, &rows, &pitch, &out)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    pool(image.buf, rows, pitch, pitch / 2, out.buf);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&image), PyBuffer_Release(&out);
     Py_RETURN_NONE;
 }
 
@@ -574,6 +631,7 @@ static PyMethodDef methods[] = {
     {"trace", trace, METH_VARARGS, NULL},
     {"simplified", simplified, METH_VARARGS, NULL},
     {"slid_sums", slid_sums, METH_VARARGS, NULL},
+    {"pooled", pooled, METH_VARARGS, NULL},
     {"grown", grown, METH_VARARGS, NULL},
     {"scaled", scaled, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},

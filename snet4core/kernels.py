@@ -153,6 +153,14 @@ def slid_sums(
     return sums_KS
 
 
+def pooled(map_HW: NDArray[np.uint8]) -> Floats:
+    """See `maps.feet`: means (0..1) of squares of 2 x 2 pixels."""
+    rows, cols = map_HW.shape
+    mean_HW = np.empty((rows // 2, cols // 2))
+    _kernels.pooled(_plain(map_HW, np.uint8), rows, cols, mean_HW)
+    return mean_HW
+
+
 def grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
     """See `maps.feet`: segments grown into pixels of none."""
     grown_HW = np.array(segments_HW, np.int32, order="C")

@@ -144,6 +144,8 @@ class _Segments:
 
 def _pooled(map_HW: NDArray[np.uint8]) -> Floats:
     """Means (0..1) of squares of pixels; an odd row or column at the end is left out."""
+    if kernels.compiled():
+        return kernels.pooled(map_HW)
     rows, cols = (side // POOLED_PX * POOLED_PX for side in map_HW.shape)
     # Two pixels side by side are the two bytes of one number.
     pairs_HW = np.ascontiguousarray(map_HW[:rows, :cols]).view(np.uint16)
