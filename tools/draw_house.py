@@ -30,6 +30,7 @@ IDEAS = {
     "settings": "How maps become polygons, in numbers.",
     "windows": "Windows and tiles of a raster.",
     "grid": "Pixels to map units and back.",
+    "kernels": "The inner loops of shapes, compiled where they are.",
     "score": "The SpaceNet 4 score.",
 }
 """Of the single modules; a package says its own."""

@@ -73,6 +73,7 @@ SETTINGS_TAIL = """## Environment variables
 | --- | --- |
 | `SNET4_PYTHON` | interpreter, or folder of an environment, of the QGIS plugin's engine |
 | `SNET4_CACHE` | folder for compiled networks, or `off`; see the page on performance |
+| `SNET4_KERNELS` | `off`: inner loops by numpy and not by compiled code, to the same bytes |
 | `OMP_NUM_THREADS` | most threads of the network, as for other programs |
 
 The commands set aside what other programs say of GDAL and PROJ (`GDAL_DATA`, `PROJ_LIB`,

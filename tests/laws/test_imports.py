@@ -37,6 +37,7 @@ ROW: tuple[tuple[str, ...], ...] = (
     ("settings",),
     ("windows",),
     ("grid",),
+    ("kernels",),  # inner loops that are compiled, where they are
     ("files",),  # nothing half-written: outputs, places, names
     ("scene",),  # what a picture is: door, bands, no-data, georeference, reader
     ("look",),  # how tilted it is, and who says so
