@@ -46,7 +46,7 @@ class Sum:
     def add(self, *arrays: np.ndarray) -> None:
         for each in arrays:
             self._sum.update(f"{each.dtype} {each.shape}".encode())
-            self._sum.update(np.ascontiguousarray(each))
+            self._sum.update(np.ascontiguousarray(each).tobytes())
 
     def table(self, table: Footprints) -> None:
         self.add(*to_arrays(table).values())

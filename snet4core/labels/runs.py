@@ -117,8 +117,8 @@ def components(mask_HW: NDArray[np.bool_]) -> tuple[Runs, int]:
     (2, [1, 1, 1, 2])
     """
     if kernels.compiled():
-        *runs, count = kernels.components(mask_HW)
-        return Runs(*runs), count
+        row_R, start_R, stop_R, label_R, count = kernels.components(mask_HW)
+        return Runs(row_R, start_R, stop_R, label_R), count
     flat, pitch = _rows_apart(mask_HW)
     changes = _changes(flat)
     # Changes alternate: into the mask, out of it.

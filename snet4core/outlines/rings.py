@@ -107,8 +107,8 @@ def trace(labels_HW: NDArray[np.int32]) -> Rings:
     """
     padded_HW = np.pad(labels_HW, 1)
     if kernels.compiled():
-        *fields, hole_R = kernels.trace(padded_HW)
-        return _sorted(Rings(*fields, np.array([])), hole_R)
+        rings = Rings(*kernels.trace(padded_HW))
+        return _sorted(rings, rings.hole_R)
     walls = _walls_of(padded_HW)
     position, first_R = _walk(_following(padded_HW, walls))
     order = np.empty_like(position)
