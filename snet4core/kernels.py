@@ -1,9 +1,9 @@
 """The inner loops of shapes, compiled; where they are missing, numpy does the same.
 
 `_kernels.c` is built when snet4 is installed from its source where there is a C compiler; the
-wheels of `make dist` and of the QGIS plugin are pure Python and have none. Every function here has its numpy twin
-in the module that calls it, with equal results to the bit; `compiled` says which of them works.
-`SNET4_KERNELS=off` in the environment chooses numpy.
+wheels of `make dist` and of the QGIS plugin are pure Python and have none. Every function here
+has its numpy twin in the module that calls it, with equal results to the bit; `compiled` says
+whether they are there. `SNET4_KERNELS=off` in the environment chooses numpy.
 
 Array names end in their axes: H rows, W columns, R runs or rings, E walls, P pixels, K candidates,
 S segments.

@@ -28,7 +28,20 @@ def tool(name: str) -> Any:
 
 project = tool("project")
 
-PLAIN = (".py", ".pyi", ".md", ".toml", ".typed", ".ini", ".yml", ".yaml", ".cff", ".txt", ".cjs")
+PLAIN = (
+    ".py",
+    ".pyi",
+    ".c",
+    ".md",
+    ".toml",
+    ".typed",
+    ".ini",
+    ".yml",
+    ".yaml",
+    ".cff",
+    ".txt",
+    ".cjs",
+)
 """Kinds of files written for the project itself; the first line of the table is about them."""
 
 FURNITURE = ("Makefile", "MANIFEST.in", "LICENSE", ".gitignore", ".ci/run", "docs/pictures/*")
