@@ -87,17 +87,21 @@ def make_town(path: Path, *, crs: int | None = 32616, nodata: bool = False) -> N
 
 
 def engines() -> list[int]:
-    """Process ids of workers that still run."""
+    """Process ids of workers that still run, of these tests alone: another run of them may go on
+    beside. A worker whose QGIS is gone has lost its parent, but not its environment."""
+    own = f"XDG_RUNTIME_DIR={os.environ['XDG_RUNTIME_DIR']}".encode()
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
             command = (folder / "cmdline").read_bytes()
+            ours = own in (folder / "environ").read_bytes().split(b"\0")
             state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if (b"snet4core.worker" in command or b"worker_stub" in command) and state != "Z":
+        worker = b"snet4core.worker" in command or b"worker_stub" in command
+        if worker and ours and state != "Z":
             found.append(int(folder.name))
     return found
 
