@@ -609,6 +609,13 @@ def test_metadata_of_other_bands_say_nothing(picture: Picture, beside: dict[str,
     assert "four untagged bands" in scene.bands.says
 
 
+def test_metadata_of_other_bands_leave_it_to_those_of_these(picture: Picture) -> None:
+    beside = {"a.json": bands("eo:bands", *RGBN[:3]), "a.IMD": imd("R", "G", "B", "N")}
+    scene = opened(picture(FOUR_BANDS, "a.tif"), beside)
+    assert scene.bands.file_bands == (3, 2, 1, 4)
+    assert "named in a.IMD" in scene.bands.says
+
+
 @pytest.mark.parametrize(
     ("name", "beside", "option"),
     [

@@ -29,6 +29,7 @@ from snet4_training.pictures.pairs import Pair
 from snet4_training.pictures.splits import joined_places
 from snet4core.errors import InputError
 from snet4core.layers.read import area_in, read_buildings
+from snet4core.layers.vectors import has_layer
 from snet4core.look.look import Look
 
 Picture = Callable[..., Path]
@@ -127,6 +128,18 @@ def test_a_schema_elsewhere_is_not_fetched(
     assert len(read_buildings(path)) == 1
     assert heard(asked) == []
     assert sorted(each.name for each in tmp_path.iterdir()) == ["t.gml"]
+
+
+@pytest.mark.parametrize("fault", ["a VRT", "a VRT after blanks", "a service"])
+def test_a_gml_file_is_asked_for_its_layers_by_no_other_driver(
+    tmp_path: Path, listener: tuple[str, list[bytes]], fault: str
+) -> None:
+    """Whatever the first bytes let through: this guard does not rely on that one."""
+    url, asked = listener
+    path = tmp_path / "t.gml"
+    path.write_text(POSING[fault](url))
+    assert not has_layer(path, 0)
+    assert heard(asked) == []
 
 
 def test_the_listener_hears_what_no_guard_stops(

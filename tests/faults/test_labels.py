@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import fiona
 import pytest
@@ -362,6 +363,76 @@ class TestCutAndUnfinished:
         before = path.read_bytes(), journal.read_bytes()
         assert f"town.gpkg{ending}" in refused(path)
         assert (path.read_bytes(), journal.read_bytes()) == before
+
+
+class TestDatabases:
+    """GeoPackages are SQLite: what is locked, half damaged, or not in UTF-8."""
+
+    @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+    def test_what_another_program_holds_is_read(self, tmp_path: Path, mode: str) -> None:
+        path = write_layer(tmp_path / "town.gpkg", [SQUARE])
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute(f"PRAGMA journal_mode = {mode}")
+            holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+            holder.execute("BEGIN EXCLUSIVE")
+            assert len(read_buildings(path)) == 1
+
+    def test_nothing_lies_beside_it_while_it_is_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write_layer(tmp_path / "wal.gpkg", [SQUARE])
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+        seen: list[str] = []
+        plain_open = fiona.open
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            opened = plain_open(*arguments, **options)
+            next(iter(opened))
+            seen.extend(each.name for each in tmp_path.iterdir())
+            return opened
+
+        monkeypatch.setattr(fiona, "open", watched)
+        assert len(read_buildings(path)) == 1
+        assert seen == ["wal.gpkg"]
+
+    def test_a_page_that_stands_in_for_another_is_damage(self, tmp_path: Path) -> None:
+        """As many features as stated are read, and no library complains: 28 come twice."""
+        squares = [
+            shapely.transform(SQUARE, lambda points, step=step: points + step * 20)
+            for step in range(600)
+        ]
+        path = write_layer(tmp_path / "town.gpkg", squares, kind="Polygon", layer="town")
+        with closing(sqlite3.connect(path)) as database:
+            query = "SELECT rootpage FROM sqlite_master WHERE name = 'town'"
+            [(root,)] = database.execute(query)
+            [(page_bytes,)] = database.execute("PRAGMA page_size")
+        raw = bytearray(path.read_bytes())
+        start = (root - 1) * page_bytes
+        assert raw[start] == 5, "the features lie on one page"
+        # Behind its head of 12 bytes, the page says where on it each child's number stands.
+        first, second = (
+            start + int.from_bytes(raw[start + at : start + at + 2], "big") for at in (12, 14)
+        )
+        raw[second : second + 4] = raw[first : first + 4]
+        path.write_bytes(raw)
+        assert "town.gpkg is damaged" in refused(path)
+
+    @pytest.mark.parametrize(
+        ("table", "column"),
+        [("gpkg_contents", "table_name"), ("gpkg_contents", "data_type"),
+         ("gpkg_geometry_columns", "column_name"),
+         ("gpkg_geometry_columns", "geometry_type_name"),
+         ("gpkg_spatial_ref_sys", "definition")],
+    )  # fmt: skip
+    def test_names_that_are_not_utf8_are_damage(
+        self, tmp_path: Path, table: str, column: str
+    ) -> None:
+        path = write_layer(tmp_path / "town.gpkg", [SQUARE])
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f"UPDATE {table} SET {column} = CAST(X'FF66' AS TEXT)")
+            database.commit()
+        assert f"town.gpkg is damaged (Could not decode to UTF-8 column '{column}'" in refused(path)
 
 
 @pytest.mark.parametrize("files", [20, pytest.param(150, marks=pytest.mark.long)])

@@ -21,7 +21,7 @@ from snet4core.scene import door
 from snet4core.scene.gdal import gdal_settings
 from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.reader import SceneReader, SharedReader
-from snet4core.scene.scene import Scene, digest, open_scene
+from snet4core.scene.scene import Scene, digest, open_scene, read_whole
 from snet4core.windows import Window, blocks
 
 Picture = Callable[..., Path]
@@ -260,6 +260,35 @@ def test_a_tile_that_is_damaged_is_an_error_and_never_zeros(
     tile.unlink()
     with pytest.raises(InputError, match="cannot be"):
         read(unseen)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_half_a_jpeg_is_an_error_in_a_large_window_too(tmp_path: Path) -> None:
+    """Of a million pixels and more, GDAL reads the tiles in threads of its own, in which the
+    setting that makes an error of a JPEG's warning would not hold."""
+    side = 512
+    noise = np.random.default_rng(0).integers(0, 255, (3, side, side), dtype=np.uint8)
+    corners = {f"{row}_{col}.jpg": (row, col) for row in (0, side) for col in (0, side)}
+    for name in corners:
+        how = {"width": side, "height": side, "count": 3, "dtype": "uint8"}
+        with rasterio.open(tmp_path / name, "w", driver="JPEG", **how) as sink:
+            sink.write(noise)
+    size = f'xSize="{side}" ySize="{side}"'
+    sources = "".join(
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{name}</SourceFilename>'
+        f'<SourceBand>{{0}}</SourceBand><SrcRect xOff="0" yOff="0" {size}/>'
+        f'<DstRect xOff="{col}" yOff="{row}" {size}/></SimpleSource>'
+        for name, (row, col) in corners.items()
+    )
+    path = written(tmp_path, [sources.format(band) for band in (1, 2, 3)])
+    whole = f'rasterXSize="{2 * side}" rasterYSize="{2 * side}"'
+    text = path.read_text().replace(f'rasterXSize="{COLS}" rasterYSize="{ROWS}"', whole)
+    path.write_text(text)
+    assert read_whole(path).counts_BHW.shape == (3, 2 * side, 2 * side)
+    raw = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(raw[: len(raw) // 2] + b"\xff\xd9")
+    with pytest.raises(InputError, match="mosaic"):
+        read_whole(path)
 
 
 # --- What is refused ---
