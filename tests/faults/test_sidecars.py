@@ -12,6 +12,7 @@ import pytest
 import rasterio
 
 from snet4core.look.sources import find_look
+from snet4core.scene import door, gdal
 from snet4core.scene.reader import SceneReader
 from snet4core.scene.scene import Scene, open_scene
 from snet4core.windows import Window
@@ -129,3 +130,41 @@ def test_the_remedy_for_a_mask_works(picture: Picture, tmp_path: Path) -> None:
     scene = open_scene(tmp_path / "o.tif")
     assert scene.warnings == ()
     assert valid(scene) == 40
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("setting", "kept_out"),
+    [("GDAL_DISABLE_READDIR_ON_OPEN", {"place", "no-data", "mask"}),
+     ("GDAL_PAM_ENABLED", {"no-data"}), ("GDAL_GEOREF_SOURCES", {"place", "no-data"})],
+)  # fmt: skip
+def test_each_setting_of_gdal_alone_keeps_out_what_lies_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, kept_out: set[str]
+) -> None:
+    """Together they hide each other's absence."""
+    path = tmp_path / "scene.tif"
+    size = {"width": 10, "height": 8, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", **size) as plain:
+        plain.write(np.full((1, 8, 10), 9, np.uint8))
+    aux(path, "<NoDataValue>7</NoDataValue>")
+    (tmp_path / "scene.tfw").write_text("1\n0\n0\n-1\n5\n5\n")
+    with rasterio.open(tmp_path / "scene.tif.msk", "w", driver="GTiff", **size) as mask:
+        mask.write(np.zeros((1, 8, 10), np.uint8))
+        mask.update_tags(INTERNAL_MASK_FLAGS_1="2")
+
+    def told() -> set[str]:
+        with door.opened(door.admit(path)) as dataset, gdal.gdal_settings():
+            said = {
+                "place": not dataset.transform.is_identity,
+                "no-data": dataset.nodata is not None,
+                "mask": not dataset.dataset_mask().any(),
+            }
+        return {what for what, is_told in said.items() if is_told}
+
+    settings = gdal._SETTINGS
+    assert told() == set()
+    monkeypatch.setattr(gdal, "_SETTINGS", {})
+    # GDAL prefers a no-data value to a mask.
+    assert told() >= {"place", "no-data"}, "the test proves nothing"
+    monkeypatch.setattr(gdal, "_SETTINGS", {k: v for k, v in settings.items() if k == setting})
+    assert told().isdisjoint(kept_out)

@@ -350,6 +350,20 @@ def test_a_plan_says_the_look_the_pixels_and_the_command(town: Path) -> None:
     assert any("outside" in text for text in plan["warnings"])
 
 
+def test_the_environment_of_another_program_is_set_aside(
+    town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "proj").mkdir()
+    (tmp_path / "proj" / "proj.db").write_bytes(b"no database")
+    foreign = {"PROJ_DATA": str(tmp_path / "proj"), "GDAL_SKIP": "GTiff"}
+    for variable, value in foreign.items():
+        monkeypatch.setenv(variable, value)
+    with worker_process() as client:
+        client.ask(kind="plan", scene=str(town), off_nadir_deg=30)
+        last = client.until_last()[-1]
+    assert last["event"] == "result", last
+
+
 def test_a_look_that_nobody_knows_is_said_before_the_network_is_loaded(town: Path) -> None:
     with worker_process(str(STUB)) as client:
         client.ask(kind="extract", scene=str(town))
