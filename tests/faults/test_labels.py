@@ -258,7 +258,7 @@ def _in_degrees(polygon: shapely.Polygon) -> shapely.Polygon:
 
 
 LAYERS = {
-    "null island of text": ("x.geojson", b"", "not a vector layer"),
+    "an empty file": ("x.geojson", b"", "is empty; copy or download it again"),
     "cut GeoJSON": (
         "x.geojson",
         b'{"type": "FeatureCollection", "features": [{"type": "Feature", "geom',
@@ -290,7 +290,7 @@ LAYERS = {
     ),
     "HTML named .gpkg": ("x.gpkg", b"<!DOCTYPE html><html>404 Not Found</html>", "damaged"),
     "empty .gpkg": ("x.gpkg", b"", "damaged"),
-    "empty .fgb": ("x.fgb", b"", "not a vector layer"),
+    "empty .fgb": ("x.fgb", b"", "is empty; copy or download it again"),
     "VRT named .geojson": (
         "x.geojson",
         b'<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>/etc/passwd</SrcDataSource>'
