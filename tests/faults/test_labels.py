@@ -57,6 +57,7 @@ TABLES = {
     "too many cells": (f"{HEADER}\n{GOOD}\na,2,{HOUSE},1,1,1", "line 3: 6 cells instead of 4"),
     "unquoted polygon": (f"{HEADER}\na,2,POLYGON ((0 0, 9 0, 9 9, 0 0)),1", "double quotes"),
     "quote never closed": (f'{HEADER}\n{GOOD}\na,2,"POLYGON ((0 0', "line 3"),
+    "quote of the last cell never closed": (f'{HEADER}\na,2,{HOUSE},"1', "line 2: unexpected end"),
     "no ImageId": (f"{HEADER}\n{GOOD}\n,2,{HOUSE},1", "line 3: the ImageId is empty"),
     "missing column": (f"ImageId,BuildingId,Confidence\n{GOOD}", "no column PolygonWKT_Pix"),
     "no header": (f"{GOOD}\n{GOOD}", "no column ImageId and no column PolygonWKT_Pix"),
