@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 project = "snet4"
 author = "The authors of snet4"
+project_copyright = "2026 the snet4 authors"
 try:
     release = metadata.version("snet4")
 except metadata.PackageNotFoundError:

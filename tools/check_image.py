@@ -7,8 +7,9 @@ images nor a container daemon is needed, but root, and Debian's packages buildah
 iproute2. Everything runs as another user, with a root that cannot be written and without a
 network; buildah's isolation is `chroot`, which works inside of virtual machines and containers.
 
-Some 3 GB of disk and ten minutes; with --training, torch and CUDA, 25 GB. Everything is removed
-at the end, but with --keep the images stay, for the next check.
+Some 3 GB of disk and ten minutes; with --training, torch and CUDA, 35 GB: buildah keeps up to four
+copies of what it commits. Everything is removed at the end, but with --keep the images stay, for
+the next check.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / "build" / "image"
+SCRATCH = STORE / "tmp"
+"""buildah's copies of what it commits: gone with the store, also when a build was killed."""
 CPU, TRAINING, BASE = "localhost/snet4", "localhost/snet4:training", "localhost/snet4-base"
 EXTRAS = "EXTRAS=openvino,cluster,train"
 MOST_MB = 900
@@ -54,7 +57,9 @@ def buildah(*arguments: str | Path) -> str:
     """What a command of buildah, on a store of our own, prints on stdout."""
     places = ("--root", STORE / "store", "--runroot", STORE / "run")
     command = [str(each) for each in ("buildah", *places, *arguments)]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    there = {**os.environ, "TMPDIR": str(SCRATCH)}
+    done = subprocess.run(command, cwd=ROOT, env=there, text=True, capture_output=True)
     if done.returncode:
         raise Failed(f"{shlex.join(command)}: {(done.stderr or done.stdout)[-2000:]}")
     return done.stdout.strip()
@@ -303,7 +308,6 @@ def main() -> None:
     missing = [each for each in ("buildah", "debootstrap", "ip") if not shutil.which(each)]
     if missing or os.geteuid():
         sys.exit("image-test: run as root, after apt-get install buildah debootstrap iproute2")
-    STORE.mkdir(parents=True, exist_ok=True)
     try:
         base = make_base(asked.suite)
         build(CPU, base)
