@@ -1,9 +1,13 @@
 """The inner loops of shapes, compiled; where they are missing, numpy does the same.
 
-`_kernels.c` is built when snet4 is installed from its source where there is a C compiler; the
-wheels of `make dist` and of the QGIS plugin are pure Python and have none. Every function here
+The wheels of a release for Linux, macOS and Windows have them, and so has what is installed from
+its source where there is a C compiler; the wheel for all other machines, which the QGIS plugin
+carries too, is pure Python and has none. Every function here
 has its numpy twin in the module that calls it, with equal results to the bit; `compiled` says
 whether they are there. `SNET4_KERNELS=off` in the environment chooses numpy.
+
+The compiled functions trust what they are given, so everything is checked here: other types, shapes
+or places are a TypeError, ValueError or IndexError and never a wrong address.
 
 Array names end in their axes: H rows, W columns, R runs or rings, E walls, P pixels, K candidates,
 S segments.
@@ -52,18 +56,18 @@ def _run_arrays(runs: list[bytearray]) -> tuple[Ints, Ints, Ints, NDArray[np.int
 
 def take_runs(image_HW: NDArray[Any], first_R: Ints, length_R: Ints) -> NDArray[Any]:
     """The pixels of runs, given by flat index and length, run after run: (P,)."""
-    image_HW = np.ascontiguousarray(image_HW)
-    value_P = np.empty(_checked(first_R, length_R, image_HW.size), image_HW.dtype)
-    runs = _plain(first_R, np.int64), _plain(length_R, np.int64)
+    image_HW = _plain(image_HW, image_HW.dtype)
+    runs = _runs_inside(first_R, length_R, image_HW)
+    value_P = np.empty(int(runs[1].sum()), image_HW.dtype)
     _kernels.take_runs(image_HW, *runs, value_P, image_HW.itemsize)
     return value_P
 
 
 def put_runs(image_HW: NDArray[Any], first_R: Ints, length_R: Ints, value_P: NDArray[Any]) -> None:
     """Write values (P,) into the runs of a contiguous image of the same type, run after run."""
-    if _checked(first_R, length_R, image_HW.size) != value_P.size:
+    runs = _runs_inside(first_R, length_R, image_HW)
+    if value_P.shape != (int(runs[1].sum()),):
         raise ValueError("As many values as pixels of the runs are wanted.")
-    runs = _plain(first_R, np.int64), _plain(length_R, np.int64)
     _kernels.put_runs(image_HW, *runs, _plain(value_P, image_HW.dtype), image_HW.itemsize)
 
 
@@ -71,28 +75,43 @@ def fill_runs(
     image_HW: NDArray[np.int32], first_R: Ints, length_R: Ints, value_R: NDArray[np.int32]
 ) -> None:
     """Write one value (R,) into each run of a contiguous image."""
-    _checked(first_R, length_R, image_HW.size)
-    runs = _plain(first_R, np.int64), _plain(length_R, np.int64)
+    _same_type(image_HW, np.int32)
+    runs = _runs_inside(first_R, length_R, image_HW)
+    if value_R.shape != runs[0].shape:
+        raise ValueError("As many values as runs are wanted.")
     _kernels.fill_runs(image_HW, *runs, _plain(value_R, np.int32))
 
 
-def _checked(first_R: Ints, length_R: Ints, size: int) -> int:
-    """The number of pixels of runs, which lie inside of an image."""
+def _runs_inside(first_R: Ints, length_R: Ints, image_HW: NDArray[Any]) -> tuple[Ints, Ints]:
+    """Flat indices and lengths as compiled code wants them, of runs that lie inside of an image."""
+    first_R, length_R = _plain(first_R, np.int64), _plain(length_R, np.int64)
+    if first_R.ndim != 1 or first_R.shape != length_R.shape:
+        raise ValueError("As many lengths as runs are wanted.")
     if first_R.size and (
-        first_R.min() < 0 or length_R.min() < 0 or (first_R + length_R).max() > size
+        first_R.min() < 0
+        or length_R.min() < 0
+        # In this order nothing is beyond the largest number.
+        or first_R.max() > image_HW.size
+        or (length_R > image_HW.size - first_R).any()
     ):
         raise IndexError("A run reaches beyond its image.")
-    return int(length_R.sum())
+    return first_R, length_R
 
 
 def flooded(level_HW: NDArray[np.uint8], sources_HW: NDArray[np.int32], top: int) -> NDArray[Any]:
     """See `labels.flood.flooded`."""
-    region_HW = np.array(sources_HW, np.int32, order="C")
-    rim = (level_HW[0], level_HW[-1], level_HW[:, 0], level_HW[:, -1])
-    if any((each < top).any() for each in rim):
+    level_HW, region_HW = _plain(level_HW, np.uint8), _plain(sources_HW, np.int32).copy()
+    if level_HW.ndim != 2 or level_HW.shape != region_HW.shape or not 0 <= top <= 255:
+        raise ValueError("Levels and sources of one shape are wanted, and a top of 0 to 255.")
+    if any((each < top).any() for each in _rim(level_HW)):
         raise ValueError("The rim of a flooded image must be at its top.")
-    _kernels.flooded(_plain(level_HW, np.uint8), region_HW, level_HW.shape[1], top)
+    _kernels.flooded(level_HW, region_HW, level_HW.shape[1], top)
     return region_HW
+
+
+def _rim(image_HW: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Outermost rows and columns, none of an image that is empty."""
+    return image_HW[:1], image_HW[-1:], image_HW[:, :1], image_HW[:, -1:]
 
 
 def trace(
@@ -102,9 +121,10 @@ def trace(
 
     Rings come by their first eastward wall in raster order; coordinates without the rim.
     """
-    x, y, other, joint, first, label, hole = _kernels.trace(
-        _plain(padded_HW, np.int32), padded_HW.shape[1]
-    )
+    padded_HW = _plain(padded_HW, np.int32)
+    if padded_HW.ndim != 2 or any(each.any() for each in _rim(padded_HW)):
+        raise ValueError("Labels with a rim of background are wanted.")
+    x, y, other, joint, first, label, hole = _kernels.trace(padded_HW, padded_HW.shape[1])
     return (
         np.frombuffer(x, np.int64),
         np.frombuffer(y, np.int64),
@@ -120,11 +140,15 @@ def simplified(
     x_E: Ints, y_E: Ints, joint_E: NDArray[np.bool_], first_R: Ints, tolerance_E: Floats
 ) -> NDArray[np.bool_]:
     """See `outlines.simplify.douglas_peucker`."""
-    kept_E = np.array(joint_E, np.bool_)
-    ends = _plain(first_R, np.int64)
-    _kernels.simplified(
-        _plain(x_E, np.int64), _plain(y_E, np.int64), ends, _plain(tolerance_E, np.float64), kept_E
-    )
+    x_E, y_E, first_R = (_plain(each, np.int64) for each in (x_E, y_E, first_R))
+    kept_E, tolerance_E = _plain(joint_E, np.bool_).copy(), _plain(tolerance_E, np.float64)
+    if any(each.shape != (x_E.size,) for each in (x_E, y_E, kept_E, tolerance_E)):
+        raise ValueError("As many values as corners are wanted.")
+    if first_R.ndim != 1 or not first_R.size or first_R[0] < 0 or first_R[-1] > x_E.size:
+        raise IndexError("A ring reaches beyond its corners.")
+    if (first_R[1:] <= first_R[:-1]).any():
+        raise ValueError("Every ring needs a corner.")
+    _kernels.simplified(x_E, y_E, first_R, tolerance_E, kept_E)
     return kept_E
 
 
@@ -140,17 +164,39 @@ def slid_sums(
     `layers` holds (map (H, W), weights (P,)); segments lie one after the other, and move back by
     columns and rows. What would lie outside is at the edge.
     """
+    ints = [_plain(each, np.int64) for each in (row_P, col_P, count_S, steps_KS2)]
+    maps = [_plain(map_HW, np.float64) for map_HW, _ in layers]
+    weights = [_plain(weight_P, np.float64) for _, weight_P in layers]
+    _check_slides(*ints, maps, weights)
     none = np.empty(0)
-    (one_HW, one_P), (two_HW, two_P) = [*layers, (none, none)][:2]
+    (one_HW, two_HW), (one_P, two_P) = [*maps, none][:2], [*weights, none][:2]
     sums_KS = np.empty(steps_KS2.shape[:2])
-    _kernels.slid_sums(
-        *(_plain(each, np.int64) for each in (row_P, col_P, count_S, steps_KS2)),
-        *(_plain(each, np.float64) for each in (one_HW, one_P, two_HW, two_P)),
-        *one_HW.shape,
-        len(steps_KS2),
-        sums_KS,
-    )
+    _kernels.slid_sums(*ints, one_HW, one_P, two_HW, two_P, *one_HW.shape, len(steps_KS2), sums_KS)
     return sums_KS
+
+
+_FARTHEST = 1 << 31
+"""Steps beyond it would leave the numbers that compiled code counts with."""
+
+
+def _check_slides(
+    row_P: Ints, col_P: Ints, count_S: Ints, steps_KS2: Ints, maps: list[Floats], by: list[Floats]
+) -> None:
+    if not 1 <= len(maps) <= 2 or any(each.ndim != 2 for each in maps):
+        raise ValueError("One map or two are wanted.")
+    if steps_KS2.ndim != 3 or steps_KS2.shape[1:] != (count_S.size, 2) or count_S.ndim != 1:
+        raise ValueError("Two steps for each segment are wanted.")
+    if any(each.shape != (row_P.size,) for each in (row_P, col_P, *by)):
+        raise ValueError("As many places and weights as pixels are wanted.")
+    if (count_S < 0).any() or (count_S > row_P.size).any() or count_S.sum() != row_P.size:
+        raise ValueError("Segments with as many pixels as there are places are wanted.")
+    if (steps_KS2 < -_FARTHEST).any() or (steps_KS2 > _FARTHEST).any():
+        raise IndexError("A segment is slid too far.")
+    if maps[0].shape != maps[-1].shape:
+        raise ValueError("Maps of one shape are wanted.")
+    for place_P, side in zip((row_P, col_P), maps[0].shape, strict=True):
+        if place_P.size and not 0 <= place_P.min() <= place_P.max() < side:
+            raise IndexError("A segment reaches beyond its map.")
 
 
 def pooled(map_HW: NDArray[np.uint8]) -> Floats:
@@ -163,8 +209,9 @@ def pooled(map_HW: NDArray[np.uint8]) -> Floats:
 
 def grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
     """See `maps.feet`: segments grown into pixels of none."""
-    grown_HW = np.array(segments_HW, np.int32, order="C")
-    _kernels.grown(grown_HW, *grown_HW.shape, steps)
+    grown_HW = _plain(segments_HW, np.int32).copy()
+    if grown_HW.size:
+        _kernels.grown(grown_HW, *grown_HW.shape, steps)
     return grown_HW
 
 
@@ -172,9 +219,23 @@ def scaled(
     counts_HW: NDArray[np.uint16], out_HW: NDArray[np.float32], by: tuple[float, ...]
 ) -> None:
     """Write ((counts - by[0]) / by[1], clipped to by[2]..by[3], - by[4]) * by[5] to `out_HW`."""
+    _same_type(out_HW, np.float32)
+    if counts_HW.shape != out_HW.shape:
+        raise ValueError("Counts and results of one shape are wanted.")
     _kernels.scaled(_plain(counts_HW, np.uint16), out_HW, *by)
 
 
 def _plain(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """The array itself, if it lies in memory as compiled code wants it."""
-    return np.ascontiguousarray(array, dtype)
+    """The array itself, if it lies in memory as compiled code wants it, or else a copy.
+
+    TypeError if values might not stay as they are, and for objects.
+    """
+    if not np.can_cast(array.dtype, dtype) or np.dtype(dtype).hasobject:
+        raise TypeError(f"{array.dtype} is no {np.dtype(dtype)}.")
+    return np.require(array, dtype, ["C", "A"])
+
+
+def _same_type(array: NDArray[Any], dtype: Any) -> None:
+    """Check an array that is written to; that it is contiguous, its buffer sees to."""
+    if array.dtype != dtype or not array.flags.aligned:
+        raise TypeError(f"An array of {np.dtype(dtype)} is wanted, not {array.dtype}.")

@@ -131,13 +131,205 @@ def test_normalised_pictures(seed: int, low: float, spread: float) -> None:
     assert quick.tobytes() == plain.tobytes()
 
 
-def test_what_would_reach_beyond_an_image_is_refused() -> None:
-    image_HW, two = np.zeros((3, 4), np.int32), np.array([2])
-    with pytest.raises(IndexError):
-        kernels.take_runs(image_HW, np.array([11]), two)
-    with pytest.raises(IndexError):
-        kernels.fill_runs(image_HW, np.array([-1]), two, np.array([1], np.int32))
-    with pytest.raises(ValueError, match="As many"):
-        kernels.put_runs(image_HW, np.array([0]), two, np.zeros(3, np.int32))
-    with pytest.raises(ValueError, match="rim"):
-        kernels.flooded(np.zeros((3, 3), np.uint8), np.zeros((3, 3), np.int32), 2)
+ONE, TWO, FAR = np.array([1]), np.array([2]), np.array([1 << 62])
+IMAGE_HW = np.zeros((3, 4), np.int32)
+INK = np.zeros(2, np.int32)
+SQUARE = np.pad(np.ones((1, 1), np.int32), 1)
+CORNERS, LIMITS = np.array([0, 1, 1, 0]), np.ones(4)
+NONE = np.array([], np.int64)
+
+
+def simplified(**other: Any) -> Callable[[], Any]:
+    """A call with a ring of four corners, and one thing else."""
+    given = {"x_E": CORNERS, "y_E": CORNERS[::-1], "joint_E": CORNERS > 0}
+    given |= {"first_R": np.array([0, 4]), "tolerance_E": LIMITS} | other
+    return lambda: kernels.simplified(**given)
+
+
+def slid(**other: Any) -> Callable[[], Any]:
+    """A call with a segment of two pixels, and one thing else."""
+    given = {"row_P": np.array([0, 1]), "col_P": np.array([0, 1]), "count_S": TWO}
+    given |= {"steps_KS2": np.zeros((1, 1, 2), np.int64)}
+    given |= {"layers": [(np.ones((2, 3)), np.ones(2))]} | other
+    return lambda: kernels.slid_sums(**given)
+
+
+def take(image: np.ndarray, first: np.ndarray, length: np.ndarray) -> Callable[[], Any]:
+    return lambda: kernels.take_runs(image, first, length)
+
+
+def put(
+    first: np.ndarray, length: np.ndarray, value: np.ndarray, image: np.ndarray = IMAGE_HW
+) -> Callable[[], Any]:
+    return lambda: kernels.put_runs(image, first, length, value)
+
+
+def fill(
+    first: np.ndarray, length: np.ndarray, value: np.ndarray, image: np.ndarray = IMAGE_HW
+) -> Callable[[], Any]:
+    return lambda: kernels.fill_runs(image, first, length, value)
+
+
+def flooded(level: np.ndarray, source: np.ndarray, top: int) -> Callable[[], Any]:
+    return lambda: kernels.flooded(level, source, top)
+
+
+LEVELS, SOURCES = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.int32)
+ODD = np.frombuffer(bytes(17), np.uint8)[1:].view(np.float32).reshape(2, 2)
+"""Numbers that do not lie at multiples of their size."""
+
+HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
+    "a mask without rows": (TypeError, lambda: kernels.components(np.zeros(4, np.bool_))),
+    "a mask of numbers": (TypeError, lambda: kernels.components(IMAGE_HW)),
+    "labels of three axes": (TypeError, lambda: kernels.runs_of_labels(IMAGE_HW[None])),
+    "labels of 64 bits": (TypeError, lambda: kernels.runs_of_labels(IMAGE_HW.astype(np.int64))),
+    "a run behind the end": (IndexError, take(IMAGE_HW, np.array([11]), TWO)),
+    "a run before the start": (IndexError, take(IMAGE_HW, -ONE, TWO)),
+    "a run backwards": (IndexError, take(IMAGE_HW, TWO, -ONE)),
+    "a run to the end of all numbers": (IndexError, take(IMAGE_HW, FAR, FAR)),
+    "a run of all numbers": (IndexError, take(IMAGE_HW, ONE, np.array([(1 << 63) - 1]))),
+    "fewer lengths than runs": (ValueError, take(IMAGE_HW, np.array([0, 1, 2]), TWO)),
+    "runs of fractions": (TypeError, take(IMAGE_HW, np.array([np.nan]), TWO)),
+    "lengths of fractions": (TypeError, take(IMAGE_HW, ONE, np.array([np.nan]))),
+    "runs of two axes": (ValueError, take(IMAGE_HW, ONE[None], TWO[None])),
+    "an image of objects": (TypeError, take(np.full((3, 4), None), ONE, TWO)),
+    "more values than pixels": (ValueError, put(ONE, TWO, np.zeros(3, np.int32))),
+    "fewer values than pixels": (ValueError, put(ONE, TWO, INK[:1])),
+    "values of another size": (TypeError, put(ONE, TWO, np.zeros(2, np.int64))),
+    "put behind the end": (IndexError, put(np.array([11]), TWO, INK)),
+    "put into every other row": (TypeError, put(ONE, TWO, INK, IMAGE_HW[::2])),
+    "put into objects": (TypeError, put(ONE, TWO, INK, np.full((3, 4), None))),
+    "filled behind the end": (IndexError, fill(np.array([11]), TWO, INK[:1])),
+    "fewer values than runs": (ValueError, fill(np.array([0, 2]), np.array([1, 1]), INK[:1])),
+    "filled with too large values": (TypeError, fill(ONE, TWO, np.zeros(1, np.int64))),
+    "filled into bytes": (TypeError, fill(ONE, TWO, INK[:1], np.zeros((3, 4), np.uint8))),
+    "filled into every other column": (TypeError, fill(ONE, TWO, INK[:1], IMAGE_HW[:, ::2])),
+    "an open rim": (ValueError, flooded(np.zeros((3, 3), np.uint8), SOURCES, 2)),
+    "sources of another shape": (ValueError, flooded(LEVELS, SOURCES[:2], 2)),
+    "levels of one axis": (ValueError, flooded(LEVELS[0], SOURCES[0], 2)),
+    "levels of 16 bits": (TypeError, flooded(LEVELS.astype(np.uint16), SOURCES, 2)),
+    "a top above all levels": (ValueError, flooded(LEVELS[:, :0], SOURCES[:, :0], 70_000)),
+    "a top below all levels": (ValueError, flooded(LEVELS, SOURCES, -1)),
+    "sources of 64 bits": (TypeError, flooded(LEVELS, SOURCES.astype(np.int64), 2)),
+    "labels without a rim above": (ValueError, lambda: kernels.trace(SQUARE[1:])),
+    "labels without a rim below": (ValueError, lambda: kernels.trace(SQUARE[:2])),
+    "labels without a rim at the left": (ValueError, lambda: kernels.trace(SQUARE[:, 1:])),
+    "labels without a rim at the right": (ValueError, lambda: kernels.trace(SQUARE[:, :2])),
+    "labels of one axis": (ValueError, lambda: kernels.trace(INK)),
+    "labels of fractions": (TypeError, lambda: kernels.trace(np.zeros((3, 3)))),
+    "fewer corners down than across": (ValueError, simplified(y_E=CORNERS[:2])),
+    "fewer joints than corners": (ValueError, simplified(joint_E=CORNERS[:2] > 0)),
+    "fewer limits than corners": (ValueError, simplified(tolerance_E=LIMITS[:2])),
+    "a ring behind the last corner": (IndexError, simplified(first_R=np.array([0, 5]))),
+    "a ring before the first corner": (IndexError, simplified(first_R=np.array([-1, 4]))),
+    "no ends of rings": (IndexError, simplified(first_R=NONE)),
+    "ends of rings in two axes": (IndexError, simplified(first_R=np.array([[0, 4]]))),
+    "a ring of nothing": (ValueError, simplified(first_R=np.array([0, 0, 4]))),
+    "rings backwards": (ValueError, simplified(first_R=np.array([0, 3, 2, 4]))),
+    "corners of fractions": (TypeError, simplified(x_E=LIMITS)),
+    "no map": (ValueError, slid(layers=[])),
+    "three maps": (ValueError, slid(layers=[(np.ones((2, 3)), np.ones(2))] * 3)),
+    "a map of one axis": (ValueError, slid(layers=[(np.ones(6), np.ones(2))])),
+    "a map of nothing": (IndexError, slid(layers=[(np.ones((0, 3)), np.ones(2))])),
+    "maps of two shapes": (
+        ValueError,
+        slid(layers=[(np.ones((2, 3)), np.ones(2)), (np.ones((1, 3)), np.ones(2))]),
+    ),
+    "fewer weights than pixels": (ValueError, slid(layers=[(np.ones((2, 3)), np.ones(1))])),
+    "fewer columns than rows": (ValueError, slid(col_P=ONE)),
+    "a row behind the last": (IndexError, slid(row_P=np.array([0, 2]))),
+    "a column before the first": (IndexError, slid(col_P=np.array([-1, 0]))),
+    "steps for fewer segments": (ValueError, slid(steps_KS2=np.zeros((1, 0, 2), np.int64))),
+    "steps of one number": (ValueError, slid(steps_KS2=np.zeros((1, 1, 1), np.int64))),
+    "steps of two axes": (ValueError, slid(steps_KS2=np.zeros((1, 2), np.int64))),
+    "a step too far": (IndexError, slid(steps_KS2=np.full((1, 1, 2), -(1 << 63)))),
+    "a step too far ahead": (IndexError, slid(steps_KS2=np.full((1, 1, 2), (1 << 63) - 1))),
+    "more pixels than places": (ValueError, slid(count_S=np.array([3]))),
+    "fewer pixels than none": (
+        ValueError,
+        slid(count_S=np.array([3, -1]), steps_KS2=np.zeros((1, 2, 2), np.int64)),
+    ),
+    "squares of fractions": (TypeError, lambda: kernels.pooled(np.zeros((4, 4)))),
+    "squares of one axis": (ValueError, lambda: kernels.pooled(np.zeros(4, np.uint8))),
+    "segments of one axis": (TypeError, lambda: kernels.grown(INK, 1)),
+    "segments of 64 bits": (TypeError, lambda: kernels.grown(SOURCES.astype(np.int64), 1)),
+    "fewer results than counts": (
+        ValueError,
+        lambda: kernels.scaled(
+            np.zeros((3, 3), np.uint16), np.zeros((2, 3), np.float32), (0, 1, 0, 1, 0, 1)
+        ),
+    ),
+    "results of 64 bits": (
+        TypeError,
+        lambda: kernels.scaled(np.zeros((2, 2), np.uint16), np.zeros((2, 2)), (0, 1, 0, 1, 0, 1)),
+    ),
+    "results at odd places": (
+        TypeError,
+        lambda: kernels.scaled(np.zeros((2, 2), np.uint16), ODD, (0, 1, 0, 1, 0, 1)),
+    ),
+    "counts of fractions": (
+        TypeError,
+        lambda: kernels.scaled(np.zeros((2, 2)), np.zeros((2, 2), np.float32), (0, 1, 0, 1, 0, 1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_what_would_reach_a_wrong_address_is_refused(name: str) -> None:
+    kind, call = HARMFUL[name]
+    with pytest.raises(kind):
+        call()
+
+
+def test_arrays_that_lie_otherwise_in_memory_are_read_right() -> None:
+    labels_HW = some_labels(3)
+    for other_HW in (
+        np.asfortranarray(labels_HW),
+        np.repeat(labels_HW, 2, axis=1)[:, ::2],
+        labels_HW.astype(">i4"),
+        np.frombuffer(b"." + labels_HW.tobytes(), np.uint8)[1:].view(np.int32).reshape(40, 37),
+    ):
+        for work in (runs.of_labels, rings.trace):
+            assert_equal(work(other_HW), work(labels_HW))  # type: ignore[operator]
+        assert _grown(other_HW, 2).tobytes() == _grown(labels_HW, 2).tobytes()
+    mask_HW = labels_HW > 0
+    assert_equal(runs.components(mask_HW.T.copy().T)[0], runs.components(mask_HW)[0])
+    byte_HW = (noise(1) * 255).astype(np.uint8)
+    assert kernels.pooled(byte_HW[::-1]).tolist() == kernels.pooled(byte_HW[::-1].copy()).tolist()
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (1, 1), (2, 2)])
+def test_empty_and_tiny_images(shape: tuple[int, int]) -> None:
+    bytes_HW, labels_HW = np.zeros(shape, np.uint8), np.zeros(shape, np.int32)
+    assert runs.components(bytes_HW > 0)[1] == runs.of_labels(labels_HW).row_R.size == 0
+    assert kernels.trace(labels_HW)[4].tolist() == [0]
+    assert kernels.flooded(bytes_HW, labels_HW, 0).tolist() == labels_HW.tolist()
+    assert kernels.grown(labels_HW, 3).tolist() == labels_HW.tolist()
+    assert kernels.pooled(bytes_HW).shape == (shape[0] // 2, shape[1] // 2)
+    assert kernels.take_runs(labels_HW, NONE, NONE).size == 0
+    out_HW = np.ones(shape, np.float32)
+    kernels.scaled(bytes_HW, out_HW, (0, 1, 0, 1, 0, 1))
+    assert not out_HW.any()
+    none = kernels.simplified(NONE, NONE, NONE > 0, np.array([0]), NONE.astype(np.float64))
+    assert none.size == 0
+    nothing = [(np.zeros(shape), np.zeros(0))]
+    assert kernels.slid_sums(NONE, NONE, NONE, np.zeros((3, 0, 2), np.int64), nothing).size == 0
+
+
+def test_the_largest_labels_and_steps() -> None:
+    largest = np.iinfo(np.int32).max
+    labels_HW = np.pad(np.full((2, 2), largest, np.int32), 1)
+    labels_HW[1, 1] = np.iinfo(np.int32).min
+    assert_equal(*both(lambda: runs.of_labels(labels_HW)))
+    assert_equal(*both(lambda: rings.trace(labels_HW)))
+    quick, plain = both(lambda: _grown(labels_HW, 1))
+    assert quick.tobytes() == plain.tobytes()
+    level_HW = np.full((4, 4), 255, np.uint8)
+    level_HW[1:3, 1:3] = [[0, 254], [3, 254]]
+    sources_HW = np.zeros((4, 4), np.int32)
+    sources_HW[1, 1] = largest
+    quick, plain = both(lambda: flood.flooded(level_HW, sources_HW, 255))
+    assert quick.tobytes() == plain.tobytes()
+    assert (quick[1:3, 1:3] == largest).all()
+    for step in (-(1 << 31), 1 << 31):
+        assert slid(steps_KS2=np.full((1, 1, 2), step))().tolist() == [[2.0]]
