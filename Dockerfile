@@ -8,7 +8,8 @@ ARG BASE=docker.io/library/debian:trixie-slim
 
 FROM ${BASE} AS build
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates python3-venv \
+    && apt-get install --yes --no-install-recommends \
+        ca-certificates gcc libc6-dev python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/snet4
 
@@ -33,14 +34,15 @@ RUN cd /opt/snet4/lib/python3*/site-packages \
         && find . -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' -delete; \
     fi
 
-COPY LICENSE* README.md ./
+COPY LICENSE* README.md setup.py ./
 COPY cli cli
 COPY snet4core snet4core
 COPY training training
+# With its inner loops compiled; the compiler stays in this stage.
 # The version where git does not say it, which is not in here: --build-arg VERSION=0.2.0
 ARG VERSION=""
 RUN if [ -n "${VERSION}" ]; then printf 'Version: %s\n' "${VERSION}" > PKG-INFO; fi \
-    && /opt/snet4/bin/pip install --no-deps --force-reinstall . \
+    && SNET4_COMPILED=1 /opt/snet4/bin/pip install --no-deps --force-reinstall . \
     && /opt/snet4/bin/pip uninstall --yes --quiet pip
 
 FROM ${BASE}

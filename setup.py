@@ -1,11 +1,14 @@
 """The one part that is compiled, `snet4core/_kernels.c`; all else is in pyproject.toml.
 
 Without a C compiler, or with SNET4_PURE=1, snet4 is installed without it, and numpy does the same.
+With SNET4_COMPILED=1, as releases are built, it is compiled or the build fails.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+import sysconfig
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,11 +25,20 @@ class BuildKernels(build_ext):
 
 
 KERNELS = Extension(
-    "snet4core._kernels", ["snet4core/_kernels.c"], py_limited_api=True, optional=True
+    "snet4core._kernels",
+    ["snet4core/_kernels.c"],
+    py_limited_api=True,
+    optional=not os.environ.get("SNET4_COMPILED"),
 )
 
+# One module for all Pythons from 3.11 on is a matter of CPython's, and of those with a lock.
+ONE_FOR_ALL = sys.implementation.name == "cpython" and not sysconfig.get_config_var(
+    "Py_GIL_DISABLED"
+)
+PURE = bool(os.environ.get("SNET4_PURE")) or not ONE_FOR_ALL
+
 setup(
-    ext_modules=[] if os.environ.get("SNET4_PURE") else [KERNELS],
+    ext_modules=[] if PURE else [KERNELS],
     cmdclass={"build_ext": BuildKernels},
-    options={} if os.environ.get("SNET4_PURE") else {"bdist_wheel": {"py_limited_api": "cp311"}},
+    options={} if PURE else {"bdist_wheel": {"py_limited_api": "cp311"}},
 )

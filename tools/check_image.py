@@ -219,6 +219,10 @@ def check_cpu(network: int, data: Path, work: Path) -> None:
         for forbidden in ("/opt/snet4/x", "/usr/local/bin/x", "/data/x"):
             if image.run("touch", forbidden)[0] == 0:
                 raise Failed(f"{forbidden} could be written")
+        if not json.loads(image.must("snet4", "doctor", "--json"))["compiled loops"]:
+            raise Failed("the inner loops are not compiled in it")
+        if image.run("gcc", "--version")[0] == 0:
+            raise Failed("the compiler is in it")
         scene = min(data.rglob("*.tif")).relative_to(data)
         run = [*image.entrypoint, "run", f"/data/{scene}", "--progress", "none", "--output"]
         print("run:", image.must(*run, "/out/alone.gpkg"))

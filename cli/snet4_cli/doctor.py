@@ -13,6 +13,7 @@ import click
 from snet4_cli import options
 from snet4core import __version__
 from snet4core.errors import Snet4Error
+from snet4core.kernels import compiled
 
 _LIBRARIES = (
     "openvino", "torch", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "shapely",
@@ -31,6 +32,7 @@ def doctor(model: str, device: str, precision: str, engine: str, as_json: bool) 
         "system": f"{platform.platform()}, {os.cpu_count()} processors",
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "geo": _geo(),
+        "compiled loops": compiled() if as_json else _loops(),
         "set aside": _set_aside(),
         "model": _model(model),
         "runtime": _runtime(model, device, precision, engine),
@@ -52,6 +54,11 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _loops() -> str:
+    """Who does the inner loops of shapes, heights and normalising."""
+    return "yes" if compiled() else "no: numpy does the same, more slowly"
 
 
 def _geo() -> dict[str, str]:

@@ -189,6 +189,18 @@ def test_all_that_the_dockerfile_copies_is_let_through() -> None:
     assert set(let_through) == {*tops, "tools/project.py"}
 
 
+def test_the_image_is_compiled_and_has_no_compiler() -> None:
+    building, final = re.split(r"^FROM .*$", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.M)[
+        1:
+    ]
+    for name in ("gcc", "libc6-dev", "python3-dev"):
+        assert re.search(rf"\b{name}\b", building), name
+        assert not re.search(rf"\b{name}\b", final), name
+    # Or a build without its compiler would go through.
+    assert "SNET4_COMPILED=1 /opt/snet4/bin/pip install" in building
+    assert re.search(r"^COPY .*\bsetup\.py\b", building, flags=re.M)
+
+
 def test_compose_starts_what_the_image_has() -> None:
     composed = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     services = composed["services"]

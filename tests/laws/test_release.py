@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -284,6 +286,53 @@ def test_workflows_are_valid() -> None:
     words = [*checker(), *map(str, workflows)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_release_has_compiled_wheels_for_four_systems() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    systems = jobs["wheels"]["strategy"]["matrix"]["os"]
+    assert [each.split("-")[0] for each in systems] == ["ubuntu", "ubuntu", "macos", "windows"]
+    assert systems[1].endswith("-arm")
+    assert jobs["publish"]["needs"] == "wheels"
+    for job in ("publish", "page"):
+        fetched = [
+            step["with"] for step in jobs[job]["steps"] if "download" in step.get("uses", "")
+        ]
+        assert [each.get("name", each.get("pattern")) for each in fetched] == ["dist", "wheel-*"]
+    settings = project.pyproject()["tool"]["cibuildwheel"]
+    least = project.pyproject()["project"]["requires-python"].removeprefix(">=").replace(".", "")
+    assert settings["build"] == f"cp{least}-*"
+    assert settings["environment"] == {"SNET4_COMPILED": "1"}
+    assert "kernels.compiled()" in settings["test-command"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "works", "made"),
+    [
+        ({"SNET4_COMPILED": "1"}, True, True),
+        ({"SNET4_COMPILED": "1", "CC": "/nowhere/cc"}, False, False),
+        ({"CC": "/nowhere/cc"}, True, False),
+        ({"SNET4_PURE": "1"}, True, False),
+    ],
+)
+def test_the_loops_are_compiled_if_they_can_or_must_be(
+    tmp_path: Path, settings: dict[str, str], works: bool, made: bool
+) -> None:
+    if sys.platform == "win32" or not shutil.which("cc"):
+        pytest.skip("NOT CHECKED: a C compiler is missing")
+    (tmp_path / "snet4core").mkdir()
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "snet4"\nversion = "1"\n', "utf-8")
+    for name in ("setup.py", "snet4core/_kernels.c"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    words = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SNET4_")}
+    done = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False, env={**kept, **settings}
+    )
+    assert (done.returncode == 0) is works, done.stdout + done.stderr
+    found = [path.name for path in (tmp_path / "snet4core").glob("_kernels.*.*")]
+    assert found == (["_kernels.abi3.so"] if made else [])
 
 
 def test_a_broken_workflow_is_noticed(tmp_path: Path) -> None:

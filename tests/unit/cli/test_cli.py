@@ -315,6 +315,19 @@ def test_doctor_names_versions_device_and_model(snet4: Call, model: Path) -> Non
     assert report["runtime"]["device"] == "cpu"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_doctor_says_whether_the_loops_are_compiled(
+    snet4: Call, model: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    from snet4core import kernels
+
+    monkeypatch.setattr(kernels, "_kernels", object() if there else None)
+    asked = ("doctor", "--model", model, "--device", "cpu")
+    said = "compiled loops yes\n" if there else "compiled loops no: numpy does the same"
+    assert said in snet4(*asked).out
+    assert json.loads(snet4(*asked, "--json").out)["compiled loops"] is there
+
+
 def test_little_memory_leaves_the_footprints_alone(snet4: Call, folder: Path, model: Path) -> None:
     common = ["run", folder / "scene.tif", "--off-nadir", 30, "--model", model]
     common += ["--threshold", 0.45, "--min-area", 1]
