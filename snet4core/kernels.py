@@ -90,8 +90,7 @@ def _runs_inside(first_R: Ints, length_R: Ints, image_HW: NDArray[Any]) -> tuple
     if first_R.size and (
         first_R.min() < 0
         or length_R.min() < 0
-        # In this order nothing is beyond the largest number.
-        or first_R.max() > image_HW.size
+        # Differences, since a sum might be beyond the largest number.
         or (length_R > image_HW.size - first_R).any()
     ):
         raise IndexError("A run reaches beyond its image.")
@@ -144,7 +143,7 @@ def simplified(
     kept_E, tolerance_E = _plain(joint_E, np.bool_).copy(), _plain(tolerance_E, np.float64)
     if any(each.shape != (x_E.size,) for each in (x_E, y_E, kept_E, tolerance_E)):
         raise ValueError("As many values as corners are wanted.")
-    if first_R.ndim != 1 or not first_R.size or first_R[0] < 0 or first_R[-1] > x_E.size:
+    if first_R.ndim != 1 or first_R[0] < 0 or first_R[-1] > x_E.size:
         raise IndexError("A ring reaches beyond its corners.")
     if (first_R[1:] <= first_R[:-1]).any():
         raise ValueError("Every ring needs a corner.")
@@ -182,9 +181,9 @@ _FARTHEST = 1 << 31
 def _check_slides(
     row_P: Ints, col_P: Ints, count_S: Ints, steps_KS2: Ints, maps: list[Floats], by: list[Floats]
 ) -> None:
-    if not 1 <= len(maps) <= 2 or any(each.ndim != 2 for each in maps):
+    if not 1 <= len(maps) <= 2:
         raise ValueError("One map or two are wanted.")
-    if steps_KS2.ndim != 3 or steps_KS2.shape[1:] != (count_S.size, 2) or count_S.ndim != 1:
+    if steps_KS2.shape[1:] != (count_S.size, 2):
         raise ValueError("Two steps for each segment are wanted.")
     if any(each.shape != (row_P.size,) for each in (row_P, col_P, *by)):
         raise ValueError("As many places and weights as pixels are wanted.")

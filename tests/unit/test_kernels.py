@@ -175,7 +175,7 @@ def flooded(level: np.ndarray, source: np.ndarray, top: int) -> Callable[[], Any
 
 
 LEVELS, SOURCES = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.int32)
-ODD = np.frombuffer(bytes(17), np.uint8)[1:].view(np.float32).reshape(2, 2)
+ODD = np.frombuffer(bytearray(17), np.uint8)[1:].view(np.float32).reshape(2, 2)
 """Numbers that do not lie at multiples of their size."""
 
 HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
@@ -244,10 +244,17 @@ HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
     "steps of two axes": (ValueError, slid(steps_KS2=np.zeros((1, 2), np.int64))),
     "a step too far": (IndexError, slid(steps_KS2=np.full((1, 1, 2), -(1 << 63)))),
     "a step too far ahead": (IndexError, slid(steps_KS2=np.full((1, 1, 2), (1 << 63) - 1))),
-    "more pixels than places": (ValueError, slid(count_S=np.array([3]))),
+    "more pixels than places": (
+        ValueError,
+        slid(count_S=np.array([2, 2]), steps_KS2=np.zeros((1, 2, 2), np.int64)),
+    ),
     "fewer pixels than none": (
         ValueError,
-        slid(count_S=np.array([3, -1]), steps_KS2=np.zeros((1, 2, 2), np.int64)),
+        slid(count_S=np.array([2, 1, -1]), steps_KS2=np.zeros((1, 3, 2), np.int64)),
+    ),
+    "pixels beyond all numbers": (
+        ValueError,
+        slid(count_S=np.repeat([1 << 62, 2], [4, 1]), steps_KS2=np.zeros((1, 5, 2), np.int64)),
     ),
     "squares of fractions": (TypeError, lambda: kernels.pooled(np.zeros((4, 4)))),
     "squares of one axis": (ValueError, lambda: kernels.pooled(np.zeros(4, np.uint8))),
