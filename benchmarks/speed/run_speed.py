@@ -1,6 +1,7 @@
 """What a whole run costs beside the bare forward pass of the same windows.
 
     python -m benchmarks.speed.run_speed [--side PX] [--model NAME or FILE] [--rounds N]
+        [--precisions auto,fp32,bf16]
 
 For each engine against its own floor: same model, precision, threads, process and windows.
 The floor is the network alone, on noise that is ready in memory, in the run's batches and
@@ -68,42 +69,53 @@ def timed(work: Callable[[], int]) -> tuple[float, float, int]:
     return time.perf_counter() - wall, time.process_time() - cpu, count
 
 
+def measured(predictor: Predictor, scene: Path, side: int, count: int, name: str) -> dict[str, Any]:
+    """Rounds of floor and run in turn, printed, and what they say together."""
+    forward(predictor, 1200)  # compiled and warm
+    precision = predictor.runtime.precision
+    rounds = []
+    for _ in range(count):
+        bare_s, bare_cpu_s, _ = timed(lambda: forward(predictor, side))
+        run_s, run_cpu_s, layer_count = timed(
+            lambda: whole(predictor, scene, scene.with_suffix(".gpkg"))
+        )
+        rounds.append(
+            {"forward_s": round(bare_s, 2), "run_s": round(run_s, 2),
+             "ratio": round(run_s / bare_s, 3),
+             "cpu_ratio": round(run_cpu_s / bare_cpu_s, 3), "footprints": layer_count}
+        )  # fmt: skip
+        print(f"{name}: {precision}, {side} px: {rounds[-1]}", flush=True)
+    best = min(each["run_s"] for each in rounds) / min(each["forward_s"] for each in rounds)
+    found = {
+        "precision": precision,
+        "rounds": rounds,
+        "median_ratio": round(statistics.median(each["ratio"] for each in rounds), 3),
+        "median_cpu_ratio": round(statistics.median(each["cpu_ratio"] for each in rounds), 3),
+        "best_over_best": round(best, 3),
+        "mpix_per_s": round(side**2 / 1e6 / min(each["run_s"] for each in rounds), 2),
+    }
+    print(f"{name}: {found['median_ratio']} (goal {GOAL}), best over best {best:.3f}, of "
+          f"processors {found['median_cpu_ratio']}")  # fmt: skip
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--model", default="default")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--engines", default="openvino,torch")
+    parser.add_argument("--precisions", default="auto", help="auto: what this machine would choose")
     asked = parser.parse_args()
     figures: dict[str, Any] = {"side_px": asked.side}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        scene = write_scene(folder / "scene.tif", asked.side)
+    with tempfile.TemporaryDirectory() as folder:
+        scene = write_scene(Path(folder, "scene.tif"), asked.side)
         for engine in asked.engines.split(","):
-            predictor = Predictor(find_model(asked.model), choose_runtime(engine=engine))
-            forward(predictor, 1200)  # compiled and warm
-            rounds = []
-            for _ in range(asked.rounds):
-                bare_s, bare_cpu_s, _ = timed(lambda: forward(predictor, asked.side))  # noqa: B023
-                run_s, run_cpu_s, count = timed(
-                    lambda: whole(predictor, scene, folder / "out.gpkg")  # noqa: B023  # called at once
-                )
-                rounds.append(
-                    {"forward_s": round(bare_s, 2), "run_s": round(run_s, 2),
-                     "ratio": round(run_s / bare_s, 3),
-                     "cpu_ratio": round(run_cpu_s / bare_cpu_s, 3), "footprints": count}
-                )  # fmt: skip
-                print(f"{engine} {predictor.runtime.precision}, {asked.side} px: {rounds[-1]}")
-            best = min(each["run_s"] for each in rounds) / min(each["forward_s"] for each in rounds)
-            figures[engine] = {
-                "precision": predictor.runtime.precision,
-                "rounds": rounds,
-                "median_ratio": round(statistics.median(each["ratio"] for each in rounds), 3),
-                "best_over_best": round(best, 3),
-                "mpix_per_s": round(asked.side**2 / 1e6 / min(each["run_s"] for each in rounds), 2),
-            }
-            print(f"{engine}: {figures[engine]['median_ratio']} (goal {GOAL}), best over best "
-                  f"{best:.3f}")  # fmt: skip
+            for precision in asked.precisions.split(","):
+                runtime = choose_runtime(engine=engine, precision=precision)
+                predictor = Predictor(find_model(asked.model), runtime)
+                name = engine if precision == "auto" else f"{engine} {precision}"
+                figures[name] = measured(predictor, scene, asked.side, asked.rounds, name)
     keep("run_speed", figures)
 
 

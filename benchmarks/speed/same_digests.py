@@ -5,13 +5,16 @@
 Stored maps stand for the network (`everything_else`). Digests of the maps with heights by feet,
 of all parts (footprints, and components that reach over their edges; plain and with right
 angles), and of the layer: by the compiled kernels, by numpy, and with two processes that shape.
-And of the footprints of the same maps in blocks of several sizes. Exit code 1 if any differ.
+And of the footprints of the same maps in blocks of several sizes. Then the default model itself
+on the first kind: its layer in batches of 1 and 4 windows, one window at a time, by two workers,
+compiled and by numpy (--network-side 0 leaves that out). Exit code 1 if any differ.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,12 +25,16 @@ from unittest import mock
 import numpy as np
 
 from benchmarks.measured import keep
-from benchmarks.scene_file import write_scene
+from benchmarks.scene_file import OPTIONS, write_scene
 from benchmarks.speed.everything_else import Clock, Stored, StoredPredictor, run, stored_maps
+from benchmarks.speed.run_speed import whole
 from snet4core import kernels
 from snet4core.footprints.footprints import Footprints, concatenated, to_arrays
 from snet4core.footprints.shaping import Shaping, footprints_from
 from snet4core.maps.maps import Maps
+from snet4core.maps.predictor import Predictor
+from snet4core.maps.runtime import choose_runtime
+from snet4core.model.header import find_model
 from snet4core.parts import shaping_pool
 from snet4core.parts.part import Part, finish
 from snet4core.windows import Window
@@ -108,12 +115,48 @@ def in_blocks(seen: Seen, side: int, block_px: int) -> str:
     return str(total)
 
 
+def by_network(scene: Path) -> dict[str, str]:
+    """Digests of the default model's layer, however its windows are computed."""
+    layer, found = scene.with_suffix(".gpkg"), {}
+
+    def keep_digest(way: str) -> None:
+        found[way] = hashlib.sha256(layer.read_bytes()).hexdigest()[:16]
+
+    def run_with(way: str, batch: int, memory_bytes: int | None = None) -> None:
+        network = Predictor(
+            find_model("default"), choose_runtime("cpu"), batch, memory_bytes=memory_bytes
+        )
+        whole(network, scene, layer)
+        keep_digest(way)
+
+    run_with("batches of 1", 1)
+    run_with("batches of 4", 4)
+    run_with("one window at a time", 1, 1)
+    with mock.patch.object(kernels, "_kernels", None):
+        run_with("by numpy", 1)
+    words = [sys.executable, "-m", "snet4_cli", "run", scene, "-o", layer, *OPTIONS, "--overwrite"]
+    for way, more in (("the command", ()), ("two workers", ("--workers", "2"))):
+        subprocess.run([*map(str, words), "-q", *more], check=True)
+        keep_digest(way)
+    return found
+
+
+def judged(kind: str, what: str, rows: dict[str, dict[str, str]]) -> bool:
+    """Whether all digests of one thing are one; printed."""
+    ways = {way: row[what] for way, row in rows.items() if what in row}
+    found = set(ways.values())
+    verdict = f"the same: {sorted(found)}" if len(found) == 1 else f"DIFFERENT: {ways}"
+    print(f"{kind:10} {what:8} {len(ways)} ways: {verdict}", flush=True)
+    return len(found) == 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kinds", default="suburb,country,informal")
     parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--network-side", type=int, default=1500)
     asked = parser.parse_args()
     figures: dict[str, dict[str, dict[str, str]]] = {}
     fine = kernels.compiled()
@@ -136,11 +179,13 @@ def main() -> int:
                 rows["numpy, blocks of 1024"] = {"blocks": in_blocks(seen, asked.side, 1024)}
         figures[kind] = rows
         for what in ("layer", "maps", "parts", "blocks"):
-            found = {row[what] for row in rows.values() if what in row}
-            count = sum(what in row for row in rows.values())
-            fine &= len(found) == 1
-            verdict = "the same" if len(found) == 1 else "DIFFERENT"
-            print(f"{kind:10} {what:8} {count} ways: {verdict}: {sorted(found)}", flush=True)
+            fine &= judged(kind, what, rows)
+    if asked.network_side:
+        with tempfile.TemporaryDirectory() as name:
+            kind = asked.kinds.split(",")[0]
+            scene = write_scene(Path(name, "scene.tif"), asked.network_side, kind=kind)
+            figures["network"] = {way: {"layer": one} for way, one in by_network(scene).items()}
+            fine &= judged("network", "layer", figures["network"])
     keep("same_digests", figures)
     return 0 if fine else 1
 
