@@ -163,14 +163,17 @@ def slid_sums(
     `layers` holds (map (H, W), weights (P,)); segments lie one after the other, and move back by
     columns and rows. What would lie outside is at the edge.
     """
-    ints = [_plain(each, np.int64) for each in (row_P, col_P, count_S, steps_KS2)]
+    row_P, col_P, count_S = (_plain(each, np.int64) for each in (row_P, col_P, count_S))
+    steps_KS2 = _plain(steps_KS2, np.int64)
     maps = [_plain(map_HW, np.float64) for map_HW, _ in layers]
     weights = [_plain(weight_P, np.float64) for _, weight_P in layers]
-    _check_slides(*ints, maps, weights)
+    _check_slides(row_P, col_P, count_S, steps_KS2, maps, weights)
     none = np.empty(0)
     (one_HW, two_HW), (one_P, two_P) = [*maps, none][:2], [*weights, none][:2]
     sums_KS = np.empty(steps_KS2.shape[:2])
-    _kernels.slid_sums(*ints, one_HW, one_P, two_HW, two_P, *one_HW.shape, len(steps_KS2), sums_KS)
+    places = row_P, col_P, count_S, steps_KS2
+    by_map = one_HW, one_P, two_HW, two_P
+    _kernels.slid_sums(*places, *by_map, *one_HW.shape, len(steps_KS2), sums_KS)
     return sums_KS
 
 
