@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 
 from helpers.bright import Bright, write_town
 from snet4core.errors import InputError
-from snet4core.scene import door
+from snet4core.scene import door, vrt
 from snet4core.scene.gdal import gdal_settings
 from snet4core.scene.ranges import scene_ranges
 from snet4core.scene.reader import SceneReader, SharedReader
@@ -443,6 +443,16 @@ def test_a_mosaic_that_is_damaged_is_refused(
     assert before in text
     path.write_text(text.replace(before, after))
     assert says in refused(path)
+
+
+def test_a_mosaic_of_too_many_files_is_refused(
+    tmp_path: Path, quarters: Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = mosaic(tmp_path, quarters)
+    monkeypatch.setattr(vrt, "MOST_FILES", 4)
+    assert read(open_scene(path)).any()
+    monkeypatch.setattr(vrt, "MOST_FILES", 3)
+    refused(path)
 
 
 def test_a_billion_laughs_are_none(tmp_path: Path, quarters: Tiles) -> None:
