@@ -7,14 +7,16 @@ reverse order, so none may stay active across a generator's yield.
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 import rasterio
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 
 CACHE_BYTES = 64 * 2**20
 """GDAL's block cache must hold the blocks that neighbouring windows share; small caches
@@ -35,6 +37,45 @@ _SETTINGS: dict[str, Any] = {
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError)
 """All errors that rasterio raises; they have no common base class (CRSError is a ValueError)."""
+
+
+_BROKEN_OFF = ("premature end", "bad huffman code")
+"""What libjpeg says of a JPEG whose end is missing or overwritten. It fills the rest with grey."""
+
+
+class _Listener(logging.Handler):
+    """Remembers what GDAL warned of, thread by thread.
+
+    Of a JPEG inside of a TIFF GDAL only warns, whatever `GDAL_ERROR_ON_LIBJPEG_WARNING` says.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()
+        if any(words in said.lower() for words in _BROKEN_OFF):
+            self.heard.said = said.removeprefix("CPLE_AppDefined:")
+
+    def forget(self) -> str | None:
+        """What was said in this thread since it was last asked."""
+        said: str | None = self.heard.__dict__.pop("said", None)
+        return said
+
+
+_listener = _Listener()
+logging.getLogger("rasterio").addHandler(_listener)
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """`gdal_settings` around a read of pixels; raises RasterioIOError where a JPEG breaks off."""
+    _listener.forget()
+    with gdal_settings():
+        yield
+    if said := _listener.forget():
+        raise RasterioIOError(said)
 
 
 @contextlib.contextmanager

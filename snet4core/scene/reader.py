@@ -24,7 +24,7 @@ from rasterio.windows import Window as RasterioWindow
 from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
 from snet4core.scene import door
-from snet4core.scene.gdal import GDAL_ERRORS, gdal_settings
+from snet4core.scene.gdal import GDAL_ERRORS, decoding
 from snet4core.scene.resample import averaged, interpolated
 from snet4core.scene.scene import Counts, Scene, Valid
 from snet4core.scene.vrt import FileState
@@ -174,7 +174,7 @@ class SceneReader:
         where = RasterioWindow(stored.col, stored.row, stored.width, stored.height)
         chosen, rule = self.scene.bands, self.scene.nodata
         try:
-            with gdal_settings():
+            with decoding():
                 planes_BHW = self._dataset.read(
                     [band for band in chosen.file_bands if band is not None], window=where
                 )

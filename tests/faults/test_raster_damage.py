@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import re
 import resource
 import struct
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +18,12 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
 
 from helpers.rasters import Picture, outcome, patched, read, refused, town, written
 from snet4core.errors import InputError
+from snet4core.scene.gdal import decoding
 from snet4core.scene.reader import SceneReader
 from snet4core.scene.scene import open_scene
 from snet4core.windows import Window
@@ -74,6 +79,59 @@ def test_other_truncated_formats_never_give_zeros(
     with path.open("rb+") as file:
         file.truncate(path.stat().st_size * 6 // 10)
     refused(path, bands="3,2,1,-")
+
+
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_a_jpeg_tile_that_breaks_off_is_not_filled_up_with_grey(
+    picture: Picture, mosaic: bool
+) -> None:
+    array = town(3, 128, 128) % 200 + 10
+    path = picture(
+        array, photometric="YCBCR", compress="jpeg", tiled=True, blockxsize=64, blockysize=64,
+        interleave="pixel",
+    )  # fmt: skip
+    with rasterio.open(path) as dataset:
+        offset = int(dataset.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+        size = int(dataset.get_tag_item("BLOCK_SIZE_1_1", "TIFF", bidx=1))
+        profile = dataset.transform.to_gdal(), dataset.crs
+    content = bytearray(path.read_bytes())
+    end_of_image = b"\xff\xd9"
+    middle, stop = offset + size // 2, offset + size
+    content[middle:stop] = end_of_image + bytes(stop - middle - 2)
+    path.write_bytes(content)
+    if mosaic:
+        path = _mosaic(path, *profile)
+    with SceneReader(open_scene(path)) as reader:
+        assert reader.read(Window(0, 0, 64, 128))[1].all()
+        with pytest.raises(InputError, match=r"damaged, copy or download it again"):
+            reader.read(Window(64, 64, 64, 64))
+        # What was heard of one window says nothing about the next.
+        assert reader.read(Window(0, 0, 64, 128))[1].all()
+
+
+def _mosaic(path: Path, transform: tuple[float, ...], crs: CRS) -> Path:
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><ColorInterp>{name}</ColorInterp>'
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{path.name}</SourceFilename>'
+        f"<SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+        for band, name in enumerate(("Red", "Green", "Blue"), 1)
+    )
+    made = path.with_suffix(".vrt")
+    made.write_text(
+        f'<VRTDataset rasterXSize="128" rasterYSize="128"><SRS>{crs.to_string()}</SRS>'
+        f"<GeoTransform>{', '.join(map(str, transform))}</GeoTransform>{bands}</VRTDataset>"
+    )
+    return made
+
+
+def test_a_warning_of_another_thread_says_nothing_about_this_one() -> None:
+    log = logging.getLogger("rasterio._err")
+    other = threading.Thread(target=log.warning, args=("JPEGLib:premature end of data",))
+    with decoding():
+        other.start()
+        other.join()
+    with pytest.raises(RasterioIOError, match="Premature end"), decoding():
+        log.warning("CPLE_AppDefined:JPEGLib:Premature end of JPEG file")
 
 
 @pytest.mark.parametrize("compress", ["deflate", "lzw", "zstd", "jpeg"])
