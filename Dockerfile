@@ -24,14 +24,16 @@ COPY pyproject.toml ./
 COPY tools/project.py tools/project.py
 RUN touch LICENSE LICENSES.md README.md \
     && /opt/snet4/bin/pip install ${PIP_OPTIONS} ".[${EXTRAS}]"
-# Tests of libraries, pip itself, and OpenVINO's engines and readers that snet4 never asks for.
+# Tests of libraries, pip itself, and OpenVINO's engines and readers that snet4 never asks for:
+# those of OpenVINO's own files and, to export what was trained, of PyTorch's models stay.
 RUN cd /opt/snet4/lib/python3*/site-packages \
     && for library in numpy scipy skimage networkx pandas sympy distributed shapely; do \
         if [ -d "$library" ]; then find "$library" -type d -name tests -prune -exec rm -rf {} +; fi; \
     done \
     && if [ -d openvino ]; then \
         cd openvino/libs && rm -f libopenvino_intel_[gn]pu_plugin.so cache.json \
-        && find . -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' -delete; \
+        && find . -name 'libopenvino_*_frontend.so*' ! -name '*_ir_*' \
+            ! -name '*_pytorch_*' -delete; \
     fi
 
 COPY LICENSE* README.md setup.py ./

@@ -201,6 +201,15 @@ def test_the_image_is_compiled_and_has_no_compiler() -> None:
     assert re.search(r"^COPY .*\bsetup\.py\b", building, flags=re.M)
 
 
+def test_the_image_keeps_the_readers_that_snet4_asks_openvino_for() -> None:
+    """A graph is loaded by one; train.sh ends with an export, which needs the other."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (removed,) = re.findall(
+        r"find \. -name 'libopenvino_\*_frontend\.so\*'(.+?)-delete", dockerfile, re.S
+    )
+    assert set(re.findall(r"! -name '\*_(\w+)_\*'", removed)) == {"ir", "pytorch"}
+
+
 def test_compose_starts_what_the_image_has() -> None:
     composed = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     services = composed["services"]
