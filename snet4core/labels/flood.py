@@ -28,7 +28,9 @@ def flooded(
 
     >>> level = np.full((3, 7), 9, np.uint8)
     >>> level[1, 1:6] = [0, 0, 5, 1, 0]
-    >>> flooded(level, np.array([[0] * 7, [0, 1, 0, 0, 0, 2, 0], [0] * 7]), 9)[1].tolist()
+    >>> sources = np.zeros((3, 7), np.int32)
+    >>> sources[1, [1, 5]] = [1, 2]
+    >>> flooded(level, sources, 9)[1].tolist()
     [0, 1, 1, 1, 2, 2, 0]
     """
     if kernels.compiled():

@@ -67,9 +67,13 @@ class Feedback(QtCore.QObject):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
+        self.commands: list[str] = []
 
     def isCanceled(self) -> bool:
         return self.until_s is not None and time.monotonic() > self.until_s
+
+    def pushCommandInfo(self, line: str) -> None:
+        self.commands.append(line)
 
     def pushConsoleInfo(self, line: str) -> None:
         self.lines.append(line)
