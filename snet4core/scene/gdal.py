@@ -43,20 +43,22 @@ _BROKEN_OFF = ("premature end", "bad huffman code")
 """What libjpeg says of a JPEG whose end is missing or overwritten. It fills the rest with grey."""
 
 
-class _Listener(logging.Handler):
+class _Listener(logging.Filter):
     """Remembers what GDAL warned of, thread by thread.
 
     Of a JPEG inside of a TIFF GDAL only warns, whatever `GDAL_ERROR_ON_LIBJPEG_WARNING` says.
     """
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self.heard = threading.local()
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
         said = record.getMessage()
         if any(words in said.lower() for words in _BROKEN_OFF):
             self.heard.said = said.removeprefix("CPLE_AppDefined:")
+        # Whoever silences rasterio, as the command line does, hears no more than before.
+        return logging.getLogger("rasterio").isEnabledFor(record.levelno)
 
     def forget(self) -> str | None:
         """What was said in this thread since it was last asked."""
@@ -65,7 +67,9 @@ class _Listener(logging.Handler):
 
 
 _listener = _Listener()
-logging.getLogger("rasterio").addHandler(_listener)
+_gdal_says = logging.getLogger("rasterio._err")
+_gdal_says.addFilter(_listener)
+_gdal_says.setLevel(logging.WARNING)  # of its own: it must be asked where rasterio is silenced
 
 
 @contextlib.contextmanager

@@ -81,10 +81,12 @@ def test_other_truncated_formats_never_give_zeros(
     refused(path, bands="3,2,1,-")
 
 
+@pytest.mark.parametrize("level", [logging.WARNING, logging.CRITICAL])
 @pytest.mark.parametrize("mosaic", [False, True])
 def test_a_jpeg_tile_that_breaks_off_is_not_filled_up_with_grey(
-    picture: Picture, mosaic: bool
+    picture: Picture, mosaic: bool, level: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(level, logger="rasterio")  # the command line silences it
     array = town(3, 128, 128) % 200 + 10
     path = picture(
         array, photometric="YCBCR", compress="jpeg", tiled=True, blockxsize=64, blockysize=64,
