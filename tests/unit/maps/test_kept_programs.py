@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,10 +84,12 @@ def test_another_fact_is_another_program(folder: Path) -> None:
     ],
     ids=["cut off", "cut off in the sum", "empty", "one byte"],
 )
-def test_a_damaged_file_is_compiled_again_and_mended(folder: Path, damage: object) -> None:
+def test_a_damaged_file_is_compiled_again_and_mended(
+    folder: Path, damage: Callable[[bytes], bytes]
+) -> None:
     Compiler().program()
     path = only_file(folder)
-    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]  # parametrised
+    path.write_bytes(damage(path.read_bytes()))
     second, third = Trusting(), Trusting()
     second.program()
     third.program()
