@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Use only the places in this list, one per line: held-out.txt of a training run.",
 )
+@options.tta
 @options.device
 @options.precision
 @options.runtime
@@ -43,6 +44,7 @@ def calibrate(
     data: tuple[Path, ...],
     output: Path,
     places: Path | None,
+    scales: tuple[float, ...],
     device: str,
     precision: str,
     engine: str,
@@ -52,7 +54,9 @@ def calibrate(
 ) -> None:
     """Fit MODEL's thresholds and confidence on DATA, and write them into a new model file.
 
-    For a model that guesses looks, the median error of its guesses is measured and stored too.
+    The scales of --tta are kept on the card with what was fitted at them, and `snet4 run` then
+    computes the model at them. For a model that guesses looks, the median error of its guesses
+    is measured and stored too.
 
     DATA is a folder in SpaceNet 4's layout (as 'snet4 scenes' writes it), or with
     NAME.geojson beside each NAME.tif; looks.csv in it gives the angles. Several folders
@@ -67,11 +71,13 @@ def calibrate(
     from snet4_training.validation.calibration import calibrate_file
     from snet4core.maps.predictor import Predictor
     from snet4core.maps.runtime import choose_runtime
-    from snet4core.model.header import find_model
+    from snet4core.model.ensemble import combined_header
+    from snet4core.model.header import find_model, read_header
 
     chosen = None if places is None else _listed(places)
     path = find_model(model)
-    predictor = Predictor(path, choose_runtime(device, precision, engine))  # type: ignore[arg-type]  # click checked it
+    header = combined_header([read_header(path)], scales)
+    predictor = Predictor(header, choose_runtime(device, precision, engine))  # type: ignore[arg-type]  # click checked it
     with bar:
         found = calibrate_file(
             predictor, path, data, output, bar, overwrite=overwrite, places=chosen

@@ -119,11 +119,12 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
 
 def _header(model: str) -> Header | None:
     """The model's header; None if no model is shipped: a picture can be described without."""
-    from snet4core.model.header import DEFAULT_MODEL, find_model, read_header, shipped_models
+    from snet4core.model.ensemble import header_of
+    from snet4core.model.header import DEFAULT_MODEL, find_model, shipped_models
 
     if model == DEFAULT_MODEL and model not in shipped_models():
         return None
-    return read_header(find_model(model))
+    return header_of(find_model(model))
 
 
 def _facts(scene: Scene) -> dict[str, Any]:

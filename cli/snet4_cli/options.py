@@ -182,7 +182,8 @@ tta = click.option(
     callback=scales,
     metavar="SCALES",
     help="Compute each window at several scales, as in 0.8,1,1.25, and average the maps; takes "
-    "the sum of their squares. Scales only: flips would put walls where a tilted picture has none.",
+    "the sum of their squares; 1 is its own size alone. Scales only: flips would put walls where "
+    "a tilted picture has none. [the scales on the model's card]",
 )
 
 

@@ -34,7 +34,8 @@ from snet4core.maps.runtime import (
     choose_runtime,
     resolved_runtimes,
 )
-from snet4core.model.header import Header, read_header
+from snet4core.model.ensemble import header_of
+from snet4core.model.header import Header
 from snet4core.sentence import DEVICE
 from snet4core.windows import Tile, tiles
 
@@ -64,7 +65,8 @@ class Predictor:
     ) -> None:
         """Load `model`; `batch` windows at once (default: 1 on the CPU, 16 on a GPU).
 
-        A header may stand for several models, or for several scales, see `ensemble`.
+        A file is computed at the scales that its card names; a header may stand for several
+        models, or for other scales, see `ensemble`.
         `memory_bytes` limits how many windows are under way, as far as one at a time, and lets
         the engine hold no more than the window at hand needs. With more than one of `shapers`
         (`runtime.shapers_for`) so many processes shape the parts of large scenes; a script
@@ -72,7 +74,7 @@ class Predictor:
         `guesser` is one of this model that may know some looks already. `on_maps` is called
         with the maps of each window before they are handed out, in the thread that takes them.
         """
-        self.header = model if isinstance(model, Header) else read_header(model)
+        self.header = model if isinstance(model, Header) else header_of(model)
         self.card = self.header.card
         runtimes = resolved_runtimes(wanted or choose_runtime(), self.header.members)
         runtimes = [replace(each, lean=memory_bytes is not None) for each in runtimes]

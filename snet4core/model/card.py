@@ -15,8 +15,15 @@ from snet4core.errors import ModelError
 from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
-FORMAT_VERSION = 2
-"""Newest format that is read. 1: maps of footprints and borders; 2: also of roofs and heights."""
+FORMAT_VERSION = 3
+"""Newest format that is read. 1: maps of footprints and borders; 2: also of roofs and heights;
+3: also several scales."""
+
+SMALLEST_SCALE, LARGEST_SCALE = 0.25, 4.0
+"""Limits of scales: beyond them no object has a size seen in training, and memory fills up."""
+
+MOST_SCALES = 8
+"""Each costs a computation of the whole picture."""
 
 TWO_MAPS = ("footprint", "border")
 """Maps of a head, in order: building on the ground, and its edge."""
@@ -146,6 +153,9 @@ class Card:
     """Ground sample distance that the model is made for, metres."""
     gsd_range_m: tuple[float, float] = (0.3, 1.0)
     """Smallest and largest pixel size in training, metres."""
+    scales: tuple[float, ...] = ()
+    """Scales at which every window is computed, their maps averaged, as `--tta` takes them; ()
+    for its own size alone. Thresholds and confidence were fitted on such maps."""
     off_nadir_range_deg: tuple[float, float] = (0.0, 55.0)
     """Smallest and largest off-nadir angle in training, degrees."""
     shapes: Mapping[Category, ShapeSettings] = field(
@@ -171,14 +181,23 @@ class Card:
             raise ModelError(f"A card needs settings for exactly {', '.join(CATEGORIES)}.")
         if not 0 < self.gsd_range_m[0] <= self.gsd_m <= self.gsd_range_m[1]:
             raise ModelError(f"Pixel size {self.gsd_m} m is outside its range {self.gsd_range_m}.")
+        if len(self.scales) > MOST_SCALES or not all(
+            SMALLEST_SCALE <= scale <= LARGEST_SCALE for scale in self.scales
+        ):
+            raise ModelError(
+                f"A model is computed at up to {MOST_SCALES} scales from {SMALLEST_SCALE:g} to "
+                f"{LARGEST_SCALE:g}, not at {', '.join(map(str, self.scales))[:80]}."
+            )
 
     def to_json(self) -> str:
         """The card as JSON, keys sorted, so that the same card gives the same bytes."""
         raw = asdict(self) | {"confidence_knots": self.confidence_knots.knots}
-        if self.architecture.maps_roofs:
-            return json.dumps({"format": 2, **raw}, sort_keys=True)
-        del raw["architecture"]["maps"]  # an older snet4 reads these models, but not the key
-        return json.dumps({"format": 1, **raw}, sort_keys=True)
+        written = 3 if self.scales else 2 if self.architecture.maps_roofs else 1
+        if not self.scales:  # an older snet4 reads these models, but not the key
+            del raw["scales"]
+        if written == 1:
+            del raw["architecture"]["maps"]  # the same
+        return json.dumps({"format": written, **raw}, sort_keys=True)
 
     @staticmethod
     def from_json(text: str) -> Card:

@@ -9,21 +9,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from snet4core.errors import UsageError
-from snet4core.model.header import Header
+from snet4core.model.card import LARGEST_SCALE, SMALLEST_SCALE
+from snet4core.model.header import Header, read_header
 
-SMALLEST, LARGEST = 0.25, 4.0
-"""Limits of scales: beyond them no object has a size seen in training, and memory fills up."""
+
+def header_of(path: Path) -> Header:
+    """The header under which a model file is computed: at the scales that its card names."""
+    return combined_header([read_header(path)])
 
 
 def combined_header(models: Sequence[Header], scales: Sequence[float] = ()) -> Header:
-    """The header of models whose maps are averaged, each at each of `scales`.
+    """The header of models whose maps are averaged, each at each of `scales`, by default those of
+    the first model's card.
 
-    One model without other scales keeps its own header. UsageError for models that differ in
-    bands, stride, maps or pixel size, for a model given twice, and for scales out of range.
+    One model at its own size alone, which is the scale 1, keeps its own header. UsageError for
+    models that differ in bands, stride, maps or pixel size, for a model given twice, and for
+    scales out of range.
     """
-    chosen = _checked(scales)
+    chosen = _checked(scales or models[0].card.scales)
     if len(models) == 1 and not chosen:
         return models[0]
     first, *others = models
@@ -47,10 +53,10 @@ def combined_header(models: Sequence[Header], scales: Sequence[float] = ()) -> H
 def _checked(scales: Sequence[float]) -> tuple[float, ...]:
     """Scales sorted, without duplicates; () if 1 is the only one."""
     for scale in scales:
-        if not (math.isfinite(scale) and SMALLEST <= scale <= LARGEST):
+        if not (math.isfinite(scale) and SMALLEST_SCALE <= scale <= LARGEST_SCALE):
             raise UsageError(
-                f"A scale of {scale:g} is not between {SMALLEST:g} and {LARGEST:g}; give some "
-                "around 1, as in 0.8,1,1.25."
+                f"A scale of {scale:g} is not between {SMALLEST_SCALE:g} and "
+                f"{LARGEST_SCALE:g}; give some around 1, as in 0.8,1,1.25."
             )
     chosen = tuple(sorted(set(scales)))
     return () if chosen == (1.0,) else chosen

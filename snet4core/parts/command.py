@@ -81,7 +81,9 @@ def of_models(model: Header) -> str:
     """What names the models on a command line: files by their names; empty for shipped ones."""
     files = [each.path for each in model.members if each.path.parent != SHIPPED]
     words = [str(MODEL.taking(shlex.quote(each.name))) for each in files]
-    scales = [f"--tta {','.join(f'{each:g}' for each in model.scales)}"] if model.scales else []
+    usual = model.members[0].card.scales
+    said = ",".join(f"{each:g}" for each in model.scales or (1.0,))
+    scales = [] if model.scales == usual else [f"--tta {said}"]
     return " ".join(words + scales)
 
 

@@ -27,6 +27,7 @@ from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
 from snet4core.model.card import Card
+from snet4core.model.ensemble import header_of
 from snet4core.model.header import Header, find_model, read_header
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
@@ -55,7 +56,7 @@ _WORTH_SAYING = ("nodata",)
 
 def plan(request: Request, telling: Telling) -> Facts:
     """What `extract` would do; reads no pixels and loads no network, but to guess a look."""
-    header = read_header(find_model(request.model))
+    header = header_of(find_model(request.model))
     decided = plan_for(_scene(request), header, request.choices, LookGuesser(header))
     return _plan_facts(request, header, decided)
 
@@ -63,7 +64,7 @@ def plan(request: Request, telling: Telling) -> Facts:
 def extract(request: Request, telling: Telling) -> Facts:
     """Write the footprints of one scene to a temporary GeoPackage, as `snet4 run` would."""
     send = telling.channel.send
-    header = read_header(find_model(request.model))
+    header = header_of(find_model(request.model))
     guesser = LookGuesser(header)
     decided = plan_for(_scene(request), header, request.choices, guesser)
     send("plan", **_plan_facts(request, header, decided))

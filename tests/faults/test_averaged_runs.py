@@ -83,6 +83,15 @@ def test_one_engine_computes_all(models: list[Path], tmp_path: Path) -> None:
     assert Predictor(combined, choose_runtime("cpu", "fp32")).runtime.engine == "torch"
 
 
+def test_a_file_is_computed_at_the_scales_of_its_card(models: list[Path], tmp_path: Path) -> None:
+    net, card = weights.load(models[0])
+    twice = tmp_path / "twice.safetensors"
+    weights.save(twice, net, replace(card, scales=(0.75, 1.0)))
+    asked = maps(combined_header([read_header(models[0])], (0.75, 1.0)), "torch")
+    assert np.array_equal(maps(twice, "torch"), asked)
+    assert np.abs(asked - maps(models[0], "torch")).max() > 5, "which is not its own size alone"
+
+
 # The command line.
 
 

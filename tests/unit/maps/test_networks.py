@@ -19,6 +19,7 @@ from snet4core.maps.networks import AveragedNetwork, averaged_network, scaled
 from snet4core.model.card import FIVE_MAPS, ONE_HEAD, Architecture, Card
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import Header
+from snet4core.parts.command import of_models
 from snet4core.scene.resample import resized
 
 SMALL = Architecture(decoder_channels=(8, 8, 8))
@@ -158,6 +159,23 @@ def test_one_model_at_its_own_scale_is_left_alone() -> None:
     assert combined_header([A]) is A
     assert combined_header([A], (1.0,)) is A
     assert averaged_network([network], A) is network
+
+
+def test_the_first_card_says_the_scales_where_nobody_else_does() -> None:
+    twice = header("t", scales=(0.7, 1.0))
+    assert combined_header([twice]).scales == (0.7, 1.0)
+    assert combined_header([twice, A]).scales == (0.7, 1.0)
+    assert combined_header([A, twice]).scales == ()
+    assert combined_header([twice], (0.8,)).scales == (0.8,)
+    assert combined_header([twice], (1.0,)) is twice, "its own size alone, as asked"
+    assert combined_header([twice]).network != twice.network, "other maps, so another key"
+
+
+def test_a_command_names_scales_that_the_card_does_not() -> None:
+    twice = header("t", scales=(0.7, 1.0))
+    assert of_models(combined_header([twice])) == "--model t.safetensors"
+    assert of_models(twice) == "--model t.safetensors --tta 1"
+    assert of_models(combined_header([A], (0.8, 1))) == "--model a.safetensors --tta 0.8,1"
 
 
 # What the rest of a run knows of it.

@@ -32,6 +32,15 @@ def test_the_same_card_gives_the_same_bytes() -> None:
     assert Card.from_json(CARD.to_json()).to_json() == CARD.to_json()
 
 
+def test_scales_are_said_only_by_the_cards_that_have_them() -> None:
+    """An older snet4 would refuse the key, and without it reads the model as it always did."""
+    assert "scales" not in json.loads(CARD.to_json())
+    twice = replace(CARD, scales=(0.7, 1.0))
+    assert Card.from_json(twice.to_json()) == twice
+    written = json.loads(twice.to_json())["format"]
+    assert written > json.loads(CARD.to_json())["format"], "an older snet4 must not misread it"
+
+
 def test_confidence_knots_are_plain_pairs_in_the_file() -> None:
     assert json.loads(CARD.to_json())["confidence_knots"] == [[0.0, 0.0], [1.0, 1.0]]
 
@@ -49,6 +58,10 @@ def test_confidence_knots_are_plain_pairs_in_the_file() -> None:
         ({"confidence_knots": [[0, "a"], [1, "b"]]}, "incomplete"),
         ({"gsd_m": 9.0}, "outside its range"),
         ({"shapes": {}}, "exactly nadir"),
+        ({"scales": [0.1, 1]}, "up to 8 scales"),
+        ({"scales": [float("nan")]}, "up to 8 scales"),
+        ({"scales": [1] * 9}, "up to 8 scales"),
+        ({"scales": ["1"]}, "incomplete"),
     ],
 )
 def test_a_card_that_is_not_ours_is_refused(change: dict[str, object], said: str) -> None:

@@ -60,10 +60,11 @@ def test_scenes_train_calibrate_run_and_score(
 
     fitted = snet4("calibrate", "run/model.safetensors", "SN4", "--places",
                    "run/chips/held-out.txt", "-o", "fitted.safetensors", "--json",
-                   "--device", "cpu")  # fmt: skip
+                   "--tta", "0.75,1", "--device", "cpu")  # fmt: skip
     assert set(json.loads(fitted.stdout)["categories"]) == {"nadir", "off-nadir", "very-off-nadir"}
     _, card = weights.load(tmp_path / "fitted.safetensors")
     assert "folder SN4, less the places of fold 0 of 3" in card.training_data
+    assert card.scales == (0.75, 1.0), "what was fitted at scales is computed at them"
 
     snet4("run", pictures, "--model", "fitted.safetensors",
           "-o", "buildings.gpkg", "--csv", "submission.csv", "--device", "cpu")  # fmt: skip

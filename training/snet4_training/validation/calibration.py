@@ -341,6 +341,8 @@ def calibrate_file(
 ) -> Calibrated:
     """Fit `model` on the pictures of `folders` and write the result as a new model file.
 
+    The scales that `predictor` computes are kept on the new card.
+
     `places` are the only ones that take part; all by default.
     """
     outputs.check(out, overwrite=overwrite, inputs=(model,))
@@ -352,6 +354,7 @@ def calibrate_file(
     scores = {**card.scores, f"{names} (settings were fitted on it)": f1}
     new = replace(
         card,
+        scales=predictor.header.scales,
         shapes=found.shapes,
         confidence_knots=found.calibration,
         look_error_deg=found.look_error_deg,
