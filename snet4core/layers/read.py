@@ -25,7 +25,14 @@ from snet4core.layers.features import FOOTPRINTS, ROOFS
 from snet4core.layers.reproject import reprojected
 from snet4core.sentence import BOUNDS
 
-_CATALOGUE = ("sqlite_master", "gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
+_CATALOGUE = {
+    "sqlite_master": "type, name, tbl_name, sql",
+    "gpkg_contents": "table_name, data_type",
+    "gpkg_geometry_columns": "table_name, column_name, geometry_type_name",
+    "gpkg_spatial_ref_sys": "organization, definition",
+}
+"""Texts of a GeoPackage by which a layer is found and placed. Titles and descriptions are not
+among them: they are not read, so they may be in any encoding."""
 _POLYGON, _POINT = shapely.GeometryType.POLYGON, shapely.GeometryType.POINT
 _LINE = shapely.GeometryType.LINESTRING
 _AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
@@ -101,6 +108,10 @@ def read_layer(path: Path, *, wanted: str = FOOTPRINTS) -> vectors.Vector:
         found = vectors.read(Path(where), chosen, drivers, options)
     except InputError:
         raise
+    except UnicodeDecodeError:  # pyogrio reads descriptions, too, and as UTF-8 alone
+        raise InputError(
+            f"{name} holds a text that is not UTF-8; convert it with 'ogr2ogr -nomd OUT.gpkg IN'."
+        ) from None
     except Exception as error:  # the libraries' errors have no common base class
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
@@ -180,8 +191,8 @@ def _check_database(path: Path, name: str) -> None:
     try:
         with closing(_database(path)) as database:
             [(answer,), *_] = database.execute("PRAGMA quick_check(1)")
-            for table in _CATALOGUE:  # refuses names that are not UTF-8
-                database.execute(f"SELECT * FROM {table}").fetchall()
+            for table, columns in _CATALOGUE.items():  # refuses names that are not UTF-8
+                database.execute(f"SELECT {columns} FROM {table}").fetchall()
     except (sqlite3.Error, UnicodeError) as error:
         answer = str(error)
     if answer != "ok":

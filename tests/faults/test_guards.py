@@ -278,20 +278,23 @@ TRAINING: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("head", [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
 @pytest.mark.parametrize("reads", TRAINING)
 def test_no_picture_that_is_trained_on_opens_a_connection(
-    tmp_path: Path, listener: tuple[str, list[bytes]], reads: str
+    tmp_path: Path, listener: tuple[str, list[bytes]], reads: str, head: bytes
 ) -> None:
+    """GDAL finds a VRT also behind the first bytes of a picture, if it may choose the driver."""
     url, asked = listener
     (tmp_path / "a.geojson").write_text(COLLECTION)
     path = tmp_path / "a.tif"
-    path.write_text(
+    text = (
         '<VRTDataset rasterXSize="80" rasterYSize="64"><SRS>EPSG:32616</SRS>'
         "<GeoTransform>733601,0.5,0,3725139,0,-0.5</GeoTransform>"
         '<VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
         f"<SourceFilename>/vsicurl/{url}/a.tif</SourceFilename><SourceBand>1</SourceBand>"
         "</SimpleSource></VRTRasterBand></VRTDataset>"
     )
+    path.write_bytes(head + text.encode())
     with pytest.raises(InputError, match=r"a\.tif"):
         TRAINING[reads](path)
     assert heard(asked) == []

@@ -18,6 +18,7 @@ import shapely
 from shapely.geometry import mapping
 
 from snet4core.errors import InputError, Snet4Error
+from snet4core.layers import vectors
 from snet4core.layers.read import Buildings, read_buildings
 from snet4core.score import Tally, aligned, score
 
@@ -434,6 +435,38 @@ class TestDatabases:
             database.execute(f"UPDATE {table} SET {column} = CAST(X'FF66' AS TEXT)")
             database.commit()
         assert f"town.gpkg is damaged (Could not decode to UTF-8 column '{column}'" in refused(path)
+
+    @pytest.mark.parametrize(
+        ("table", "column"),
+        [("gpkg_contents", "description"), ("gpkg_contents", "identifier"),
+         ("gpkg_spatial_ref_sys", "description"), ("gpkg_spatial_ref_sys", "srs_name")],
+    )  # fmt: skip
+    def test_a_description_may_be_in_any_encoding(
+        self, tmp_path: Path, table: str, column: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As an older program in a Latin-1 country writes it. Nothing of it is read.
+
+        pyogrio cannot read a layer without the layer's own.
+        """
+        path = write_layer(tmp_path / "town.gpkg", [SQUARE])
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(f"UPDATE {table} SET {column} = CAST(X'48E475736572' AS TEXT)")
+            database.commit()
+        (found,) = read_buildings(path).polygons_N
+        assert found.equals(SQUARE)
+        pytest.importorskip("pyogrio", reason="pyogrio is not installed")
+        monkeypatch.setattr(vectors, "fiona", None)
+        if table != "gpkg_contents":
+            assert len(read_buildings(path)) == 1
+            return
+        told = (
+            "town.gpkg holds a text that is not UTF-8; convert it with 'ogr2ogr -nomd OUT.gpkg IN'."
+        )
+        assert refused(path).endswith(told)
+        with suppress(FileNotFoundError):  # ogr2ogr may not be installed
+            made = tmp_path / "made.gpkg"
+            subprocess.run(["ogr2ogr", "-nomd", made, path], check=True, capture_output=True)
+            assert len(read_buildings(made)) == 1
 
 
 @pytest.mark.parametrize("files", [20, pytest.param(150, marks=pytest.mark.long)])

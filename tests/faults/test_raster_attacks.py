@@ -77,6 +77,13 @@ def vrt(source: str) -> str:
     )
 
 
+def remote_mask(url: str) -> str:
+    """A mask as GDAL takes one: only with these flags does it look into the file."""
+    flags = "".join(f'<MDI key="INTERNAL_MASK_FLAGS_{band}">2</MDI>' for band in range(1, 5))
+    text = vrt(f"/vsicurl/{url}/a.tif")
+    return text.replace("<SRS>", f"<Metadata>{flags}</Metadata><SRS>", 1)
+
+
 def raw_vrt(path: Path) -> str:
     return (
         '<VRTDataset rasterXSize="128" rasterYSize="128">'
@@ -129,7 +136,7 @@ def test_nothing_that_poses_as_a_picture_is_opened(
 
 SIDECARS: dict[str, Callable[[str, Path], str]] = {
     "scene.tif.ovr": lambda url, _: vrt(f"/vsicurl/{url}/a.tif"),
-    "scene.tif.msk": lambda url, _: vrt(f"/vsicurl/{url}/a.tif"),
+    "scene.tif.msk": lambda url, _: remote_mask(url),
     "scene.ovr": lambda url, _: vrt(f"/vsicurl/{url}/a.tif"),
     "scene.aux": lambda url, _: vrt(f"/vsicurl/{url}/a.tif"),
     "scene.tif.aux.xml": lambda url, _: (
@@ -191,8 +198,9 @@ def test_envi_sees_its_header_and_nothing_else(
     url, calls = listener
     array = town(4, dtype="uint16")
     path = picture(array, "scene.dat", driver="ENVI")
-    for name in ("scene.dat.ovr", "scene.dat.msk", "scene.ovr", "scene.aux"):
+    for name in ("scene.dat.ovr", "scene.ovr", "scene.aux"):
         (tmp_path / name).write_text(vrt(f"/vsicurl/{url}/a.tif"))
+    (tmp_path / "scene.dat.msk").write_text(remote_mask(url))
     (tmp_path / "scene.dat.aux.xml").write_text(SIDECARS["scene.tif.aux.xml"](url, path))
     counts_BHW, valid_HW = read(open_scene(path))
     np.testing.assert_array_equal(counts_BHW, array)

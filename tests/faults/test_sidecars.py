@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import rasterio
 
+from snet4core.errors import InputError
+from snet4core.files.sidecars import read_bytes
 from snet4core.look.sources import find_look
 from snet4core.scene import door, gdal
 from snet4core.scene.reader import SceneReader
@@ -104,6 +106,14 @@ def test_what_no_pixel_can_hold_is_not(picture: Picture, text: str) -> None:
     scene = open_scene(path)
     assert scene.nodata.assumed
     assert valid(scene) == 80
+
+
+def test_a_device_is_not_read_as_a_text(tmp_path: Path) -> None:
+    """Nor a pipe, which could wait forever. This one is at its end at once."""
+    path = tmp_path / "looks.csv"
+    path.symlink_to("/dev/null")
+    with pytest.raises(InputError, match=r"looks\.csv is not a plain file"):
+        read_bytes(path)
 
 
 @pytest.mark.parametrize("name", ["scene.tif.msk", "scene.msk"])

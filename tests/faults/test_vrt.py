@@ -175,6 +175,20 @@ def test_threads_read_the_same(tmp_path: Path, quarters: Tiles) -> None:
             np.testing.assert_array_equal(counts_BHW, whole_BHW[:, *window.slices()])
 
 
+def test_readers_take_turns_with_one_handle_of_each_tile(tmp_path: Path, quarters: Tiles) -> None:
+    """Else each thread would keep every tile open that it has read."""
+    places = Path("/proc/self/fd")
+    if not places.is_dir():
+        pytest.skip("this system does not list open files")
+    scene = open_scene(mosaic(tmp_path, quarters))
+    with SceneReader(scene) as one, SceneReader(scene) as other:
+        for reader in (one, other):
+            reader.read(Window(0, 0, ROWS, COLS))
+        opened = sorted(Path(os.path.realpath(each)).name for each in places.iterdir())
+    tiles = {Path(name).name for name, _, _ in quarters}
+    assert [name for name in opened if name in tiles] == sorted(tiles)
+
+
 def test_a_gap_is_no_ground_and_a_later_source_lies_on_top(
     picture: Picture, tmp_path: Path, quarters: Tiles
 ) -> None:
@@ -443,6 +457,14 @@ def test_a_mosaic_that_is_damaged_is_refused(
     assert before in text
     path.write_text(text.replace(before, after))
     assert says in refused(path)
+
+
+def test_bands_of_different_types_are_refused(tmp_path: Path, quarters: Tiles) -> None:
+    """GDAL would read all of them as the widest, and the file's type would be a lie."""
+    path = mosaic(tmp_path, quarters)
+    text = path.read_text()
+    path.write_text(text.replace('dataType="Byte" band="3"', 'dataType="Float32" band="3"'))
+    assert "bands of different types (float32, uint8); write it again" in refused(path)
 
 
 def test_a_mosaic_of_too_many_files_is_refused(

@@ -486,7 +486,6 @@ def test_a_topology_of_other_weights_is_refused(model: Path, bare: Path, tmp_pat
         ("xml", 7, "not described"),
         ("xml", "no base 64", "export the model again"),
         ("xml", deflated(b"<net/>")[:12], "not described|cut off"),
-        ("literals", deflated(b"0" * (MOST_BYTES + 1)), "more than 17 MB"),
         ("made", [[0, 64]], "export the model again"),
         ("made", [[0, 64, ["pickled", "a"]]], "no recipe"),
         ("made", [[-2, 64, ["kept", "a"]]], "lie nowhere"),
@@ -499,6 +498,15 @@ def test_a_topology_that_is_none_is_refused(
 ) -> None:
     path = tmp_path / "none.safetensors"
     refused(rewritten(model, path, lambda raw: raw.update({key: value})), said)
+
+
+@pytest.mark.parametrize("part", ["xml", "literals"])
+def test_what_is_inflated_has_a_limit(part: str) -> None:
+    """A thousandth of it in the file; the rest would only be allocated."""
+    raw = Topology(b"<net/>", (), b"").to_json("0")
+    Topology.from_json(raw, "0")
+    with pytest.raises(ValueError, match="more than 17 MB"):
+        Topology.from_json({**raw, part: deflated(b"0" * (MOST_BYTES + 1))}, "0")
 
 
 @pytest.mark.parametrize(

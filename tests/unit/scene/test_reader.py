@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,23 @@ def test_each_thread_opens_one_handle(scene: Scene, monkeypatch: pytest.MonkeyPa
     with SharedReader(scene) as shared, ThreadPoolExecutor(3) as threads:
         list(threads.map(twice, range(3)))
     assert len(opened) == len(closed) == 4  # three, and the one that opened it
+
+
+def handles_of(path: Path) -> int:
+    """How often this process has the file open."""
+    places = Path("/proc/self/fd")
+    if not places.is_dir():
+        pytest.skip("this system does not list open files")
+    return sum(os.path.realpath(each) == str(path) for each in places.iterdir())
+
+
+def test_two_readers_have_a_handle_each_even_in_one_thread(scene: Scene) -> None:
+    """GDAL would give both the same one, and a thread that takes over a reader would share it."""
+    path = Path(scene.location)
+    with SceneReader(scene) as one, SceneReader(scene) as other:
+        assert handles_of(path) == 2
+        for reader in (one, other):
+            reader.read(Window(0, 0, 9, 9))
 
 
 def test_a_file_that_changed_is_refused_at_once(scene: Scene) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from rasterio.errors import RasterioError
 
 from snet4_training.pictures.ground import mosaic, tile_at
 from snet4_training.pictures.picture import Picture
@@ -65,11 +64,8 @@ def tiles_in(where: str, held_out: bool) -> list[Path]:
 
 
 def _grid_of(tile: Path) -> Grid:
-    try:
-        with tile_at(tile) as source:
-            return Grid(source.shape, source.transform, source.crs)
-    except RasterioError as problem:
-        raise InputError(f"{tile}: the picture cannot be read ({problem}).") from problem
+    with tile_at(tile) as source:
+        return Grid(source.shape, source.transform, source.crs)
 
 
 def adjoining(grids: dict[Path, Grid]) -> list[list[Path]]:

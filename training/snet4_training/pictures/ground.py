@@ -112,7 +112,12 @@ def tile_at(path: Path) -> rasterio.DatasetReader:
 
     Its sidecars are seen: tiles of drone mosaics are placed by them.
     """
-    return rasterio.open(path, driver=admit(path).driver)
+    try:
+        return rasterio.open(path, driver=admit(path).driver)
+    except RasterioError as problem:
+        raise InputError(
+            f"{path}: the picture cannot be read ({problem}); copy or download it again."
+        ) from problem
 
 
 def _visible_bands(rasters: list[Path]) -> list[int]:
@@ -140,7 +145,10 @@ def mosaic(
         crs = sources[0].crs
         masked_BHW, transform = merge(sources, masked=True, indexes=_visible_bands(rasters))
     except RasterioError as problem:
-        raise InputError(f"{rasters[0].parent}: the rasters do not fit ({problem}).") from problem
+        raise InputError(
+            f"{rasters[0].parent}: the rasters do not fit ({problem}); write them anew with one "
+            "CRS and pixel size, as with 'gdalwarp -t_srs CRS -tr X Y IN OUT'."
+        ) from problem
     for source in sources:
         source.close()
     grid = Grid(masked_BHW.shape[1:], transform, crs)
