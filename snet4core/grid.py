@@ -23,7 +23,7 @@ Points = NDArray[np.float64]
 """(N, 2) coordinates, x then y (or column then row)."""
 
 
-_NOWHERE = "The raster has no place on Earth in its CRS; check the CRS and the transform."
+_NOWHERE = "The raster has no place on Earth in its CRS."
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ class Grid:
         rows, cols = self.shape
         centre = self.to_map(np.array([[cols / 2, rows / 2]]))
         ((lon, lat),) = _moved(centre, self.crs, CRS.from_epsg(4326))
+        if abs(lat) > 90:
+            raise InputError(_NOWHERE)
         return CRS.from_proj4(f"+proj=laea +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")
 
     def pixel_area_m2(self, pixels: Points) -> NDArray[np.float64]:

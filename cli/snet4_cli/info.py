@@ -155,8 +155,9 @@ def _reading(
     from snet4core.scene.working_scale import working_scale
 
     card = header.card
-    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
-    warnings += [f"{scene.admitted.shown}: {scale.warning}"] if scale.warning else []
+    name = scene.admitted.shown
+    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m, name)
+    warnings += [f"{name}: {scale.warning}"] if scale.warning else []
     rows, cols = scale.grid(scene.grid).shape
     core_px = card.windows.core_px
     return {

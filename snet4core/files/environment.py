@@ -23,6 +23,9 @@ _NEVER = (
 )  # fmt: skip
 """Compiled plugins, settings and grids of another version, or from elsewhere."""
 
+_READING = ("GTIFF_", "OGR_", "OSR_", "GML_", "SHAPE_", "GDAL_JPEG_")
+"""What the names of settings begin with that change what is read of a file."""
+
 _set_aside: dict[str, str] = {}
 
 
@@ -32,9 +35,9 @@ def use_own_data() -> None:
     PROJ is kept from fetching datum grids: it asks its own variable, not GDAL's settings. What
     PYTHONPATH names comes after the installation's own packages, unless snet4 itself lies there.
     """
-    for name in (*_DATA, *_NEVER):
+    for name in (*_DATA, *_NEVER, *(each for each in os.environ if each.startswith(_READING))):
         value = os.environ.get(name)
-        if value is not None and (name in _NEVER or _is_foreign(value)):
+        if value is not None and (name not in _DATA or _is_foreign(value)):
             _set_aside[name] = value
             del os.environ[name]
     if os.environ.get("PROJ_NETWORK", "OFF").upper() != "OFF":

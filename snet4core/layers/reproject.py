@@ -45,6 +45,11 @@ def reprojected(
         placed = bool(np.isfinite(shapely.get_coordinates(moved_N)).all())
     except Exception:  # rasterio's errors for such a point have no public name
         placed = False
+    if not placed and not (source.is_geographic or source.is_projected):
+        raise InputError(
+            f"{name} has a local CRS, which has no place on Earth; give it one that has, or write "
+            "a GeoPackage in its own."
+        )
     if not placed:
         raise InputError(
             f"{name} has coordinates that do not exist in its CRS; are x and y swapped, or is the "

@@ -42,11 +42,13 @@ def degrees(text: object) -> float | None:
 
     >>> degrees(" 29.1 "), degrees("n/a"), degrees("nan"), degrees(True), degrees(-9999)
     (29.1, None, None, None, None)
+    >>> degrees("29,1")  # as programs write it in countries with decimal commas
+    29.1
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         return None
     try:
-        value = float(text)
+        value = float(text.replace(",", ".") if isinstance(text, str) else text)
     except (ValueError, OverflowError):
         return None
     return value if abs(value) <= _MOST_DEG else None

@@ -17,7 +17,7 @@ from snet4core.look.sighting import Sighting, degrees, reversed_azimuth
 from snet4core.scene.inputs import asset_of, read_stac
 
 _PLANET = ("skysat", "planet", "psscene", "psorthotile", "reorthotile", "rapideye", "dove",
-           "superdove", "ssc", "ps2", "psb.sd")  # fmt: skip
+           "superdove", "pelican", "tanager", "ssc", "ps2", "psb.sd")  # fmt: skip
 _AIRBUS = ("phr", "pleiades", "pléiades", "pneo", "spot", "airbus")
 
 Meaning = Literal["to the ground", "to the satellite", "of the scan"]

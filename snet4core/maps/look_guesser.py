@@ -75,7 +75,8 @@ class LookGuesser:
             return None
         key = (scene.location, scene.grid, scene.bands, scene.nodata)
         if key not in self._known:
-            scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+            name = scene.admitted.shown
+            scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m, name)
             images_BCHW = sample(scene, scale, card.architecture.stride_px)
             if images_BCHW is None:
                 self._known[key] = None

@@ -209,7 +209,8 @@ def plan_for(
         doubt=math.prod(scene.grid.shape) >= DOUBTED_FROM_PX,
     )
     look = found.look
-    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m)
+    name = scene.admitted.shown
+    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m, name)
     grid = scale.grid(scene.grid)
     settings = choices.shapes(card.shapes[look.category])
     warnings = [*scene.warnings, *found.warnings]

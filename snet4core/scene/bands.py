@@ -14,29 +14,14 @@ from dataclasses import dataclass
 
 from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
+from snet4core.scene.delivered_bands import ALIASES, NAME_OF, band_name, words
 from snet4core.sentence import BANDS, Sentence
 
 MODEL_BANDS = ("blue", "green", "red", "nir")
 """Input bands of the models shipped with snet4, in SpaceNet 4's order."""
 
-_ALIASES: dict[str, tuple[str, ...]] = {
-    "coastal": ("coastal", "coastal blue", "coastal aerosol"),
-    "blue": ("blue", "b", "bleu", "blau", "azul", "blu"),
-    "green": ("green", "g", "vert", "gruen", "grün", "verde"),
-    "yellow": ("yellow", "y"), "rededge": ("rededge", "red edge"),
-    "red": ("red", "r", "rouge", "rot", "rojo", "vermelho", "rosso"),
-    "nir": ("nir", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir", "infrared",
-            "proche infrarouge", "nahes infrarot", "infrarrojo cercano", "infrarosso vicino",
-            "infravermelho próximo"),
-    "nir2": ("nir2", "nir 2", "near infrared 2"), "pan": ("pan", "panchromatic"),
-    "alpha": ("alpha", "mask", "opacity"),
-}  # fmt: skip
-_NAME_OF = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
-
-_NUMBERS = re.compile(
-    r"\b(band|channel|layer|raster|reflectance) ?(\d+)?\b|^b?\d+ | b\d+$| \d{3,4}( ?nm)?$"
-)
-"""What a description says besides a name: `Band 3 (Red)`, `b4 red`, `red 660 nm`."""
+_NO_NAMES = ("undefined", "gray", "grey", "palette", "alpha")
+"""Colour interpretations that do not tell what a band shows."""
 
 _SENTINEL2 = {"b2": "blue", "b3": "green", "b4": "red", "b8": "nir"}
 """Numbers by which Sentinel-2's bands are called; Landsat's and Airbus's mean others."""
@@ -70,12 +55,12 @@ class FileBands:
     def named(self) -> tuple[str | None, ...]:
         """snet4's name of each band, from its description, else its colour interpretation."""
         return tuple(
-            band_name(description) or (tag if tag in _ALIASES else None)
+            band_name(description) or (tag if tag in ALIASES else None)
             for description, tag in zip(self.descriptions, self.interpretations, strict=True)
         )
 
     def other_names(self) -> dict[int, str]:
-        """Number -> description of the bands that are named, but not as a colour.
+        """Number -> description, or else interpretation, of bands that are named, but no colour.
 
         `Band 3` says nothing about the third band, and something about any other.
 
@@ -83,11 +68,13 @@ class FileBands:
         {2: 'ndvi', 3: 'Band 2'}
         """
         named = self.named()
-        return {
-            number: str(text)
-            for number, text in enumerate(self.descriptions, 1)
-            if named[number - 1] is None and not _says_nothing(text, number)
-        }
+        found = {}
+        tagged = zip(named, self.descriptions, self.interpretations, strict=True)
+        for number, (name, text, tag) in enumerate(tagged, 1):
+            told = tag if _says_nothing(text, number) and tag not in _NO_NAMES else text
+            if name is None and not _says_nothing(told, number):
+                found[number] = str(told)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,32 +134,15 @@ def band_map(
     return found or _refuse(file, model)
 
 
-def band_name(description: str | None) -> str | None:
-    """snet4's name for a band description; None if it holds anything but a band name.
-
-    >>> band_name("Band 3 (Red)"), band_name("Red Edge"), band_name("redwood"), band_name("NIR-1")
-    ('red', 'rededge', None, 'nir')
-    """
-    if not description or len(description) > 80:
-        return None
-    words = _NUMBERS.sub(" ", _words(description))
-    return _NAME_OF.get(" ".join(words.split()))
-
-
-def _words(description: str) -> str:
-    """A description in lower case, without punctuation."""
-    return re.sub(r"[\s_\-/().:,;\[\]#]+", " ", description.lower()).strip()
-
-
 def _says_nothing(description: str | None, number: int) -> bool:
     """Whether a description is absent, or no more than the band's own number.
 
     >>> _says_nothing("Band_3", 3), _says_nothing("B3", 3), _says_nothing("B4", 1)
     (True, True, False)
     """
-    words = _words(description or "")
-    numbered = re.fullmatch(r"(?:band|channel|layer|raster|b)? ?0*(\d+)", words)
-    return int(numbered[1]) == number if numbered else words in ("", "gray", "grey", "undefined")
+    said = words(description or "")
+    numbered = re.fullmatch(r"(?:band|channel|layer|raster|b)? ?0*(\d+)", said)
+    return int(numbered[1]) == number if numbered else said in ("", "gray", "grey", "undefined")
 
 
 def _band_map_of(
@@ -215,7 +185,7 @@ def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMa
     seen: set[str] = set()
     for entry in pairs:
         left, equals, right = entry.partition("=")
-        name = left.strip() if left.strip() in model else _NAME_OF.get(left.strip().lower(), left)
+        name = left.strip() if left.strip() in model else NAME_OF.get(left.strip().lower(), left)
         if not equals or name not in model or name in seen:
             raise UsageError(
                 BANDS,
@@ -240,8 +210,8 @@ def _from_option(file: FileBands, option: str, model: tuple[str, ...]) -> BandMa
 
 def _alpha(file: FileBands, taken: set[int]) -> int | None:
     """The last band tagged alpha that is not in `taken`, the bands used as picture bands."""
-    tagged = [n for n, tag in enumerate(file.interpretations, 1) if tag == "alpha"]
-    return next((band for band in reversed(tagged) if band not in taken), None)
+    tagged = {n for n, tag in enumerate(file.interpretations, 1) if tag == "alpha"}
+    return max(tagged - taken, default=None)
 
 
 def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
@@ -253,7 +223,7 @@ def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
         return None
     why = "named in the file"
     alpha = _alpha(file, set(chosen.values()))
-    warnings = list(_contradictions(file, chosen))
+    warnings = [*_contradictions(file, chosen), *_unused_masks(file, named)]
     if "nir" in model and "nir" not in chosen:
         others = file.other_names()
         spare = [n for n, name in enumerate(named, 1) if name is None and n not in others]
@@ -266,6 +236,18 @@ def _from_names(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
             left = sorted([*spare, *others])
             warnings.append(_no_infrared(chosen, left))
     return _band_map_of(model, chosen, alpha, why, warnings)
+
+
+def _unused_masks(file: FileBands, named: Sequence[str | None]) -> list[str]:
+    """A warning for each band that is called a mask, but not tagged as one."""
+    tagged = zip(named, file.interpretations, strict=True)
+    return [
+        f"calls band {number} '{printable(file.descriptions[number - 1] or '')[:20]}', but does "
+        f"not tag it as alpha, so it masks nothing; if 0 there means no data, tag it with "
+        f"'gdal_edit.py -colorinterp_{number} alpha IN'."
+        for number, (name, tag) in enumerate(tagged, 1)
+        if name == "alpha" and tag != "alpha"
+    ]
 
 
 def _no_infrared(chosen: dict[str, int], left: list[int]) -> str:
@@ -352,22 +334,34 @@ def _guessed(why: str, model: tuple[str, ...], chosen: dict[str, int]) -> str:
     )
 
 
+def _hinted(file: FileBands, model: tuple[str, ...]) -> dict[str, int]:
+    """The bands in whose descriptions one colour is a word; empty unless all visible ones are."""
+    told = [{w for w in words(text or "").split() if len(w) > 1} for text in file.descriptions]
+    colours = [{NAME_OF[word] for word in each if word in NAME_OF} for each in told]
+    once = {name: colours.index({name}) + 1 for name in model if colours.count({name}) == 1}
+    return once if {name for name in model if name != "nir"} <= set(once) else {}
+
+
 def _refuse(file: FileBands, model: tuple[str, ...]) -> BandMap:
     others = file.other_names()
     colours = file.count - (_alpha(file, set()) is not None)
-    plain = [re.sub(r"^b0?", "b", _words(text or "")) for text in file.descriptions]
+    plain = [re.sub(r"^b0?", "b", words(text or "")) for text in file.descriptions]
     sentinel = {_SENTINEL2[text]: n for n, text in enumerate(plain, 1) if text in _SENTINEL2}
-    if colours == 1:
+    if colours < 3:
         grey = ",".join("-" if name == "nir" else "1" for name in model)
         remedy = Sentence(
-            "for a panchromatic picture, read its one band for all colours with ", BANDS, f" {grey}"
+            f"for a panchromatic picture, read its {'one' if colours == 1 else 'first'} band for "
+            "all colours with ",
+            BANDS,
+            f" {grey}",
         )
     elif others and {"blue", "green", "red"} <= set(sentinel):
         example = option_for({name: n for name, n in sentinel.items() if name in model})
         remedy = Sentence("if these are Sentinel-2's numbers, give ", BANDS.taking(example))
     else:
         known = {name: n for n, name in enumerate(file.delivered, 1) if name in model}
-        example = option_for(known) if file.delivery_tells else ""
+        known = known if file.delivery_tells else _hinted(file, model)
+        example = option_for(known) if known else ""
         if not example:
             example = ",".join(f"{name}={n}" for n, name in enumerate(model[: file.count], 1))
         remedy = Sentence("say which is which, for example ", BANDS, f" {example}")

@@ -1,4 +1,4 @@
-"""Reads the order of a picture's bands from the metadata of its delivery.
+"""Reads what bands are called: in a description, and in the metadata of a picture's delivery.
 
 STAC: `bands` (1.1), `eo:bands` or `raster:bands` of the asset that is the picture. Airbus's DIM:
 `Raster_Index`, else `Band_Display_Order`. Maxar's IMD and XML: `bandId` where it spells the
@@ -17,11 +17,29 @@ from typing import Any
 from snet4core.errors import InputError
 from snet4core.files.names import printable
 from snet4core.files.sidecars import read_text, xml_values
-from snet4core.scene.bands import band_name
 from snet4core.scene.deliveries import Delivery, delivery_of
 from snet4core.scene.inputs import asset_of, read_stac
 
 Names = tuple[str | None, ...]
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "coastal": ("coastal", "coastal blue", "coastal aerosol"),
+    "blue": ("blue", "b", "bleu", "blau", "azul", "blu"),
+    "green": ("green", "g", "vert", "gruen", "grün", "verde"),
+    "yellow": ("yellow", "y"), "rededge": ("rededge", "red edge"),
+    "red": ("red", "r", "rouge", "rot", "rojo", "vermelho", "rosso"),
+    "nir": ("nir", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir", "infrared",
+            "near infrared 1", "pir", "proche infrarouge", "nahes infrarot", "infrarrojo cercano",
+            "infrarosso vicino", "infravermelho próximo"),
+    "nir2": ("nir2", "nir 2", "near infrared 2"), "pan": ("pan", "panchromatic"),
+    "alpha": ("alpha", "mask", "opacity"),
+}  # fmt: skip
+NAME_OF = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+
+_NUMBERS = re.compile(
+    r"\b(band|channel|layer|raster|reflectance) ?(\d+)?\b|^b?\d+ | b\d+$| \d{3,4}( ?nm)?$"
+)
+"""What a description says besides a name: `Band 3 (Red)`, `b4 red`, `red 660 nm`."""
 
 _MAXAR = {
     "P": "pan", "C": "coastal", "B": "blue", "G": "green", "Y": "yellow", "R": "red",
@@ -51,6 +69,23 @@ _PLANET: tuple[tuple[re.Pattern[str], Names], ...] = (
     (re.compile(r"\d{8}_\d{6}_ssc?\d+(d\d)?_u?\d{4}_(basic_)?(analytic|pansharp)", re.I), _BGRN),
 )  # fmt: skip
 """Names of Planet's products, and the order of their bands."""
+
+
+def band_name(description: str | None) -> str | None:
+    """snet4's name for a band description; None if it holds anything but a band name.
+
+    >>> band_name("Band 3 (Red)"), band_name("Red Edge"), band_name("redwood"), band_name("NIR-1")
+    ('red', 'rededge', None, 'nir')
+    """
+    if not description or len(description) > 80:
+        return None
+    said = _NUMBERS.sub(" ", words(description))
+    return NAME_OF.get(" ".join(said.split()))
+
+
+def words(description: str) -> str:
+    """A description in lower case, without punctuation."""
+    return re.sub(r"[\s_\-/().:,;\[\]#]+", " ", description.lower()).strip()
 
 
 def delivered_bands(path: Path, item: Path | None, count: int) -> tuple[Names, str]:

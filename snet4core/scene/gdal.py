@@ -30,6 +30,11 @@ _SETTINGS: dict[str, Any] = {
     "GDAL_PAM_ENABLED": "NO",  # No .aux.xml is read, and none is ever written.
     "GDAL_GEOREF_SOURCES": "INTERNAL",
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",  # Else half a JPEG is filled up with grey.
+    # Variables of the environment that would change pixels, or move them.
+    "GTIFF_IGNORE_READ_ERRORS": "NO",  # Else what cannot be decoded is zeros.
+    "GTIFF_POINT_GEO_IGNORE": "NO",
+    "GDAL_JPEG_TO_RGB": "YES",
+    "CONVERT_YCBCR_TO_RGB": "YES",
     "VRT_NUM_THREADS": 1,  # Others would not know these settings, which belong to a thread.
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_CONNECTTIMEOUT": 20,

@@ -53,12 +53,7 @@ def crs_named(text: str) -> CRS:
     >>> crs_named("epsg:32616").to_epsg()
     32616
     """
-    found = None
-    if _CODE.fullmatch(text.strip()):
-        with contextlib.suppress(*GDAL_ERRORS):
-            found = CRS.from_authority(*text.strip().upper().split(":"))
-    elif _WKT.match(text):
-        found = _crs_of(text)
+    found = _crs_of(text) if _CODE.fullmatch(text.strip()) or _WKT.match(text) else None
     if found is None:
         raise UsageError(
             CRS_OPTION,
@@ -101,7 +96,8 @@ def georeference(
             part = "transform" if fills[0] else "CRS"
             warnings.append(f"{location}: its {part} is read from {found.where}.")
     if transform is None or crs is None:
-        raise _missing(location, dataset, transform)
+        unused = [] if path is None else _unused(path, transform, crs)
+        raise _missing(location, dataset, transform, unused)
     return Georeference(_grid(location, shape, transform, crs), tuple(warnings))
 
 
@@ -135,10 +131,14 @@ def _inside(dataset: rasterio.DatasetReader) -> _Found:
 
 
 def _missing(
-    location: str, dataset: rasterio.DatasetReader, transform: Affine | None
+    location: str, dataset: rasterio.DatasetReader, transform: Affine | None, unused: list[str]
 ) -> InputError:
-    """The error for a missing transform or CRS, with the tool that adds it."""
+    """The error for a missing transform or CRS, with the tool that adds it.
+
+    `unused` says of the sidecars that should have it why they have not.
+    """
     points, _ = dataset.gcps
+    why = "".join(f" ({each})" for each in unused)
     if transform is None and points:
         return InputError(
             f"{location} is placed by {len(points)} ground control points only; warp it first "
@@ -151,11 +151,11 @@ def _missing(
         )
     if transform is None:
         return InputError(
-            f"{location} has no transform, so nobody knows where its pixels lie; give it one with "
-            "'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
+            f"{location} has no transform{why}, so nobody knows where its pixels lie; give it one "
+            "with 'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
         )
     return InputError(
-        f"{location} has no CRS, so nobody knows where on Earth it lies; give it its own with "
+        f"{location} has no CRS{why}, so nobody knows where on Earth it lies; give it its own with "
         "'gdal_translate -a_srs EPSG:NUMBER IN OUT', or for this run with ",
         CRS_OPTION.taking("EPSG:NUMBER"),
         ".",
@@ -168,17 +168,33 @@ def _sidecars(path: Path) -> list[_Found]:
     auxiliary = auxiliary_of(path)
     if auxiliary.name:
         found.append(_from_auxiliary(auxiliary))
-    letters = path.suffix[1:]
-    short = letters[:1] + letters[-1:] + "w"
-    world = beside(path, f"{path.stem}.{short}", f"{path.stem}.{letters}w", f"{path.stem}.wld")
+    world, projection = _placing(path)
     if world is not None:
         with contextlib.suppress(InputError):
             found.append(_Found(_world_file(world), None, world.name))
-    projection = beside(path, f"{path.stem}.prj")
     if projection is not None:
         with contextlib.suppress(InputError):
             found.append(_Found(None, _crs_of(read_text(projection, 2**20)), projection.name))
     return [f for f in found if f.transform is not None or f.crs is not None]
+
+
+def _placing(path: Path) -> tuple[Path | None, Path | None]:
+    """The world file and the `.prj` of a raster, where they are."""
+    letters = path.suffix[1:]
+    short = letters[:1] + letters[-1:] + "w"
+    world = beside(path, f"{path.stem}.{short}", f"{path.stem}.{letters}w", f"{path.stem}.wld")
+    return world, beside(path, f"{path.stem}.prj")
+
+
+def _unused(path: Path, transform: Affine | None, crs: CRS | None) -> list[str]:
+    """Which of these files is there, but does not say what is missing, and what it should say."""
+    world, projection = _placing(path)
+    said = []
+    if transform is None and world is not None:
+        said.append(f"{printable(world.name)} does not hold six numbers")
+    elif crs is None and projection is not None:
+        said.append(f"{printable(projection.name)} holds neither WKT nor EPSG:NUMBER")
+    return said
 
 
 def _from_auxiliary(auxiliary: Auxiliary) -> _Found:
@@ -210,9 +226,12 @@ def _six_numbers(text: str) -> tuple[float, ...] | None:
 
 
 def _crs_of(text: str) -> CRS | None:
-    """A CRS from WKT only: other spellings could name files or URLs."""
+    """A CRS from WKT, or a code alone: other spellings could name files or URLs."""
+    text = text.strip()
     with contextlib.suppress(*GDAL_ERRORS):
-        return CRS.from_wkt(text.strip()) or None
+        if _CODE.fullmatch(text):
+            return CRS.from_authority(*text.upper().split(":")) or None
+        return CRS.from_wkt(text) or None
     return None
 
 

@@ -178,8 +178,8 @@ def _doubtful_alpha(
 
 
 _CORNER_PX = 16
-_FILLS = (-9999.0, -32768.0, -99.0, -999.0)
-"""What is often used for "no data", besides the largest count of a type."""
+_FILLS = (-9999.0, -32768.0, -99.0, -999.0, 1e20, -1e20)
+"""What is often used for "no data", besides the ends of a whole-number type."""
 
 
 def _undeclared(
@@ -187,7 +187,9 @@ def _undeclared(
 ) -> list[str]:
     """A warning for a corner that holds one such value in all bands: a collar, most likely."""
     kind = np.dtype(dataset.dtypes[0])
-    fills = {*_FILLS, float(np.iinfo(kind).max)} if kind.kind in "iu" else set(_FILLS)
+    ends = [np.iinfo(kind).max, np.iinfo(kind).min] if kind.kind in "iu" else []
+    fills = {*_FILLS, *map(float, ends)} - {0.0}
+    fills |= {float(np.float32(fill)) for fill in fills}  # as a file of that type holds them
     rows, cols = dataset.shape
     height, width = min(_CORNER_PX, rows), min(_CORNER_PX, cols)
     corners = [(0, 0), (0, cols - width), (rows - height, 0), (rows - height, cols - width)]

@@ -45,12 +45,12 @@ class WorkingScale:
 
 
 def working_scale(
-    gsd_m: float, trained_range_m: tuple[float, float], work_gsd_m: float
+    gsd_m: float, trained_range_m: tuple[float, float], work_gsd_m: float, name: str = "A scene"
 ) -> WorkingScale:
     """The ratio that brings pixels of `gsd_m` closest to the model's own, `work_gsd_m`.
 
-    `trained_range_m` are the smallest and the largest pixels seen in training. InputError for
-    pixels so small that they must be a mistake.
+    `trained_range_m` are the smallest and the largest pixels seen in training. InputError, which
+    names the scene, for pixels so small that they must be a mistake.
 
     >>> working_scale(0.5, (0.3, 1.0), 0.5)
     WorkingScale(coarser=1, finer=1, gsd_m=0.5, warning=None)
@@ -62,8 +62,9 @@ def working_scale(
     ideal = work_gsd_m / gsd_m
     if ideal > MOST_COARSER:
         raise InputError(
-            f"A pixel measures {gsd_m:.3g} m, the model's {work_gsd_m:g} m; check the "
-            "transform and its units, or average the picture first."
+            f"{name}: a pixel measures {gsd_m:.3g} m, the model's {work_gsd_m:g} m; check the "
+            "transform and its CRS with 'gdalinfo', and correct them with "
+            "'gdal_translate -a_srs CRS -a_ullr ULX ULY LRX LRY IN OUT'."
         )
     coarser, finer = _ratio(ideal)
     got_m = gsd_m * coarser / finer

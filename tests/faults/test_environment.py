@@ -67,6 +67,9 @@ VARIABLES: dict[str, Callable[[Path], Path | str]] = {
     "OGR_SKIP": lambda _: "GPKG",
     "PYTHONPATH": broken_packages,
     "PROJ_AUX_DB": lambda folder: old_proj(folder) / "proj.db",
+    "GML_SKIP_CORRUPTED_FEATURES": lambda _: "YES",
+    "GTIFF_POINT_GEO_IGNORE": lambda _: "TRUE",
+    "OGR_GEOJSON_MAX_OBJ_SIZE": lambda _: "1",
     "PROJ_NETWORK": lambda _: "ON",
     "PROJ_NETWORK_ENDPOINT": lambda _: "http://127.0.0.1:9",
 }

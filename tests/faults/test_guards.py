@@ -288,11 +288,12 @@ def test_no_picture_that_is_trained_on_opens_a_connection(
     (tmp_path / "a.geojson").write_text(COLLECTION)
     path = tmp_path / "a.tif"
     text = (
-        '<VRTDataset rasterXSize="80" rasterYSize="64"><SRS>EPSG:32616</SRS>'
-        "<GeoTransform>733601,0.5,0,3725139,0,-0.5</GeoTransform>"
-        '<VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
-        f"<SourceFilename>/vsicurl/{url}/a.tif</SourceFilename><SourceBand>1</SourceBand>"
-        "</SimpleSource></VRTRasterBand></VRTDataset>"
+        '<VRTDataset rasterXSize="80" rasterYSize="64" subClass="VRTWarpedDataset">'
+        "<SRS>EPSG:32616</SRS><GeoTransform>733601,0.5,0,3725139,0,-0.5</GeoTransform>"
+        '<VRTRasterBand dataType="Byte" band="1" subClass="VRTWarpedRasterBand"/>'
+        "<BlockXSize>80</BlockXSize><BlockYSize>64</BlockYSize><GDALWarpOptions>"
+        f'<SourceDataset relativeToVRT="0">/vsicurl/{url}/a.tif</SourceDataset>'
+        "</GDALWarpOptions></VRTDataset>"  # opens its source as soon as it is opened
     )
     path.write_bytes(head + text.encode())
     with pytest.raises(InputError, match=r"a\.tif"):

@@ -158,6 +158,49 @@ def test_a_corrupt_tile_in_the_middle_is_named_and_the_others_are_read(
             reader.read(Window(64, 128, 64, 64))
 
 
+@pytest.mark.parametrize("variable", ["GTIFF_IGNORE_READ_ERRORS"])
+def test_no_variable_of_the_environment_makes_zeros_of_a_corrupt_tile(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "YES")
+    path = picture(
+        town(3, 128, 128), photometric="RGB", compress="deflate", tiled=True, blockxsize=64,
+        blockysize=64,
+    )  # fmt: skip
+    with rasterio.open(path) as dataset:
+        offset = int(dataset.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+        size = int(dataset.get_tag_item("BLOCK_SIZE_1_1", "TIFF", bidx=1))
+    content = bytearray(path.read_bytes())
+    content[offset + 8 : offset + size] = bytes(size - 8)
+    path.write_bytes(content)
+    assert "damaged" in refused(path)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    ("variable", "name", "how"),
+    [("GDAL_JPEG_TO_RGB", "scene.jpg", {"driver": "JPEG"}),
+     ("CONVERT_YCBCR_TO_RGB", "scene.tif",
+      {"photometric": "YCBCR", "compress": "jpeg", "interleave": "pixel"}),
+     ("GTIFF_POINT_GEO_IGNORE", "scene.tif",
+      {"photometric": "RGB", "tags": {"AREA_OR_POINT": "Point"}})],
+)  # fmt: skip
+def test_no_variable_of_the_environment_changes_colours_or_the_place(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch, variable: str, name: str, how: dict[str, Any]
+) -> None:
+    """GDAL asks them too, where a program does not say what it wants."""
+    path = picture(town(3, 64, 80) // np.array([1, 2, 4], np.uint8)[:, None, None], name, **how)
+    if name.endswith(".jpg"):
+        path.with_suffix(".jgw").write_text("0.5\n0\n0\n-0.5\n733601.25\n3725138.75\n")
+        path.with_suffix(".prj").write_text(CRS.from_epsg(32616).to_wkt())
+    plain = open_scene(path)
+    plain_BHW = read(plain)[0]
+    monkeypatch.setenv(variable, "YES" if "IGNORE" in variable else "NO")
+    scene = open_scene(path)
+    assert scene.grid == plain.grid
+    np.testing.assert_array_equal(read(scene)[0], plain_BHW)
+
+
 def fifo(folder: Path) -> Path:
     os.mkfifo(folder / "scene.tif")
     return folder / "scene.tif"
