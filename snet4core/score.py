@@ -320,7 +320,8 @@ def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str
         return proposals, notes + _unknown_images(proposals, truth)
     if (proposals.crs is None) != (truth.crs is None):
         bare = proposals if proposals.crs is None else truth
-        raise InputError(f"{bare.name} names no CRS, but the other file does; assign it first.")
+        remedy = "give it its own with 'ogr2ogr -a_srs EPSG:NUMBER OUT.gpkg IN'"
+        raise InputError(f"{bare.name} names no CRS, but the other file does; {remedy}.")
     if proposals.crs is not None and truth.crs is not None and proposals.crs != truth.crs:
         notes.append(f"{proposals.name} was moved from its CRS into that of {truth.name}.")
         moved_N = reprojected(proposals.polygons_N, proposals.crs, truth.crs, proposals.name)

@@ -20,6 +20,9 @@ _KEY = re.compile(rb"[\"'](?:c|\\u0063)(?:r|\\u0072)(?:s|\\u0073)[\"']", re.I)
 _LONGEST_BYTES = 2**16
 """No honest CRS is longer."""
 
+_LARGEST_PARSED_BYTES = 2**28
+"""A larger text is not read a second time to say where it breaks off."""
+
 _KINDS = ("name", "epsg", "ogc")
 """Types of a `crs` that say what it is, and not where that is written."""
 
@@ -43,6 +46,18 @@ def check(path: Path, name: str) -> None:
                         'in {"type": "name", "properties": {"name": "EPSG:32616"}}.'
                     )
             start += len(line)
+
+
+def check_whole(path: Path, name: str) -> None:
+    """Raise InputError for what is no JSON, or breaks off; for a file that GDAL could not read."""
+    if path.stat().st_size > _LARGEST_PARSED_BYTES:
+        return
+    try:
+        json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as problem:
+        raise InputError(
+            f"{name} is no whole JSON ({problem}); copy or download it again."
+        ) from None
 
 
 def _says_what(file: BinaryIO, at: int) -> bool:

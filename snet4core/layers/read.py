@@ -113,6 +113,8 @@ def read_layer(path: Path, *, wanted: str = FOOTPRINTS) -> vectors.Vector:
             f"{name} holds a text that is not UTF-8; convert it with 'ogr2ogr -nomd OUT.gpkg IN'."
         ) from None
     except Exception as error:  # the libraries' errors have no common base class
+        if drivers == vectors.JSON:
+            json_text.check_whole(path, name)
         raise InputError(
             f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
             f"give a {vectors.READABLE}."

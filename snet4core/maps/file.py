@@ -224,9 +224,11 @@ class MapsFile:
         if self.full_scale == 255 and map_HW.dtype == np.uint8:
             return map_HW
         if map_HW.size and (map_HW.min() < 0 or map_HW.max() > self.full_scale):
+            low, high = map_HW.min(), map_HW.max()
             raise InputError(
-                f"{self.scene.admitted.shown} holds {map_HW.min():g} to {map_HW.max():g}, but "
-                "probabilities run from 0 to 1; rescale them, or store 0..255 as uint8."
+                f"{self.scene.admitted.shown} holds {low:g} to {high:g}, but probabilities run "
+                "from 0 to 1; scale them with "
+                f"'gdal_translate -ot Byte -scale {low:g} {high:g} 0 255 IN OUT'."
             )
         return np.rint(map_HW * (255.0 / self.full_scale)).astype(np.uint8)
 
@@ -242,7 +244,9 @@ def open_maps(path: str | Path) -> MapsFile:
     kind = np.dtype(scene.dtype)
     if kind.kind != "f" and kind != np.uint8:
         raise InputError(
-            f"{scene.admitted.shown} holds {scene.dtype}; maps are uint8 (0..255) or float (0..1)."
+            f"{scene.admitted.shown} holds {scene.dtype}, and maps are uint8 (0..255) or float "
+            "(0..1); scale it with 'gdal_translate -ot Byte -scale LOW HIGH 0 255 IN OUT', where "
+            "LOW is its value of ground and HIGH that of buildings."
         )
     return MapsFile(scene, MapsOrigin(), 1.0 if kind.kind == "f" else _peak(scene))
 

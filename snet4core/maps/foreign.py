@@ -43,6 +43,12 @@ def _doubts(file: MapsFile) -> Iterator[str]:
             "do; the first is taken for buildings and the second for borders. If the second are "
             "the buildings, use 'gdal_translate -b 2 IN OUT'."
         )
+    elif highest == 0 and file.scene.nodata.values[0]:
+        yield (
+            f"{name} holds 0 alone, and elsewhere its no-data value "
+            f"{file.scene.nodata.values[0]:g}; "
+            "if that are the buildings, take it away with 'gdal_translate -a_nodata none IN OUT'."
+        )
     elif file.full_scale == 255 and 1 < highest <= 100:
         low, high = (0, 100) if highest > 10 else (lowest, highest)
         kind = "percents" if highest > 10 else "classes"

@@ -199,11 +199,13 @@ def _undeclared(
             corner_BHW = dataset.read(list(chosen.read_bands), window=window)
             value = float(corner_BHW.flat[0])
             if value in fills and (corner_BHW == corner_BHW.flat[0]).all():
+                # Not rounded: the option must name the very value.
+                exact = f"{value:.0f}" if abs(value) < 2**53 else f"{value:g}"
                 return [
                     Sentence(
-                        f"{admitted.shown}: a corner holds {value:g} in all bands, and no no-data "
+                        f"{admitted.shown}: a corner holds {exact} in all bands, and no no-data "
                         "value is declared; if that is no ground, give ",
-                        NODATA.taking(f"{value:g}"),
+                        NODATA.taking(exact),
                         ".",
                     )
                 ]

@@ -62,6 +62,9 @@ def test_infrared_is_found_beside_an_alpha_band(
         (described(None, None, None, "ndvi", tags=(*RGB, "undefined")),
          "red=1,green=2,blue=3,nir=4"),
         (described("blue", "green", "red", "swir"), "blue=1,green=2,red=3,nir=4"),
+        (tagged(*RGB, "swir"), "red=1,green=2,blue=3,nir=4"),
+        (tagged(*RGB, "tir"), "red=1,green=2,blue=3,nir=4"),
+        (tagged(*RGB, "other_ir"), "red=1,green=2,blue=3,nir=4"),
     ],
 )  # fmt: skip
 def test_infrared_that_is_not_named_is_told(file: FileBands, option: str) -> None:
@@ -103,11 +106,47 @@ def test_named_is_not_untagged(names: tuple[str | None, ...]) -> None:
         ("bleu", "vert", "rouge", "proche infrarouge"),
         ("Blau", "Grün", "Rot", "Nahes Infrarot"),
         ("blu", "verde", "rosso", "infrarosso vicino"),
+        ("Bleu", "Vert", "Rouge", "PIR"),
+        ("Blue", "Green", "Red", "Near-Infrared 1"),
     ],
 )
 def test_names_with_numbers_and_in_other_languages_are_known(names: tuple[str, ...]) -> None:
     assert band_map(described(*names)).file_bands == (1, 2, 3, 4)
     assert band_map(described(*names[::-1])).file_bands == (4, 3, 2, 1)
+
+
+@pytest.mark.parametrize("fourth", ["nir", "undefined"])
+def test_infrared_that_is_tagged_or_untagged_is_taken(fourth: str) -> None:
+    assert band_map(tagged(*RGB, fourth)).file_bands == (3, 2, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "option"),
+    [
+        (("sr_red", "sr_green", "sr_blue", "sr_nir"), "red=1,green=2,blue=3,nir=4"),
+        (("Blue (450-510)", "Green (510-580)", "Red (630-690)", "x"), "blue=1,green=2,red=3"),
+        (("sr_red", "red edge", "x", "y"), "blue=1,green=2,red=3,nir=4"),
+    ],
+)
+def test_the_option_follows_the_colours_in_the_names(names: tuple[str, ...], option: str) -> None:
+    with pytest.raises(InputError) as problem:
+        band_map(described(*names))
+    assert str(problem.value).endswith(f"for example --bands {option}")
+
+
+@pytest.mark.parametrize("name", ["Alpha", "mask"])
+def test_a_band_that_is_called_a_mask_but_not_tagged_as_one_is_told(name: str) -> None:
+    file = described("red", "green", "blue", "nir", name)
+    (warning,) = band_map(file).warnings
+    assert warning.endswith("tag it with 'gdal_edit.py -colorinterp_5 alpha IN'.")
+    as_told = described("red", "green", "blue", "nir", name, tags=(*["undefined"] * 4, "alpha"))
+    assert (band_map(as_told).alpha_band, band_map(as_told).warnings) == (5, ())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_bands_than_colours_are_offered_as_grey(count: int) -> None:
+    with pytest.raises(InputError, match=r"for all colours with --bands 1,1,1,-"):
+        band_map(described(*[None] * count))
 
 
 @pytest.mark.parametrize(

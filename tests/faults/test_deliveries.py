@@ -197,6 +197,8 @@ def item(properties: dict[str, Any], **asset: Any) -> str:
         ({"view:azimuth": 2.8}, 2.8),
         ({"view:azimuth": 2.8, "constellation": "skysat"}, 182.8),
         ({"view:azimuth": 2.8, "platform": "SS05"}, 182.8),
+        ({"view:azimuth": 2.8, "constellation": "pelican"}, 182.8),
+        ({"view:azimuth": 2.8, "platform": "tanager-1"}, 182.8),
         ({"view:azimuth": 2.8, "constellation": "PlanetScope"}, 182.8),
         ({"view:azimuth": 2.8, "pl:item_type": "SkySatCollect"}, 182.8),
         ({"pl:satellite_azimuth": 141.7, "platform": "SS01"}, 321.7),

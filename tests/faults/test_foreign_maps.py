@@ -12,6 +12,7 @@ import pytest
 import rasterio
 
 import snet4core
+from snet4core.errors import InputError
 from snet4core.maps.file import MapsOrigin, open_maps, writing
 from snet4core.maps.foreign import doubts
 from snet4core.maps.maps import Maps
@@ -60,6 +61,39 @@ def test_what_is_no_probability_is_told_and_the_remedy_works(
     except FileNotFoundError:
         pytest.skip("gdal_translate is not installed")
     assert doubts(open_maps(tmp_path / "mended.tif")) == ()
+    assert found(tmp_path / "mended.tif") == 1
+
+
+@pytest.mark.parametrize(
+    "array",
+    [MASK.astype("uint16"), MASK.astype("int32") * 7, MASK * 255.0, MASK * 8.0 - 4],
+    ids=["uint16", "int32", "0 to 255 as numbers with a point", "logits"],
+)
+def test_another_type_or_range_is_refused_and_the_remedy_works(
+    picture: Picture, tmp_path: Path, array: Any
+) -> None:
+    path = picture(array)
+    with pytest.raises(InputError, match=r"scene\.tif holds .*-ot Byte") as problem:
+        found(path)
+    command = str(problem.value).split("'")[1].replace("LOW HIGH", f"0 {array.max()}").split()
+    command[-2:] = [str(path), str(tmp_path / "mended.tif")]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("gdal_translate is not installed")
+    assert found(tmp_path / "mended.tif") == 1
+
+
+def test_buildings_that_are_declared_as_no_data_are_told(picture: Picture, tmp_path: Path) -> None:
+    path = picture(MASK * 255, nodata=255)
+    (warning,) = doubts(open_maps(path))
+    assert "holds 0 alone, and elsewhere its no-data value 255" in warning
+    command = warning.split("'")[1].split()
+    command[-2:] = [str(path), str(tmp_path / "mended.tif")]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("gdal_translate is not installed")
     assert found(tmp_path / "mended.tif") == 1
 
 

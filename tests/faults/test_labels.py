@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -264,7 +266,7 @@ LAYERS = {
     "cut GeoJSON": (
         "x.geojson",
         b'{"type": "FeatureCollection", "features": [{"type": "Feature", "geom',
-        "not a vector layer",
+        "is no whole JSON (Unterminated string",
     ),
     "GeoJSON in Latin-1": (
         "x.geojson",
@@ -467,6 +469,18 @@ class TestDatabases:
             made = tmp_path / "made.gpkg"
             subprocess.run(["ogr2ogr", "-nomd", made, path], check=True, capture_output=True)
             assert len(read_buildings(made)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [(lambda text: text[:-40], "Expecting|Unterminated"), (lambda text: text + "x", "Extra data")],
+)
+def test_json_that_breaks_off_is_told_where(
+    tmp_path: Path, change: Callable[[str], str], says: str
+) -> None:
+    path = _good_file(tmp_path, "geojson")
+    path.write_text(change(path.read_text()))
+    assert re.search(rf"is no whole JSON \(({says}).*; copy or download it again", refused(path))
 
 
 @pytest.mark.parametrize("files", [20, pytest.param(150, marks=pytest.mark.long)])

@@ -201,4 +201,46 @@ def test_the_file_is_believed_against_a_sidecar_and_the_conflict_is_said(
 def test_a_damaged_world_file_is_no_place(picture: Picture, tmp_path: Path, text: str) -> None:
     path = picture(town(), photometric="RGB", transform=None)
     (tmp_path / "scene.tfw").write_text(text)
-    assert "no transform" in refused(path)
+    assert "no transform (scene.tfw does not hold six numbers)" in refused(path)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_prj_may_hold_a_code_and_is_named_where_it_does_not_help(
+    picture: Picture, tmp_path: Path
+) -> None:
+    path = picture(town(), photometric="RGB", crs=None)
+    beside = tmp_path / "scene.prj"
+    beside.write_text("EPSG:32616\n")
+    assert open_scene(path).grid.crs.to_epsg() == 32616
+    for text in ("+proj=utm +zone=16", "http://127.0.0.1:9/crs", "EPSG:1", ""):
+        beside.write_text(text)
+        assert "no CRS (scene.prj holds neither WKT nor EPSG:NUMBER), so" in refused(path)
+    beside.unlink()
+    assert "has no CRS, so nobody" in refused(path)
+
+
+@pytest.mark.parametrize("north", [-184.4, 3725139.0])
+def test_latitudes_beyond_the_pole_are_no_place_on_earth(picture: Picture, north: float) -> None:
+    """Numbers of a projection under a CRS of degrees: PROJ would speak of itself."""
+    place = Affine(5e-6, 0, 33.6, 0, -5e-6, north)
+    path = picture(town(), photometric="RGB", crs="EPSG:4326", transform=place)
+    sentence = refused(path)
+    assert "has no place on Earth in its CRS; check transform and CRS with 'gdalinfo'" in sentence
+    assert "PROJ" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("fill", "dtype"),
+    [(1e20, "float32"), (-(2**31), "int32"), (-32768, "int16"), (65535, "uint16"), (0, "uint16")],
+)
+def test_a_collar_of_what_programs_fill_in_is_told(
+    picture: Picture, fill: float, dtype: str
+) -> None:
+    array = town(dtype=dtype)
+    array[:, :20] = fill
+    path = picture(array, descriptions=("red", "green", "blue"))
+    told = [text for text in open_scene(path).warnings if "a corner holds" in text]
+    assert len(told) == (fill != 0)
+    for text in told:
+        option = text.rpartition("--nodata ")[2].rstrip(".")
+        assert not read(open_scene(path, nodata=float(option)))[1][:20].any()

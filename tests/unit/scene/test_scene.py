@@ -184,8 +184,8 @@ def test_ratios_for_a_model_of_half_a_metre(gsd_m: float, coarser: int, finer: i
 
 
 def test_a_pixel_of_a_tenth_of_a_millimetre_is_a_mistake() -> None:
-    with pytest.raises(InputError, match="check the transform"):
-        working_scale(1e-4, (0.3, 1.0), 0.5)
+    with pytest.raises(InputError, match=r"^a\.tif: a pixel .*check the transform and its CRS"):
+        working_scale(1e-4, (0.3, 1.0), 0.5, "a.tif")
 
 
 def test_bands_come_in_the_models_order_and_missing_ones_are_empty(picture: Picture) -> None:
