@@ -281,7 +281,6 @@ def _contradictions(file: FileBands, chosen: dict[str, int]) -> list[str]:
 
 def _from_delivery(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
     """The mapping by the delivery's metadata, if they name every visible band of the model."""
-    alpha = _alpha(file, set())
     if len(file.delivered) != file.count or file.other_names():
         return None
     chosen = {
@@ -289,8 +288,11 @@ def _from_delivery(file: FileBands, model: tuple[str, ...]) -> BandMap | None:
     }
     if not {name for name in model if name != "nir"} <= set(chosen):
         return None
-    alpha = None if alpha in chosen.values() else alpha
-    return _band_map_of(model, chosen, alpha, f"named in {file.delivered_by}")
+    alpha = _alpha(file, set(chosen.values()))
+    spare = [n for n, name in enumerate(file.delivered, 1) if name is None and n != alpha]
+    lost = "nir" in model and "nir" not in chosen and bool(spare)
+    warnings = [_no_infrared(chosen, spare)] if lost else []
+    return _band_map_of(model, chosen, alpha, f"named in {file.delivered_by}", warnings)
 
 
 def _from_count(file: FileBands, model: tuple[str, ...]) -> BandMap | None:

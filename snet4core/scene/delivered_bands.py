@@ -28,9 +28,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "green": ("green", "g", "vert", "gruen", "grün", "verde"),
     "yellow": ("yellow", "y"), "rededge": ("rededge", "red edge"),
     "red": ("red", "r", "rouge", "rot", "rojo", "vermelho", "rosso"),
-    "nir": ("nir", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir", "infrared",
-            "near infrared 1", "pir", "proche infrarouge", "nahes infrarot", "infrarrojo cercano",
-            "infrarosso vicino", "infravermelho próximo"),
+    "nir": ("nir", "nir08", "nir1", "nir 1", "n", "nearinfrared", "near infrared", "near ir",
+            "near infrared 1", "infrared", "pir", "proche infrarouge", "nahes infrarot",
+            "infrarrojo cercano", "infrarosso vicino", "infravermelho próximo"),
     "nir2": ("nir2", "nir 2", "near infrared 2"), "pan": ("pan", "panchromatic"),
     "alpha": ("alpha", "mask", "opacity"),
 }  # fmt: skip
@@ -55,6 +55,10 @@ _AIRBUS = {
 
 _NEO_NED = re.compile(r"IMG_PNEO\d.*_NED_R\d+C\d+", re.I)
 """Pléiades Neo's second picture: infrared, red edge, deep blue."""
+
+_COLOURS_UM = ((0.45, 0.515, "blue"), (0.515, 0.6, "green"), (0.6, 0.69, "red"),
+               (0.755, 0.9, "nir"))  # fmt: skip
+"""STAC's centres of bands, micrometres: from, to, name; between them lie others."""
 
 _BGRN: Names = ("blue", "green", "red", "nir")
 _RGBN: Names = ("red", "green", "blue", "nir")
@@ -131,14 +135,18 @@ def _of_item(file: Path, picture: str) -> Names:
 
 
 def _stac_names(bands: Sequence[Any]) -> Names:
-    """`common_name` of each band, else what its `name` or `description` says."""
+    """`common_name` of each band, else what its `name`, `description` or wavelength says."""
     return tuple(_stac_name(band) if isinstance(band, Mapping) else None for band in bands)
 
 
 def _stac_name(band: Mapping[str, Any]) -> str | None:
     keys = ("eo:common_name", "common_name", "name", "description")
     texts = [band[key] for key in keys if isinstance(band.get(key), str)]
-    return next((name for name in map(band_name, texts) if name is not None), None)
+    named = next((name for name in map(band_name, texts) if name is not None), None)
+    centre_um = band.get("eo:center_wavelength", band.get("center_wavelength"))
+    if named is None and isinstance(centre_um, int | float):
+        return next((name for low, high, name in _COLOURS_UM if low <= centre_um < high), None)
+    return named
 
 
 def _of_imd(file: Path) -> Names:

@@ -118,9 +118,10 @@ def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> Ch
     text = os.fspath(location)
     if is_remote(text):
         if not allow_remote:
+            remedy = "give its path alone" if text.lower().startswith("file:") else "download it"
             raise InputError(
                 f"{printable(text)} is a URL or virtual path, and snet4 opens no connections by "
-                "itself; download it, or give ",
+                f"itself; {remedy}, or give ",
                 ALLOW_REMOTE,
                 ".",
             )

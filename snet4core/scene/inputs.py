@@ -98,6 +98,8 @@ def _distinct(scenes: Sequence[SceneInput]) -> list[str]:
 
 
 def _one(given: str, allow_remote: bool) -> Iterator[SceneInput]:
+    if given == "@":
+        raise InputError("'@' names no list; write @list.txt, with one path per line.")
     if given.startswith("@") and not Path(given).exists():
         for number, line, base in _list_lines(Path(given[1:])):
             try:
@@ -247,12 +249,12 @@ def _stac(
         raise InputError(f"{printable(path)} links to no item; give the items or the rasters.")
     for link in links:
         href = str(link.get("href"))
-        if is_remote(href):
+        if is_remote(href) and not _is_file_url(href):
             raise InputError(
                 f"{printable(path)}: it links to {printable(href)}; collections are read from "
                 "disk alone, so download it first."
             )
-        yield from _stac(path.parent / href, allow_remote, above | {real})
+        yield from _stac(_on_disk(path, href), allow_remote, above | {real})
 
 
 _DEEPEST = 16
@@ -306,7 +308,7 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
     candidates = {
         name: asset["href"]
         for name, asset in read_stac(path)["assets"].items()
-        if isinstance(asset, dict) and isinstance(asset.get("href"), str) and _is_picture(asset)
+        if isinstance(asset, dict) and _is_href(asset.get("href")) and _is_picture(asset)
     }
     data = {
         name: href
@@ -321,9 +323,7 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
             "give the raster itself."
         )
     (href,) = chosen.values()
-    if href.lower().startswith("file://"):
-        return SceneInput(unquote(urlsplit(href).path), path)
-    if is_remote(href):
+    if is_remote(href) and not _is_file_url(href):
         if not allow_remote:
             raise InputError(
                 f"{printable(path)}: its raster is at {printable(href)}, and snet4 opens no "
@@ -332,10 +332,25 @@ def _stac_item(path: Path, allow_remote: bool) -> SceneInput:
                 ".",
             )
         return SceneInput(href, path)
-    beside = path.parent / href
-    if not beside.exists() and (path.parent / unquote(href)).exists():
-        beside = path.parent / unquote(href)  # a relative URL, in which a blank is %20
-    return SceneInput(str(beside), path)
+    return SceneInput(str(_on_disk(path, href)), path)
+
+
+def _is_href(href: object) -> bool:
+    return isinstance(href, str) and bool(href.strip())
+
+
+def _is_file_url(href: str) -> bool:
+    return href.lower().startswith("file://")
+
+
+def _on_disk(path: Path, href: str) -> Path:
+    """The file that an href of the STAC file `path` names: a path, or a URL that is local."""
+    if _is_file_url(href):
+        return Path(unquote(urlsplit(href).path))
+    plain = path.parent / href
+    if not plain.exists() and (path.parent / unquote(href)).exists():
+        return path.parent / unquote(href)  # a relative URL, in which a blank is %20
+    return plain
 
 
 def _is_picture(asset: Mapping[str, Any]) -> bool:

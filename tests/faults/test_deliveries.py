@@ -567,6 +567,13 @@ RGBN = ({"common_name": "red"}, {"common_name": "green"}, {"common_name": "blue"
          (3, 2, 1, 4)),
         ("a.tif", {"a.json": bands("raster:bands", *({"name": b["common_name"]} for b in RGBN))},
          (3, 2, 1, 4)),
+        ("a.tif", {"a.json": bands("bands", *RGBN[:3], {"eo:common_name": "nir08"})}, (3, 2, 1, 4)),
+        ("a.tif", {"a.json": bands("eo:bands", *({"center_wavelength": each}
+                                                 for each in (0.66, 0.56, 0.48, 0.83)))},
+         (3, 2, 1, 4)),
+        ("a.tif", {"a.json": bands("bands", *({"name": "x", "eo:center_wavelength": each}
+                                              for each in (0.83, 0.66, 0.56, 0.48)))},
+         (4, 3, 2, 1)),
         ("20210709_175710_72_105e_3B_AnalyticMS_SR.tif", {}, (1, 2, 3, 4)),
         ("20200716_104044_ssc11_u0001_analytic.tif", {}, (1, 2, 3, 4)),
         ("2376743_4865309_2019-05-20_0f2a_BGRN_Analytic.tif", {}, (1, 2, 3, 4)),
@@ -579,6 +586,14 @@ def test_the_delivery_tells_the_order_of_untagged_bands(
     assert scene.bands.file_bands == expected
     assert scene.warnings == ()
     assert "named in" in scene.bands.says
+
+
+@pytest.mark.parametrize("other", [{"common_name": "swir16"}, {"center_wavelength": 1.6}, {}])
+def test_a_fourth_band_that_is_not_known_is_told(picture: Picture, other: dict[str, Any]) -> None:
+    scene = opened(picture(FOUR_BANDS, "a.tif"), {"a.json": bands("eo:bands", *RGBN[:3], other)})
+    assert scene.bands.file_bands == (3, 2, 1, None)
+    (warning,) = scene.warnings
+    assert "band 4 is not read; if it is infrared, give --bands red=1" in warning
 
 
 def test_the_order_of_superdove_is_not_that_of_worldview(picture: Picture) -> None:

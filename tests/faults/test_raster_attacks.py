@@ -237,7 +237,8 @@ def test_urls_and_virtual_paths_need_permission(
     with pytest.raises(InputError, match="--allow-remote"):
         open_scene(location.format(url=url))
     for scene in expand([location.format(url=url)]):
-        with pytest.raises(InputError, match="--allow-remote"):
+        remedy = "give its path alone" if location.startswith("file:") else "download it"
+        with pytest.raises(InputError, match=f"{remedy}, or give --allow-remote"):
             open_scene(scene)
     assert calls == []
 

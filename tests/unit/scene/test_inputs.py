@@ -161,7 +161,8 @@ def test_remote_assets_need_permission(folder: Path) -> None:
     "text",
     ["", "{", "[]", '{"assets": []}', '{"assets": {}}', '{"assets": {"a": {"href": 5}}}',
      '{"assets": {"a": {"href": "a.tif"}, "b": {"href": "b.tif"}}}', "[" * 100_000,
-     '{"assets": {"a": {"href": "a.tif", "roles": "data"}}}'],
+     '{"assets": {"a": {"href": "a.tif", "roles": "data"}}}',
+     '{"assets": {"a": {"href": " ", "type": "image/tiff"}}}'],
 )  # fmt: skip
 def test_json_that_names_no_raster_is_refused(folder: Path, text: str) -> None:
     path = folder / "item.json"
@@ -200,6 +201,19 @@ def test_a_stac_collection_names_the_rasters_of_all_its_items(tmp_path: Path) ->
     found = expand([top])
     assert [Path(each.location).name for each in found] == ["three.tif", "one.tif", "two.tif"]
     assert all(each.stac_item is not None and each.stac_item.exists() for each in found)
+
+
+def test_links_of_a_collection_may_be_urls_of_files(tmp_path: Path) -> None:
+    for name in ("my town.json", "other town.json"):
+        item_named(tmp_path, name)
+    links = [("item", "my%20town.json"), ("item", f"file://{tmp_path}/other%20town.json")]
+    found = expand([catalogue(tmp_path, "collection.json", links)])
+    assert [Path(each.location).name for each in found] == ["my town.tif", "other town.tif"]
+
+
+def test_a_list_without_a_name_is_told() -> None:
+    with pytest.raises(InputError, match=r"'@' names no list; write @list\.txt"):
+        expand(["@"])
 
 
 @pytest.mark.parametrize(
