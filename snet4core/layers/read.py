@@ -115,8 +115,9 @@ def read_layer(path: Path, *, wanted: str = FOOTPRINTS) -> vectors.Vector:
     except Exception as error:  # the libraries' errors have no common base class
         if drivers == vectors.JSON:
             json_text.check_whole(path, name)
+        why = printable(str(error).partition(": <")[0])[:100]  # what follows is Python's
         raise InputError(
-            f"{name} is not a vector layer that can be read ({printable(str(error))[:100]}); "
+            f"{name} is not a vector layer that can be read ({why}); take a fresh copy of it, or "
             f"give a {vectors.READABLE}."
         ) from None
     if len(found.features) != found.stated:
@@ -144,6 +145,8 @@ def _layer_of(path: Path, drivers: list[str], name: str, wanted: str) -> str | N
             f"{name} holds footprints and no roofs; compare those, or take the layer of a model "
             "that gives roofs."
         )
+    if not layers:
+        raise InputError(f"{name} holds no layer of features; check that it is the right file.")
     if len(layers) == 1:
         return layers[0]
     if wanted in layers:
@@ -293,7 +296,12 @@ def area_in(path: Path, crs: CRS) -> BaseGeometry:
     """Read an area of interest: the union of a layer's polygons, in `crs`. Raises `InputError`."""
     found = _buildings(printable(path), read_layer(path), confidence=False)
     if found.crs is None:
-        raise InputError(f"{found.name} names no CRS; assign it, or give ", BOUNDS, ".")
+        raise InputError(
+            f"{found.name} names no CRS; give it its own with "
+            "'ogr2ogr -a_srs EPSG:NUMBER OUT.gpkg IN', or give ",
+            BOUNDS,
+            ".",
+        )
     if len(found) == 0:
         raise InputError(f"{found.name} holds no polygons; give a layer that does.")
     return shapely.union_all(

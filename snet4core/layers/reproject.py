@@ -47,8 +47,8 @@ def reprojected(
         placed = False
     if not placed and not (source.is_geographic or source.is_projected):
         raise InputError(
-            f"{name} has a local CRS, which has no place on Earth; give it one that has, or write "
-            "a GeoPackage in its own."
+            f"{name} has a local CRS, which has no place on Earth; give it one that has, or take a "
+            "GeoPackage for the output, which may have any."
         )
     if not placed:
         raise InputError(

@@ -372,6 +372,30 @@ class TestCutAndUnfinished:
 class TestDatabases:
     """GeoPackages are SQLite: what is locked, half damaged, or not in UTF-8."""
 
+    def test_a_file_without_layers_is_told(self, tmp_path: Path) -> None:
+        path = write_layer(tmp_path / "town.gpkg", [SQUARE])
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("DELETE FROM gpkg_contents")
+            database.commit()
+        assert refused(path).endswith("town.gpkg holds no layer of features; check that it is the "
+                                      "right file.")  # fmt: skip
+
+    @pytest.mark.parametrize("ending", ["gpkg", "fgb"])
+    def test_what_the_library_says_is_no_talk_of_its_own_objects(
+        self, tmp_path: Path, ending: str
+    ) -> None:
+        driver = {"gpkg": "GPKG", "fgb": "FlatGeobuf"}[ending]
+        path = tmp_path / f"town.{ending}"
+        write_layer(path, [SQUARE], driver=driver, kind="Polygon")
+        if ending == "fgb":
+            path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+        else:
+            with closing(sqlite3.connect(path)) as database:
+                [(name,)] = database.execute("SELECT table_name FROM gpkg_contents")
+                database.execute(f"DROP TABLE {name}")
+                database.commit()
+        assert "(Null layer); take a fresh copy of it" in refused(path)
+
     @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
     def test_what_another_program_holds_is_read(self, tmp_path: Path, mode: str) -> None:
         path = write_layer(tmp_path / "town.gpkg", [SQUARE])
