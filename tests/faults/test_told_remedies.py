@@ -244,7 +244,7 @@ def test_a_command_of_gdals_that_an_error_names_runs(
         (r"\bLAYER\b", "in"),
         (r"\bCRS\b", "EPSG:32616"), (r"\bNUMBER\b", "32616"), (r"\b-b N\b", "-b 1"),
         (r"\bULX ULY LRX LRY\b", "0 4 4 0"),
-        (r"\bLOW HIGH\b", "0 1"), (r"\bVALUE\b", "0"), (r"-b N", "-b 1"),
+        (r"\bLOW HIGH\b", "0 1"), (r"\bX Y\b", "1 1"), (r"\bVALUE\b", "0"), (r"-b N", "-b 1"),
         (r"\{\}", "1"), (r" -rpc", ""),
     ):  # fmt: skip
         full = re.sub(word, value, full)
