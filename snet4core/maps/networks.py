@@ -36,7 +36,12 @@ class AveragedNetwork:
         self._maps = architectures[0].maps
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
-        """Does nothing: the time saved is small beside that of so many forward passes."""
+        """See `runtime.MapNetwork`: each network prepares for the windows that it will see."""
+        for scale in self._scales:
+            scaled_shapes = {scaled(shape, scale, self._stride_px) for shape in shapes}
+            for network, architecture in self._members:
+                if head in architecture.heads:  # another model's own head depends on the look
+                    network.prepare_probabilities(scaled_shapes, head)
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; each model uses its own head for the look."""

@@ -44,6 +44,10 @@ Program = tuple[str, str | None, bool]
 whether it is for windows of full size."""
 
 
+PROBABILITIES = "Sigmoid"
+"""The kind of layer that gives probabilities, before they are quantised."""
+
+
 class OpenVinoNetwork:
     """An OpenVINO graph; compiles only the heads that are used.
 
@@ -81,9 +85,16 @@ class OpenVinoNetwork:
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """See `runtime.MapNetwork`: other threads compile programs, half a second each, or load
         those that are kept (`kept_programs`)."""
+        self._prepare(shapes, head, None)
+
+    def prepare_probabilities(self, shapes: Collection[tuple[int, int]], head: str) -> None:
+        """The same for `probabilities`."""
+        self._prepare(shapes, head, PROBABILITIES)
+
+    def _prepare(self, shapes: Collection[tuple[int, int]], head: str, stop_at: str | None) -> None:
         with self._choosing:
             for is_full in {self._is_full(shape) for shape in shapes}:
-                self._coming((head, None, is_full))
+                self._coming((head, stop_at, is_full))
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; windows run singly, so that results do not depend on B."""
@@ -93,7 +104,7 @@ class OpenVinoNetwork:
         self, images_BCHW: NDArray[np.float32], look: Look, head: str
     ) -> NDArray[np.float32]:
         """See `runtime.Network`."""
-        return self._computed(head, images_BCHW, _look_input(look), stop_at="Sigmoid")
+        return self._computed(head, images_BCHW, _look_input(look), stop_at=PROBABILITIES)
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `runtime.Network`; pictures run singly."""

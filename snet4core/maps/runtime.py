@@ -63,6 +63,9 @@ class Network(MapNetwork, Protocol):
     ) -> NDArray[np.float32]:
         """As `forward`, but before quantising: float32, 0..1."""
 
+    def prepare_probabilities(self, shapes: Collection[tuple[int, int]], head: str) -> None:
+        """As `prepare`, for `probabilities`."""
+
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's estimate of each picture's look, (B, 3); see `look_guesser`.
 

@@ -42,6 +42,9 @@ class TorchNetwork:
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """Does nothing: the same network runs on windows of any shape."""
 
+    def prepare_probabilities(self, shapes: Collection[tuple[int, int]], head: str) -> None:
+        """Does nothing either."""
+
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`."""
         return self._computed(images_BCHW, look, head, quantised)

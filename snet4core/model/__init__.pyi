@@ -3,6 +3,8 @@ from .card import HEIGHT as HEIGHT
 from .card import TWO_MAPS as TWO_MAPS
 from .card import Architecture as Architecture
 from .card import Card as Card
+from .ensemble import combined_header as combined_header
+from .ensemble import header_of as header_of
 from .graph import IMAGE as IMAGE
 from .graph import LOOK as LOOK
 from .graph import LOOK_ESTIMATE as LOOK_ESTIMATE

@@ -115,7 +115,7 @@ def main() -> None:
     predict.choose_runtime = lambda *_: RuntimeChoice()  # type: ignore[attr-defined]
     sys.modules["snet4core.maps.predictor"] = predict
     jobs.find_model = Path  # type: ignore[assignment]
-    jobs.read_header = lambda _: HEADER
+    jobs.read_header = jobs.header_of = lambda _: HEADER
     if MODE == "roofed":
         jobs.JOBS["extract"] = _roofed_town
     __main__.main()

@@ -89,6 +89,10 @@ class Plain:
     def __init__(self, says: float | None) -> None:
         self.says = says
         self.seen: list[tuple[tuple[int, ...], str]] = []
+        self.prepared: list[tuple[set[tuple[int, int]], str]] = []
+
+    def prepare_probabilities(self, shapes: set[tuple[int, int]], head: str) -> None:
+        self.prepared.append((shapes, head))
 
     def probabilities(
         self, images_BCHW: NDArray[np.float32], look: Look, head: str
@@ -121,6 +125,17 @@ def test_each_scale_sees_the_window_and_comes_back() -> None:
     maps = average([network], combined_header([A], (0.75, 1.0, 1.5)), images)
     assert [shape[2:] for shape, _ in network.seen] == [(48, 48), (64, 64), (96, 96)]
     assert np.abs(maps[0, 0, 4:-4] - np.rint(smooth[4:-4] * 255)).max() <= 1
+
+
+def test_networks_prepare_for_the_windows_that_they_will_see() -> None:
+    networks: list[Any] = [Plain(0.1), Plain(0.2)]
+    averaged = AveragedNetwork(networks, combined_header([A, B], (0.75, 1.0)))
+    averaged.prepare({(64, 64), (64, 32)}, "off-nadir")
+    assert networks[0].prepared == [
+        ({(48, 48), (48, 24)}, "off-nadir"),
+        ({(64, 64), (64, 32)}, "off-nadir"),
+    ]
+    assert networks[1].prepared == [], "it has another head, which only the look can choose"
 
 
 def test_at_another_scale_a_building_looks_higher_and_is_told_as_high_as_it_is() -> None:

@@ -272,7 +272,7 @@ class Doubling:
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doubling]:
     fake = Doubling()
     how = Runtime("openvino", "cpu", "fp32", 2, 1, WEIGHTS.path, "made up")
-    monkeypatch.setattr(predict, "read_header", lambda _: WEIGHTS)
+    monkeypatch.setattr(predict, "header_of", lambda _: WEIGHTS)
     monkeypatch.setattr(predict, "resolved_runtimes", lambda *_: [how])
     monkeypatch.setattr(predict, "network_for", lambda _: fake)
     yield fake
