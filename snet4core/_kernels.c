@@ -462,30 +462,79 @@ static PyObject *simplified(PyObject *self, PyObject *args)
 static i64 inside(i64 value, i64 stop) { return value < 0 ? 0 : value >= stop ? stop - 1 : value; }
 
 typedef struct {
-    const i64 *row, *col, *many;
-    i64 rows, cols, segments;
+    const i64 *row, *col, *many, *steps;
+    i64 rows, cols, segments, candidates;
     const double *one, *one_P, *two, *two_P; /* maps, and weights of the pixels */
 } Slide;
 
-/* Sums over segments slid by one candidate's steps, as differences of one running sum. */
-static void slide(const Slide *by, const i64 *box, const i64 *step, double *sums)
+enum { ABREAST = 4 }; /* candidates at a time: their sums do not wait for each other */
+
+/* Whether all of a segment stays inside of the maps when it is moved back. */
+static int is_whole(const Slide *by, const i64 *box, const i64 *step)
 {
-    double total = 0;
-    i64 p = 0;
-    for (i64 s = 0; s < by->segments; s++, step += 2, box += 4) {
-        double before = total;
-        i64 end = p + by->many[s], shift = step[1] * by->cols + step[0];
-        int whole = box[0] >= step[1] && box[1] - step[1] < by->rows && box[2] >= step[0] &&
-                    box[3] - step[0] < by->cols;
-        for (; p < end; p++) {
-            i64 at = whole ? by->row[p] * by->cols + by->col[p] - shift
-                           : inside(by->row[p] - step[1], by->rows) * by->cols +
-                                 inside(by->col[p] - step[0], by->cols);
-            double value = by->one_P[p] * by->one[at];
-            if (by->two) value += by->two_P[p] * by->two[at];
-            total += value;
+    return box[0] >= step[1] && box[1] - step[1] < by->rows && box[2] >= step[0] &&
+           box[3] - step[0] < by->cols;
+}
+
+/* One segment, pixels `p` to `end`, slid by one candidate's steps; returns the running sum. */
+static double slide_one(const Slide *by, i64 p, i64 end, const i64 *step, double total)
+{
+    for (; p < end; p++) {
+        i64 at = inside(by->row[p] - step[1], by->rows) * by->cols +
+                 inside(by->col[p] - step[0], by->cols);
+        double value = by->one_P[p] * by->one[at];
+        if (by->two) value += by->two_P[p] * by->two[at];
+        total += value;
+    }
+    return total;
+}
+
+/* The same for four candidates by which all of the segment stays inside. */
+static void slide_abreast(const Slide *by, i64 p, i64 end, const i64 *shift, double *total)
+{
+    double a = total[0], b = total[1], c = total[2], d = total[3];
+    for (; p < end; p++) {
+        i64 at = by->row[p] * by->cols + by->col[p];
+        const double *one = by->one + at;
+        double weight = by->one_P[p];
+        double va = weight * one[-shift[0]], vb = weight * one[-shift[1]];
+        double vc = weight * one[-shift[2]], vd = weight * one[-shift[3]];
+        if (by->two) {
+            const double *two = by->two + at;
+            double other = by->two_P[p];
+            va += other * two[-shift[0]], vb += other * two[-shift[1]];
+            vc += other * two[-shift[2]], vd += other * two[-shift[3]];
         }
-        sums[s] = total - before;
+        a += va, b += vb, c += vc, d += vd;
+    }
+    total[0] = a, total[1] = b, total[2] = c, total[3] = d;
+}
+
+/* Sums of each segment by each candidate, as differences of one running sum a candidate. */
+static void slide(const Slide *by, const i64 *box, double *total, double *sums)
+{
+    i64 p = 0;
+    for (i64 s = 0; s < by->segments; s++, box += 4) {
+        i64 end = p + by->many[s];
+        for (i64 k = 0, some; k < by->candidates; k += some) {
+            i64 shift[ABREAST];
+            double before[ABREAST];
+            int whole = k + ABREAST <= by->candidates;
+            some = whole ? ABREAST : by->candidates - k;
+            for (i64 each = 0; each < some; each++) {
+                const i64 *step = by->steps + 2 * ((k + each) * by->segments + s);
+                before[each] = total[k + each];
+                whole = whole && is_whole(by, box, step);
+                shift[each] = whole ? step[1] * by->cols + step[0] : 0;
+            }
+            if (whole) slide_abreast(by, p, end, shift, total + k);
+            for (i64 each = 0; each < some; each++) {
+                const i64 *step = by->steps + 2 * ((k + each) * by->segments + s);
+                if (!whole) total[k + each] = slide_one(by, p, end, step, total[k + each]);
+                sums[(k + each) * by->segments + s] = total[k + each] - before[each];
+            }
+        }
+        p = end;
     }
 }
 
@@ -512,15 +561,16 @@ static PyObject *slid_sums(PyObject *self, PyObject *args)
                           &two, &by_two, &rows, &cols, &candidates, &sums))
         return NULL;
     i64 segments = many.len / (i64)sizeof(i64), *boxes;
+    double *totals;
     Py_BEGIN_ALLOW_THREADS
-    Slide by = {row.buf, col.buf, many.buf, rows, cols, segments, one.buf, by_one.buf,
-                two.len ? two.buf : NULL, by_two.buf};
+    Slide by = {row.buf, col.buf, many.buf, steps.buf, rows, cols, segments, candidates, one.buf,
+                by_one.buf, two.len ? two.buf : NULL, by_two.buf};
     boxes = malloc((size_t)(segments + 1) * 4 * sizeof(i64));
-    if (boxes) find_boxes(&by, boxes);
-    for (i64 k = 0; boxes && k < candidates; k++)
-        slide(&by, boxes, (const i64 *)steps.buf + 2 * k * segments,
-              (double *)sums.buf + k * segments);
-    free(boxes);
+    totals = calloc((size_t)candidates + 1, sizeof(double));
+    if (boxes && totals) {
+        find_boxes(&by, boxes);
+        slide(&by, boxes, totals, sums.buf);
+    }
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&row), PyBuffer_Release(&col), PyBuffer_Release(&many);
     PyBuffer_Release(&steps), PyBuffer_Release(&one), PyBuffer_Release(&by_one);
@@ -595,6 +645,65 @@ static PyObject *grown(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Rows and columns of the pixels of segments 1, 2, ..., one segment after the other, each in
+   raster order; `many` comes with zeros and gets how many each has, from segment 0 on. */
+static int find_segments(const i32 *image, i64 rows, i64 cols, i64 segments, i64 *many, i64 *row_P,
+                         i64 *col_P)
+{
+    i64 *next = malloc((size_t)(segments + 1) * sizeof(i64)), place = 0;
+    if (!next) return 0;
+    for (i64 at = 0; at < rows * cols; at++) many[image[at]]++;
+    for (i64 s = 1; s <= segments; s++) next[s] = place, place += many[s];
+    for (i64 row = 0; row < rows; row++)
+        for (i64 col = 0; col < cols; col++) {
+            i32 segment = image[row * cols + col];
+            if (!segment) continue;
+            row_P[next[segment]] = row;
+            col_P[next[segment]++] = col;
+        }
+    free(next);
+    return 1;
+}
+
+static PyObject *segments(PyObject *self, PyObject *args)
+{
+    Py_buffer image, many, row, col;
+    long long rows, cols;
+    int fine;
+    if (!PyArg_ParseTuple(args, "y*LLw*w*w*", &image, &rows, &cols, &many, &row, &col)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    fine = find_segments(image.buf, rows, cols, many.len / (i64)sizeof(i64) - 1, many.buf, row.buf,
+                         col.buf);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&image), PyBuffer_Release(&many);
+    PyBuffer_Release(&row), PyBuffer_Release(&col);
+    if (!fine) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* Write each segment's value into the four pixels of each of its squares. */
+static PyObject *paint(PyObject *self, PyObject *args)
+{
+    Py_buffer image, segment, value;
+    long long rows, cols, pitch;
+    if (!PyArg_ParseTuple(args, "w*Ly*LLy*", &image, &pitch, &segment, &rows, &cols, &value))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const i32 *of = segment.buf;
+    const u8 *values = value.buf;
+    for (i64 row = 0; row < rows; row++) {
+        u8 *upper = (u8 *)image.buf + 2 * row * pitch, *lower = upper + pitch;
+        for (i64 col = 0; col < cols; col++, of++) {
+            if (!*of) continue;
+            upper[2 * col] = upper[2 * col + 1] = values[*of - 1];
+            lower[2 * col] = lower[2 * col + 1] = values[*of - 1];
+        }
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&image), PyBuffer_Release(&segment), PyBuffer_Release(&value);
+    Py_RETURN_NONE;
+}
+
 /* ---- normalising ---- */
 
 static void scale16(const uint16_t *counts, float *out, i64 size, const float *by)
@@ -633,6 +742,8 @@ static PyMethodDef methods[] = {
     {"slid_sums", slid_sums, METH_VARARGS, NULL},
     {"pooled", pooled, METH_VARARGS, NULL},
     {"grown", grown, METH_VARARGS, NULL},
+    {"segments", segments, METH_VARARGS, NULL},
+    {"paint", paint, METH_VARARGS, NULL},
     {"scaled", scaled, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -217,6 +217,33 @@ def grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
     return grown_HW
 
 
+def segments(segments_HW: NDArray[np.int32], count: int) -> tuple[Ints, Ints, Ints]:
+    """Rows and columns (P,) of segments 1 to `count`, one after the other, and how many (S,)."""
+    segments_HW = _plain(segments_HW, np.int32)
+    _check_segments(segments_HW, count)
+    many_S = np.zeros(count + 1, np.int64)
+    row_P, col_P = (np.empty(np.count_nonzero(segments_HW), np.int64) for _ in range(2))
+    _kernels.segments(segments_HW, *segments_HW.shape, many_S, row_P, col_P)
+    return row_P, col_P, many_S[1:]
+
+
+def paint(
+    image_HW: NDArray[np.uint8], segments_HW: NDArray[np.int32], value_S: NDArray[np.uint8]
+) -> None:
+    """Write each segment's value into its squares of 2 x 2 pixels of a contiguous image."""
+    _same_type(image_HW, np.uint8)
+    segments_HW, value_S = _plain(segments_HW, np.int32), _plain(value_S, np.uint8)
+    if segments_HW.shape != tuple(side // 2 for side in image_HW.shape):
+        raise ValueError("A segment for each square of the image is wanted.")
+    _check_segments(segments_HW, value_S.size)
+    _kernels.paint(image_HW, image_HW.shape[1], segments_HW, *segments_HW.shape, value_S)
+
+
+def _check_segments(segments_HW: NDArray[np.int32], count: int) -> None:
+    if segments_HW.size and not 0 <= segments_HW.min() <= segments_HW.max() <= count:
+        raise IndexError("A segment is beyond the last one.")
+
+
 def scaled(
     counts_HW: NDArray[np.uint16], out_HW: NDArray[np.float32], by: tuple[float, ...]
 ) -> None:

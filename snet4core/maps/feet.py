@@ -61,9 +61,9 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
     if count == 0:
         return maps_MHW
     roofs = _Segments.of(segments_HW, count)
-    around = _Segments.of(np.where(segments_HW > 0, 0, _grown(segments_HW, AROUND)), count)
+    around = _Segments.of(_grown(segments_HW, AROUND) * (segments_HW == 0), count)
     inside_P, borders_P = (roofs.shares(each) for each in (roof_HW, roof_border_HW))
-    around_P = around.shares(np.ones_like(roof_HW))
+    around_P = (1.0 / np.maximum(around.count_S, 1)).repeat(around.count_S)
     middle_S2 = roofs.middles()
     own_S = roofs.sums(inside_P * height_HW.ravel()[roofs.place_P]) * 255.0
     value_KS = own_S + CANDIDATES_K[:, None]
@@ -85,13 +85,19 @@ class _Segments:
     """Pixels of the segments 1 to S, one segment after the other."""
 
     shape: tuple[int, int]
-    row_P: NDArray[np.intp]
-    col_P: NDArray[np.intp]
-    count_S: NDArray[np.intp]
+    row_P: Ints
+    col_P: Ints
+    place_P: Ints
+    """Where each pixel is in a flat map."""
+    count_S: Ints
     """Pixels of each segment; some may have none."""
 
     @staticmethod
     def of(segments_HW: NDArray[np.int32], count: int) -> _Segments:
+        if kernels.compiled():
+            row_P, col_P, count_S = kernels.segments(segments_HW, count)
+            place_P = row_P * segments_HW.shape[1] + col_P
+            return _Segments(segments_HW.shape, row_P, col_P, place_P, count_S)
         place_P = np.flatnonzero(segments_HW)
         segment_P = segments_HW.ravel()[place_P]
         # Of 16 bits, numpy sorts in one pass over each byte.
@@ -99,12 +105,7 @@ class _Segments:
         place_P = place_P[np.argsort(few, kind="stable")]
         row_P, col_P = np.divmod(place_P, segments_HW.shape[1])
         count_S = np.bincount(segment_P, minlength=count + 1)[1:]
-        return _Segments(segments_HW.shape, row_P, col_P, count_S)
-
-    @property
-    def place_P(self) -> NDArray[np.intp]:
-        """Where each pixel is in a flat map."""
-        return self.row_P * self.shape[1] + self.col_P
+        return _Segments(segments_HW.shape, row_P, col_P, place_P, count_S)
 
     def sums(self, value_P: Floats) -> Floats:
         """The sum of each segment's values; 0 where it has no pixels."""
@@ -156,11 +157,22 @@ def _pooled(map_HW: NDArray[np.uint8]) -> Floats:
 
 def _segments(roof_HW: Floats, border_HW: Floats) -> tuple[NDArray[np.int32], int]:
     """Pixels of about one roof each: connected ones without a border between, then their rims."""
+    segments_HW, count = _numbered((roof_HW >= SEED) & (border_HW < SEED))
+    return _grown(segments_HW, GROWN_BY) * (roof_HW >= LEAST_ROOF), count
+
+
+def _numbered(mask_HW: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """The 4-connected pieces of a mask, 1, 2, ... by their first pixel, and how many they are."""
+    if kernels.compiled():
+        row_R, start_R, stop_R, label_R, count = kernels.components(mask_HW)
+        pieces_HW = np.zeros(mask_HW.shape, np.int32)
+        first_R = row_R * mask_HW.shape[1] + start_R
+        kernels.fill_runs(pieces_HW, first_R, stop_R - start_R, label_R)
+        return pieces_HW, count
     from scipy.ndimage import label  # takes a tenth of a second to import
 
-    segments_HW, count = label((roof_HW >= SEED) & (border_HW < SEED))
-    grown_HW = _grown(segments_HW.astype(np.int32), GROWN_BY)
-    return np.where(roof_HW >= LEAST_ROOF, grown_HW, 0), int(count)
+    pieces_HW, count = label(mask_HW)
+    return np.asarray(pieces_HW, np.int32), int(count)
 
 
 def _grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
@@ -197,6 +209,10 @@ def _with_heights(
     maps_MHW: NDArray[np.uint8], segments_HW: NDArray[np.int32], value_S: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """A copy whose height map has one value in each segment."""
+    if kernels.compiled():
+        maps_MHW = maps_MHW.copy()
+        kernels.paint(maps_MHW[-1], segments_HW, value_S)
+        return maps_MHW
     value_S = np.concatenate([[np.uint8(0)], value_S])
     value_HW, is_segment_HW = (
         each_HW.repeat(POOLED_PX, 0).repeat(POOLED_PX, 1)

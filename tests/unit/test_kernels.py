@@ -16,7 +16,7 @@ from snet4core import kernels
 from snet4core.labels import flood, runs
 from snet4core.labels.labels import packed
 from snet4core.labels.packing import boxes_of
-from snet4core.maps.feet import _grown, heights_by_feet
+from snet4core.maps.feet import _grown, _numbered, _Segments, _with_heights, heights_by_feet
 from snet4core.outlines import rings, simplify
 from snet4core.scene.radiometry import BandRange, normalise
 
@@ -122,6 +122,38 @@ def test_grown_segments(seed: int) -> None:
         assert quick.tobytes() == plain.tobytes()
 
 
+@given(seeds)
+def test_segments_one_after_the_other(seed: int) -> None:
+    (quick_HW, count), (plain_HW, plain_count) = both(lambda: _numbered(noise(seed) > 0.5))
+    assert (quick_HW.tobytes(), count) == (plain_HW.tobytes(), plain_count)
+    grown_HW = _grown(plain_HW, 1) * (noise(seed + 1) > 0.45)  # some have no pixels
+    assert_equal(*both(lambda: _Segments.of(grown_HW, count)))
+
+
+@given(seeds, st.integers(2, 9), st.integers(2, 9))
+def test_painted_heights(seed: int, rows: int, cols: int) -> None:
+    chance = np.random.default_rng(seed)
+    maps_MHW = chance.integers(0, 256, (2, rows, cols), np.uint8)
+    segments_HW = chance.integers(0, 4, (rows // 2, cols // 2), np.int32)
+    value_S = chance.integers(0, 256, 3, np.uint8)
+    before = maps_MHW.tobytes()
+    quick, plain = both(lambda: _with_heights(maps_MHW, segments_HW, value_S))
+    assert quick.tobytes() == plain.tobytes()
+    assert maps_MHW.tobytes() == before
+
+
+@given(seeds, st.integers(0, 9))
+def test_segments_slid_by_any_number_of_candidates(seed: int, candidates: int) -> None:
+    chance = np.random.default_rng(seed)
+    roofs = _Segments.of(some_labels(seed), int(some_labels(seed).max()))
+    steps_KS2 = chance.integers(-4, 5, (candidates, len(roofs.count_S), 2))
+    weights = [chance.random(roofs.row_P.size) for _ in range(2)]
+    for layers in (1, 2):
+        given = [(noise(seed + each), weights[each]) for each in range(layers)]
+        quick, plain = both(lambda given=given: roofs.slid_sums(steps_KS2, given))
+        assert quick.tobytes() == plain.tobytes()
+
+
 @given(seeds, st.floats(0, 3000), st.floats(1, 40_000))
 def test_normalised_pictures(seed: int, low: float, spread: float) -> None:
     counts_BHW = np.random.default_rng(seed).integers(0, 1 << 16, (2, 90, 33), np.uint16)
@@ -134,6 +166,7 @@ def test_normalised_pictures(seed: int, low: float, spread: float) -> None:
 ONE, TWO, FAR = np.array([1]), np.array([2]), np.array([1 << 62])
 IMAGE_HW = np.zeros((3, 4), np.int32)
 INK = np.zeros(2, np.int32)
+SQUARES = INK.reshape(1, 2)
 SQUARE = np.pad(np.ones((1, 1), np.int32), 1)
 CORNERS, LIMITS = np.array([0, 1, 1, 0]), np.ones(4)
 NONE = np.array([], np.int64)
@@ -172,6 +205,10 @@ def fill(
 
 def flooded(level: np.ndarray, source: np.ndarray, top: int) -> Callable[[], Any]:
     return lambda: kernels.flooded(level, source, top)
+
+
+def paint(image: np.ndarray, segments: np.ndarray = SQUARES, values: int = 1) -> Callable[[], Any]:
+    return lambda: kernels.paint(image, segments, np.zeros(values, np.uint8))
 
 
 LEVELS, SOURCES = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.int32)
@@ -260,6 +297,23 @@ HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
     "squares of one axis": (ValueError, lambda: kernels.pooled(np.zeros(4, np.uint8))),
     "segments of one axis": (TypeError, lambda: kernels.grown(INK, 1)),
     "segments of 64 bits": (TypeError, lambda: kernels.grown(SOURCES.astype(np.int64), 1)),
+    "a segment behind the last": (IndexError, lambda: kernels.segments(SOURCES + 2, 1)),
+    "a segment before the first": (IndexError, lambda: kernels.segments(SOURCES - 1, 1)),
+    "segments to be sorted of one axis": (TypeError, lambda: kernels.segments(INK, 1)),
+    "segments of fractions": (TypeError, lambda: kernels.segments(np.zeros((3, 3)), 1)),
+    "painted into fewer squares": (ValueError, paint(np.zeros((2, 2), np.uint8))),
+    "painted into numbers": (TypeError, paint(np.zeros((2, 4), np.int32))),
+    "painted into every other column": (TypeError, paint(np.zeros((2, 8), np.uint8)[:, ::2])),
+    "painted with fewer values": (
+        IndexError,
+        paint(np.zeros((2, 4), np.uint8), np.full((1, 2), 2, np.int32)),
+    ),
+    "painted with values before the first": (
+        IndexError,
+        paint(np.zeros((2, 4), np.uint8), np.full((1, 2), -1, np.int32)),
+    ),
+    "painted by fractions": (TypeError, paint(np.zeros((2, 4), np.uint8), np.zeros((1, 2)))),
+    "painted into one axis": (IndexError, paint(np.zeros(4, np.uint8), INK)),
     "fewer results than counts": (
         ValueError,
         lambda: kernels.scaled(
@@ -313,6 +367,9 @@ def test_empty_and_tiny_images(shape: tuple[int, int]) -> None:
     assert kernels.flooded(bytes_HW, labels_HW, 0).tolist() == labels_HW.tolist()
     assert kernels.grown(labels_HW, 3).tolist() == labels_HW.tolist()
     assert kernels.pooled(bytes_HW).shape == (shape[0] // 2, shape[1] // 2)
+    assert [each.size for each in kernels.segments(labels_HW, 0)] == [0, 0, 0]
+    kernels.paint(bytes_HW, labels_HW[: shape[0] // 2, : shape[1] // 2], bytes_HW[:0].ravel())
+    assert not bytes_HW.any()
     assert kernels.take_runs(labels_HW, NONE, NONE).size == 0
     out_HW = np.ones(shape, np.float32)
     kernels.scaled(bytes_HW, out_HW, (0, 1, 0, 1, 0, 1))
