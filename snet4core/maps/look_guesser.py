@@ -41,6 +41,10 @@ ENOUGH = 9
 MAX_WINDOWS_READ = 64
 """Most windows read in search of valid pixels, for scenes that are mostly empty."""
 
+LARGE_PX = 2**24
+"""After the guess for a scene from this size the network is let go: it holds 200 MB, which the run
+needs, and takes half a second to load for the next one."""
+
 CLEAR_SHARE = 0.5
 """The azimuth is unknown when its vector is shorter than this share of the sine of the
 angle: the estimates of the windows disagree, or the network is unsure of each."""
@@ -54,7 +58,10 @@ network takes flat towns for less tilted than they are, and still sees where the
 
 
 class LookGuesser:
-    """Guesses looks with one model, whose network is loaded at the first guess."""
+    """Guesses looks with one model, whose network is loaded at the first guess.
+
+    It is kept for further scenes, except after large ones.
+    """
 
     def __init__(self, header: Header, engine: AnyEngine = "auto") -> None:
         """Of averaged models, the first that guesses looks is used."""
@@ -82,6 +89,8 @@ class LookGuesser:
                 self._known[key] = None
             else:
                 estimates_B3 = self._loaded().look_estimates(images_BCHW)
+                if math.prod(scene.grid.shape) >= LARGE_PX:
+                    self._network = None
                 self._known[key] = combined_sighting(
                     estimates_B3, scale.grid(scene.grid).up_deg, card
                 )

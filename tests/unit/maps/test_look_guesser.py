@@ -171,6 +171,20 @@ def test_a_scene_is_guessed_once(sure: Sure, scene: Path) -> None:
     assert plans[0].source == plans[1].source == plans[2].source
 
 
+def test_the_network_is_let_go_after_a_large_scene_alone(
+    sure: Sure, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guesser = LookGuesser(HEADER)
+    plan_for(scene, HEADER, Choices(), guesser)
+    assert guesser._network is sure, "the next scene needs it"
+    monkeypatch.setattr(look_guesser, "LARGE_PX", 200 * 300)
+    large = LookGuesser(HEADER)
+    plans = [plan_for(scene, HEADER, Choices(), large) for _ in range(2)]
+    assert large._network is None, "the run needs the memory"
+    assert plans[0].look == plans[1].look
+    assert sure.asked == 2
+
+
 def test_who_knows_the_look_is_believed(sure: Sure, scene: Path, picture: Picture) -> None:
     guesser = LookGuesser(HEADER)
     named = picture(np.full((4, 64, 64), 500, np.uint16), "nadir29_x.tif")
