@@ -152,6 +152,7 @@ def run(
     With --resume an interrupted or killed run continues where it stopped: type the same
     command again. It is refused if the picture, the model or the settings have changed.
     """
+    from snet4core.files.allocator import use_one_heap
     from snet4core.files.object_store import place_of
     from snet4core.jobs import per_scene
     from snet4core.jobs.job import Job, Shard
@@ -164,6 +165,7 @@ def run(
     from snet4core.scene import inputs as scene_inputs
     from snet4core.sentence import ROOFS_FILE
 
+    use_one_heap()
     choices = Choices(**chosen)
     inputs = scene_inputs.expand(scenes, allow_remote=choices.allow_remote)
     job = Job(

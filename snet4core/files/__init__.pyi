@@ -1,3 +1,4 @@
+from .allocator import use_one_heap as use_one_heap
 from .auxiliary import Auxiliary as Auxiliary
 from .auxiliary import auxiliary_of as auxiliary_of
 from .environment import use_own_data as use_own_data

@@ -48,6 +48,7 @@ from typing import NoReturn
 
 from snet4core import __version__
 from snet4core.errors import DependencyError, Snet4Error
+from snet4core.files.allocator import use_one_heap
 from snet4core.files.environment import use_own_data
 from snet4core.sentence import Sentence
 from snet4core.worker.channel import Channel, Heard, Telling
@@ -60,6 +61,7 @@ GRACE_S = 2.0
 def main() -> NoReturn:
     """Do the one job that stdin brings, then wait until stdin ends."""
     use_own_data()
+    use_one_heap()
     stop, finished = threading.Event(), threading.Event()
     channel = Channel(_take_over_stdout(), stop)
     telling = Telling(channel, stop)
