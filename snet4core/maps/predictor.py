@@ -67,17 +67,18 @@ class Predictor:
 
         A file is computed at the scales that its card names; a header may stand for several
         models, or for other scales, see `ensemble`.
-        `memory_bytes` limits how many windows are under way, as far as one at a time, and lets
-        the engine hold no more than the window at hand needs. With more than one of `shapers`
-        (`runtime.shapers_for`) so many processes shape the parts of large scenes; a script
-        that asks for them needs Python's `if __name__ == "__main__"`.
+        `memory_bytes` limits how many windows are under way, as far as one at a time. With more
+        than one of `shapers` (`runtime.shapers_for`) so many processes shape the parts of large
+        scenes; a script that asks for them needs Python's `if __name__ == "__main__"`.
         `guesser` is one of this model that may know some looks already. `on_maps` is called
         with the maps of each window before they are handed out, in the thread that takes them.
         """
         self.header = model if isinstance(model, Header) else header_of(model)
         self.card = self.header.card
         runtimes = resolved_runtimes(wanted or choose_runtime(), self.header.members)
-        runtimes = [replace(each, lean=memory_bytes is not None) for each in runtimes]
+        # With several models each window runs through several programs.
+        lean = memory_bytes is not None or len(runtimes) == 1
+        runtimes = [replace(each, lean=lean) for each in runtimes]
         self.runtime = runtimes[0]
         self.guesser = guesser or LookGuesser(self.header, self.runtime.engine)
         self._on_maps = on_maps

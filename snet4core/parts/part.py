@@ -98,7 +98,7 @@ def finish(
     footprints, but each costs some milliseconds of its own.
     """
     kept = tuple(maps)
-    whole = _side_by_side(part.window, kept)
+    whole = side_by_side(part.window, kept)
     shape, settings = shaping.grid.shape, shaping.settings
     inside, rest = seams.label_block(
         whole, shape, settings.threshold, shaping.specks_px, of_roofs=shaping.source.has_roofs
@@ -107,14 +107,14 @@ def finish(
     return PartResult(found, rest, kept if keep_maps else ())
 
 
-def _side_by_side(window: Window, maps: Sequence[Maps]) -> Maps:
-    """Mosaic maps that cover `window` exactly once."""
-    if len(maps) == 1:
-        return maps[0]
-    count = len(maps[0].layers)
-    whole_MHW = np.empty((count, *window.shape), np.uint8)
-    valid_HW = np.empty(window.shape, np.bool_)
+def side_by_side(window: Window, maps: Iterable[Maps]) -> Maps:
+    """Mosaic maps that cover `window` exactly once; of an iterator, two are held at a time."""
+    whole_MHW, valid_HW = np.empty((0, *window.shape), np.uint8), np.empty(window.shape, np.bool_)
     for each in maps:
+        if each.window == window:
+            return each
+        if not len(whole_MHW):
+            whole_MHW = np.empty((len(each.layers), *window.shape), np.uint8)
         here = each.window.slices(window)
         for whole_HW, map_HW in zip(whole_MHW, each.layers, strict=True):
             whole_HW[here] = map_HW

@@ -21,7 +21,15 @@ from snet4core.look.look import Look
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.model.header import Header
-from snet4core.parts.part import Part, PartResult, Windows, format_fact, lost, parts_of
+from snet4core.parts.part import (
+    Part,
+    PartResult,
+    Windows,
+    format_fact,
+    lost,
+    parts_of,
+    side_by_side,
+)
 from snet4core.parts.plan import Plan
 from snet4core.parts.shaping_pool import shaped
 from snet4core.parts.store import Facts, FolderShelf, FolderStore, PartStore, Shelf
@@ -161,13 +169,23 @@ class SceneWork:
         parts = list(parts)
         if not parts:
             return
-        wanted = (tile for part in parts for tile in part.tiles)
-        maps = maps_of(self.plan, predictor, wanted, self.ranges)
+        maps = maps_of(self.plan, predictor, in_few_sizes(parts), self.ranges)
         watch = watch or self._watch(Silent())
 
-        seen = ((part, list(watch.seen(islice(maps, len(part.tiles))))) for part in parts)
+        def maps_of_part(part: Part) -> list[Maps]:
+            found = watch.seen(islice(maps, len(part.tiles)))
+            if self.keep_maps or len(part.tiles) == 1:
+                places = [tile.own for tile in part.tiles]
+                return sorted(found, key=lambda each: places.index(each.window))
+            # Together they take half of what they do one by one, with their halos.
+            return [side_by_side(part.window, found)]
+
         yield from shaped(
-            seen, len(parts), predictor.shapers, self.shaping, keep_maps=self.keep_maps
+            ((part, maps_of_part(part)) for part in parts),
+            len(parts),
+            predictor.shapers,
+            self.shaping,
+            keep_maps=self.keep_maps,
         )
 
     def results(
@@ -199,6 +217,20 @@ class SceneWork:
         for part, result in self.computed(missing, predictor, watch):
             shelf.put(part, result)
             yield shelf.take(part) or result
+
+
+def in_few_sizes(parts: Iterable[Part]) -> Iterator[Tile]:
+    """The tiles of some parts, part by part; in each, those of the size that came last go first.
+
+    Other sizes are other programs of an engine, of which only one holds working memory.
+    """
+    last: tuple[int, int] | None = None
+    for part in parts:
+        same = [tile for tile in part.tiles if tile.read.shape == last]
+        yield from same
+        others = [tile for tile in part.tiles if tile.read.shape != last]
+        yield from others
+        last = (same + others)[-1].read.shape
 
 
 class Watch:

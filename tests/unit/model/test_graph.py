@@ -21,9 +21,10 @@ from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402 
 from snet4core.look.look import Look  # noqa: E402
 from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # after the skips
 from snet4core.maps.predictor import Predictor  # noqa: E402
-from snet4core.maps.runtime import choose_runtime  # noqa: E402
+from snet4core.maps.runtime import MapNetwork, choose_runtime  # noqa: E402
 from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.ensemble import combined_header  # noqa: E402
 from snet4core.model.exporter import export_apart  # noqa: E402
 from snet4core.model.graph import MOST_XML_BYTES, Graph, problem_of, read_graph, write_graph  # noqa: E402  # after the skips
 from snet4core.model.header import METADATA_KEY, find_model, graph_beside, read_header  # noqa: E402  # after the skips
@@ -124,12 +125,14 @@ def test_what_goes_wrong_while_it_gets_ready_is_said_by_the_first_window(
         network.forward(np.zeros((1, 4, 64, 64), np.float32), NORTH_30, "off-nadir")
 
 
-def test_little_memory_holds_one_program_at_a_time_and_changes_nothing(
+def test_one_program_at_a_time_holds_memory_which_changes_nothing(
     graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows of two sizes in turn, from two threads as well."""
-    limited = Predictor(graph, choose_runtime("cpu", "fp32"), memory_bytes=1)
-    free = Predictor(graph, choose_runtime("cpu", "fp32"))
+    predictor = Predictor(graph, choose_runtime("cpu", "fp32"))
+    assert predictor.runtime.lean
+    limited = predictor._network
+    free = OpenVinoNetwork(replace(predictor.runtime, lean=False))
     released = []
     real = openvino.CompiledModel.release_memory
     monkeypatch.setattr(
@@ -140,10 +143,10 @@ def test_little_memory_holds_one_program_at_a_time_and_changes_nothing(
     images = np.random.default_rng(6).standard_normal((1, 4, 128, 128)).astype(np.float32)
     sizes = [128, 96, 64, 128, 96] * 3
 
-    def maps(predictor: Predictor) -> list[bytes]:
+    def maps(network: MapNetwork) -> list[bytes]:
         def one(side_px: int) -> bytes:
             picture = np.ascontiguousarray(images[..., :side_px, :side_px])
-            return predictor._network.forward(picture, NORTH_30, "off-nadir").tobytes()
+            return network.forward(picture, NORTH_30, "off-nadir").tobytes()
 
         with ThreadPoolExecutor(2) as lanes:
             return [*map(one, sizes), *lanes.map(one, sizes)]
@@ -152,6 +155,13 @@ def test_little_memory_holds_one_program_at_a_time_and_changes_nothing(
     assert not released
     assert maps(limited) == expected
     assert len(released) >= 8  # at every change of size of the first round
+
+
+def test_at_several_scales_all_programs_keep_their_memory(graph: Path) -> None:
+    """Each window goes through all of them; only a limit makes it worth the time."""
+    header = combined_header([read_header(graph)], (1.0, 0.5))
+    assert not Predictor(header, choose_runtime("cpu", "fp32")).runtime.lean
+    assert Predictor(header, choose_runtime("cpu", "fp32"), memory_bytes=1).runtime.lean
 
 
 @pytest.mark.parametrize(

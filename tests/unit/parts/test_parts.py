@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,11 @@ from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
 from snet4core.parts import file as partfile
 from snet4core.parts import store as partstore
+from snet4core.parts.detect import detect
 from snet4core.parts.file import DamagedPartError
-from snet4core.parts.part import Part, PartResult, finish, lost, merged, parts_of
-from snet4core.parts.plan import Choices
+from snet4core.parts.part import Part, PartResult, finish, lost, merged, parts_of, side_by_side
+from snet4core.parts.plan import Choices, plan_for
+from snet4core.parts.work import SceneWork, in_few_sizes
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 from snet4core.settings import ShapeSettings
@@ -134,6 +137,33 @@ def test_parts_cover_the_raster_once_with_the_windows_of_the_one_grid(
     assert [part.index for part in parts] == list(range(len(parts)))
     given_tiles = sorted((t.own, t.read) for part in parts for t in part.tiles)
     assert given_tiles == sorted((t.own, t.read) for t in tiles((rows, cols), core_px, 32, 32))
+
+
+def test_maps_laid_side_by_side_are_those_of_the_whole() -> None:
+    whole = blobs(5, (70, 90))
+    for windows in ((32, 32, 32), (96, 32, 32)):
+        [part] = parts_of((70, 90), (96, 32, 32))
+        pieces = (cut(whole, tile.own) for tile in tiles((70, 90), *windows))
+        laid = side_by_side(part.window, pieces)
+        assert laid.window == whole.window
+        for one_HW, other_HW in zip(laid.layers, whole.layers, strict=True):
+            assert one_HW.tobytes() == other_HW.tobytes()
+        assert laid.valid_HW.tobytes() == whole.valid_HW.tobytes()
+
+
+def test_an_engine_changes_its_program_once_a_part() -> None:
+    """Only one program holds working memory, and taking it anew costs time."""
+    parts = parts_of((4096, 4096), (1024, 64, 32))
+    wanted = list(in_few_sizes(parts))
+    assert sorted(wanted, key=lambda tile: tile.own) == sorted(
+        (tile for part in parts for tile in part.tiles), key=lambda tile: tile.own
+    )
+    at = 0
+    for part in parts:  # part by part, as results are wanted
+        assert set(wanted[at : at + len(part.tiles)]) == set(part.tiles)
+        at += len(part.tiles)
+    is_full = [tile.read.shape == (1152, 1152) for tile in wanted]
+    assert sum(one != other for one, other in pairwise(is_full)) == len(parts) == 4
 
 
 def some_result() -> tuple[Part, PartResult, Shaping]:
@@ -511,6 +541,30 @@ def test_maps_are_kept_with_the_parts(town: Path, tmp_path: Path) -> None:
     ):
         assert np.array_equal(one.read(), other.read())
         assert np.array_equal(one.dataset_mask(), other.dataset_mask())
+
+
+def test_kept_maps_come_in_the_order_of_their_part(town: Path) -> None:
+    plan = plan_for(town, BrightIsBuilding().header, AT_30)
+    work = SceneWork(plan, keep_maps=True)
+    network = BrightIsBuilding()
+    count = 0
+    for part, result in work.computed(work.parts, network):  # type: ignore[arg-type]  # a double
+        assert [each.window for each in result.maps] == [tile.own for tile in part.tiles]
+        count += len(result.maps)
+    assert network.asked != [tile.own for part in work.parts for tile in part.tiles]
+    assert count == len(network.asked)
+
+
+def test_progress_counts_every_window(town: Path) -> None:
+    seen: list[tuple[float, float]] = []
+
+    class Counted(Silent):
+        def step(self, done: float, total: float, what: str) -> None:
+            seen.append((done, total))
+
+    for _ in detect(town, BrightIsBuilding(), AT_30, Counted()).footprints:  # type: ignore[arg-type]  # a double
+        pass
+    assert seen[-1][0] == pytest.approx(seen[-1][1])
 
 
 def test_a_failed_scene_keeps_the_parts_of_the_others(tmp_path: Path) -> None:
