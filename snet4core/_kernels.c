@@ -457,6 +457,108 @@ static PyObject *simplified(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* How far the farthest corner of a stretch of a ring is from a line; NaN if any is. */
+static double farthest(const i64 *x, const i64 *y, i64 at, i64 many, i64 stop, i64 size,
+                       const double *line)
+{
+    double most = -1;
+    for (; many > 0; many--, at++) {
+        i64 corner = at >= stop ? at - size : at;
+        double dx = (double)x[corner] - line[0], dy = (double)y[corner] - line[1];
+        double off = line[2] * dy - line[3] * dx;
+        if (off < 0) off = -off;
+        if (off > most || off != off) most = off;
+    }
+    return most;
+}
+
+static PyObject *off_lines(PyObject *self, PyObject *args)
+{
+    Py_buffer x, y, stretches, lines, most;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*w*", &x, &y, &stretches, &lines, &most)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const i64 *each = stretches.buf; /* first corner, corners, end of the ring, its size */
+    const double *line = lines.buf;
+    double *out = most.buf, *end = out + most.len / (i64)sizeof(double);
+    for (; out < end; out++, each += 4, line += 4)
+        *out = farthest(x.buf, y.buf, each[0], each[1], each[2], each[3], line);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&x), PyBuffer_Release(&y), PyBuffer_Release(&stretches);
+    PyBuffer_Release(&lines), PyBuffer_Release(&most);
+    Py_RETURN_NONE;
+}
+
+/* The values in the middle of those of labels from `first` on, two of each. */
+static int find_middles(const i32 *labels, const u8 *values, i64 size, i64 first, i64 count,
+                        i64 *middle)
+{
+    i64 *many = calloc((size_t)count * 256 + 1, sizeof(i64));
+    if (!many) return 0;
+    for (i64 at = 0; at < size; at++) {
+        i64 label = (i64)labels[at] - first;
+        if (label >= 0 && label < count) many[256 * label + values[at]]++;
+    }
+    for (i64 label = 0; label < count; label++, middle += 2) {
+        const i64 *of = many + 256 * label;
+        i64 total = 0, upto = 0;
+        for (int value = 0; value < 256; value++) total += of[value];
+        i64 low = total ? (total - 1) / 2 : -1, high = total / 2;
+        middle[0] = middle[1] = 0;
+        for (int value = 0; value < 256; value++) {
+            upto += of[value];
+            middle[0] += upto <= low;
+            middle[1] += upto <= high;
+        }
+    }
+    free(many);
+    return 1;
+}
+
+static PyObject *middles(PyObject *self, PyObject *args)
+{
+    Py_buffer labels, values, middle;
+    long long first;
+    int fine;
+    if (!PyArg_ParseTuple(args, "y*y*Lw*", &labels, &values, &first, &middle)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    fine = find_middles(labels.buf, values.buf, values.len, first,
+                        middle.len / (i64)(2 * sizeof(i64)), middle.buf);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&labels), PyBuffer_Release(&values), PyBuffer_Release(&middle);
+    if (!fine) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+/* ---- morphology ---- */
+
+static void erode(const u8 *mask, u8 *out, i64 rows, i64 cols, int square)
+{
+    for (i64 row = 1; row + 1 < rows; row++) {
+        const u8 *a = mask + (row - 1) * cols, *b = a + cols, *c = b + cols;
+        u8 *to = out + row * cols;
+        if (square)
+            for (i64 at = 1; at + 1 < cols; at++)
+                to[at] = a[at - 1] & a[at] & a[at + 1] & b[at - 1] & b[at] & b[at + 1] &
+                         c[at - 1] & c[at] & c[at + 1];
+        else
+            for (i64 at = 1; at + 1 < cols; at++)
+                to[at] = a[at] & b[at - 1] & b[at] & b[at + 1] & c[at];
+    }
+}
+
+static PyObject *eroded(PyObject *self, PyObject *args)
+{
+    Py_buffer mask, out;
+    long long rows, cols;
+    int square;
+    if (!PyArg_ParseTuple(args, "y*w*LLi", &mask, &out, &rows, &cols, &square)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    erode(mask.buf, out.buf, rows, cols, square);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&mask), PyBuffer_Release(&out);
+    Py_RETURN_NONE;
+}
+
 /* ---- heights by feet ---- */
 
 static i64 inside(i64 value, i64 stop) { return value < 0 ? 0 : value >= stop ? stop - 1 : value; }
@@ -739,6 +841,9 @@ static PyMethodDef methods[] = {
     {"flooded", flooded, METH_VARARGS, NULL},
     {"trace", trace, METH_VARARGS, NULL},
     {"simplified", simplified, METH_VARARGS, NULL},
+    {"off_lines", off_lines, METH_VARARGS, NULL},
+    {"middles", middles, METH_VARARGS, NULL},
+    {"eroded", eroded, METH_VARARGS, NULL},
     {"slid_sums", slid_sums, METH_VARARGS, NULL},
     {"pooled", pooled, METH_VARARGS, NULL},
     {"grown", grown, METH_VARARGS, NULL},

@@ -151,6 +151,52 @@ def simplified(
     return kept_E
 
 
+def off_lines(x_E: Ints, y_E: Ints, stretches_C4: Ints, lines_C4: Floats) -> Floats:
+    """How far the farthest corner of some stretches of rings is from a line each, (C,).
+
+    Stretches are their first corner, their corners, and their ring's end and size, beyond which
+    they go on at its start; lines are a point (x, y) and a direction of length 1 (x, y).
+    """
+    x_E, y_E, stretches_C4 = (_plain(each, np.int64) for each in (x_E, y_E, stretches_C4))
+    lines_C4 = _plain(lines_C4, np.float64)
+    if x_E.shape != (x_E.size,) or x_E.shape != y_E.shape:
+        raise ValueError("As many rows as columns of corners are wanted.")
+    if stretches_C4.shape != (len(lines_C4), 4) or lines_C4.shape != stretches_C4.shape:
+        raise ValueError("Four numbers for each stretch, and for its line, are wanted.")
+    begin_C, many_C, stop_C, size_C = stretches_C4.T
+    # Each part is held below the number of corners, so that sums stay numbers.
+    if (
+        ((stretches_C4 < 0) | (stretches_C4 > x_E.size)).any()
+        or (begin_C >= stop_C).any()
+        or (stop_C < size_C).any()
+        or (begin_C + many_C > stop_C + size_C).any()
+    ):
+        raise IndexError("A stretch reaches beyond its ring.")
+    most_C = np.empty(len(lines_C4))
+    _kernels.off_lines(x_E, y_E, stretches_C4, lines_C4, most_C)
+    return most_C
+
+
+def middles(
+    labels_HW: NDArray[np.int32], value_HW: NDArray[np.uint8], first: int, stop: int
+) -> Ints:
+    """The two values in the middle of those of labels `first` to before `stop`, (N, 2)."""
+    labels_HW, value_HW = _plain(labels_HW, np.int32), _plain(value_HW, np.uint8)
+    if labels_HW.shape != value_HW.shape:
+        raise ValueError("Labels and values of one shape are wanted.")
+    middle_N2 = np.empty((stop - first, 2), np.int64)
+    _kernels.middles(labels_HW, value_HW, first, middle_N2)
+    return middle_N2
+
+
+def eroded(mask_HW: NDArray[np.bool_], square: bool) -> NDArray[np.bool_]:
+    """See `labels.morphology.eroded`."""
+    mask_HW = _plain(mask_HW, np.bool_)
+    out_HW = np.zeros_like(mask_HW)
+    _kernels.eroded(mask_HW, out_HW, *mask_HW.shape, square)
+    return out_HW
+
+
 def slid_sums(
     row_P: Ints,
     col_P: Ints,

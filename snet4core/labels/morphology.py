@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
+
 Mask = NDArray[np.bool_]
 
 STEPS = ("square", "cross", "square", "cross", "square", "cross")
@@ -20,6 +22,8 @@ def eroded(mask_HW: Mask, step: str) -> Mask:
     >>> eroded(np.ones((3, 4), bool), "square").astype(int).tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     """
+    if kernels.compiled():
+        return kernels.eroded(mask_HW, step == "square")
     left = np.zeros_like(mask_HW)
     if min(mask_HW.shape) < 3:
         return left

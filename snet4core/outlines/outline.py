@@ -26,6 +26,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from snet4core import kernels
 from snet4core.errors import UsageError
 from snet4core.labels.labels import Labels
 from snet4core.labels.runs import joined, of_labels
@@ -190,6 +191,9 @@ def _median_heights(labels_HW: NDArray[np.int32], height_HW: NDArray[np.uint8]) 
     count = int(label_P.max(initial=0))
     for first in range(1, count + 1, AT_ONCE):
         stop = min(first + AT_ONCE, count + 1)
+        if kernels.compiled():
+            middles.append(kernels.middles(labels_HW, height_HW, first, stop))
+            continue
         if count > AT_ONCE:
             label_P = np.where((labels_HW >= first) & (labels_HW < stop), labels_HW - first + 1, 0)
             label_P = label_P.ravel()

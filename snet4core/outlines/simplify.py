@@ -174,12 +174,19 @@ def _missed(stairs: Stairs, sides: Sides, corner: Ints, before: Ints) -> Floats:
     line = stairs.lines(begin, stop, ring)
     size, ring_stop = rings.size_R[ring], rings.first_R[1:][ring]
     many = stop - begin + (stop <= begin) * size + 1  # the last corner counts too
+    if kernels.compiled():
+        stretches = np.column_stack([begin, many, ring_stop, size])
+        lines = np.column_stack([line.x_S, line.y_S, line.tx_S, line.ty_S])
+        return _rounded(kernels.off_lines(rings.x_E, rings.y_E, stretches, lines))
     first = np.cumsum(many) - many
     step = positions(begin, many)
     step -= np.repeat(size, many) * (step >= np.repeat(ring_stop, many))
     dx = rings.x_E[step] - np.repeat(line.x_S, many)
     dy = rings.y_E[step] - np.repeat(line.y_S, many)
     off = np.abs(np.repeat(line.tx_S, many) * dy - np.repeat(line.ty_S, many) * dx)
-    # Round off the last bits, so that ties are ties wherever the picture lies.
-    most = np.maximum.reduceat(off, first)
+    return _rounded(np.maximum.reduceat(off, first))
+
+
+def _rounded(most: Floats) -> Floats:
+    """Round off the last bits, so that ties are ties wherever the picture lies."""
     return np.asarray(np.rint(most * 2**20) / 2**20, np.float64)

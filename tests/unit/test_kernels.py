@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from snet4core import kernels
-from snet4core.labels import flood, runs
+from snet4core.labels import flood, morphology, runs
 from snet4core.labels.labels import packed
 from snet4core.labels.packing import boxes_of
 from snet4core.maps.feet import _grown, _numbered, _Segments, _with_heights, heights_by_feet
-from snet4core.outlines import rings, simplify
+from snet4core.outlines import outline, rings, simplify
+from snet4core.outlines.fitting import Stairs, sides_between
 from snet4core.scene.radiometry import BandRange, normalise
 
 pytestmark = pytest.mark.skipif(
@@ -105,6 +106,44 @@ def test_rings_and_the_corners_that_stay(seed: int) -> None:
         limit_E = np.full(plain.x_E.size, tolerance)
         quick_E, plain_E = both(lambda limit_E=limit_E: simplify.douglas_peucker(plain, limit_E))
         assert quick_E.tobytes() == plain_E.tobytes()
+
+
+@given(seeds, st.sampled_from([0.5, 1.5]))
+def test_sides_that_continue_each_other(seed: int, tolerance: float) -> None:
+    found = rings.trace(some_labels(seed))
+    limit_E = np.full(found.x_E.size, tolerance)
+    kept_E = simplify.douglas_peucker(found, limit_E)
+    kept_E |= (np.add.reduceat(kept_E.astype(int), found.first_R[:-1]) < 3)[found.ring_E]
+    stairs, sides = Stairs.of(found), sides_between(found, kept_E)
+    locked_E = found.joint_E
+    assert_equal(*both(lambda: simplify.collinear_merged(stairs, sides, limit_E, locked_E)))
+
+
+def test_a_line_of_no_numbers_is_off_by_none() -> None:
+    numbers = np.array([[0.0, 0.0, 1.0, 0.0], [np.nan, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, np.nan]])
+    stretches = np.tile([1, 4, 4, 4], (3, 1))  # around a square
+    most = kernels.off_lines(np.array([0, 3, 3, 0]), np.array([0, 0, 2, 2]), stretches, numbers)
+    assert most[0] == 2.0
+    assert np.isnan(most[1:]).all()
+
+
+@given(seeds)
+def test_median_heights(seed: int) -> None:
+    labels_HW = some_labels(seed)
+    height_HW = np.random.default_rng(seed).integers(0, 256, labels_HW.shape, np.uint8)
+    for at_once in (outline.AT_ONCE, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(outline, "AT_ONCE", at_once)
+            quick, plain = both(lambda: outline._median_heights(labels_HW, height_HW))
+        assert quick.tobytes() == plain.tobytes()
+
+
+@given(seeds, st.floats(0.5, 1), st.integers(0, 9), st.integers(0, 40))
+def test_eroded_masks(seed: int, share: float, rows: int, cols: int) -> None:
+    mask_HW = np.random.default_rng(seed).random((rows, cols)) < share
+    for step in ("square", "cross"):
+        quick, plain = both(lambda step=step: morphology.eroded(mask_HW, step))
+        assert (quick.dtype, quick.tolist()) == (plain.dtype, plain.tolist())
 
 
 @given(seeds, st.floats(-3, 3), st.floats(-3, 3))
@@ -211,6 +250,13 @@ def paint(image: np.ndarray, segments: np.ndarray = SQUARES, values: int = 1) ->
     return lambda: kernels.paint(image, segments, np.zeros(values, np.uint8))
 
 
+def off(**other: Any) -> Callable[[], Any]:
+    """A call with a stretch of two corners of a ring of four, and one thing else."""
+    given = {"x_E": CORNERS, "y_E": CORNERS[::-1], "stretches_C4": np.array([[2, 2, 4, 4]])}
+    given |= {"lines_C4": np.ones((1, 4))} | other
+    return lambda: kernels.off_lines(**given)
+
+
 LEVELS, SOURCES = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.int32)
 ODD = np.frombuffer(bytearray(17), np.uint8)[1:].view(np.float32).reshape(2, 2)
 """Numbers that do not lie at multiples of their size."""
@@ -264,6 +310,28 @@ HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
     "a ring of nothing": (ValueError, simplified(first_R=np.array([0, 0, 4]))),
     "rings backwards": (ValueError, simplified(first_R=np.array([0, 3, 2, 4]))),
     "corners of fractions": (TypeError, simplified(x_E=LIMITS)),
+    "fewer rows than columns of corners": (ValueError, off(y_E=CORNERS[:2])),
+    "corners in two axes": (ValueError, off(x_E=CORNERS[None], y_E=CORNERS[None])),
+    "fewer lines than stretches": (ValueError, off(lines_C4=np.ones((0, 4)))),
+    "lines of three numbers": (ValueError, off(lines_C4=np.ones((1, 3)))),
+    "stretches of fractions": (TypeError, off(stretches_C4=np.ones((1, 4)))),
+    "stretches of three numbers": (ValueError, off(stretches_C4=np.array([[2, 2, 4]]))),
+    "a stretch before the first corner": (IndexError, off(stretches_C4=np.array([[-1, 2, 4, 4]]))),
+    "a stretch of a ring behind the last": (IndexError, off(stretches_C4=np.array([[2, 2, 5, 4]]))),
+    "a stretch behind its ring": (IndexError, off(stretches_C4=np.array([[2, 1, 2, 2]]))),
+    "a ring that begins too early": (IndexError, off(stretches_C4=np.array([[1, 2, 2, 3]]))),
+    "a stretch twice around": (IndexError, off(stretches_C4=np.array([[3, 4, 4, 2]]))),
+    "heights of fewer pixels": (
+        ValueError,
+        lambda: kernels.middles(IMAGE_HW, np.zeros((2, 4), np.uint8), 1, 2),
+    ),
+    "heights of fractions": (TypeError, lambda: kernels.middles(IMAGE_HW, IMAGE_HW, 1, 2)),
+    "labels backwards": (
+        ValueError,
+        lambda: kernels.middles(IMAGE_HW, np.zeros((3, 4), np.uint8), 3, 1),
+    ),
+    "an eroded mask of numbers": (TypeError, lambda: kernels.eroded(IMAGE_HW, True)),
+    "an eroded mask of one axis": (TypeError, lambda: kernels.eroded(INK > 0, True)),
     "no map": (ValueError, slid(layers=[])),
     "three maps": (ValueError, slid(layers=[(np.ones((2, 3)), np.ones(2))] * 3)),
     "a map of one axis": (ValueError, slid(layers=[(np.ones(6), np.ones(2))])),
@@ -366,6 +434,8 @@ def test_empty_and_tiny_images(shape: tuple[int, int]) -> None:
     assert kernels.trace(labels_HW)[4].tolist() == [0]
     assert kernels.flooded(bytes_HW, labels_HW, 0).tolist() == labels_HW.tolist()
     assert kernels.grown(labels_HW, 3).tolist() == labels_HW.tolist()
+    assert kernels.eroded(labels_HW > 0, True).shape == shape
+    assert kernels.middles(labels_HW, bytes_HW, 1, 1).shape == (0, 2)
     assert kernels.pooled(bytes_HW).shape == (shape[0] // 2, shape[1] // 2)
     assert [each.size for each in kernels.segments(labels_HW, 0)] == [0, 0, 0]
     kernels.paint(bytes_HW, labels_HW[: shape[0] // 2, : shape[1] // 2], bytes_HW[:0].ravel())
