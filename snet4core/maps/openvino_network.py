@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.errors import EngineError, ModelError
+from snet4core.files import allocator
 from snet4core.look.look import Look
 from snet4core.maps import kept_programs
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
@@ -79,6 +80,7 @@ class OpenVinoNetwork:
         self._compiled: dict[Program, Future[Any]] = {}
         self._compiling = ThreadPoolExecutor(2, thread_name_prefix="snet4-compile")
         self._at_work: Counter[Program] = Counter()
+        self._latest: Program | None = None
         self._choosing = threading.Lock()
         self._own = threading.local()
 
@@ -155,6 +157,9 @@ class OpenVinoNetwork:
             for other, made in self._compiled.items():
                 if self._runtime.lean and not self._at_work[other] and _is_made(made):
                     made.result().release_memory()
+            if self._runtime.lean and key != self._latest:
+                allocator.give_back()  # also what compiling has left
+            self._latest = key
         try:
             requests: dict[Program, Any] = self._own.__dict__.setdefault("requests", {})
             if key not in requests:

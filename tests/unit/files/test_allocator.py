@@ -58,8 +58,35 @@ def test_who_has_chosen_keeps_the_choice() -> None:
     assert 1 < count <= 3
 
 
+TRIMMED = """
+import ctypes, sys
+from snet4core.files.allocator import give_back
+def held_mib():
+    return int(open("/proc/self/statm").read().split()[1]) * 4 // 1024
+library = ctypes.CDLL(None)
+library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+blocks = [library.malloc(100_000) for _ in range(1000)]
+for block in blocks: ctypes.memset(block, 1, 100_000)
+for block in blocks[:-1]: library.free(block)  # the last one keeps the heap's end in use
+before = held_mib()
+give_back()
+print(before - held_mib())
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc keeps what was freed")
+def test_what_was_freed_inside_of_a_heap_goes_back() -> None:
+    done = subprocess.run([sys.executable, "-c", TRIMMED], capture_output=True, check=True)
+    assert int(done.stdout) >= 80
+
+
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
-    assert not allocator.use_one_heap()
+    allocator._glibc.cache_clear()
+    try:
+        assert not allocator.use_one_heap()
+        allocator.give_back()
+    finally:
+        allocator._glibc.cache_clear()
     assert "MALLOC_ARENA_MAX" not in os.environ
