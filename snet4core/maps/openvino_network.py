@@ -53,7 +53,8 @@ class OpenVinoNetwork:
     """An OpenVINO graph; compiles only the heads that are used.
 
     Windows of full size have their own program, which is 5 % faster; the smaller ones at the
-    raster's edges share one for any size. The window's size alone decides which one runs. Each
+    raster's edges share one for any size. The window's size alone decides which one runs; where
+    it is seen at several scales, all sizes share one. Each
     keeps its working memory, 350 MB with the default model; with a `lean` runtime a program
     frees it when another one starts, which takes 0.2 seconds.
     """
@@ -95,8 +96,8 @@ class OpenVinoNetwork:
 
     def _prepare(self, shapes: Collection[tuple[int, int]], head: str, stop_at: str | None) -> None:
         with self._choosing:
-            for is_full in {self._is_full(shape) for shape in shapes}:
-                self._coming((head, stop_at, is_full))
+            for key in {self._key(head, shape, stop_at) for shape in shapes}:
+                self._coming(key)
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`; windows run singly, so that results do not depend on B."""
@@ -150,7 +151,7 @@ class OpenVinoNetwork:
     @contextmanager
     def _request(self, output: str, shape: tuple[int, ...], stop_at: str | None) -> Iterator[Any]:
         """This thread's infer request for an output and a window of (rows, columns)."""
-        key = (output, stop_at, self._is_full(shape))
+        key = self._key(output, shape, stop_at)
         with self._choosing:
             coming = self._coming(key)
             self._at_work[key] += 1
@@ -173,6 +174,11 @@ class OpenVinoNetwork:
     def _full_px(self) -> int:
         """Side of a window of full size."""
         return self._card.windows.core_px + 2 * self._card.windows.halo_px
+
+    def _key(self, output: str, shape: tuple[int, ...], stop_at: str | None) -> Program:
+        """The program for a window: at several scales, where probabilities are asked for, one for
+        all sizes, or every window would go from one program to another and back."""
+        return output, stop_at, stop_at is None and self._is_full(shape)
 
     def _is_full(self, shape: tuple[int, ...]) -> bool:
         """Whether a window of (rows, columns) is of full size."""

@@ -19,6 +19,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core.look.look import Look  # noqa: E402
+from snet4core.maps.networks import AveragedNetwork, network_for  # noqa: E402
+from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402
 from snet4core.maps.predictor import Predictor  # noqa: E402
 from snet4core.maps.runtime import choose_runtime  # noqa: E402
 from snet4core.model import weights  # noqa: E402  # after the skips
@@ -90,6 +92,17 @@ def test_a_file_is_computed_at_the_scales_of_its_card(models: list[Path], tmp_pa
     asked = maps(combined_header([read_header(models[0])], (0.75, 1.0)), "torch")
     assert np.array_equal(maps(twice, "torch"), asked)
     assert np.abs(asked - maps(models[0], "torch")).max() > 5, "which is not its own size alone"
+
+
+def test_all_scales_share_one_program(models: list[Path]) -> None:
+    """Two would hold twice the memory, or free and take it again with every window."""
+    network = network_for(Predictor(models[0], choose_runtime("cpu", "fp32", "openvino")).runtime)
+    averaged = AveragedNetwork([network], combined_header([read_header(models[0])], (0.75, 1.0)))
+    averaged.prepare({(64, 64), (64, 32)}, "any")
+    for cols in (64, 32):  # of full size, and at an edge
+        averaged.forward(np.zeros((1, 4, 64, cols), np.float32), LOOK, "any")
+    assert isinstance(network, OpenVinoNetwork)
+    assert len(network._compiled) == 1
 
 
 # The command line.
