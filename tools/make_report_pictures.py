@@ -81,10 +81,13 @@ async def browser() -> AsyncIterator[Tab]:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
                 (page, *_) = (each for each in json.load(answer) if each["type"] == "page")
             socket = await websocket_connect(page["webSocketDebuggerUrl"], max_message_size=2**28)
-            yield Tab(socket)
+            try:
+                yield Tab(socket)
+            finally:
+                socket.close()
         finally:
             process.terminate()
-            process.wait()
+            process.communicate()
 
 
 async def photograph(page: Path, target: Path, *, whole: bool) -> list[Path]:

@@ -56,7 +56,9 @@ class Contents:
     fields: dict[str, list[Any]]
     """Attributes of the buildings drawn: name -> M plain values."""
     facts: dict[str, str]
-    """What was assumed when the layer was made, as the file itself says."""
+    """What was assumed when the layer was made, as the file itself says: of its first scene."""
+    of_another: bool
+    """Whether the facts tell of another scene than the one that is shown."""
     azimuth_deg: float | None
     off_nadir_deg: float | None
 
@@ -96,6 +98,7 @@ def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Con
         fields={name: [_plain(values[each]) for each in drawn] for name, values in fields.items()}
         or {"confidence": [round(each, 3) for each in confidence_N[order_M].tolist()]},
         facts=facts,
+        of_another=scene is not None and Path(facts.get("scene", scene.name)).stem != scene.name,
         azimuth_deg=_only(numbers.get("azimuth_deg", unknown_N)),
         off_nadir_deg=_only(numbers.get("off_nadir_deg", unknown_N)),
     )

@@ -74,6 +74,7 @@ def rendered(
         numbers=_numbers(contents),
         plots=_plots(contents),
         facts=contents.facts,
+        another=contents.of_another,
         warnings=warnings,
         made={
             "snet4": __version__,

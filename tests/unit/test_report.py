@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
+import importlib.util
 import json
 import re
 import shutil
@@ -19,6 +21,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from PIL import Image
 
 from snet4core.errors import InputError, OutputError
 from snet4core.report.packed import packed
@@ -27,10 +30,11 @@ from snet4core.scene.scene import Scene, open_scene
 
 EVIL = "</script><script>document.title='harmed'</script><img src=x onerror=alert(1)>&'\""
 EVIL_NAME = "<img src=x onerror=document.title='harmed'><b>&amp;"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
-def layer(path: Path, count: int = 3, name: str = EVIL) -> Path:
+def layer(path: Path, count: int = 3, name: str = EVIL, driver: str = "GeoJSON") -> Path:
     """Squares of 10 m on a grid of 20 m, whose attributes are markup."""
     schema = {
         "geometry": "Polygon",
@@ -41,7 +45,7 @@ def layer(path: Path, count: int = 3, name: str = EVIL) -> Path:
             name: "str",
         },
     }
-    with fiona.open(path, "w", driver="GeoJSON", crs="EPSG:32616", schema=schema) as file:
+    with fiona.open(path, "w", driver=driver, crs="EPSG:32616", schema=schema) as file:
         for number in range(count):
             x, y = 500000 + 20 * (number % 250), 3700000 - 20 * (number // 250)
             properties = {
@@ -188,6 +192,16 @@ def test_facts_are_told_once(tmp_path: Path) -> None:
     assert page.count("from a table") == 1
 
 
+@pytest.mark.parametrize("told", ["scene.tif", "far/away/another.tif"])
+def test_facts_of_another_scene_are_told_as_such(tmp_path: Path, scene: Scene, told: str) -> None:
+    path = layer(tmp_path / "a.gpkg", driver="GPKG")
+    with fiona.open(path, "a") as file:
+        file.update_tags({"scene": told, "look": "from a table"})
+    write_report(path, tmp_path / "page.html", scene=scene)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert ("first scene, which is not the one above<" in page) == (told != "scene.tif")
+
+
 def test_a_table_in_pixels_and_a_layer_that_is_the_page_are_refused(tmp_path: Path) -> None:
     table = tmp_path / "a.csv"
     table.write_text("ImageId,BuildingId,PolygonWKT_Pix,Confidence\n")
@@ -233,3 +247,20 @@ def test_a_browser_shows_it_without_a_word_in_its_console(tmp_path: Path, scene:
     assert 'transform="rotate(90)"' in done.stdout
     assert not re.findall('<svg id="look" hidden', done.stdout)
     assert f"<title>{html.escape(name, quote=False)}: buildings found</title>" in done.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: the page is not opened")
+def test_a_phone_shows_long_names_without_scrolling_sideways(tmp_path: Path, scene: Scene) -> None:
+    pytest.importorskip("tornado", reason="tornado is not installed: Chromium is not driven")
+    spec = importlib.util.spec_from_file_location("pictures", TOOLS / "make_report_pictures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    pictures = sys.modules["pictures"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    page, long = tmp_path / "page.html", "a" * 150
+    path = layer(tmp_path / f"{long}.geojson", name=long)
+    write_report(path, page, scene=scene, command=long, warnings=[f"{long} is dark."])
+    _, phone = asyncio.run(pictures.photograph(page, tmp_path / "page", whole=True))
+    width, _, ratio = pictures.SCREENS["phone"]
+    with Image.open(phone) as picture:
+        assert picture.width == width * ratio
