@@ -66,7 +66,7 @@ class Pace:
         return 0.0 if self._begun_s is None else self._clock() - self._begun_s
 
     def left_s(self, done: float, total: float) -> float | None:
-        """Note a report, and give the seconds left; None while there is no rate yet."""
+        """Note a report, and give the seconds left; None without a rate or a total yet."""
         now_s = self._clock()
         if self._begun_s is None:
             self._begun_s = now_s
@@ -77,7 +77,7 @@ class Pace:
             seen[-1] = seen[-1][0], done
         while len(seen) > 3 and seen[1][0] <= middle_s:
             seen.popleft()
-        if done >= total:
+        if done >= total > 0:
             return 0.0
         (since_s, before), (until_s, after) = seen[0], seen[-2 if len(seen) > 2 else -1]
         if after <= before:

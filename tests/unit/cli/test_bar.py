@@ -54,12 +54,14 @@ def test_a_program_reads_a_line_for_each_step(
         bar.step(0, 4.5, Step('a"b\nc.tif', "MPix"))
         bar.step(1, 4.5, Step('a"b\nc.tif', "MPix"))  # too soon after the first
         bar.step(4.5, 4.5, Step('a"b\nc.tif', "MPix"))
+        bar.step(0, 0, "parts")  # before it is known how many there are
         bar.step(1, 2, "tiles")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [(each["step"], each["done"], each["unit"]) for each in lines] == [
-        ('a"b\nc.tif', 0, "MPix"), ('a"b\nc.tif', 4.5, "MPix"), ("tiles", 1, "tiles"),
+        ('a"b\nc.tif', 0, "MPix"), ('a"b\nc.tif', 4.5, "MPix"),
+        ("parts", 0, "parts"), ("tiles", 1, "tiles"),
     ]  # fmt: skip
-    assert [each["seconds_left"] for each in lines] == [None, 0, None]
+    assert [each["seconds_left"] for each in lines] == [None, 0, None, None]
     assert all(
         list(each) == ["step", "done", "total", "unit", "seconds", "seconds_left"] for each in lines
     )
