@@ -56,6 +56,7 @@ ELSEWHERE = {
     "snet4core.maps.predictor:_quantised --device": {"polygonize": "runs no network"},
     "snet4core.maps.runtime:choose_runtime --runtime": "only for --device",
     "snet4core.maps.runtime:_device --device": "only for --device",
+    "snet4core.model.ensemble:combined_header --model": "only of several models",
     "snet4core.parts.command:of_models --model": "the command that a layer's metadata repeat",
     "snet4core.parts.plan:__post_init__ --height-min": "only for --height-min",
     "snet4core.parts.region:of --bounds": "only for --bounds with --aoi",
