@@ -80,7 +80,8 @@ class LookGuesser:
         card = self._header.card
         if not card.architecture.estimates_look:
             return None
-        key = (scene.location, scene.grid, scene.bands, scene.nodata)
+        state = (scene.location, scene.modified_ns, scene.size_bytes)  # a file may be replaced
+        key = (*state, scene.grid, scene.bands, scene.nodata)
         if key not in self._known:
             name = scene.admitted.shown
             scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m, name)

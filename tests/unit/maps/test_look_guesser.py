@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +170,14 @@ def test_a_scene_is_guessed_once(sure: Sure, scene: Path) -> None:
     plans = [plan_for(scene, HEADER, Choices(), guesser) for _ in range(3)]
     assert sure.asked == 1
     assert plans[0].source == plans[1].source == plans[2].source
+
+
+def test_another_picture_under_the_same_name_is_guessed_anew(sure: Sure, scene: Path) -> None:
+    guesser = LookGuesser(HEADER)
+    plan_for(scene, HEADER, Choices(), guesser)
+    sure.looks = 12.0
+    os.utime(scene, ns=(1, 1))  # written at another time; size and grid are the same
+    assert plan_for(scene, HEADER, Choices(), guesser).look.off_nadir_deg == 12
 
 
 def test_the_network_is_let_go_after_a_large_scene_alone(
