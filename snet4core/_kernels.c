@@ -664,6 +664,7 @@ static PyObject *slid_sums(PyObject *self, PyObject *args)
         return NULL;
     i64 segments = many.len / (i64)sizeof(i64), *boxes;
     double *totals;
+    int fine;
     Py_BEGIN_ALLOW_THREADS
     Slide by = {row.buf, col.buf, many.buf, steps.buf, rows, cols, segments, candidates, one.buf,
                 by_one.buf, two.len ? two.buf : NULL, by_two.buf};
@@ -673,11 +674,13 @@ static PyObject *slid_sums(PyObject *self, PyObject *args)
         find_boxes(&by, boxes);
         slide(&by, boxes, totals, sums.buf);
     }
+    fine = boxes && totals;
+    free(boxes), free(totals);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&row), PyBuffer_Release(&col), PyBuffer_Release(&many);
     PyBuffer_Release(&steps), PyBuffer_Release(&one), PyBuffer_Release(&by_one);
     PyBuffer_Release(&two), PyBuffer_Release(&by_two), PyBuffer_Release(&sums);
-    if (!boxes) return PyErr_NoMemory();
+    if (!fine) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 

@@ -75,7 +75,7 @@ class Hit(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Hit())
 try:
     import snet4_cli.main
-    print("whole")
+    sys.stdout.write("whole\\n")  # print writes twice, and may be interrupted between
     time.sleep(60)
 except KeyboardInterrupt:
     print("interrupted")

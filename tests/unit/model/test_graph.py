@@ -157,11 +157,16 @@ def test_one_program_at_a_time_holds_memory_which_changes_nothing(
     assert len(released) >= 8  # at every change of size of the first round
 
 
-def test_at_several_scales_all_programs_keep_their_memory(graph: Path) -> None:
-    """Each window goes through all of them; only a limit makes it worth the time."""
-    header = combined_header([read_header(graph)], (1.0, 0.5))
-    assert not Predictor(header, choose_runtime("cpu", "fp32")).runtime.lean
-    assert Predictor(header, choose_runtime("cpu", "fp32"), memory_bytes=1).runtime.lean
+def test_where_windows_go_through_several_models_all_keep_their_memory(
+    graph: Path,
+) -> None:
+    """Only a limit makes it worth the time. Several scales of one model share one program."""
+    cpu = choose_runtime("cpu", "fp32")
+    one = read_header(graph)
+    assert Predictor(combined_header([one], (1.0, 0.5)), cpu).runtime.lean
+    both = combined_header([one, replace(one, exported_from="another's")])
+    assert not Predictor(both, cpu).runtime.lean
+    assert Predictor(both, cpu, memory_bytes=1).runtime.lean
 
 
 @pytest.mark.parametrize(
