@@ -23,8 +23,10 @@ _NEVER = (
 )  # fmt: skip
 """Compiled plugins, settings and grids of another version, or from elsewhere."""
 
-_READING = ("GTIFF_", "OGR_", "OSR_", "GML_", "SHAPE_", "GDAL_JPEG_")
-"""What the names of settings begin with that change what is read of a file."""
+_READING = ("GTIFF_", "OGR_", "OSR_", "GML_", "SHAPE_", "GDAL_JPEG_", "CONVERT_YCBCR_TO_RGB")
+"""What the names of settings begin with that change what is read of a file. The last must not be
+overruled by a setting instead: GDAL asks for it at opening and at reading, and where the two
+differ it writes beyond its buffer (GDAL 3.10)."""
 
 _set_aside: dict[str, str] = {}
 

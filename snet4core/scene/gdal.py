@@ -34,7 +34,6 @@ _SETTINGS: dict[str, Any] = {
     "GTIFF_IGNORE_READ_ERRORS": "NO",  # Else what cannot be decoded is zeros.
     "GTIFF_POINT_GEO_IGNORE": "NO",
     "GDAL_JPEG_TO_RGB": "YES",
-    "CONVERT_YCBCR_TO_RGB": "YES",
     "VRT_NUM_THREADS": 1,  # Others would not know these settings, which belong to a thread.
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_CONNECTTIMEOUT": 20,

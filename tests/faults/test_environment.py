@@ -69,6 +69,8 @@ VARIABLES: dict[str, Callable[[Path], Path | str]] = {
     "PROJ_AUX_DB": lambda folder: old_proj(folder) / "proj.db",
     "GML_SKIP_CORRUPTED_FEATURES": lambda _: "YES",
     "GTIFF_POINT_GEO_IGNORE": lambda _: "TRUE",
+    "GDAL_JPEG_TO_RGB": lambda _: "NO",
+    "CONVERT_YCBCR_TO_RGB": lambda _: "NO",
     "OGR_GEOJSON_MAX_OBJ_SIZE": lambda _: "1",
     "PROJ_NETWORK": lambda _: "ON",
     "PROJ_NETWORK_ENDPOINT": lambda _: "http://127.0.0.1:9",

@@ -180,8 +180,6 @@ def test_no_variable_of_the_environment_makes_zeros_of_a_corrupt_tile(
 @pytest.mark.parametrize(
     ("variable", "name", "how"),
     [("GDAL_JPEG_TO_RGB", "scene.jpg", {"driver": "JPEG"}),
-     ("CONVERT_YCBCR_TO_RGB", "scene.tif",
-      {"photometric": "YCBCR", "compress": "jpeg", "interleave": "pixel"}),
      ("GTIFF_POINT_GEO_IGNORE", "scene.tif",
       {"photometric": "RGB", "tags": {"AREA_OR_POINT": "Point"}})],
 )  # fmt: skip
