@@ -54,9 +54,9 @@ class OpenVinoNetwork:
 
     Windows of full size have their own program, which is 5 % faster; the smaller ones at the
     raster's edges share one for any size. The window's size alone decides which one runs; where
-    it is seen at several scales, all sizes share one. Each
-    keeps its working memory, 350 MB with the default model; with a `lean` runtime a program
-    frees it when another one starts, which takes 0.2 seconds.
+    it is seen at several scales, all sizes share one. Each keeps its working memory, 350 MB with
+    the default model; with a `lean` runtime a program frees it when another one starts, which
+    takes 0.2 seconds.
     """
 
     def __init__(self, runtime: Runtime) -> None:

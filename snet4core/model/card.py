@@ -155,7 +155,7 @@ class Card:
     """Smallest and largest pixel size in training, metres."""
     scales: tuple[float, ...] = ()
     """Scales at which every window is computed, their maps averaged, as `--tta` takes them; ()
-    for its own size alone. Thresholds and confidence were fitted on such maps."""
+    for its own size alone."""
     off_nadir_range_deg: tuple[float, float] = (0.0, 55.0)
     """Smallest and largest off-nadir angle in training, degrees."""
     shapes: Mapping[Category, ShapeSettings] = field(

@@ -19,8 +19,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core.look.look import Look  # noqa: E402
-from snet4core.maps.networks import AveragedNetwork, network_for  # noqa: E402
-from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402
+from snet4core.maps.networks import AveragedNetwork, network_for  # noqa: E402  # after the skips
+from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # after the skips
 from snet4core.maps.predictor import Predictor  # noqa: E402
 from snet4core.maps.runtime import choose_runtime  # noqa: E402
 from snet4core.model import weights  # noqa: E402  # after the skips

@@ -21,10 +21,10 @@ from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402 
 from snet4core.look.look import Look  # noqa: E402
 from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # after the skips
 from snet4core.maps.predictor import Predictor  # noqa: E402
-from snet4core.maps.runtime import MapNetwork, choose_runtime  # noqa: E402
+from snet4core.maps.runtime import MapNetwork, choose_runtime  # noqa: E402  # after the skips
 from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.model.ensemble import combined_header  # noqa: E402
+from snet4core.model.ensemble import combined_header  # noqa: E402  # after the skips
 from snet4core.model.exporter import export_apart  # noqa: E402
 from snet4core.model.graph import MOST_XML_BYTES, Graph, problem_of, read_graph, write_graph  # noqa: E402  # after the skips
 from snet4core.model.header import METADATA_KEY, find_model, graph_beside, read_header  # noqa: E402  # after the skips
