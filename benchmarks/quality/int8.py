@@ -1,15 +1,18 @@
 """Would int8 do? The default model's graph quantised after training, against fp32.
 
-    pip install nncf; python -m benchmarks.quality.int8
+    pip install nncf; python -m benchmarks.quality.int8 [--looks 1] [--choices NAME,NAME]
 
 Which layers are quantised matters most, so several choices are measured: how much faster the
 forward pass is (in turn), the share of pixels that change sides, F1 of the footprints against
-those of fp32 and against the labels, on the real pictures. Ranges are taken from rendered
-places. The goal is an F1 of 0.99 against fp32; int8 is not offered because none reaches it.
+those of fp32 and against the labels, on the real pictures; bfloat16, where the processor
+computes it, stands beside them for comparison. Ranges are taken from rendered places. The goal is
+an F1 of 0.99 against fp32; int8 is not offered because none reaches it. `--looks 2` computes
+every window at the scales of the model's card.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import logging
 import tempfile
@@ -29,8 +32,9 @@ from snet4core.layers.buildings import Buildings
 from snet4core.look.look import Look
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
+from snet4core.model.ensemble import combined_header
 from snet4core.model.graph import IMAGE, LOOK, openvino, read_graph
-from snet4core.model.header import find_model, graph_file, read_header
+from snet4core.model.header import Header, find_model, graph_file, read_header
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices
 from snet4core.scene.radiometry import band_range, normalise
@@ -47,7 +51,11 @@ NOT_CONVOLUTIONS = (
 """The look comes in through these; quantised they cost 5 % of the pixels."""
 
 
-def rendered() -> list[dict[str, NDArray[np.float32]]]:
+Seen = tuple[NDArray[np.float32], Look]
+"""A picture as the network sees it, (1, B, H, W), and its look."""
+
+
+def rendered() -> list[Seen]:
     """Network inputs of places at any look, all kinds of them."""
     rng, found = np.random.default_rng(4242), []
     for number in range(PLACES):
@@ -57,9 +65,7 @@ def rendered() -> list[dict[str, NDArray[np.float32]]]:
             counts_BHW = render(place, look, PLAIN)
             ranges = tuple(band_range(band_HW) for band_HW in counts_BHW)
             picture = normalise(counts_BHW, np.ones(counts_BHW.shape[1:], np.bool_), ranges)
-            found.append(
-                {IMAGE: picture[None], LOOK: np.array([look.features()], dtype=np.float32)}
-            )
+            found.append((picture[None], look))
     return found
 
 
@@ -111,35 +117,37 @@ class Compared:
         return round(total.f1, 4)
 
 
-def maps_and_seconds(
-    predictor: Predictor, shown: list[dict[str, NDArray[np.float32]]]
-) -> tuple[NDArray[np.uint8], float]:
-    """Maps of the pictures, (N, 2, H, W), and how long they took."""
-    network: Any = predictor._network  # OpenVINO's, which takes looks as they are
-    head = predictor.card.architecture.heads[0]
+def maps_and_seconds(predictor: Predictor, shown: list[Seen]) -> tuple[NDArray[np.uint8], float]:
+    """Maps of the pictures, (N, M, H, W), and how long they took."""
+    network, head = predictor._network, predictor.card.architecture.heads[0]
     started = time.perf_counter()
-    maps = [network._computed(head, each[IMAGE], {LOOK: each[LOOK]}) for each in shown]
+    maps = [network.forward(picture_1BHW, look, head) for picture_1BHW, look in shown]
     return np.concatenate(maps), time.perf_counter() - started
 
 
-def quantised(model: Any, inputs: list[Any], left_alone: Choice) -> Any:
+def quantised(model: Any, inputs: list[Seen], left_alone: Choice) -> Any:
     """The model in int8 but for some layers."""
+    asked = [
+        {IMAGE: picture_1BHW, LOOK: np.array([look.features()], dtype=np.float32)}
+        for picture_1BHW, look in inputs
+    ]
     nncf = importlib.import_module("nncf")
     nncf.set_log_level(logging.ERROR)
     names, types = left_alone
     return nncf.quantize(
         model,
-        nncf.Dataset(inputs),
-        subset_size=len(inputs),
+        nncf.Dataset(asked),
+        subset_size=len(asked),
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(names=names, types=types, validate=False),
     )
 
 
-def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
+def variants(
+    header: Header, inputs: list[Seen], wanted: list[str]
+) -> Iterator[tuple[str, Predictor]]:
     """Each choice of layers, and a predictor with them in int8."""
-    header = read_header(find_model("default"))
-    path = graph_file(header)
+    path = graph_file(read_header(find_model("default")))
     assert path is not None  # the default model is shipped with its graph
     graph = read_graph(read_header(path))
 
@@ -147,16 +155,30 @@ def variants(inputs: list[Any]) -> Iterator[tuple[str, Predictor]]:
         tensor = openvino().Tensor(graph.constants)
         return openvino().Core().read_model(model=graph.xml, weights=tensor)
 
+    if "bf16" in wanted or not wanted:
+        yield "bf16", Predictor(header, choose_runtime("cpu", "bf16", "openvino"))
     for name, left_alone in choices(fresh()).items():
+        if wanted and name not in wanted:
+            continue
         predictor = Predictor(header, choose_runtime("cpu", "fp32", "openvino"))
         network: Any = predictor._network
-        network._model = quantised(fresh(), inputs, left_alone)
+        [member] = [each for each, _ in network._members] if header.scales else [network]
+        member._model = quantised(fresh(), inputs, left_alone)
+        member._digest += name  # or the program of fp32 would be taken, which is kept
         yield name, predictor
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--looks", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--choices", default="", help="names with commas; empty: all")
+    asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    exact = Predictor(find_model("default"), choose_runtime("cpu", "fp32", "openvino"))
+    only = read_header(find_model("default"))
+    header = combined_header([only], (1.0,) if asked.looks == 1 else ())
+    exact = Predictor(header, choose_runtime("cpu", "fp32", "openvino"))
     inputs = rendered()
     shown = inputs[:: len(inputs) // SHOWN]
     figures: dict[str, Any] = {}
@@ -164,7 +186,8 @@ def main() -> None:
         reference = Compared(exact, Path(name))
         figures["fp32"] = {"f1": reference.f1(reference.truth)}
         print("fp32", figures["fp32"])
-        for choice, predictor in variants(inputs):
+        wanted = [each for each in asked.choices.split(",") if each]
+        for choice, predictor in variants(header, inputs, wanted):
             maps_and_seconds(predictor, shown[:1])  # compiled and warm
             faster = []
             for _ in range(3):
