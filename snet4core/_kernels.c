@@ -835,6 +835,76 @@ static PyObject *scaled(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* ---- one axis of pictures, resized ---- */
+
+/* Each of `count` lines of `inner` values is a sum of `taps` lines of `old`, weighed, in order. */
+static void resample(const float *in, i64 many, i64 old, i64 inner, const i64 *index,
+                     const float *weight, i64 taps, i64 count, float *out)
+{
+    for (i64 one = 0; one < many; one++, in += old * inner) {
+        for (i64 line = 0; line < count; line++, out += inner) {
+            for (i64 tap = 0; tap < taps; tap++) {
+                const float *from = in + index[tap * count + line] * inner;
+                float by = weight[tap * count + line];
+                if (tap == 0) for (i64 at = 0; at < inner; at++) out[at] = from[at] * by;
+                else for (i64 at = 0; at < inner; at++) out[at] += from[at] * by;
+            }
+        }
+    }
+}
+
+/* The same where values of a line lie one by one: `resample` would start a loop for each. */
+static void resample_within(const float *in, i64 many, i64 old, const i64 *index,
+                            const float *weight, i64 taps, i64 count, float *out)
+{
+    for (i64 one = 0; one < many; one++, in += old, out += count) {
+        for (i64 at = 0; at < count; at++) out[at] = in[index[at]] * weight[at];
+        for (i64 tap = 1; tap < taps; tap++) {
+            const i64 *from = index + tap * count;
+            const float *by = weight + tap * count;
+            for (i64 at = 0; at < count; at++) out[at] += in[from[at]] * by[at];
+        }
+    }
+}
+
+static PyObject *resampled(PyObject *self, PyObject *args)
+{
+    Py_buffer in, index, weight, out;
+    long long many, old, inner, taps, count;
+    if (!PyArg_ParseTuple(args, "y*LLLy*y*LLw*", &in, &many, &old, &inner, &index, &weight, &taps,
+                          &count, &out))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    if (inner == 1)
+        resample_within(in.buf, many, old, index.buf, weight.buf, taps, count, out.buf);
+    else resample(in.buf, many, old, inner, index.buf, weight.buf, taps, count, out.buf);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&in), PyBuffer_Release(&index), PyBuffer_Release(&weight);
+    PyBuffer_Release(&out);
+    Py_RETURN_NONE;
+}
+
+/* Values, divided and cut off at 1, as 0..255; halves go to the even number, as numpy's do. */
+static PyObject *quantised(PyObject *self, PyObject *args)
+{
+    Py_buffer in, out;
+    float by;
+    if (!PyArg_ParseTuple(args, "y*fw*", &in, &by, &out)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const float *from = in.buf;
+    u8 *to = out.buf;
+    for (Py_ssize_t at = 0; at < out.len; at++) {
+        float value = from[at] / by;
+        value = (value < 1.0f ? value : 1.0f) * 255.0f;
+        /* From 2^23 on a float has no halves, so adding it rounds; its last bits are the number. */
+        union { float value; uint32_t bits; } whole = {value + 8388608.0f};
+        to[at] = (u8)whole.bits;
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&in), PyBuffer_Release(&out);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"components", components, METH_VARARGS, NULL},
     {"runs_of_labels", runs_of_labels, METH_VARARGS, NULL},
@@ -853,6 +923,8 @@ static PyMethodDef methods[] = {
     {"segments", segments, METH_VARARGS, NULL},
     {"paint", paint, METH_VARARGS, NULL},
     {"scaled", scaled, METH_VARARGS, NULL},
+    {"resampled", resampled, METH_VARARGS, NULL},
+    {"quantised", quantised, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

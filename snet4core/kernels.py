@@ -10,11 +10,12 @@ The compiled functions trust what they are given, so everything is checked here:
 or places are a TypeError, ValueError or IndexError and never a wrong address.
 
 Array names end in their axes: H rows, W columns, R runs or rings, E walls, P pixels, K candidates,
-S segments.
+S segments, T taps, N new values.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from importlib import import_module
@@ -298,6 +299,31 @@ def scaled(
     if counts_HW.shape != out_HW.shape:
         raise ValueError("Counts and results of one shape are wanted.")
     _kernels.scaled(_plain(counts_HW, np.uint16), out_HW, *by)
+
+
+def resampled(
+    values: NDArray[np.float32], axis: int, index_TN: Ints, weight_TN: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """See `scene.resample`: an axis whose values become sums of T of them, weighed, N times."""
+    values, weight_TN = _plain(values, np.float32), _plain(weight_TN, np.float32)
+    index_TN, (taps, count) = _plain(index_TN, np.int64), index_TN.shape
+    before, old, after = values.shape[:axis], values.shape[axis], values.shape[axis + 1 :]
+    if weight_TN.shape != index_TN.shape or not taps:
+        raise ValueError("A weight for each index is wanted.")
+    if index_TN.size and not 0 <= index_TN.min() <= index_TN.max() < old:
+        raise IndexError("An index is beyond the axis.")
+    out = np.empty((*before, count, *after), np.float32)
+    if out.size:
+        many, inner = math.prod(before), math.prod(after)
+        _kernels.resampled(values, many, old, inner, index_TN, weight_TN, taps, count, out)
+    return out
+
+
+def quantised(total: NDArray[np.float32], count: int) -> NDArray[np.uint8]:
+    """See `maps.scales`: the mean of `count` probabilities whose sum is given, as 0..255."""
+    maps = np.empty(total.shape, np.uint8)
+    _kernels.quantised(_plain(total, np.float32), count, maps)
+    return maps
 
 
 def _plain(array: NDArray[Any], dtype: Any) -> NDArray[Any]:

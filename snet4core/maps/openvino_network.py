@@ -22,7 +22,7 @@ from snet4core.files import allocator
 from snet4core.look.look import Look
 from snet4core.maps import kept_programs
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
-from snet4core.model.card import Card
+from snet4core.model.card import Architecture, Card
 from snet4core.model.graph import IMAGE, LOOK, LOOK_ESTIMATE, openvino, read_graph
 from snet4core.model.header import read_header
 from snet4core.sentence import ENGINE, PRECISION
@@ -84,6 +84,11 @@ class OpenVinoNetwork:
         self._latest: Program | None = None
         self._choosing = threading.Lock()
         self._own = threading.local()
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network's, as its card says it."""
+        return self._card.architecture
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """See `runtime.MapNetwork`: other threads compile programs, half a second each, or load

@@ -83,7 +83,8 @@ class Predictor:
         self.guesser = guesser or LookGuesser(self.header, self.runtime.engine)
         self._on_maps = on_maps
         on_cpu = self.runtime.device == "cpu"
-        self._network = averaged_network([network_for(each) for each in runtimes], self.header)
+        networks = [network_for(each, self.header.scales) for each in runtimes]
+        self._network = averaged_network(networks, self.header)
         side_px = self.card.windows.core_px + 2 * self.card.windows.halo_px
         side_px = round(side_px * max((1.0, *self.header.scales)))
         flight = memory.in_flight(

@@ -7,7 +7,7 @@ L look.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,25 +17,31 @@ from numpy.typing import NDArray
 from snet4core.errors import ModelError
 from snet4core.look.look import Look
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
+from snet4core.maps.scales import height_share, shapes_at
 from snet4core.model import weights
+from snet4core.model.card import HEIGHT
 from snet4core.model.folded import folded
-from snet4core.model.network import quantised
+from snet4core.scene.resample import taps
 
 Finish = Callable[[torch.Tensor], torch.Tensor]
-"""Applied to the logits while they are on the device."""
+"""Applied to the probabilities while they are on the device."""
 
 
 class TorchNetwork:
     """A model on its device, in channels-last layout: 2 x faster, in bf16 above all."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        """Load `runtime.file`; ModelError when it is damaged or not a network's weights."""
+    def __init__(self, runtime: Runtime, scales: Sequence[float] = ()) -> None:
+        """Load `runtime.file`; ModelError when it is damaged or not a network's weights.
+
+        With `scales` its maps are the mean over them (`scales.AtScales`), taken on the device.
+        """
         if runtime.device == "cpu":
             torch.set_num_threads(runtime.threads)
         self._file = runtime.file
         self._device = torch.device(runtime.device)
         self._is_half = runtime.precision == "bf16"
-        net, _ = weights.load(runtime.file)
+        net, card = weights.load(runtime.file)
+        self._architecture, self._scales = card.architecture, scales
         self._net = folded(net).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks the pair
         self._own = threading.local()
 
@@ -47,13 +53,13 @@ class TorchNetwork:
 
     def forward(self, images_BCHW: NDArray[np.float32], look: Look, head: str) -> NDArray[np.uint8]:
         """See `runtime.MapNetwork`."""
-        return self._computed(images_BCHW, look, head, quantised)
+        return self._computed(images_BCHW, look, head, _quantised)
 
     def probabilities(
         self, images_BCHW: NDArray[np.float32], look: Look, head: str
     ) -> NDArray[np.float32]:
         """See `runtime.Network`."""
-        return self._computed(images_BCHW, look, head, torch.sigmoid)
+        return self._computed(images_BCHW, look, head, _unchanged)
 
     @torch.inference_mode()
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -74,7 +80,7 @@ class TorchNetwork:
     def _computed(
         self, images_BCHW: NDArray[np.float32], look: Look, head: str, finish: Finish
     ) -> NDArray[Any]:
-        """Logits of a head, passed through `finish` on the device and copied to the host."""
+        """A head's probabilities, passed through `finish` on the device and copied to the host."""
         try:
             if self._device.type != "cuda":
                 return self._finished(torch.from_numpy(images_BCHW), look, head, finish)
@@ -94,10 +100,48 @@ class TorchNetwork:
     def _finished(
         self, images: torch.Tensor, look: Look, head: str, finish: Finish
     ) -> NDArray[Any]:
-        device = self._device
-        images = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        looks_BL = torch.tensor([look.features()] * len(images), device=device)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._is_half):
-            logits_BMHW = self._net(images, looks_BL, head)
-        finished: NDArray[Any] = finish(logits_BMHW.float()).cpu().numpy()
+        images = images.to(self._device, non_blocking=True)
+        shape = images.shape[2], images.shape[3]
+        looks_BL = torch.tensor([look.features()] * len(images), device=self._device)
+        stride_px, maps = self._architecture.stride_px, self._architecture.maps
+        total: torch.Tensor | None = None
+        for seen in shapes_at(self._scales or (1.0,), shape, stride_px):
+            maps_BMHW = _resized(self._probable(_resized(images, seen), looks_BL, head), shape)
+            if HEIGHT in maps:
+                maps_BMHW[:, maps.index(HEIGHT)] *= height_share(shape, seen)
+            total = maps_BMHW if total is None else total.add_(maps_BMHW)
+        assert total is not None  # there is always a scale
+        finished: NDArray[Any] = finish(total / max(1, len(self._scales))).cpu().numpy()
         return finished
+
+    def _probable(self, images: torch.Tensor, looks_BL: torch.Tensor, head: str) -> torch.Tensor:
+        """Probabilities (B, M, H, W), float32, of pictures as they are."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._is_half):
+            logits_BMHW = self._net(images, looks_BL, head)
+        return torch.sigmoid(logits_BMHW.float())
+
+
+def _resized(values_BCHW: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """As `resample.resized`, on the device: the same sums in the same order."""
+    for axis, count in enumerate(shape, start=2):
+        old = values_BCHW.shape[axis]
+        if old == count:
+            continue
+        parts = [torch.from_numpy(each).to(values_BCHW.device) for each in taps(old, count)]
+        column = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
+        total: torch.Tensor | None = None
+        for index_N, weight_N in zip(*parts, strict=True):
+            part = values_BCHW.index_select(axis, index_N).mul_(weight_N.reshape(column))
+            total = part if total is None else total.add_(part)
+        assert total is not None  # there are always two taps at least
+        values_BCHW = total
+    return values_BCHW
+
+
+def _quantised(probabilities: torch.Tensor) -> torch.Tensor:
+    return (probabilities.clamp(max=1) * 255).round().to(torch.uint8)
+
+
+def _unchanged(probabilities: torch.Tensor) -> torch.Tensor:
+    return probabilities

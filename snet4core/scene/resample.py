@@ -11,6 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core import kernels
+
 Counts = NDArray[np.generic]
 Valid = NDArray[np.bool_]
 
@@ -77,8 +79,11 @@ def _along(values: NDArray[np.float32], count: int, axis: int) -> NDArray[np.flo
     """Resize one axis to `count` pixels."""
     if values.shape[axis] == count:
         return values
+    index_TN, weight_TN = taps(values.shape[axis], count)
+    if kernels.compiled():
+        return kernels.resampled(values, axis, index_TN, weight_TN)
     total: NDArray[np.float32] | None = None
-    for index, weight in zip(*_taps(values.shape[axis], count), strict=True):
+    for index, weight in zip(index_TN, weight_TN, strict=True):
         part = values.take(index, axis=axis)
         part *= np.expand_dims(weight, tuple(range(1, values.ndim - axis)))
         total = part if total is None else np.add(total, part, out=total)
@@ -86,16 +91,21 @@ def _along(values: NDArray[np.float32], count: int, axis: int) -> NDArray[np.flo
     return total
 
 
-def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Indices into `old` pixels and their weights for each of `new` ones: (taps, new) each."""
+def taps(old: int, new: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Indices into `old` pixels and their weights for each of `new` ones: (taps, new) each.
+
+    >>> [each.tolist() for each in taps(2, 4)]
+    [[[0, 0, 0, 1], [0, 1, 1, 1]], [[0.25, 0.75, 0.25, 0.75], [0.75, 0.25, 0.75, 0.25]]]
+    """
     step = old / new
     reach = max(1.0, step)  # of a triangle around the new pixel's centre
     centre_N = (np.arange(new) + 0.5) * step - 0.5
-    first_N = np.ceil(centre_N - reach).astype(np.intp)
+    first_N = np.ceil(centre_N - reach).astype(np.int64)
     index_TN = first_N + np.arange(math.ceil(2 * reach) + 1)[:, None]
     weight_TN = np.maximum(0.0, 1 - np.abs(index_TN - centre_N) / reach)
     weight_TN /= weight_TN.sum(axis=0)
-    return np.clip(index_TN, 0, old - 1), weight_TN.astype(np.float32)
+    used_T = weight_TN.any(axis=1)  # the last are needed where centres meet alone
+    return np.clip(index_TN[used_T], 0, old - 1), weight_TN[used_T].astype(np.float32)
 
 
 def _finer(values: NDArray[np.generic], k: int, axis: int) -> NDArray[np.float64]:

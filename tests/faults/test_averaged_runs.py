@@ -19,10 +19,11 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
 from snet4core.look.look import Look  # noqa: E402
-from snet4core.maps.networks import AveragedNetwork, network_for  # noqa: E402  # after the skips
+from snet4core.maps.networks import network_for  # noqa: E402  # after the skips
 from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # after the skips
 from snet4core.maps.predictor import Predictor  # noqa: E402
 from snet4core.maps.runtime import choose_runtime  # noqa: E402
+from snet4core.maps.scales import AtScales  # noqa: E402  # after the skips
 from snet4core.model import weights  # noqa: E402  # after the skips
 from snet4core.model.card import Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.ensemble import combined_header  # noqa: E402
@@ -96,13 +97,31 @@ def test_a_file_is_computed_at_the_scales_of_its_card(models: list[Path], tmp_pa
 
 def test_all_scales_share_one_program(models: list[Path]) -> None:
     """Two would hold twice the memory, or free and take it again with every window."""
-    network = network_for(Predictor(models[0], choose_runtime("cpu", "fp32", "openvino")).runtime)
-    averaged = AveragedNetwork([network], combined_header([read_header(models[0])], (0.75, 1.0)))
+    runtime = Predictor(models[0], choose_runtime("cpu", "fp32", "openvino")).runtime
+    averaged = network_for(runtime, (0.75, 1.0))
     averaged.prepare({(64, 64), (64, 32)}, "any")
     for cols in (64, 32):  # of full size, and at an edge
         averaged.forward(np.zeros((1, 4, 64, cols), np.float32), LOOK, "any")
-    assert isinstance(network, OpenVinoNetwork)
-    assert len(network._compiled) == 1
+    assert isinstance(averaged, AtScales)
+    assert isinstance(averaged._network, OpenVinoNetwork)
+    assert len(averaged._network._compiled) == 1
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (96, 64)])
+def test_torch_takes_the_mean_on_its_device(models: list[Path], shape: tuple[int, int]) -> None:
+    """Without the way to numpy and back for each scale, and to the same maps."""
+    scales = (0.75, 1.0, 1.5)
+    runtime = Predictor(models[0], choose_runtime("cpu", "fp32", "torch")).runtime
+    there = network_for(runtime, scales)
+    here = AtScales(network_for(runtime), read_header(models[0]).card.architecture, scales)
+    images_BCHW = np.random.default_rng(3).standard_normal((2, 4, *shape), np.float32)
+    wanted, found = (each.forward(images_BCHW, LOOK, "any").astype(int) for each in (here, there))
+    assert wanted.std() > 1
+    assert np.abs(found - wanted).max() <= 1
+    probable = there.probabilities(images_BCHW, LOOK, "any")
+    assert np.abs(np.rint(probable.clip(max=1) * 255) - found).max() == 0
+    alone = there.forward(images_BCHW[1:], LOOK, "any")
+    assert np.abs(alone[0].astype(int) - found[1]).max() <= 1
 
 
 # The command line.

@@ -18,9 +18,11 @@ from snet4core.labels import flood, morphology, runs
 from snet4core.labels.labels import packed
 from snet4core.labels.packing import boxes_of
 from snet4core.maps.feet import _grown, _numbered, _Segments, _with_heights, heights_by_feet
+from snet4core.maps.scales import quantised
 from snet4core.outlines import outline, rings, simplify
 from snet4core.outlines.fitting import Stairs, sides_between
 from snet4core.scene.radiometry import BandRange, normalise
+from snet4core.scene.resample import resized
 
 pytestmark = pytest.mark.skipif(
     not kernels.compiled(),
@@ -262,6 +264,8 @@ LEVELS, SOURCES = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.int32)
 ODD = np.frombuffer(bytearray(17), np.uint8)[1:].view(np.float32).reshape(2, 2)
 """Numbers that do not lie at multiples of their size."""
 
+PICTURE = np.zeros((2, 4, 3), np.float32)
+
 HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
     "a mask without rows": (TypeError, lambda: kernels.components(np.zeros(4, np.bool_))),
     "a mask of numbers": (TypeError, lambda: kernels.components(IMAGE_HW)),
@@ -397,11 +401,53 @@ HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
         TypeError,
         lambda: kernels.scaled(np.zeros((2, 2), np.uint16), ODD, (0, 1, 0, 1, 0, 1)),
     ),
+    "an index beyond the axis": (
+        IndexError,
+        lambda: kernels.resampled(PICTURE, 1, np.array([[0, 4]]), np.ones((1, 2), np.float32)),
+    ),
+    "an index before the axis": (
+        IndexError,
+        lambda: kernels.resampled(PICTURE, 1, np.array([[-1, 0]]), np.ones((1, 2), np.float32)),
+    ),
+    "fewer weights than indices": (
+        ValueError,
+        lambda: kernels.resampled(PICTURE, 1, np.array([[0, 1]]), np.ones((1, 1), np.float32)),
+    ),
+    "no taps": (
+        ValueError,
+        lambda: kernels.resampled(PICTURE, 1, NONE.reshape(0, 2), np.ones((0, 2), np.float32)),
+    ),
+    "a picture of 64 bits": (
+        TypeError,
+        lambda: kernels.resampled(PICTURE * 1.0, 1, np.array([[0]]), np.ones((1, 1))),
+    ),
+    "probabilities of 64 bits": (TypeError, lambda: kernels.quantised(PICTURE * np.ones(1), 1)),
     "counts of fractions": (
         TypeError,
         lambda: kernels.scaled(np.zeros((2, 2)), np.zeros((2, 2), np.float32), (0, 1, 0, 1, 0, 1)),
     ),
 }
+
+
+@given(seeds, st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40))
+def test_pictures_are_resized_alike(seed: int, rows: int, cols: int, high: int, wide: int) -> None:
+    picture = np.random.default_rng(seed).standard_normal((2, 3, rows, cols), np.float32)
+    for each in (picture, picture.transpose(0, 1, 3, 2), picture[..., ::-1]):
+        quick, plain = both(lambda each=each: resized(each, (high, wide)))
+        assert quick.dtype == plain.dtype == np.float32
+        assert quick.shape == plain.shape == (2, 3, high, wide)
+        assert quick.tolist() == plain.tolist()
+
+
+@given(seeds, st.integers(1, 4))
+def test_probabilities_are_quantised_alike(seed: int, count: int) -> None:
+    halves = np.arange(0, 255 * 2 + 4, dtype=np.float32) / np.float32(510) * count
+    drawn = np.random.default_rng(seed).random(999, np.float32) * np.float32(1.2 * count)
+    total = np.concatenate([halves, np.nextafter(halves, np.float32(9)), drawn])
+    quick, plain = both(lambda: quantised(total, count))
+    assert quick.dtype == plain.dtype == np.uint8
+    assert quick.tolist() == plain.tolist()
+    assert quantised(total[::-1], count).tolist() == quick[::-1].tolist()
 
 
 @pytest.mark.parametrize("name", HARMFUL)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from snet4core.errors import UsageError
 from snet4core.look.look import Look
 from snet4core.maps.heights import HIGHEST_M
-from snet4core.maps.networks import AveragedNetwork, averaged_network, scaled
+from snet4core.maps.networks import averaged_network
+from snet4core.maps.scales import AtScales, scaled
 from snet4core.model.card import FIVE_MAPS, ONE_HEAD, Architecture, Card
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import Header
@@ -102,8 +103,19 @@ class Plain:
         return np.concatenate([band[:, :1], band[:, :1] / 2], axis=1)
 
 
+def joined(networks: list[Any], combined: Header) -> Any:
+    """What a predictor makes of them."""
+    scales = combined.scales
+    several = [
+        AtScales(each, member.card.architecture, scales) if scales else each
+        for each, member in zip(networks, combined.members, strict=True)
+    ]
+    return averaged_network(several, combined)
+
+
 def average(networks: list[Any], combined: Header, images: Any) -> NDArray[np.uint8]:
-    return AveragedNetwork(networks, combined).forward(images, LOOK, "off-nadir")
+    maps: NDArray[np.uint8] = joined(networks, combined).forward(images, LOOK, "off-nadir")
+    return maps
 
 
 def test_maps_are_averaged_before_they_are_quantised() -> None:
@@ -129,7 +141,7 @@ def test_each_scale_sees_the_window_and_comes_back() -> None:
 
 def test_networks_prepare_for_the_windows_that_they_will_see() -> None:
     networks: list[Any] = [Plain(0.1), Plain(0.2)]
-    averaged = AveragedNetwork(networks, combined_header([A, B], (0.75, 1.0)))
+    averaged = joined(networks, combined_header([A, B], (0.75, 1.0)))
     averaged.prepare({(64, 64), (64, 32)}, "off-nadir")
     assert networks[0].prepared == [
         ({(48, 48), (48, 24)}, "off-nadir"),

@@ -274,7 +274,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doubling]:
     how = Runtime("openvino", "cpu", "fp32", 2, 1, WEIGHTS.path, "made up")
     monkeypatch.setattr(predict, "header_of", lambda _: WEIGHTS)
     monkeypatch.setattr(predict, "resolved_runtimes", lambda *_: [how])
-    monkeypatch.setattr(predict, "network_for", lambda _: fake)
+    monkeypatch.setattr(predict, "network_for", lambda *_: fake)
     yield fake
     assert fake.running == 0
 
