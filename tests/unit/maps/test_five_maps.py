@@ -18,9 +18,10 @@ from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import AnyEngine, choose_runtime
 from snet4core.model import weights
 from snet4core.model.card import FIVE_MAPS
+from snet4core.model.ensemble import combined_header
 from snet4core.model.exporter import export_apart
 from snet4core.model.graph import read_graph, write_graph
-from snet4core.model.header import read_header
+from snet4core.model.header import Header, read_header
 from snet4core.windows import Window
 from tests.helpers.networks import CARD, NORTH_30, SMALL, listening_net, pixels, reader
 
@@ -37,8 +38,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def whole(path: Path, engine: AnyEngine) -> list[Maps]:
-    predictor = Predictor(path, choose_runtime("cpu", "fp32", engine))
+def whole(model: Path | Header, engine: AnyEngine) -> list[Maps]:
+    predictor = Predictor(model, choose_runtime("cpu", "fp32", engine))
     return list(predictor.maps(reader(pixels(*SHAPE)), SHAPE, NORTH_30))
 
 
@@ -52,6 +53,16 @@ def test_both_engines_give_the_same_five_maps(model: Path) -> None:
     roofs = one[0].roofs
     assert roofs is not None
     assert not np.array_equal(one[0].footprint_HW, roofs[0])
+
+
+def test_both_engines_take_the_same_mean_over_scales(model: Path) -> None:
+    """Torch on its device, and numpy around OpenVINO; heights are scaled back by both."""
+    several = combined_header([read_header(model)], (0.75, 1.0, 1.5))
+    for here, there in zip(whole(several, "torch"), whole(several, "openvino"), strict=True):
+        assert len(here.layers) == len(there.layers) == 5
+        for seen_HW, again_HW in zip(here.layers, there.layers, strict=True):
+            assert seen_HW.std() > 1
+            assert np.abs(seen_HW.astype(int) - again_HW).max() <= 2
 
 
 def test_a_graph_of_other_maps_than_its_card_names_is_refused(model: Path, tmp_path: Path) -> None:
