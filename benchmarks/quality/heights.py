@@ -27,7 +27,7 @@ from snet4_training.scenes import truth
 from snet4core.footprints.footprints import concatenated
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
-from snet4core.model.header import find_model, read_header
+from snet4core.model.header import find_model
 from snet4core.parts.detect import detect
 from snet4core.score import Tally, match, match_pairs
 
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=640, help="side of a place in pixels")
     parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
-    predictor = Predictor(read_header(find_model(asked.model)), choose_runtime())
+    predictor = Predictor(find_model(asked.model), choose_runtime())
     if not predictor.card.architecture.maps_roofs:
         sys.exit(f"The model {predictor.card.name} maps no roofs.")
     found: dict[float, Found] = defaultdict(Found)

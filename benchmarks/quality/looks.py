@@ -19,7 +19,7 @@
 5. `--edges`: the buildings of a strip in the middle of each place, seen in the whole picture and
    in one that has data in the strip alone.
 
-`--tta 0.8,1,1.25` averages over scales, and several `--model` average over models, in each.
+`--tta 0.8,1,1.25` takes other scales than the card's, and several `--model` average over models, in each.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Seen:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", action="append", help="repeatable: an ensemble")
-    parser.add_argument("--tta", default="1", help="scales, separated by commas")
+    parser.add_argument("--tta", default="", help="scales, separated by commas; empty: the card's")
     parser.add_argument("--places", type=int, default=20)
     parser.add_argument("--seed", type=int, default=555)
     parser.add_argument("--size", type=int, default=640, help="side of a place in pixels")
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
     headers = [read_header(find_model(name)) for name in asked.model or ["default"]]
-    scales = [float(scale) for scale in asked.tta.split(",")]
+    scales = [float(scale) for scale in asked.tta.split(",") if scale]
     predictor = Predictor(combined_header(headers, scales), choose_runtime())
     with tempfile.TemporaryDirectory(prefix="snet4-looks-") as temporary:
         folder = asked.folder or Path(temporary)

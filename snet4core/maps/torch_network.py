@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from snet4core.errors import ModelError
 from snet4core.look.look import Look
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
-from snet4core.maps.scales import height_share, shapes_at
+from snet4core.maps.scales import sights
 from snet4core.model import weights
-from snet4core.model.card import HEIGHT
 from snet4core.model.folded import folded
 from snet4core.scene.resample import taps
 
@@ -102,16 +101,15 @@ class TorchNetwork:
     ) -> NDArray[Any]:
         images = images.to(self._device, non_blocking=True)
         shape = images.shape[2], images.shape[3]
-        looks_BL = torch.tensor([look.features()] * len(images), device=self._device)
-        stride_px, maps = self._architecture.stride_px, self._architecture.maps
-        total: torch.Tensor | None = None
-        for seen in shapes_at(self._scales or (1.0,), shape, stride_px):
-            maps_BMHW = _resized(self._probable(_resized(images, seen), looks_BL, head), shape)
-            if HEIGHT in maps:
-                maps_BMHW[:, maps.index(HEIGHT)] *= height_share(shape, seen)
-            total = maps_BMHW if total is None else total.add_(maps_BMHW)
-        assert total is not None  # there is always a scale
-        finished: NDArray[Any] = finish(total / max(1, len(self._scales))).cpu().numpy()
+        maps = len(self._architecture.maps)
+        total_BMHW = torch.zeros((len(images), maps, *shape), device=self._device)
+        for sight in sights(self._scales or (1.0,), self._architecture, shape, look):
+            told_BL = torch.tensor([sight.told.features()] * len(images), device=self._device)
+            maps_BMHW = self._probable(_resized(images, sight.shape), told_BL, head)
+            for index, weight in sight.weights:
+                whole_BHW = _resized(maps_BMHW[:, [index]], shape)[:, 0]
+                total_BMHW[:, index].add_(whole_BHW, alpha=weight)
+        finished: NDArray[Any] = finish(total_BMHW).cpu().numpy()
         return finished
 
     def _probable(self, images: torch.Tensor, looks_BL: torch.Tensor, head: str) -> torch.Tensor:

@@ -39,7 +39,7 @@ def combined_header(models: Sequence[Header], scales: Sequence[float] = ()) -> H
         raise UsageError("One model was given twice; give each --model once.")
     digest = " + ".join(each.network for each in models)
     if chosen:
-        digest += f" at {', '.join(f'{scale:g}' for scale in chosen)}"
+        digest += f" seen at {', '.join(f'{scale:g}' for scale in chosen)}"
     return replace(
         first,
         card=replace(first.card, name=" + ".join(each.card.name for each in models)),

@@ -16,8 +16,8 @@ from snet4core.errors import UsageError
 from snet4core.look.look import Look
 from snet4core.maps.heights import HIGHEST_M
 from snet4core.maps.networks import averaged_network
-from snet4core.maps.scales import AtScales, scaled
-from snet4core.model.card import FIVE_MAPS, ONE_HEAD, Architecture, Card
+from snet4core.maps.scales import AtScales, scaled, sights
+from snet4core.model.card import FIVE_MAPS, ONE_HEAD, THREE_HEADS, Architecture, Card
 from snet4core.model.ensemble import combined_header
 from snet4core.model.header import Header
 from snet4core.parts.command import of_models
@@ -171,6 +171,50 @@ def test_at_another_scale_a_building_looks_higher_and_is_told_as_high_as_it_is()
     assert (found[0, :4] == 128).all()
 
 
+class ByScale:
+    """Says of each map how wide the window is, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, Look] = {}
+
+    def probabilities(
+        self, images_BCHW: NDArray[np.float32], look: Look, head: str
+    ) -> NDArray[np.float32]:
+        count, _, rows, cols = images_BCHW.shape
+        self.told[cols] = look
+        return np.full((count, 5, rows, cols), cols / 255, np.float32)
+
+
+@pytest.mark.parametrize("heads", [ONE_HEAD, THREE_HEADS])
+def test_glances_count_for_roofs_alone(heads: tuple[str, ...]) -> None:
+    """Half as much as the scale next to 1, and told nothing where a head hears every look."""
+    network = ByScale()
+    five = header("f", replace(SMALL, maps=FIVE_MAPS, heads=heads))
+    found = average(
+        [network], combined_header([five], (0.5, 1.0, 1.5)), np.zeros((1, 4, 64, 64), np.float32)
+    )
+    roof = round((0.5 * 32 + 64 + 0.5 * 96) / 2)
+    assert [np.unique(each).tolist() for each in found[0]] == [[64], [64], [roof], [roof], [64]]
+    glance = Look(0.0, None, LOOK.source) if heads == ONE_HEAD else LOOK
+    assert network.told == {32: glance, 64: LOOK, 96: glance}
+
+    alone = average(
+        [network], combined_header([five], (0.5, 0.75)), np.zeros((1, 4, 64, 64), np.float32)
+    )
+    roof = round((0.5 * 32 + 48) / 1.5)
+    assert np.unique(alone[0, 0]).tolist() == [48], "the scale next to 1 stands for it"
+    assert np.unique(alone[0, 2]).tolist() == [roof]
+
+
+def test_without_roofs_all_scales_count_alike() -> None:
+    network = Plain(0.4)
+    maps = average(
+        [network], combined_header([A], (0.5, 1.0)), np.zeros((1, 4, 64, 64), np.float32)
+    )
+    assert np.unique(maps[:, 0]).tolist() == [102]
+    assert sights((0.5, 1.0), SMALL, (64, 64), LOOK)[0].told == LOOK
+
+
 def test_windows_of_a_batch_play_no_part() -> None:
     images = np.random.default_rng(2).random((3, 4, 32, 32), np.float32)
     combined = combined_header([A, B], (0.75, 1.0))
@@ -213,7 +257,7 @@ def test_names_and_digests_of_all_stand_for_it() -> None:
     assert both.card == replace(A.card, name="a + b")
     assert both.scales == (0.8, 1.0, 1.25)
     assert both.members == (A, B)
-    assert both.network == f"{'a' * 64} + {'b' * 64} at 0.8, 1, 1.25"
+    assert both.network == f"{'a' * 64} + {'b' * 64} seen at 0.8, 1, 1.25"
     keys = {
         h.network
         for h in (
