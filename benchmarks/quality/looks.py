@@ -19,7 +19,8 @@
 5. `--edges`: the buildings of a strip in the middle of each place, seen in the whole picture and
    in one that has data in the strip alone.
 
-`--tta 0.8,1,1.25` takes other scales than the card's, and several `--model` average over models, in each.
+`--tta 0.8,1,1.25` takes other scales than the card's, and several `--model` average over models,
+in each.
 """
 
 from __future__ import annotations

@@ -181,8 +181,9 @@ tta = click.option(
     "scales",
     callback=scales,
     metavar="SCALES",
-    help="Compute each window at several scales, as in 0.8,1,1.25, and average the maps; takes "
-    "the sum of their squares; 1 is its own size alone. Scales only: flips would put walls where "
+    help="Compute each window at several scales, as in 0.8,1,1.25, and average the maps, of a "
+    "model that maps roofs those of roofs alone; takes the sum of their squares; 1 is its own size "
+    "alone. Scales only: flips would put walls where "
     "a tilted picture has none. [the scales on the model's card]",
 )
 

@@ -1,5 +1,6 @@
 from .card import FIVE_MAPS as FIVE_MAPS
 from .card import HEIGHT as HEIGHT
+from .card import ONE_HEAD as ONE_HEAD
 from .card import TWO_MAPS as TWO_MAPS
 from .card import Architecture as Architecture
 from .card import Card as Card

@@ -25,6 +25,7 @@ from .ranges import spread as spread
 from .reader import SceneReader as SceneReader
 from .reader import SharedReader as SharedReader
 from .resample import resized as resized
+from .resample import taps as taps
 from .scene import Scene as Scene
 from .scene import describe as describe
 from .scene import digest as digest
