@@ -6,14 +6,16 @@ scale. There are scales only, no flips or rotations: they would put walls and sh
 picture never has them. The result depends on the window alone, as with one scale.
 
 Of a network that maps roofs, the scale next to 1 gives all maps, and the others are glances: they
-count for roofs alone, half as much, and are told no look. A glance from farther away sees large
-roofs whole, but not how narrow gaps are; and roofs of real pictures are found better by a network
-that is told no look (docs/how-it-works/experiments.md). Without roofs, all scales count the same.
+are told no look and have a say in roofs alone, a small one, but where they see a large roof, the
+larger. From farther away a large roof is seen whole, but narrow gaps are not; and roofs of real
+pictures are found better by a network that is told no look (docs/how-it-works/experiments.md).
+Without roofs, all scales count the same.
 
 `AtScales` does it with numpy, around any network; `torch_network` does the same on its device, from
 which 26 MB of probabilities would have to come back for each window and scale.
 
-Array names end in their axes: B batch, C channel or band, M map, H row, W column.
+Array names end in their axes: B batch, C channel or band, M map, H row, W column; 2 is a roof and
+its border.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +31,7 @@ from numpy.typing import NDArray
 from snet4core import kernels
 from snet4core.look.look import Look
 from snet4core.maps.runtime import Network
-from snet4core.model.card import HEIGHT, ONE_HEAD, TWO_MAPS, Architecture
+from snet4core.model.card import HEIGHT, ONE_HEAD, Architecture
 from snet4core.scene.resample import resized
 
 
@@ -61,16 +64,18 @@ class AtScales:
     ) -> NDArray[np.float32]:
         """See `runtime.Network`."""
         shape = images_BCHW.shape[2], images_BCHW.shape[3]
-        maps = len(self._architecture.maps)
-        total_BMHW = np.zeros((len(images_BCHW), maps, *shape), dtype=np.float32)
+        maps = self._architecture.maps
+        total_BMHW: NDArray[np.float32] | None = None
         for sight in sights(self._scales, self._architecture, shape, look):
             seen_BCHW = resized(images_BCHW, sight.shape)
             maps_BMHW = self._network.probabilities(seen_BCHW, sight.told, head)
-            for index, weight in sight.weights:
-                whole_BHW = resized(maps_BMHW[:, [index]], shape)[:, 0]
-                whole_BHW *= weight
-                total_BMHW[:, index] += whole_BHW
-        return total_BMHW
+            maps_BMHW = resized(maps_BMHW[:, sight.maps], shape)
+            if total_BMHW is None:
+                total_BMHW = with_heights(maps_BMHW, maps, shape, sight.shape)
+            else:
+                total_BMHW = joined(total_BMHW, maps_BMHW, maps, np)
+        assert total_BMHW is not None  # there is always a scale
+        return total_BMHW if ROOF in maps else total_BMHW / np.float32(len(self._scales))
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `runtime.Network`; a picture is looked at in its own size."""
@@ -89,8 +94,13 @@ def quantised(total: NDArray[np.float32], count: int) -> NDArray[np.uint8]:
     return whole.astype(np.uint8)
 
 
-GLANCE = 0.5
-"""How much a roof counts at another scale, beside 1 at the scale next to 1."""
+LEAST_SAY, MOST_SAY = 0.25, 0.6
+"""How much of a roof's probability a glance gives: anywhere, and where it sees a large roof."""
+
+LARGE_PX = 8
+"""A large roof holds a square of so many pixels; a power of two, as `opened` takes it."""
+
+ROOF = "roof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +111,94 @@ class Sight:
     """Rows and columns to which it is resized."""
     told: Look
     """The look that the network is told."""
-    weights: tuple[tuple[int, float], ...]
-    """The maps that count, by number, and how much; over all scales each map's weights are 1, but
-    for what makes heights those of the window's own size."""
+    maps: slice
+    """The maps that have a say."""
 
 
 def sights(
     scales: Sequence[float], architecture: Architecture, shape: tuple[int, int], look: Look
 ) -> list[Sight]:
-    """How a window of `shape` is seen at each scale.
+    """How a window of `shape` is seen at each scale, the one next to 1 first.
 
     >>> from snet4core.model.card import FIVE_MAPS
     >>> five = Architecture(heads=ONE_HEAD, maps=FIVE_MAPS)
-    >>> far, own = sights((0.5, 1.0), five, (64, 64), Look(30.0, 90.0, "option"))
-    >>> far.shape, far.told.off_nadir_deg, [(n, round(each, 2)) for n, each in far.weights]
-    ((32, 32), 0.0, [(2, 0.33), (3, 0.33)])
-    >>> own.told.off_nadir_deg, [(n, round(each, 2)) for n, each in own.weights]
-    (30.0, [(0, 1.0), (1, 1.0), (2, 0.67), (3, 0.67), (4, 1.0)])
+    >>> own, far = sights((0.5, 1.0), five, (64, 64), Look(30.0, 90.0, "option"))
+    >>> own.shape, own.told.off_nadir_deg, five.maps[own.maps] == five.maps
+    ((64, 64), 30.0, True)
+    >>> far.shape, far.told.off_nadir_deg, five.maps[far.maps]
+    ((32, 32), 0.0, ('roof', 'roof_border'))
     """
-    own = min(scales, key=lambda scale: abs(math.log(scale)))
+    first, *others = sorted(scales, key=lambda scale: abs(math.log(scale)))
     # A head of a category knows its own looks alone.
     unknown = Look(0.0, None, look.source) if architecture.heads == ONE_HEAD else look
-    found = []
-    for scale in scales:
-        seen = scaled(shape, scale, architecture.stride_px)
-        told = unknown if architecture.maps_roofs and scale != own else look
-        share_M = _shares(scale == own, len(scales), architecture)
-        by_map = zip(architecture.maps, share_M, strict=True)
-        weights = [w * height_share(shape, seen) if n == HEIGHT else w for n, w in by_map]
-        found.append(Sight(seen, told, tuple((n, w) for n, w in enumerate(weights) if w)))
-    return found
+    told, maps = (unknown, _roofs(architecture.maps)) if architecture.maps_roofs else (look, ALL)
+    stride_px = architecture.stride_px
+    own = Sight(scaled(shape, first, stride_px), look, ALL)
+    return [own, *(Sight(scaled(shape, each, stride_px), told, maps) for each in others)]
 
 
-def _shares(is_own: bool, count: int, architecture: Architecture) -> list[float]:
-    """What each map counts at one of `count` scales."""
-    if not architecture.maps_roofs:
-        return [1 / count] * len(architecture.maps)
-    of_roofs = (1.0 if is_own else GLANCE) / (1 + GLANCE * (count - 1))
-    roofs = set(architecture.maps) - {*TWO_MAPS, HEIGHT}
-    return [of_roofs if name in roofs else float(is_own) for name in architecture.maps]
+ALL = slice(None)
+
+
+def _roofs(maps: tuple[str, ...]) -> slice:
+    """Roofs and their borders, which stand side by side."""
+    return slice(maps.index(ROOF), maps.index(ROOF) + 2)
+
+
+def with_heights(
+    maps_BMHW: Any, maps: tuple[str, ...], shape: tuple[int, int], seen: tuple[int, int]
+) -> Any:
+    """The maps, whose heights become in place those of a window that was not resized to `seen`."""
+    if HEIGHT in maps and seen != shape:
+        maps_BMHW[:, maps.index(HEIGHT)] *= height_share(shape, seen)
+    return maps_BMHW
+
+
+def joined(total_BMHW: Any, seen_BMHW: Any, maps: tuple[str, ...], library: Any) -> Any:
+    """What was seen before and what another scale's maps that have a say make of it, in place.
+
+    With roofs a mean, without them a sum. `library` is numpy, or torch where both are its tensors.
+    """
+    if ROOF not in maps:
+        total_BMHW += seen_BMHW
+        return total_BMHW
+    roofs_B2HW = total_BMHW[:, _roofs(maps)]
+    clear_BHW = seen_BMHW[:, 0] * (1 - seen_BMHW[:, 1])
+    large_BHW = library.clip(2 * opened(clear_BHW, library) - 0.5, 0, 1)
+    say_BHW = LEAST_SAY + (MOST_SAY - LEAST_SAY) * large_BHW
+    roofs_B2HW += say_BHW[:, None] * (seen_BMHW - roofs_B2HW)
+    return total_BMHW
+
+
+def opened(value_BHW: Any, library: Any) -> Any:
+    """The morphological opening by squares of `LARGE_PX` that lie inside: at each pixel, the least
+    value of that square over it whose least value is largest.
+
+    >>> spot = np.zeros((1, 9, 20), np.float32)
+    >>> spot[0, :8, 4:12], spot[0, 1, 15] = 0.75, 1.0
+    >>> large = opened(spot, np)
+    >>> large.shape, large.max().item(), (large > 0).sum().item()
+    ((1, 9, 20), 0.75, 64)
+    """
+    for axis in (1, 2):
+        value_BHW = _along(value_BHW, axis, library.minimum)
+    for axis in (1, 2):
+        edge_BHW = library.zeros_like(value_BHW.swapaxes(1, axis)[:, :1].swapaxes(1, axis))
+        edges = [edge_BHW] * (LARGE_PX - 1)
+        value_BHW = library.concatenate([*edges, value_BHW, *edges], axis)
+        value_BHW = _along(value_BHW, axis, library.maximum)
+    return value_BHW
+
+
+def _along(value_BHW: Any, axis: int, extreme: Any) -> Any:
+    """The extreme of each `LARGE_PX` neighbours along an axis, which becomes as much shorter."""
+    step = 1
+    while step < LARGE_PX:
+        before, after = (slice(None, -step), slice(step, None))
+        where = (slice(None),) * axis
+        value_BHW = extreme(value_BHW[(*where, before)], value_BHW[(*where, after)])
+        step *= 2
+    return value_BHW
 
 
 def scaled(shape: tuple[int, int], scale: float, stride_px: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from snet4core.errors import ModelError
 from snet4core.look.look import Look
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
-from snet4core.maps.scales import sights
+from snet4core.maps.scales import ROOF, joined, sights, with_heights
 from snet4core.model import weights
 from snet4core.model.folded import folded
 from snet4core.scene.resample import taps
@@ -101,15 +101,19 @@ class TorchNetwork:
     ) -> NDArray[Any]:
         images = images.to(self._device, non_blocking=True)
         shape = images.shape[2], images.shape[3]
-        maps = len(self._architecture.maps)
-        total_BMHW = torch.zeros((len(images), maps, *shape), device=self._device)
+        maps = self._architecture.maps
+        total: torch.Tensor | None = None
         for sight in sights(self._scales or (1.0,), self._architecture, shape, look):
             told_BL = torch.tensor([sight.told.features()] * len(images), device=self._device)
             maps_BMHW = self._probable(_resized(images, sight.shape), told_BL, head)
-            for index, weight in sight.weights:
-                whole_BHW = _resized(maps_BMHW[:, [index]], shape)[:, 0]
-                total_BMHW[:, index].add_(whole_BHW, alpha=weight)
-        finished: NDArray[Any] = finish(total_BMHW).cpu().numpy()
+            maps_BMHW = _resized(maps_BMHW[:, sight.maps], shape)
+            if total is None:
+                total = with_heights(maps_BMHW, maps, shape, sight.shape)
+            else:
+                total = joined(total, maps_BMHW, maps, torch)
+        assert total is not None  # there is always a scale
+        mean = total if ROOF in maps else total / max(1, len(self._scales))
+        finished: NDArray[Any] = finish(mean).cpu().numpy()
         return finished
 
     def _probable(self, images: torch.Tensor, looks_BL: torch.Tensor, head: str) -> torch.Tensor:

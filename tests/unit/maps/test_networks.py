@@ -135,7 +135,7 @@ def test_each_scale_sees_the_window_and_comes_back() -> None:
     images = np.tile(smooth, (1, 4, 1, 1)).astype(np.float32)
     network = Plain(None)
     maps = average([network], combined_header([A], (0.75, 1.0, 1.5)), images)
-    assert [shape[2:] for shape, _ in network.seen] == [(48, 48), (64, 64), (96, 96)]
+    assert [shape[2:] for shape, _ in network.seen] == [(64, 64), (48, 48), (96, 96)]
     assert np.abs(maps[0, 0, 4:-4] - np.rint(smooth[4:-4] * 255)).max() <= 1
 
 
@@ -187,13 +187,13 @@ class ByScale:
 
 @pytest.mark.parametrize("heads", [ONE_HEAD, THREE_HEADS])
 def test_glances_count_for_roofs_alone(heads: tuple[str, ...]) -> None:
-    """Half as much as the scale next to 1, and told nothing where a head hears every look."""
+    """A quarter each, one after the other; told nothing where a head hears every look."""
     network = ByScale()
     five = header("f", replace(SMALL, maps=FIVE_MAPS, heads=heads))
     found = average(
         [network], combined_header([five], (0.5, 1.0, 1.5)), np.zeros((1, 4, 64, 64), np.float32)
     )
-    roof = round((0.5 * 32 + 64 + 0.5 * 96) / 2)
+    roof = round(64 + 0.25 * (96 - 64) + 0.25 * (32 - 72))
     assert [np.unique(each).tolist() for each in found[0]] == [[64], [64], [roof], [roof], [64]]
     glance = Look(0.0, None, LOOK.source) if heads == ONE_HEAD else LOOK
     assert network.told == {32: glance, 64: LOOK, 96: glance}
@@ -201,9 +201,36 @@ def test_glances_count_for_roofs_alone(heads: tuple[str, ...]) -> None:
     alone = average(
         [network], combined_header([five], (0.5, 0.75)), np.zeros((1, 4, 64, 64), np.float32)
     )
-    roof = round((0.5 * 32 + 48) / 1.5)
+    roof = round(48 + 0.25 * (32 - 48))
     assert np.unique(alone[0, 0]).tolist() == [48], "the scale next to 1 stands for it"
     assert np.unique(alone[0, 2]).tolist() == [roof]
+
+
+def test_a_glance_has_more_say_where_it_sees_a_large_roof() -> None:
+    """One without borders through it, which holds a square of 8 pixels."""
+
+    class Glancing:
+        def probabilities(
+            self, images_BCHW: NDArray[np.float32], look: Look, head: str
+        ) -> NDArray[np.float32]:
+            maps_BMHW = np.full((1, 5, *images_BCHW.shape[2:]), 0.2, np.float32)
+            if images_BCHW.shape[2] != 64:  # the glance, from so near that all is twice as large
+                maps_BMHW[:, 2:4] = 0
+                maps_BMHW[0, 2, 8:24, 8:24] = 1  # a hall of 8 x 8
+                maps_BMHW[0, 2, 64:78, 64:104] = 1  # a long one, 7 wide
+                maps_BMHW[0, 2, 80:112, 8:40] = 1  # houses wall to wall, 3 pixels each
+                for at in (0, 1, 8, 9, 16, 17):  # the walls between them
+                    maps_BMHW[0, 3, 80:112, 16 + at] = maps_BMHW[0, 3, 88 + at, 8:40] = 1
+            return maps_BMHW
+
+    five = header("f", replace(SMALL, maps=FIVE_MAPS, heads=ONE_HEAD))
+    combined = combined_header([five], (1.0, 2.0))
+    maps = average([Glancing()], combined, np.zeros((1, 4, 64, 64), np.float32))[0]
+    assert maps[2, 8, 8] == round(255 * (0.2 + 0.6 * 0.8))
+    assert maps[2, 35, 40] == round(255 * (0.2 + 0.25 * 0.8))
+    assert maps[2, 42, 6] == round(255 * (0.2 + 0.25 * 0.8))
+    assert maps[2, 20, 50] == round(255 * 0.75 * 0.2)
+    assert np.unique(maps[[0, 1, 4]]).tolist() == [51]
 
 
 def test_without_roofs_all_scales_count_alike() -> None:
@@ -212,7 +239,9 @@ def test_without_roofs_all_scales_count_alike() -> None:
         [network], combined_header([A], (0.5, 1.0)), np.zeros((1, 4, 64, 64), np.float32)
     )
     assert np.unique(maps[:, 0]).tolist() == [102]
-    assert sights((0.5, 1.0), SMALL, (64, 64), LOOK)[0].told == LOOK
+    for architecture in (SMALL, replace(SMALL, heads=ONE_HEAD)):
+        every = sights((0.5, 1.0), architecture, (64, 64), LOOK)
+        assert [each.told for each in every] == [LOOK, LOOK]
 
 
 def test_windows_of_a_batch_play_no_part() -> None:
