@@ -10,13 +10,22 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef int64_t i64;
 typedef int32_t i32;
+typedef int16_t i16;
 typedef uint8_t u8;
+
+/* Compiled twice: for any processor, and for those with AVX2, which GNU's loader then chooses. */
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define FAST __attribute__((target_clones("default", "avx2")))
+#else
+#define FAST
+#endif
 
 /* ---- arrays that grow ---- */
 
@@ -457,6 +466,38 @@ static PyObject *simplified(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+typedef struct {
+    const i64 *x, *y, *sums; /* corners, and six prefix sums of the stairs between them */
+    i64 pitch;               /* of the sums */
+} Stairs;
+
+/* See `outlines.fitting.Stairs.lines`, whose operations these are, in the same order: of the stairs
+   from `begin` to before `stop`, within a ring, a point of the line (x, y) and its direction. */
+static void fit_line(const Stairs *of, i64 begin, i64 stop, i64 ring_begin, i64 ring_stop,
+                     double *line)
+{
+    i64 m[6], last = stop == ring_stop ? ring_begin : stop;
+    for (int each = 0; each < 6; each++) {
+        const i64 *upto = of->sums + each * of->pitch;
+        m[each] = upto[stop] - upto[begin];
+        if (stop <= begin) m[each] += upto[ring_stop] - upto[ring_begin];
+    }
+    i64 x0 = of->x[begin], y0 = of->y[begin], x1 = of->x[last], y1 = of->y[last];
+    i64 bx = x0 + x1 - 2 * of->x[ring_begin], by = y0 + y1 - 2 * of->y[ring_begin];
+    i64 sxx = m[3] - 6 * bx * m[1] + 3 * bx * bx * m[0];
+    i64 syy = m[4] - 6 * by * m[2] + 3 * by * by * m[0];
+    i64 sxy = m[5] - 3 * bx * m[2] - 3 * by * m[1] + 3 * bx * by * m[0];
+    double sx = (double)(m[1] - bx * m[0]), sy = (double)(m[2] - by * m[0]);
+    double length = (double)m[0], mx = sx / length, my = sy / length;
+    double vxx = ((double)sxx / 3 - sx * mx) / 4, vyy = ((double)syy / 3 - sy * my) / 4;
+    double vxy = ((double)sxy / 3 - sx * my) / 4, d = vxx - vyy, e = 2 * vxy;
+    double h = sqrt(d * d + e * e), ratio = h > 0 ? d / h : 1.0;
+    line[0] = ((double)(x0 + x1) + mx) / 2;
+    line[1] = ((double)(y0 + y1) + my) / 2;
+    line[2] = sqrt((1 + ratio) / 2);
+    line[3] = (e < 0 ? -1.0 : 1.0) * sqrt((1 - ratio) / 2);
+}
+
 /* How far the farthest corner of a stretch of a ring is from a line; NaN if any is. */
 static double farthest(const i64 *x, const i64 *y, i64 at, i64 many, i64 stop, i64 size,
                        const double *line)
@@ -472,19 +513,42 @@ static double farthest(const i64 *x, const i64 *y, i64 at, i64 many, i64 stop, i
     return most;
 }
 
-static PyObject *off_lines(PyObject *self, PyObject *args)
+static PyObject *missed(PyObject *self, PyObject *args)
 {
-    Py_buffer x, y, stretches, lines, most;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*w*", &x, &y, &stretches, &lines, &most)) return NULL;
+    Py_buffer x, y, sums, stretches, most;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*w*", &x, &y, &sums, &stretches, &most)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    const i64 *each = stretches.buf; /* first corner, corners, end of the ring, its size */
-    const double *line = lines.buf;
-    double *out = most.buf, *end = out + most.len / (i64)sizeof(double);
-    for (; out < end; out++, each += 4, line += 4)
-        *out = farthest(x.buf, y.buf, each[0], each[1], each[2], each[3], line);
+    Stairs of = {x.buf, y.buf, sums.buf, sums.len / 6 / (i64)sizeof(i64)};
+    const i64 *each = stretches.buf; /* begin, stop, and those of the ring */
+    double line[4], *out = most.buf, *end = out + most.len / (i64)sizeof(double);
+    for (; out < end; out++, each += 4) {
+        i64 size = each[3] - each[2], many = each[1] - each[0] + 1; /* the last corner counts too */
+        if (each[1] <= each[0]) many += size;
+        fit_line(&of, each[0], each[1], each[2], each[3], line);
+        *out = farthest(of.x, of.y, each[0], many, each[3], size, line);
+    }
     Py_END_ALLOW_THREADS
-    PyBuffer_Release(&x), PyBuffer_Release(&y), PyBuffer_Release(&stretches);
-    PyBuffer_Release(&lines), PyBuffer_Release(&most);
+    PyBuffer_Release(&x), PyBuffer_Release(&y), PyBuffer_Release(&sums);
+    PyBuffer_Release(&stretches), PyBuffer_Release(&most);
+    Py_RETURN_NONE;
+}
+
+/* Sums of the values of labels 1, 2, ..., as many as there is room for. */
+static PyObject *label_sums(PyObject *self, PyObject *args)
+{
+    Py_buffer labels, values, sums;
+    if (!PyArg_ParseTuple(args, "y*y*w*", &labels, &values, &sums)) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    const i32 *label = labels.buf;
+    const u8 *value = values.buf;
+    i64 *sum = sums.buf;
+    uint32_t count = (uint32_t)(sums.len / (i64)sizeof(i64));
+    for (i64 at = 0; at < values.len; at++) {
+        uint32_t number = (uint32_t)label[at] - 1; /* of none, the largest */
+        if (number < count) sum[number] += value[at];
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&labels), PyBuffer_Release(&values), PyBuffer_Release(&sums);
     Py_RETURN_NONE;
 }
 
@@ -561,141 +625,105 @@ static PyObject *eroded(PyObject *self, PyObject *args)
 
 /* ---- heights by feet ---- */
 
-static i64 inside(i64 value, i64 stop) { return value < 0 ? 0 : value >= stop ? stop - 1 : value; }
-
 typedef struct {
-    const i64 *row, *col, *many, *steps;
+    const i64 *row, *start, *stop, *many, *steps; /* runs, segment after segment, and how many */
     i64 rows, cols, segments, candidates;
-    const double *one, *one_P, *two, *two_P; /* maps, and weights of the pixels */
+    const i16 *map, *weight; /* no weight: 1 everywhere */
 } Slide;
 
-enum { ABREAST = 4 }; /* candidates at a time: their sums do not wait for each other */
+enum { SAFE = 2048 }; /* so many products of 1020 and 1020 stay below 2^31 */
 
-/* Whether all of a segment stays inside of the maps when it is moved back. */
-static int is_whole(const Slide *by, const i64 *box, const i64 *step)
+static inline i64 product(const i16 *one, const i16 *two, i64 size)
 {
-    return box[0] >= step[1] && box[1] - step[1] < by->rows && box[2] >= step[0] &&
-           box[3] - step[0] < by->cols;
-}
-
-/* One segment, pixels `p` to `end`, slid by one candidate's steps; returns the running sum. */
-static double slide_one(const Slide *by, i64 p, i64 end, const i64 *step, double total)
-{
-    for (; p < end; p++) {
-        i64 at = inside(by->row[p] - step[1], by->rows) * by->cols +
-                 inside(by->col[p] - step[0], by->cols);
-        double value = by->one_P[p] * by->one[at];
-        if (by->two) value += by->two_P[p] * by->two[at];
-        total += value;
+    i64 total = 0;
+    for (i64 from = 0; from < size; from += SAFE) {
+        i64 stop = from + SAFE < size ? from + SAFE : size;
+        i32 some = 0;
+        for (i64 at = from; at < stop; at++) some += (i32)one[at] * (i32)two[at];
+        total += some;
     }
     return total;
 }
 
-/* The same for four candidates by which all of the segment stays inside. */
-static void slide_abreast(const Slide *by, i64 p, i64 end, const i64 *shift, double *total)
+static inline i64 total_of(const i16 *one, i64 size)
 {
-    double a = total[0], b = total[1], c = total[2], d = total[3];
-    for (; p < end; p++) {
-        i64 at = by->row[p] * by->cols + by->col[p];
-        const double *one = by->one + at;
-        double weight = by->one_P[p];
-        double va = weight * one[-shift[0]], vb = weight * one[-shift[1]];
-        double vc = weight * one[-shift[2]], vd = weight * one[-shift[3]];
-        if (by->two) {
-            const double *two = by->two + at;
-            double other = by->two_P[p];
-            va += other * two[-shift[0]], vb += other * two[-shift[1]];
-            vc += other * two[-shift[2]], vd += other * two[-shift[3]];
-        }
-        a += va, b += vb, c += vc, d += vd;
-    }
-    total[0] = a, total[1] = b, total[2] = c, total[3] = d;
+    i64 total = 0;
+    for (i64 at = 0; at < size; at++) total += one[at];
+    return total;
 }
 
-/* Sums of each segment by each candidate, as differences of one running sum a candidate. */
-static void slide(const Slide *by, const i64 *box, double *total, double *sums)
+static inline i64 inside(i64 value, i64 stop) { return value < 0 ? 0 : value >= stop ? stop - 1 : value; }
+
+/* A segment, its runs `r` to `end`, moved back by `step`; what lies outside of the map is at its
+   edge. */
+static inline i64 slide_one(const Slide *by, i64 r, i64 end, const i64 *step, int whole)
 {
-    i64 p = 0;
-    for (i64 s = 0; s < by->segments; s++, box += 4) {
-        i64 end = p + by->many[s];
-        for (i64 k = 0, some; k < by->candidates; k += some) {
-            i64 shift[ABREAST];
-            double before[ABREAST];
-            int whole = k + ABREAST <= by->candidates;
-            some = whole ? ABREAST : by->candidates - k;
-            for (i64 each = 0; each < some; each++) {
-                const i64 *step = by->steps + 2 * ((k + each) * by->segments + s);
-                before[each] = total[k + each];
-                whole = whole && is_whole(by, box, step);
-                shift[each] = whole ? step[1] * by->cols + step[0] : 0;
-            }
-            if (whole) slide_abreast(by, p, end, shift, total + k);
-            for (i64 each = 0; each < some; each++) {
-                const i64 *step = by->steps + 2 * ((k + each) * by->segments + s);
-                if (!whole) total[k + each] = slide_one(by, p, end, step, total[k + each]);
-                sums[(k + each) * by->segments + s] = total[k + each] - before[each];
-            }
-        }
-        p = end;
+    i64 total = 0;
+    for (; r < end; r++) {
+        const i16 *weight = by->weight ? by->weight + by->row[r] * by->cols : NULL;
+        const i16 *map = by->map + inside(by->row[r] - step[1], by->rows) * by->cols;
+        i64 start = by->start[r], size = by->stop[r] - start;
+        if (whole && weight) total += product(weight + start, map + start - step[0], size);
+        else if (whole) total += total_of(map + start - step[0], size);
+        else
+            for (i64 col = start; col < by->stop[r]; col++)
+                total += (i64)map[inside(col - step[0], by->cols)] * (weight ? weight[col] : 1);
     }
+    return total;
 }
 
-/* First and last row, first and last column of each segment. */
-static void find_boxes(const Slide *by, i64 *box)
+/* Sums of each segment by each candidate; those that move it alike are one. */
+static FAST void slide(const Slide *by, i64 *sums)
 {
-    i64 p = 0;
-    for (i64 s = 0; s < by->segments; s++, box += 4) {
-        box[0] = box[2] = INT64_MAX, box[1] = box[3] = -1;
-        for (i64 end = p + by->many[s]; p < end; p++) {
-            if (by->row[p] < box[0]) box[0] = by->row[p];
-            if (by->row[p] > box[1]) box[1] = by->row[p];
-            if (by->col[p] < box[2]) box[2] = by->col[p];
-            if (by->col[p] > box[3]) box[3] = by->col[p];
+    i64 r = 0;
+    for (i64 s = 0; s < by->segments; s++) {
+        i64 end = r + by->many[s], first = INT64_MAX, last = -1;
+        for (i64 each = r; each < end; each++) {
+            first = by->start[each] < first ? by->start[each] : first;
+            last = by->stop[each] > last ? by->stop[each] : last;
         }
+        const i64 *before = NULL;
+        for (i64 k = 0, at = s; k < by->candidates; k++, at += by->segments) {
+            const i64 *step = by->steps + 2 * at;
+            int whole = first >= step[0] && last - step[0] <= by->cols;
+            if (before && before[0] == step[0] && before[1] == step[1])
+                sums[at] = sums[at - by->segments];
+            else sums[at] = slide_one(by, r, end, step, whole);
+            before = step;
+        }
+        r = end;
     }
 }
 
 static PyObject *slid_sums(PyObject *self, PyObject *args)
 {
-    Py_buffer row, col, many, steps, one, by_one, two, by_two, sums;
+    Py_buffer row, start, stop, many, steps, map, weight, sums;
     long long rows, cols, candidates;
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*y*LLLw*", &row, &col, &many, &steps, &one, &by_one,
-                          &two, &by_two, &rows, &cols, &candidates, &sums))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*y*LLLw*", &row, &start, &stop, &many, &steps, &map,
+                          &weight, &rows, &cols, &candidates, &sums))
         return NULL;
-    i64 segments = many.len / (i64)sizeof(i64), *boxes;
-    double *totals;
-    int fine;
     Py_BEGIN_ALLOW_THREADS
-    Slide by = {row.buf, col.buf, many.buf, steps.buf, rows, cols, segments, candidates, one.buf,
-                by_one.buf, two.len ? two.buf : NULL, by_two.buf};
-    boxes = malloc((size_t)(segments + 1) * 4 * sizeof(i64));
-    totals = calloc((size_t)candidates + 1, sizeof(double));
-    if (boxes && totals) {
-        find_boxes(&by, boxes);
-        slide(&by, boxes, totals, sums.buf);
-    }
-    fine = boxes && totals;
-    free(boxes), free(totals);
+    Slide by = {row.buf, start.buf, stop.buf, many.buf, steps.buf, rows, cols,
+                many.len / (i64)sizeof(i64), candidates, map.buf, weight.len ? weight.buf : NULL};
+    slide(&by, sums.buf);
     Py_END_ALLOW_THREADS
-    PyBuffer_Release(&row), PyBuffer_Release(&col), PyBuffer_Release(&many);
-    PyBuffer_Release(&steps), PyBuffer_Release(&one), PyBuffer_Release(&by_one);
-    PyBuffer_Release(&two), PyBuffer_Release(&by_two), PyBuffer_Release(&sums);
-    if (!fine) return PyErr_NoMemory();
+    PyBuffer_Release(&row), PyBuffer_Release(&start), PyBuffer_Release(&stop);
+    PyBuffer_Release(&many), PyBuffer_Release(&steps), PyBuffer_Release(&map);
+    PyBuffer_Release(&weight), PyBuffer_Release(&sums);
     Py_RETURN_NONE;
 }
 
-static void pool(const u8 *image, i64 rows, i64 pitch, i64 cols, double *out)
+static FAST void pool(const u8 *image, i64 rows, i64 pitch, i64 cols, i16 *out)
 {
     for (i64 row = 0; row + 1 < rows; row += 2, out += cols) {
         const u8 *upper = image + row * pitch, *lower = upper + pitch;
-        for (i64 col = 0; col < cols; col++) {
-            int sum = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
-            out[col] = sum / 1020.0;
-        }
+        for (i64 col = 0; col < cols; col++)
+            out[col] = (i16)(upper[2 * col] + upper[2 * col + 1] + lower[2 * col] +
+                             lower[2 * col + 1]);
     }
 }
 
-/* Means (0..1) of squares of 2 x 2 pixels of 0..255. */
+/* Sums (0..1020) of squares of 2 x 2 pixels of 0..255. */
 static PyObject *pooled(PyObject *self, PyObject *args)
 {
     Py_buffer image, out;
@@ -709,7 +737,7 @@ static PyObject *pooled(PyObject *self, PyObject *args)
 }
 
 /* Where a segment is not, the highest number around: one step of growing. */
-static int grow_once(i32 *image, i64 rows, i64 cols)
+static FAST int grow_once(i32 *image, i64 rows, i64 cols)
 {
     i32 *above = calloc((size_t)(3 * (cols + 2)), sizeof(i32));
     if (!above) return 0;
@@ -750,42 +778,6 @@ static PyObject *grown(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* Rows and columns of the pixels of segments 1, 2, ..., one segment after the other, each in
-   raster order; `many` comes with zeros and gets how many each has, from segment 0 on. */
-static int find_segments(const i32 *image, i64 rows, i64 cols, i64 segments, i64 *many, i64 *row_P,
-                         i64 *col_P)
-{
-    i64 *next = malloc((size_t)(segments + 1) * sizeof(i64)), place = 0;
-    if (!next) return 0;
-    for (i64 at = 0; at < rows * cols; at++) many[image[at]]++;
-    for (i64 s = 1; s <= segments; s++) next[s] = place, place += many[s];
-    for (i64 row = 0; row < rows; row++)
-        for (i64 col = 0; col < cols; col++) {
-            i32 segment = image[row * cols + col];
-            if (!segment) continue;
-            row_P[next[segment]] = row;
-            col_P[next[segment]++] = col;
-        }
-    free(next);
-    return 1;
-}
-
-static PyObject *segments(PyObject *self, PyObject *args)
-{
-    Py_buffer image, many, row, col;
-    long long rows, cols;
-    int fine;
-    if (!PyArg_ParseTuple(args, "y*LLw*w*w*", &image, &rows, &cols, &many, &row, &col)) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    fine = find_segments(image.buf, rows, cols, many.len / (i64)sizeof(i64) - 1, many.buf, row.buf,
-                         col.buf);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&image), PyBuffer_Release(&many);
-    PyBuffer_Release(&row), PyBuffer_Release(&col);
-    if (!fine) return PyErr_NoMemory();
-    Py_RETURN_NONE;
-}
-
 /* Write each segment's value into the four pixels of each of its squares. */
 static PyObject *paint(PyObject *self, PyObject *args)
 {
@@ -811,12 +803,14 @@ static PyObject *paint(PyObject *self, PyObject *args)
 
 /* ---- normalising ---- */
 
-static void scale16(const uint16_t *counts, float *out, i64 size, const float *by)
+static FAST void scale16(const uint16_t *counts, float *out, i64 size, const float *by)
 {
+    const float low = by[0], width = by[1], least = by[2], most = by[3];
+    const float centre = by[4], gain = by[5];
     for (i64 at = 0; at < size; at++) {
-        float share = ((float)counts[at] - by[0]) / by[1];
-        share = share < by[2] ? by[2] : share > by[3] ? by[3] : share;
-        out[at] = (share - by[4]) * by[5];
+        float share = ((float)counts[at] - low) / width;
+        share = share < least ? least : share > most ? most : share;
+        out[at] = (share - centre) * gain;
     }
 }
 
@@ -838,7 +832,7 @@ static PyObject *scaled(PyObject *self, PyObject *args)
 /* ---- one axis of pictures, resized ---- */
 
 /* Each of `count` lines of `inner` values is a sum of `taps` lines of `old`, weighed, in order. */
-static void resample(const float *in, i64 many, i64 old, i64 inner, const i64 *index,
+static FAST void resample(const float *in, i64 many, i64 old, i64 inner, const i64 *index,
                      const float *weight, i64 taps, i64 count, float *out)
 {
     for (i64 one = 0; one < many; one++, in += old * inner) {
@@ -854,7 +848,7 @@ static void resample(const float *in, i64 many, i64 old, i64 inner, const i64 *i
 }
 
 /* The same where values of a line lie one by one: `resample` would start a loop for each. */
-static void resample_within(const float *in, i64 many, i64 old, const i64 *index,
+static FAST void resample_within(const float *in, i64 many, i64 old, const i64 *index,
                             const float *weight, i64 taps, i64 count, float *out)
 {
     for (i64 one = 0; one < many; one++, in += old, out += count) {
@@ -884,6 +878,17 @@ static PyObject *resampled(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static FAST void quantise(const float *from, float by, u8 *to, i64 size)
+{
+    for (i64 at = 0; at < size; at++) {
+        float value = from[at] / by;
+        value = (value < 1.0f ? value : 1.0f) * 255.0f;
+        /* From 2^23 on a float has no halves, so adding it rounds; its last bits are the number. */
+        union { float value; uint32_t bits; } whole = {value + 8388608.0f};
+        to[at] = (u8)whole.bits;
+    }
+}
+
 /* Values, divided and cut off at 1, as 0..255; halves go to the even number, as numpy's do. */
 static PyObject *quantised(PyObject *self, PyObject *args)
 {
@@ -891,15 +896,7 @@ static PyObject *quantised(PyObject *self, PyObject *args)
     float by;
     if (!PyArg_ParseTuple(args, "y*fw*", &in, &by, &out)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    const float *from = in.buf;
-    u8 *to = out.buf;
-    for (Py_ssize_t at = 0; at < out.len; at++) {
-        float value = from[at] / by;
-        value = (value < 1.0f ? value : 1.0f) * 255.0f;
-        /* From 2^23 on a float has no halves, so adding it rounds; its last bits are the number. */
-        union { float value; uint32_t bits; } whole = {value + 8388608.0f};
-        to[at] = (u8)whole.bits;
-    }
+    quantise(in.buf, by, out.buf, out.len);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&in), PyBuffer_Release(&out);
     Py_RETURN_NONE;
@@ -914,13 +911,13 @@ static PyMethodDef methods[] = {
     {"flooded", flooded, METH_VARARGS, NULL},
     {"trace", trace, METH_VARARGS, NULL},
     {"simplified", simplified, METH_VARARGS, NULL},
-    {"off_lines", off_lines, METH_VARARGS, NULL},
+    {"missed", missed, METH_VARARGS, NULL},
+    {"label_sums", label_sums, METH_VARARGS, NULL},
     {"middles", middles, METH_VARARGS, NULL},
     {"eroded", eroded, METH_VARARGS, NULL},
     {"slid_sums", slid_sums, METH_VARARGS, NULL},
     {"pooled", pooled, METH_VARARGS, NULL},
     {"grown", grown, METH_VARARGS, NULL},
-    {"segments", segments, METH_VARARGS, NULL},
     {"paint", paint, METH_VARARGS, NULL},
     {"scaled", scaled, METH_VARARGS, NULL},
     {"resampled", resampled, METH_VARARGS, NULL},

@@ -152,30 +152,42 @@ def simplified(
     return kept_E
 
 
-def off_lines(x_E: Ints, y_E: Ints, stretches_C4: Ints, lines_C4: Floats) -> Floats:
-    """How far the farthest corner of some stretches of rings is from a line each, (C,).
+def missed(x_E: Ints, y_E: Ints, sums_6E: Ints, stretches_C4: Ints) -> Floats:
+    """How far the farthest corner of some stretches of rings is from the stretch's line, (C,).
 
-    Stretches are their first corner, their corners, and their ring's end and size, beyond which
-    they go on at its start; lines are a point (x, y) and a direction of length 1 (x, y).
+    Stretches are their first and last corner, and the first corner of their ring and of the next;
+    from one that is not before its last they go around. See `outlines.fitting.Stairs` for the sums,
+    (6, E + 1).
     """
-    x_E, y_E, stretches_C4 = (_plain(each, np.int64) for each in (x_E, y_E, stretches_C4))
-    lines_C4 = _plain(lines_C4, np.float64)
-    if x_E.shape != (x_E.size,) or x_E.shape != y_E.shape:
-        raise ValueError("As many rows as columns of corners are wanted.")
-    if stretches_C4.shape != (len(lines_C4), 4) or lines_C4.shape != stretches_C4.shape:
-        raise ValueError("Four numbers for each stretch, and for its line, are wanted.")
-    begin_C, many_C, stop_C, size_C = stretches_C4.T
-    # Each part is held below the number of corners, so that sums stay numbers.
+    x_E, y_E, sums_6E = (_plain(each, np.int64) for each in (x_E, y_E, sums_6E))
+    stretches_C4 = _plain(stretches_C4, np.int64)
+    if x_E.shape != (x_E.size,) or x_E.shape != y_E.shape or sums_6E.shape != (6, x_E.size + 1):
+        raise ValueError("As many rows and sums as columns of corners are wanted.")
+    if stretches_C4.ndim != 2 or stretches_C4.shape[1] != 4:
+        raise ValueError("Four numbers for each stretch are wanted.")
+    begin_C, stop_C, first_C, next_C = stretches_C4.T
     if (
-        ((stretches_C4 < 0) | (stretches_C4 > x_E.size)).any()
-        or (begin_C >= stop_C).any()
-        or (stop_C < size_C).any()
-        or (begin_C + many_C > stop_C + size_C).any()
-    ):
+        (first_C < 0)
+        | (next_C > x_E.size)
+        | (begin_C < first_C)
+        | (begin_C >= next_C)
+        | (stop_C < first_C)
+        | (stop_C > next_C)
+    ).any():
         raise IndexError("A stretch reaches beyond its ring.")
-    most_C = np.empty(len(lines_C4))
-    _kernels.off_lines(x_E, y_E, stretches_C4, lines_C4, most_C)
+    most_C = np.empty(len(stretches_C4))
+    _kernels.missed(x_E, y_E, sums_6E, stretches_C4, most_C)
     return most_C
+
+
+def label_sums(labels_HW: NDArray[np.int32], value_HW: NDArray[np.uint8], count: int) -> Ints:
+    """The sum of the values of each label 1 to `count`, (N,)."""
+    labels_HW, value_HW = _plain(labels_HW, np.int32), _plain(value_HW, np.uint8)
+    if labels_HW.shape != value_HW.shape:
+        raise ValueError("Labels and values of one shape are wanted.")
+    sum_N = np.zeros(count, np.int64)
+    _kernels.label_sums(labels_HW, value_HW, sum_N)
+    return sum_N
 
 
 def middles(
@@ -199,28 +211,26 @@ def eroded(mask_HW: NDArray[np.bool_], square: bool) -> NDArray[np.bool_]:
 
 
 def slid_sums(
-    row_P: Ints,
-    col_P: Ints,
-    count_S: Ints,
+    runs: tuple[Ints, Ints, Ints],
+    many_S: Ints,
     steps_KS2: Ints,
-    layers: list[tuple[Floats, Floats]],
-) -> Floats:
-    """Sums (K, S) over segments that are slid over one map, or two, by weights (P,).
+    map_HW: NDArray[np.int16],
+    weight_HW: NDArray[np.int16] | None,
+) -> Ints:
+    """See `maps.feet`: sums (K, S) over segments that are slid over a map, of 0 to 1020.
 
-    `layers` holds (map (H, W), weights (P,)); segments lie one after the other, and move back by
-    columns and rows. What would lie outside is at the edge.
+    `runs` are rows, starts and stops (R,), segment after segment; of each there are `many_S`.
     """
-    row_P, col_P, count_S = (_plain(each, np.int64) for each in (row_P, col_P, count_S))
-    steps_KS2 = _plain(steps_KS2, np.int64)
-    maps = [_plain(map_HW, np.float64) for map_HW, _ in layers]
-    weights = [_plain(weight_P, np.float64) for _, weight_P in layers]
-    _check_slides(row_P, col_P, count_S, steps_KS2, maps, weights)
-    none = np.empty(0)
-    (one_HW, two_HW), (one_P, two_P) = [*maps, none][:2], [*weights, none][:2]
-    sums_KS = np.empty(steps_KS2.shape[:2])
-    places = row_P, col_P, count_S, steps_KS2
-    by_map = one_HW, one_P, two_HW, two_P
-    _kernels.slid_sums(*places, *by_map, *one_HW.shape, len(steps_KS2), sums_KS)
+    row_R, start_R, stop_R = (_plain(each, np.int64) for each in runs)
+    many_S, steps_KS2 = _plain(many_S, np.int64), _plain(steps_KS2, np.int64)
+    map_HW = _plain(map_HW, np.int16)
+    weight = np.empty(0, np.int16) if weight_HW is None else _plain(weight_HW, np.int16)
+    if map_HW.ndim != 2 or (weight_HW is not None and weight.shape != map_HW.shape):
+        raise ValueError("A map is wanted, and weights of its shape.")
+    _check_slides((row_R, start_R, stop_R), many_S, steps_KS2, map_HW.shape)
+    sums_KS = np.empty(steps_KS2.shape[:2], np.int64)
+    places = row_R, start_R, stop_R, many_S, steps_KS2
+    _kernels.slid_sums(*places, map_HW, weight, *map_HW.shape, len(steps_KS2), sums_KS)
     return sums_KS
 
 
@@ -229,31 +239,32 @@ _FARTHEST = 1 << 31
 
 
 def _check_slides(
-    row_P: Ints, col_P: Ints, count_S: Ints, steps_KS2: Ints, maps: list[Floats], by: list[Floats]
+    runs: tuple[Ints, Ints, Ints], many_S: Ints, steps_KS2: Ints, shape: tuple[int, ...]
 ) -> None:
-    if not 1 <= len(maps) <= 2:
-        raise ValueError("One map or two are wanted.")
-    if steps_KS2.shape[1:] != (count_S.size, 2):
+    row_R, start_R, stop_R = runs
+    if any(each.shape != (row_R.size,) for each in runs):
+        raise ValueError("As many starts and stops as rows are wanted.")
+    if many_S.ndim != 1 or steps_KS2.shape[1:] != (many_S.size, 2):
         raise ValueError("Two steps for each segment are wanted.")
-    if any(each.shape != (row_P.size,) for each in (row_P, col_P, *by)):
-        raise ValueError("As many places and weights as pixels are wanted.")
-    if (count_S < 0).any() or (count_S > row_P.size).any() or count_S.sum() != row_P.size:
-        raise ValueError("Segments with as many pixels as there are places are wanted.")
+    if (many_S < 0).any() or (many_S > row_R.size).any() or many_S.sum() != row_R.size:
+        raise ValueError("Segments with as many runs as there are rows are wanted.")
     if (steps_KS2 < -_FARTHEST).any() or (steps_KS2 > _FARTHEST).any():
         raise IndexError("A segment is slid too far.")
-    if maps[0].shape != maps[-1].shape:
-        raise ValueError("Maps of one shape are wanted.")
-    for place_P, side in zip((row_P, col_P), maps[0].shape, strict=True):
-        if place_P.size and not 0 <= place_P.min() <= place_P.max() < side:
-            raise IndexError("A segment reaches beyond its map.")
+    if row_R.size and not (
+        0 <= row_R.min() <= row_R.max() < shape[0]
+        and start_R.min() >= 0
+        and stop_R.max() <= shape[1]
+        and (start_R < stop_R).all()
+    ):
+        raise IndexError("A run reaches beyond its map.")
 
 
-def pooled(map_HW: NDArray[np.uint8]) -> Floats:
-    """See `maps.feet`: means (0..1) of squares of 2 x 2 pixels."""
+def pooled(map_HW: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """See `maps.feet`: sums (0..1020) of squares of 2 x 2 pixels."""
     rows, cols = map_HW.shape
-    mean_HW = np.empty((rows // 2, cols // 2))
-    _kernels.pooled(_plain(map_HW, np.uint8), rows, cols, mean_HW)
-    return mean_HW
+    sum_HW = np.empty((rows // 2, cols // 2), np.int16)
+    _kernels.pooled(_plain(map_HW, np.uint8), rows, cols, sum_HW)
+    return sum_HW
 
 
 def grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
@@ -262,16 +273,6 @@ def grown(segments_HW: NDArray[np.int32], steps: int) -> NDArray[np.int32]:
     if grown_HW.size:
         _kernels.grown(grown_HW, *grown_HW.shape, steps)
     return grown_HW
-
-
-def segments(segments_HW: NDArray[np.int32], count: int) -> tuple[Ints, Ints, Ints]:
-    """Rows and columns (P,) of segments 1 to `count`, one after the other, and how many (S,)."""
-    segments_HW = _plain(segments_HW, np.int32)
-    _check_segments(segments_HW, count)
-    many_S = np.zeros(count + 1, np.int64)
-    row_P, col_P = (np.empty(np.count_nonzero(segments_HW), np.int64) for _ in range(2))
-    _kernels.segments(segments_HW, *segments_HW.shape, many_S, row_P, col_P)
-    return row_P, col_P, many_S[1:]
 
 
 def paint(

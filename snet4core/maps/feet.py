@@ -10,7 +10,10 @@ less a height moves its roof, and the more of the network's own height is kept.
 It is a function of one window's maps, halo included, like the maps themselves. So nothing that
 comes after depends on blocks, parts or workers. It works on every second pixel.
 
-Axis letters: M maps, H rows, W columns, K candidates, S segments (from 1 on), P pixels.
+Sums are of whole numbers, so their order does not matter, and nothing is rounded before the end.
+
+Axis letters: M maps, H rows, W columns, K candidates, S segments (from 1 on), R runs of pixels,
+P pixels.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from snet4core import kernels
 from snet4core.maps.heights import height_m_of
 
 POOLED_PX = 2
-"""Side of the squares of pixels whose means are looked at."""
+"""Side of the squares of pixels whose sums are looked at."""
+SURE = 255 * POOLED_PX**2
+"""The sum of such a square where a map is 1."""
 SEED = 0.5
 """Least roof, and largest border of roofs, of the pixels that begin a segment, 0..1."""
 LEAST_ROOF = 0.2
@@ -44,6 +49,8 @@ TILTED_FROM_PX = 0.1
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Sums = NDArray[np.int16]
+"""Sums of squares of pixels, 0..`SURE`, (H, W)."""
 
 
 def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -> NDArray[np.uint8]:
@@ -62,18 +69,17 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
         return maps_MHW
     roofs = _Segments.of(segments_HW, count)
     around = _Segments.of(_grown(segments_HW, AROUND) * (segments_HW == 0), count)
-    inside_P, borders_P = (roofs.shares(each) for each in (roof_HW, roof_border_HW))
-    around_P = (1.0 / np.maximum(around.count_S, 1)).repeat(around.count_S)
-    middle_S2 = roofs.middles()
-    own_S = roofs.sums(inside_P * height_HW.ravel()[roofs.place_P]) * 255.0
+    own_S = roofs.means(roof_HW, height_HW)[0] * 255.0
     value_KS = own_S + CANDIDATES_K[:, None]
     offset_px_KS2 = height_m_of(np.maximum(value_KS, 0.0))[..., None] * np.array(lean_px)
     steps_KS2 = np.rint(offset_px_KS2 / POOLED_PX).astype(np.int64)
     fit_KS = (
-        roofs.slid_sums(steps_KS2, [(footprint_HW, inside_P), (border_HW, borders_P)])
-        - around.slid_sums(steps_KS2, [(footprint_HW, around_P)])
+        roofs.means(roof_HW, footprint_HW, steps_KS2)
+        + roofs.means(roof_border_HW, border_HW, steps_KS2)
+        - around.means(None, footprint_HW, steps_KS2)
         - TRUST * CANDIDATES_K[:, None] ** 2
     )
+    middle_S2 = roofs.middles()
     there_KS2 = (middle_S2 >= steps_KS2) & (middle_S2 - steps_KS2 < footprint_HW.shape[::-1])
     fit_KS[(value_KS < LOWEST) | ~there_KS2.all(-1)] = -np.inf
     better_S = np.clip(np.rint(own_S + _best(fit_KS)), 0, 255).astype(np.uint8)
@@ -82,83 +88,117 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
 
 @dataclass(frozen=True, slots=True)
 class _Segments:
-    """Pixels of the segments 1 to S, one segment after the other."""
+    """Runs of pixels of the segments 1 to S, one segment after the other."""
 
-    shape: tuple[int, int]
-    row_P: Ints
-    col_P: Ints
-    place_P: Ints
-    """Where each pixel is in a flat map."""
-    count_S: Ints
-    """Pixels of each segment; some may have none."""
+    row_R: Ints
+    start_R: Ints
+    stop_R: Ints
+    """The column after the last one."""
+    many_S: Ints
+    """Runs of each segment; some may have none."""
 
     @staticmethod
     def of(segments_HW: NDArray[np.int32], count: int) -> _Segments:
         if kernels.compiled():
-            row_P, col_P, count_S = kernels.segments(segments_HW, count)
-            place_P = row_P * segments_HW.shape[1] + col_P
-            return _Segments(segments_HW.shape, row_P, col_P, place_P, count_S)
-        place_P = np.flatnonzero(segments_HW)
-        segment_P = segments_HW.ravel()[place_P]
+            row_R, start_R, stop_R, segment_R = kernels.runs_of_labels(segments_HW)
+        else:
+            row_R, start_R, stop_R, segment_R = _runs(segments_HW)
         # Of 16 bits, numpy sorts in one pass over each byte.
-        few = segment_P.astype(np.uint16) if count < 1 << 16 else segment_P
-        place_P = place_P[np.argsort(few, kind="stable")]
-        row_P, col_P = np.divmod(place_P, segments_HW.shape[1])
-        count_S = np.bincount(segment_P, minlength=count + 1)[1:]
-        return _Segments(segments_HW.shape, row_P, col_P, place_P, count_S)
+        few_R = segment_R.astype(np.uint16) if count < 1 << 16 else segment_R
+        order_R = np.argsort(few_R, kind="stable")
+        many_S = np.bincount(segment_R, minlength=count + 1)[1:]
+        return _Segments(row_R[order_R], start_R[order_R], stop_R[order_R], many_S)
 
-    def sums(self, value_P: Floats) -> Floats:
-        """The sum of each segment's values; 0 where it has no pixels."""
-        upto_P = np.concatenate([[0.0], np.cumsum(value_P)])
-        ends_S = np.cumsum(self.count_S)
-        return np.asarray(upto_P[ends_S] - upto_P[ends_S - self.count_S])
+    def means(self, weight_HW: Sums | None, map_HW: Sums, steps_KS2: Ints | None = None) -> Floats:
+        """The mean (K, S) of each segment over a map, 0..1; 0 where nothing weighs.
 
-    def shares(self, weight_HW: Floats) -> Floats:
-        """Each pixel's share of its segment's weight."""
-        weight_P = weight_HW.ravel()[self.place_P]
-        return np.asarray(weight_P / np.maximum(self.sums(weight_P), 1e-9).repeat(self.count_S))
-
-    def slid_sums(self, steps_KS2: Ints, layers: list[tuple[Floats, Floats]]) -> Floats:
-        """The sums (K, S) of each segment over maps (H, W) times weights (P,), added up.
-
-        For each candidate every segment is moved back by its columns and rows. What would lie
+        Pixels weigh the same or as `weight_HW` says. For each candidate every segment is moved
+        back by its columns and rows, without its weights; None: one that stays. What would lie
         outside of the map is at its edge.
         """
+        stay_KS2 = np.zeros((1, len(self.many_S), 2), np.int64)
+        total_KS = self.slid_sums(stay_KS2 if steps_KS2 is None else steps_KS2, map_HW, weight_HW)
+        weight_S = (
+            self.sums(self.lengths)
+            if weight_HW is None
+            else self.slid_sums(stay_KS2, weight_HW, None)[0]
+        )
+        return np.asarray(total_KS / (float(SURE) * np.maximum(weight_S, 1)))
+
+    def slid_sums(self, steps_KS2: Ints, map_HW: Sums, weight_HW: Sums | None) -> Ints:
+        """The sums (K, S) of each segment over a map times weights, see `means`."""
         if kernels.compiled():
-            return kernels.slid_sums(self.row_P, self.col_P, self.count_S, steps_KS2, layers)
-        rows, cols = self.shape
-        sums_KS = np.empty(steps_KS2.shape[:2])
+            runs = self.row_R, self.start_R, self.stop_R
+            return kernels.slid_sums(runs, self.many_S, steps_KS2, map_HW, weight_HW)
+        rows, cols = map_HW.shape
+        length_R = self.lengths
+        row_P = self.row_R.repeat(length_R)
+        first_R = np.cumsum(length_R) - length_R
+        col_P = np.arange(length_R.sum()) + (self.start_R - first_R).repeat(length_R)
+        weight_P = 1 if weight_HW is None else weight_HW[row_P, col_P].astype(np.int64)
+        pixels_S = self.sums(length_R)
+        sums_KS = np.empty(steps_KS2.shape[:2], np.int64)
         for sums_S, steps_S2 in zip(sums_KS, steps_KS2, strict=True):
-            steps_P2 = steps_S2.repeat(self.count_S, 0)
-            row_P = np.clip(self.row_P - steps_P2[:, 1], 0, rows - 1)
-            place_P = row_P * cols + np.clip(self.col_P - steps_P2[:, 0], 0, cols - 1)
-            sums_S[:] = self.sums(
-                sum(each_P * map_HW.ravel()[place_P] for map_HW, each_P in layers)
+            steps_P2 = steps_S2.repeat(pixels_S, 0)
+            there_P = (
+                np.clip(row_P - steps_P2[:, 1], 0, rows - 1),
+                np.clip(col_P - steps_P2[:, 0], 0, cols - 1),
             )
+            sums_S[:] = _sums(weight_P * map_HW[there_P].astype(np.int64), pixels_S)
         return sums_KS
+
+    @property
+    def lengths(self) -> Ints:
+        """Pixels of each run."""
+        return self.stop_R - self.start_R
+
+    def sums(self, value_R: Ints) -> Ints:
+        """The sum of each segment's values, one for each of its runs."""
+        return _sums(value_R, self.many_S)
 
     def middles(self) -> Floats:
         """The mean column and row of each segment, (S, 2)."""
-        sums_2S = [self.sums(each.astype(np.float64)) for each in (self.col_P, self.row_P)]
-        return np.column_stack(sums_2S) / np.maximum(self.count_S, 1)[:, None]
+        length_R = self.lengths
+        twice_2S = [
+            self.sums(each_R * length_R)
+            for each_R in (self.start_R + self.stop_R - 1, 2 * self.row_R)
+        ]
+        pixels_S = np.maximum(self.sums(length_R), 1)
+        return np.asarray(np.column_stack(twice_2S) / (2 * pixels_S)[:, None])
 
 
-def _pooled(map_HW: NDArray[np.uint8]) -> Floats:
-    """Means (0..1) of squares of pixels; an odd row or column at the end is left out."""
+def _sums(value_N: Ints, many_S: Ints) -> Ints:
+    """The sums of so many values each, one after the other; 0 of none."""
+    upto_N = np.concatenate([np.zeros(1, np.int64), np.cumsum(value_N)])
+    ends_S = np.cumsum(many_S)
+    return np.asarray(upto_N[ends_S] - upto_N[ends_S - many_S])
+
+
+def _runs(segments_HW: NDArray[np.int32]) -> tuple[Ints, Ints, Ints, NDArray[np.int32]]:
+    """Row, start, stop and number of each run of equal numbers other than 0, in raster order."""
+    before_HW, after_HW = (np.pad(segments_HW, ((0, 0), each)) for each in ((1, 0), (0, 1)))
+    is_other_HW = before_HW != after_HW
+    row_R, start_R = np.nonzero(is_other_HW & (after_HW > 0))
+    _, stop_R = np.nonzero(is_other_HW & (before_HW > 0))
+    return row_R, start_R, stop_R, segments_HW[row_R, start_R]
+
+
+def _pooled(map_HW: NDArray[np.uint8]) -> Sums:
+    """Sums of squares of pixels; an odd row or column at the end is left out."""
     if kernels.compiled():
         return kernels.pooled(map_HW)
     rows, cols = (side // POOLED_PX * POOLED_PX for side in map_HW.shape)
     # Two pixels side by side are the two bytes of one number.
     pairs_HW = np.ascontiguousarray(map_HW[:rows, :cols]).view(np.uint16)
     sum_HW = (pairs_HW & 255) + (pairs_HW >> 8)
-    sum_HW = sum_HW[::2] + sum_HW[1::2]
-    return np.asarray(sum_HW / (255.0 * POOLED_PX**2))
+    return np.asarray((sum_HW[::2] + sum_HW[1::2]).view(np.int16))
 
 
-def _segments(roof_HW: Floats, border_HW: Floats) -> tuple[NDArray[np.int32], int]:
+def _segments(roof_HW: Sums, border_HW: Sums) -> tuple[NDArray[np.int32], int]:
     """Pixels of about one roof each: connected ones without a border between, then their rims."""
-    segments_HW, count = _numbered((roof_HW >= SEED) & (border_HW < SEED))
-    return _grown(segments_HW, GROWN_BY) * (roof_HW >= LEAST_ROOF), count
+    seed, least_roof = round(SEED * SURE), round(LEAST_ROOF * SURE)
+    segments_HW, count = _numbered((roof_HW >= seed) & (border_HW < seed))
+    return _grown(segments_HW, GROWN_BY) * (roof_HW >= least_roof), count
 
 
 def _numbered(mask_HW: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

@@ -166,6 +166,10 @@ def _first_pixels(rings: Rings) -> Ints:
 
 def _mean_footprint(labels: Labels, area_px_N: Floats) -> Floats:
     """Mean footprint probability (0..1) of each label; sums are integers, so exact."""
+    if kernels.compiled():
+        return kernels.label_sums(labels.labels_HW, labels.footprint_HW, labels.count) / (
+            255.0 * area_px_N
+        )
     found, width = of_labels(labels.labels_HW), labels.labels_HW.shape[1]
     # May overflow: differences of unsigned numbers are right all the same.
     upto = np.append(np.uint32(0), np.cumsum(labels.footprint_HW.ravel(), dtype=np.uint32))

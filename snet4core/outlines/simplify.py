@@ -171,13 +171,12 @@ def _missed(stairs: Stairs, sides: Sides, corner: Ints, before: Ints) -> Floats:
         return np.zeros(0)
     rings, ring = stairs.rings, sides.ring_S[corner]
     begin, stop = sides.begin_S[before[corner]], sides.stop_S[corner]
+    if kernels.compiled():
+        stretches = np.column_stack([begin, stop, rings.first_R[ring], rings.first_R[ring + 1]])
+        return _rounded(kernels.missed(rings.x_E, rings.y_E, stairs.sums, stretches))
     line = stairs.lines(begin, stop, ring)
     size, ring_stop = rings.size_R[ring], rings.first_R[1:][ring]
     many = stop - begin + (stop <= begin) * size + 1  # the last corner counts too
-    if kernels.compiled():
-        stretches = np.column_stack([begin, many, ring_stop, size])
-        lines = np.column_stack([line.x_S, line.y_S, line.tx_S, line.ty_S])
-        return _rounded(kernels.off_lines(rings.x_E, rings.y_E, stretches, lines))
     first = np.cumsum(many) - many
     step = positions(begin, many)
     step -= np.repeat(size, many) * (step >= np.repeat(ring_stop, many))

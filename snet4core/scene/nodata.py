@@ -54,6 +54,8 @@ class NodataRule:
         absent_HW = np.ones(planes_BHW.shape[1:], dtype=np.bool_)
         for plane_HW, value in zip(planes_BHW, values, strict=True):
             absent_HW &= plane_HW == planes_BHW.dtype.type(value)
+            if not absent_HW.any():
+                return ground_HW  # In most windows the first band says so.
         return ground_HW & ~absent_HW
 
 

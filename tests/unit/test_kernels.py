@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -15,7 +14,7 @@ from scipy import ndimage
 
 from snet4core import kernels
 from snet4core.labels import flood, morphology, runs
-from snet4core.labels.labels import packed
+from snet4core.labels.labels import Labels, packed
 from snet4core.labels.packing import boxes_of
 from snet4core.maps.feet import _grown, _numbered, _Segments, _with_heights, heights_by_feet
 from snet4core.maps.scales import quantised
@@ -122,12 +121,20 @@ def test_sides_that_continue_each_other(seed: int, tolerance: float) -> None:
     assert_equal(*both(lambda: simplify.collinear_merged(stairs, sides, limit_E, locked_E)))
 
 
-def test_a_line_of_no_numbers_is_off_by_none() -> None:
-    numbers = np.array([[0.0, 0.0, 1.0, 0.0], [np.nan, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, np.nan]])
-    stretches = np.tile([1, 4, 4, 4], (3, 1))  # around a square
-    most = kernels.off_lines(np.array([0, 3, 3, 0]), np.array([0, 0, 2, 2]), stretches, numbers)
-    assert most[0] == 2.0
-    assert np.isnan(most[1:]).all()
+def test_stairs_without_a_direction_are_off_by_no_number() -> None:
+    around = np.array([[1, 4, 0, 4], [1, 1, 0, 4], [3, 0, 0, 4]])
+    x_E, y_E = np.array([0, 3, 3, 0]), np.array([0, 0, 2, 2])
+    assert np.isnan(kernels.missed(x_E, y_E, np.zeros((6, 5), np.int64), around)).all()
+
+
+@given(seeds)
+def test_mean_footprints(seed: int) -> None:
+    labels_HW = some_labels(seed)
+    footprint_HW = np.random.default_rng(seed).integers(0, 256, labels_HW.shape, np.uint8)
+    labels = Labels.of_image(labels_HW, footprint_HW, footprint_HW)
+    area_px_N = np.bincount(labels_HW.ravel(), minlength=labels.count + 1)[1:]
+    quick_N, plain_N = both(lambda: outline._mean_footprint(labels, area_px_N))
+    assert quick_N.tobytes() == plain_N.tobytes()
 
 
 @given(seeds)
@@ -188,12 +195,18 @@ def test_painted_heights(seed: int, rows: int, cols: int) -> None:
 def test_segments_slid_by_any_number_of_candidates(seed: int, candidates: int) -> None:
     chance = np.random.default_rng(seed)
     roofs = _Segments.of(some_labels(seed), int(some_labels(seed).max()))
-    steps_KS2 = chance.integers(-4, 5, (candidates, len(roofs.count_S), 2))
-    weights = [chance.random(roofs.row_P.size) for _ in range(2)]
-    for layers in (1, 2):
-        given = [(noise(seed + each), weights[each]) for each in range(layers)]
-        quick, plain = both(lambda given=given: roofs.slid_sums(steps_KS2, given))
-        assert quick.tobytes() == plain.tobytes()
+    steps_KS2 = chance.integers(-9, 10, (candidates, len(roofs.many_S), 2))
+    map_HW, weight_HW = chance.integers(0, 1021, (2, 40, 37), np.int16)
+    for weight in (weight_HW, None):
+        quick, plain = both(lambda weight=weight: roofs.slid_sums(steps_KS2, map_HW, weight))
+        assert (quick.dtype, quick.tolist()) == (plain.dtype, plain.tolist())
+
+
+def test_a_segment_wider_than_its_products_fit_into_32_bits() -> None:
+    map_HW = np.full((1, 5000), 1020, np.int16)
+    segment = _Segments.of(np.ones((1, 5000), np.int32), 1)
+    stays = np.zeros((1, 1, 2), np.int64)
+    assert segment.slid_sums(stays, map_HW, map_HW).tolist() == [[5000 * 1020 * 1020]]
 
 
 @given(seeds, st.floats(0, 3000), st.floats(1, 40_000))
@@ -223,10 +236,14 @@ def simplified(**other: Any) -> Callable[[], Any]:
 
 def slid(**other: Any) -> Callable[[], Any]:
     """A call with a segment of two pixels, and one thing else."""
-    given = {"row_P": np.array([0, 1]), "col_P": np.array([0, 1]), "count_S": TWO}
-    given |= {"steps_KS2": np.zeros((1, 1, 2), np.int64)}
-    given |= {"layers": [(np.ones((2, 3)), np.ones(2))]} | other
+    given = {"runs": runs_at([0, 1], [0, 1], [1, 2]), "many_S": TWO}
+    given |= {"steps_KS2": np.zeros((1, 1, 2), np.int64), "map_HW": np.ones((2, 3), np.int16)}
+    given |= {"weight_HW": None} | other
     return lambda: kernels.slid_sums(**given)
+
+
+def runs_at(row: list[int], start: list[int], stop: list[int]) -> tuple[np.ndarray, ...]:
+    return np.array(row), np.array(start), np.array(stop)
 
 
 def take(image: np.ndarray, first: np.ndarray, length: np.ndarray) -> Callable[[], Any]:
@@ -253,11 +270,11 @@ def paint(image: np.ndarray, segments: np.ndarray = SQUARES, values: int = 1) ->
     return lambda: kernels.paint(image, segments, np.zeros(values, np.uint8))
 
 
-def off(**other: Any) -> Callable[[], Any]:
-    """A call with a stretch of two corners of a ring of four, and one thing else."""
-    given = {"x_E": CORNERS, "y_E": CORNERS[::-1], "stretches_C4": np.array([[2, 2, 4, 4]])}
-    given |= {"lines_C4": np.ones((1, 4))} | other
-    return lambda: kernels.off_lines(**given)
+def missed(*stretch: int, **other: Any) -> Callable[[], Any]:
+    """A call with a stretch of a ring of four corners, or another, and one thing else."""
+    given = {"x_E": CORNERS, "y_E": CORNERS[::-1], "sums_6E": np.zeros((6, 5), np.int64)}
+    given |= {"stretches_C4": np.array([stretch or (2, 4, 0, 4)])} | other
+    return lambda: kernels.missed(**given)
 
 
 LEVELS, SOURCES = np.full((3, 3), 9, np.uint8), np.zeros((3, 3), np.int32)
@@ -315,17 +332,31 @@ HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
     "a ring of nothing": (ValueError, simplified(first_R=np.array([0, 0, 4]))),
     "rings backwards": (ValueError, simplified(first_R=np.array([0, 3, 2, 4]))),
     "corners of fractions": (TypeError, simplified(x_E=LIMITS)),
-    "fewer rows than columns of corners": (ValueError, off(y_E=CORNERS[:2])),
-    "corners in two axes": (ValueError, off(x_E=CORNERS[None], y_E=CORNERS[None])),
-    "fewer lines than stretches": (ValueError, off(lines_C4=np.ones((0, 4)))),
-    "lines of three numbers": (ValueError, off(lines_C4=np.ones((1, 3)))),
-    "stretches of fractions": (TypeError, off(stretches_C4=np.ones((1, 4)))),
-    "stretches of three numbers": (ValueError, off(stretches_C4=np.array([[2, 2, 4]]))),
-    "a stretch before the first corner": (IndexError, off(stretches_C4=np.array([[-1, 2, 4, 4]]))),
-    "a stretch of a ring behind the last": (IndexError, off(stretches_C4=np.array([[2, 2, 5, 4]]))),
-    "a stretch behind its ring": (IndexError, off(stretches_C4=np.array([[2, 1, 2, 2]]))),
-    "a ring that begins too early": (IndexError, off(stretches_C4=np.array([[1, 2, 2, 3]]))),
-    "a stretch twice around": (IndexError, off(stretches_C4=np.array([[3, 4, 4, 2]]))),
+    "fewer rows than columns of corners": (ValueError, missed(y_E=CORNERS[:2])),
+    "corners in two axes": (ValueError, missed(x_E=CORNERS[None], y_E=CORNERS[None])),
+    "fewer sums than corners": (ValueError, missed(sums_6E=np.zeros((6, 4), np.int64))),
+    "five sums": (ValueError, missed(sums_6E=np.zeros((5, 5), np.int64))),
+    "sums of fractions": (TypeError, missed(sums_6E=np.zeros((6, 5)))),
+    "stretches of fractions": (TypeError, missed(stretches_C4=np.ones((1, 4)))),
+    "stretches of three numbers": (ValueError, missed(2, 4, 0)),
+    "a stretch before its ring": (IndexError, missed(1, 4, 2, 4)),
+    "a stretch from behind its ring": (IndexError, missed(2, 2, 0, 2)),
+    "a stretch to before its ring": (IndexError, missed(2, 0, 1, 4)),
+    "a stretch to behind its ring": (IndexError, missed(1, 4, 0, 3)),
+    "a stretch of a ring before the first": (IndexError, missed(2, 4, -1, 4)),
+    "a stretch of a ring behind the last": (IndexError, missed(2, 4, 0, 5)),
+    "sums of other pixels": (
+        ValueError,
+        lambda: kernels.label_sums(IMAGE_HW, np.zeros((2, 4), np.uint8), 1),
+    ),
+    "sums of labels of 64 bits": (
+        TypeError,
+        lambda: kernels.label_sums(FAR[None], np.zeros((1, 1), np.uint8), 1),
+    ),
+    "sums of fewer than no labels": (
+        ValueError,
+        lambda: kernels.label_sums(IMAGE_HW, np.zeros((3, 4), np.uint8), -1),
+    ),
     "heights of fewer pixels": (
         ValueError,
         lambda: kernels.middles(IMAGE_HW, np.zeros((2, 4), np.uint8), 1, 2),
@@ -337,43 +368,39 @@ HARMFUL: dict[str, tuple[type[Exception], Callable[[], Any]]] = {
     ),
     "an eroded mask of numbers": (TypeError, lambda: kernels.eroded(IMAGE_HW, True)),
     "an eroded mask of one axis": (TypeError, lambda: kernels.eroded(INK > 0, True)),
-    "no map": (ValueError, slid(layers=[])),
-    "three maps": (ValueError, slid(layers=[(np.ones((2, 3)), np.ones(2))] * 3)),
-    "a map of one axis": (ValueError, slid(layers=[(np.ones(6), np.ones(2))])),
-    "a map of nothing": (IndexError, slid(layers=[(np.ones((0, 3)), np.ones(2))])),
-    "maps of two shapes": (
-        ValueError,
-        slid(layers=[(np.ones((2, 3)), np.ones(2)), (np.ones((1, 3)), np.ones(2))]),
-    ),
-    "fewer weights than pixels": (ValueError, slid(layers=[(np.ones((2, 3)), np.ones(1))])),
-    "fewer columns than rows": (ValueError, slid(col_P=ONE)),
-    "a row behind the last": (IndexError, slid(row_P=np.array([0, 2]))),
-    "a column before the first": (IndexError, slid(col_P=np.array([-1, 0]))),
+    "a map of one axis": (ValueError, slid(map_HW=np.ones(6, np.int16))),
+    "a map of fractions": (TypeError, slid(map_HW=np.ones((2, 3)))),
+    "a map of nothing": (IndexError, slid(map_HW=np.ones((0, 3), np.int16))),
+    "weights of another shape": (ValueError, slid(weight_HW=np.ones((3, 2), np.int16))),
+    "weights of fractions": (TypeError, slid(weight_HW=np.ones((2, 3)))),
+    "fewer starts than runs": (ValueError, slid(runs=runs_at([0, 1], [0], [1, 2]))),
+    "runs in two axes": (ValueError, slid(runs=(TWO[None],) * 3)),
+    "a row behind the last": (IndexError, slid(runs=runs_at([0, 2], [0, 1], [1, 2]))),
+    "a row before the first": (IndexError, slid(runs=runs_at([-1, 1], [0, 1], [1, 2]))),
+    "a column before the first": (IndexError, slid(runs=runs_at([0, 1], [-1, 1], [1, 2]))),
+    "a column behind the last": (IndexError, slid(runs=runs_at([0, 1], [0, 1], [1, 4]))),
+    "a run of nothing": (IndexError, slid(runs=runs_at([0, 1], [0, 2], [1, 2]))),
     "steps for fewer segments": (ValueError, slid(steps_KS2=np.zeros((1, 0, 2), np.int64))),
     "steps of one number": (ValueError, slid(steps_KS2=np.zeros((1, 1, 1), np.int64))),
     "steps of two axes": (ValueError, slid(steps_KS2=np.zeros((1, 2), np.int64))),
     "a step too far": (IndexError, slid(steps_KS2=np.full((1, 1, 2), -(1 << 63)))),
     "a step too far ahead": (IndexError, slid(steps_KS2=np.full((1, 1, 2), (1 << 63) - 1))),
-    "more pixels than places": (
+    "more runs in segments than there are": (
         ValueError,
-        slid(count_S=np.array([2, 2]), steps_KS2=np.zeros((1, 2, 2), np.int64)),
+        slid(many_S=np.array([2, 2]), steps_KS2=np.zeros((1, 2, 2), np.int64)),
     ),
-    "fewer pixels than none": (
+    "fewer than no runs": (
         ValueError,
-        slid(count_S=np.array([2, 1, -1]), steps_KS2=np.zeros((1, 3, 2), np.int64)),
+        slid(many_S=np.array([2, 1, -1]), steps_KS2=np.zeros((1, 3, 2), np.int64)),
     ),
-    "pixels beyond all numbers": (
+    "as many runs as no number says": (
         ValueError,
-        slid(count_S=np.repeat([1 << 62, 2], [4, 1]), steps_KS2=np.zeros((1, 5, 2), np.int64)),
+        slid(many_S=np.repeat([1 << 62, 2], [4, 1]), steps_KS2=np.zeros((1, 5, 2), np.int64)),
     ),
     "squares of fractions": (TypeError, lambda: kernels.pooled(np.zeros((4, 4)))),
     "squares of one axis": (ValueError, lambda: kernels.pooled(np.zeros(4, np.uint8))),
     "segments of one axis": (TypeError, lambda: kernels.grown(INK, 1)),
     "segments of 64 bits": (TypeError, lambda: kernels.grown(SOURCES.astype(np.int64), 1)),
-    "a segment behind the last": (IndexError, lambda: kernels.segments(SOURCES + 2, 1)),
-    "a segment before the first": (IndexError, lambda: kernels.segments(SOURCES - 1, 1)),
-    "segments to be sorted of one axis": (TypeError, lambda: kernels.segments(INK, 1)),
-    "segments of fractions": (TypeError, lambda: kernels.segments(np.zeros((3, 3)), 1)),
     "painted into fewer squares": (ValueError, paint(np.zeros((2, 2), np.uint8))),
     "painted into numbers": (TypeError, paint(np.zeros((2, 4), np.int32))),
     "painted into every other column": (TypeError, paint(np.zeros((2, 8), np.uint8)[:, ::2])),
@@ -484,7 +511,7 @@ def test_empty_and_tiny_images(shape: tuple[int, int]) -> None:
     assert kernels.eroded(labels_HW > 0, True).shape == shape
     assert kernels.middles(labels_HW, bytes_HW, 1, 1).shape == (0, 2)
     assert kernels.pooled(bytes_HW).shape == (shape[0] // 2, shape[1] // 2)
-    assert [each.size for each in kernels.segments(labels_HW, 0)] == [0, 0, 0]
+    assert kernels.label_sums(labels_HW, bytes_HW, 3).tolist() == [0, 0, 0]
     kernels.paint(bytes_HW, labels_HW[: shape[0] // 2, : shape[1] // 2], bytes_HW[:0].ravel())
     assert not bytes_HW.any()
     assert kernels.take_runs(labels_HW, NONE, NONE).size == 0
@@ -493,8 +520,9 @@ def test_empty_and_tiny_images(shape: tuple[int, int]) -> None:
     assert not out_HW.any()
     none = kernels.simplified(NONE, NONE, NONE > 0, np.array([0]), NONE.astype(np.float64))
     assert none.size == 0
-    nothing = [(np.zeros(shape), np.zeros(0))]
-    assert kernels.slid_sums(NONE, NONE, NONE, np.zeros((3, 0, 2), np.int64), nothing).size == 0
+    map_HW, steps_KS2 = np.zeros(shape, np.int16), np.zeros((3, 0, 2), np.int64)
+    assert kernels.slid_sums((NONE,) * 3, NONE, steps_KS2, map_HW, map_HW).size == 0
+    assert kernels.missed(NONE, NONE, np.zeros((6, 1), np.int64), NONE.reshape(0, 4)).size == 0
 
 
 def test_the_largest_labels_and_steps() -> None:
@@ -513,23 +541,4 @@ def test_the_largest_labels_and_steps() -> None:
     assert quick.tobytes() == plain.tobytes()
     assert (quick[1:3, 1:3] == largest).all()
     for step in (-(1 << 31), 1 << 31):
-        assert slid(steps_KS2=np.full((1, 1, 2), step))().tolist() == [[2.0]]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is told in KiB by Linux alone")
-def test_what_slides_is_given_back() -> None:
-    """Boxes of 50,000 segments take 1.6 MB a call."""
-    import resource
-
-    count = 50_000
-    places_P = np.arange(count) // 256, np.arange(count) % 256
-    layer = np.ones((256, 256)), np.ones(count)
-
-    def peak_kib() -> int:
-        kernels.slid_sums(
-            *places_P, np.ones(count, np.int64), np.zeros((4, count, 2), np.int64), [layer]
-        )
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-    first = peak_kib()
-    assert max(peak_kib() for _ in range(50)) - first < 40_000
+        assert slid(steps_KS2=np.full((1, 1, 2), step))().tolist() == [[2]]
