@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -310,17 +311,37 @@ def _nearest_of_all(
     region_F: NDArray[np.int32],
     width: int,
 ) -> Ints:
-    """The same among the pixels `rim_N`, at any distance."""
-    from scipy.spatial import cKDTree  # takes a tenth of a second to import
-
+    """The same among the pixels `rim_N`, at any distance; each region has some."""
     chosen = np.flatnonzero(np.isin(region_N, region_F))
-    tree = cKDTree(
-        _in_space(rim_N[chosen], width, region_N[chosen], TIE_BREAK),
-        balanced_tree=False,
-        compact_nodes=False,
-    )
-    found = tree.query(_in_space(place_F, width, region_F, (0, 0)))[1]
+    chosen = chosen[np.argsort(region_N[chosen], kind="stable")]
+    first_F, stop_F = (np.searchsorted(region_N[chosen], region_F, side) for side in SIDES)
+    rim_in_space = _in_space(rim_N[chosen], width, region_N[chosen], TIE_BREAK)
+    place_in_space = _in_space(place_F, width, region_F, (0, 0))
+    if (stop_F - first_F).sum() <= FEW_PAIRS:
+        found = _nearest_of_pairs(rim_in_space, first_F, stop_F - first_F, place_in_space)
+    else:
+        from scipy.spatial import cKDTree  # takes a tenth of a second to import
+
+        tree = cKDTree(rim_in_space, balanced_tree=False, compact_nodes=False)
+        found = tree.query(place_in_space)[1]
     return np.asarray(rim_N[chosen[found]])
+
+
+SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
+
+FEW_PAIRS = 2**18
+"""Pairs of places and pixels that are all compared, in 15 MB; a tree would have to be imported."""
+
+
+def _nearest_of_pairs(rim_N3: Floats, first_F: Ints, many_F: Ints, place_F3: Floats) -> Ints:
+    """Index of the nearest of `many_F` pixels from `first_F` on, of each place."""
+    pair_P = runs.positions(first_F, many_F)
+    row_P, col_P, _ = (rim_N3[pair_P] - place_F3.repeat(many_F, 0)).T  # of one region
+    square_P = row_P * row_P + col_P * col_P
+    begin_F = np.cumsum(many_F) - many_F
+    is_least_P = square_P == np.minimum.reduceat(square_P, begin_F).repeat(many_F)
+    least = np.flatnonzero(is_least_P)
+    return np.asarray(pair_P[least[np.searchsorted(least, begin_F)]])
 
 
 def _in_space(

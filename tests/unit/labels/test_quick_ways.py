@@ -71,10 +71,14 @@ def test_a_flood_rises_as_pixel_by_pixel(seed: int) -> None:
     assert (quick_HW == flooded_pixel_by_pixel(level_HW, sources_HW, 4)).all()
 
 
-@pytest.mark.parametrize("spread", [0.02, 0.3], ids=["far", "near"])
+@pytest.mark.parametrize(
+    ("spread", "few_pairs"),
+    [(0.02, cuts.FEW_PAIRS), (0.02, 0), (0.3, cuts.FEW_PAIRS)],
+    ids=["far, by pairs", "far, by a tree", "near"],
+)
 @given(seed=seeds)
 def test_the_nearest_pixel_of_a_body_is_that_of_a_search_among_all(
-    spread: float, seed: int
+    spread: float, few_pairs: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     regions_HW = np.zeros((24, 31), np.int32)
@@ -83,7 +87,9 @@ def test_the_nearest_pixel_of_a_body_is_that_of_a_search_among_all(
     body_HW[5, 5], body_HW[5, 20] = True, True
     regions_HW[5, 5], regions_HW[5, 20] = 1, 2
     place_F = rng.choice(np.flatnonzero(regions_HW), 40)
-    found_F2 = cuts._nearest_of_own_body(regions_HW, body_HW, place_F)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cuts, "FEW_PAIRS", few_pairs)
+        found_F2 = cuts._nearest_of_own_body(regions_HW, body_HW, place_F)
     for place, found_2 in zip(place_F, found_F2, strict=True):
         number = regions_HW.ravel()[place]
         if body_HW.ravel()[place]:
