@@ -20,6 +20,9 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 STEEPEST_DEG = 80.0
 """Beyond this a satellite at 500 km sees only the horizon; such a number is a mistake."""
 
+LOOK_FEATURES = 5
+"""Length of `Look.features()`."""
+
 
 def category_of(off_nadir_deg: float) -> Category:
     """SpaceNet 4's category, by the TRUNCATED absolute angle: <= 25, 26-40, > 40.

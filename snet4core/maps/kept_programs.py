@@ -56,7 +56,20 @@ def _users() -> Path:
     return Path(place) if os.path.isabs(place) else Path.home() / ".cache"  # noqa: PTH117  # a str from the environment
 
 
+def knows(graph_key: str) -> bool:
+    """Whether a program of this graph is kept, so that the graph was found sound before."""
+    folder = cache_folder()
+    with suppress(OSError):
+        return folder is not None and any(folder.glob(_beginning(graph_key) + "*" + _ENDING))
+    return False
+
+
+def _beginning(graph_key: str) -> str:
+    return graph_key[:16] + "-"
+
+
 def program(
+    graph_key: str,
     facts: Mapping[str, object],
     compiled: Callable[[], Any],
     loaded: Callable[[bytes], Any],
@@ -64,13 +77,15 @@ def program(
 ) -> Any:
     """The program of these facts: loaded if it was kept, else compiled, exported and kept.
 
-    `facts` are all that it depends on. `loaded` raises RuntimeError for what it cannot load.
+    `graph_key` and `facts` are all that it depends on. `loaded` raises RuntimeError for what it
+    cannot load.
     """
     folder = cache_folder()
     if folder is None:
         return compiled()
     text = "\n".join(f"{name}={value!r}" for name, value in sorted(facts.items()))
-    path = folder / (hashlib.sha256(text.encode()).hexdigest()[:32] + _ENDING)
+    name = hashlib.sha256(f"{graph_key}\n{text}".encode()).hexdigest()[:32]
+    path = folder / (_beginning(graph_key) + name + _ENDING)
     content = _read(path)
     if content is not None:
         try:

@@ -19,11 +19,19 @@ from numpy.typing import NDArray
 
 from snet4core.errors import EngineError, ModelError
 from snet4core.files import allocator
-from snet4core.look.look import Look
+from snet4core.look.look import LOOK_FEATURES, Look
 from snet4core.maps import kept_programs
 from snet4core.maps.runtime import DeviceMemoryError, Runtime
 from snet4core.model.card import Architecture, Card
-from snet4core.model.graph import IMAGE, LOOK, LOOK_ESTIMATE, openvino, read_graph
+from snet4core.model.graph import (
+    IMAGE,
+    LOOK,
+    LOOK_ESTIMATE,
+    Graph,
+    graph_key,
+    openvino,
+    read_graph,
+)
 from snet4core.model.header import read_header
 from snet4core.sentence import ENGINE, PRECISION
 
@@ -60,24 +68,20 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        """Load `runtime.file`; ModelError when it is damaged or not a graph of this model."""
+        """Load `runtime.file`; ModelError when it is damaged or not a graph of this model.
+
+        Where a program of the same graph is kept, the graph was sound, and is made again only
+        when another program has to be compiled.
+        """
         header = read_header(runtime.file)
         self._card = header.card
         self._runtime = runtime
-        graph = read_graph(header)
-        self._constants = graph.constants  # which the model refers to
-        self._digest = graph.digest
+        self._graph_key = graph_key(header)
         self._core = _core()
-        try:
-            self._model = self._core.read_model(
-                model=graph.xml,
-                weights=openvino().Tensor(self._constants, shared_memory=True),
-            )
-        except RuntimeError as problem:
-            raise ModelError(
-                f"{runtime.file}: OpenVINO cannot read the graph ({_last_line(problem)})."
-            ) from problem
-        _check_ports(runtime, self._model, header.card)
+        self._made: tuple[Any, NDArray[np.uint8]] | None = None
+        self._making = threading.Lock()
+        if not kept_programs.knows(self._graph_key):
+            _ = self._model
         self._compiled: dict[Program, Future[Any]] = {}
         self._compiling = ThreadPoolExecutor(2, thread_name_prefix="snet4-compile")
         self._at_work: Counter[Program] = Counter()
@@ -89,6 +93,27 @@ class OpenVinoNetwork:
     def architecture(self) -> Architecture:
         """The network's, as its card says it."""
         return self._card.architecture
+
+    @property
+    def _model(self) -> Any:
+        """OpenVINO's model of the whole graph, made when it is asked for first."""
+        with self._making:
+            if self._made is None:
+                graph = read_graph(read_header(self._runtime.file))
+                # The model refers to the constants.
+                self._made = self._read(graph), graph.constants
+            return self._made[0]
+
+    def _read(self, graph: Graph) -> Any:
+        constants = openvino().Tensor(graph.constants, shared_memory=True)
+        try:
+            model = self._core.read_model(model=graph.xml, weights=constants)
+        except RuntimeError as problem:
+            raise ModelError(
+                f"{self._runtime.file}: OpenVINO cannot read the graph ({_last_line(problem)})."
+            ) from problem
+        _check_ports(self._runtime, model, self._card)
+        return model
 
     def prepare(self, shapes: Collection[tuple[int, int]], head: str) -> None:
         """See `runtime.MapNetwork`: other threads compile programs, half a second each, or load
@@ -116,11 +141,6 @@ class OpenVinoNetwork:
 
     def look_estimates(self, images_BCHW: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `runtime.Network`; pictures run singly."""
-        if _result(self._model, LOOK_ESTIMATE) is None:
-            raise ModelError(
-                f"{self._runtime.file}: the graph does not guess looks; if the model it was "
-                "exported from does, export it again."
-            )
         return self._computed(LOOK_ESTIMATE, images_BCHW, {})
 
     def _computed(
@@ -140,6 +160,8 @@ class OpenVinoNetwork:
                     found.append(request.get_output_tensor().data[0].copy())
         except MemoryError as problem:
             raise DeviceMemoryError("the memory does not hold one window") from problem
+        except ModelError:  # which is a RuntimeError, too
+            raise
         except RuntimeError as problem:
             if "bad_alloc" in str(problem) or "allocate" in str(problem):
                 raise DeviceMemoryError(_last_line(problem)) from problem
@@ -199,15 +221,10 @@ class OpenVinoNetwork:
 
     def _program(self, output: str, side_px: int, stop_at: str | None) -> Any:
         """Compile one output for windows of one size, or of any (-1)."""
-        model = self._model.clone()
         bands = len(self._card.architecture.bands)
         shapes = {IMAGE: [1, bands, side_px, side_px]}
         if output != LOOK_ESTIMATE:  # which depends on the picture alone
-            shapes[LOOK] = [1, model.input(LOOK).get_partial_shape()[1].get_length()]
-        inputs = [model.input(name).get_node() for name in shapes]
-        value = _value(_result(model, output), stop_at)
-        alone = openvino().Model([value], inputs, output)
-        alone.reshape(shapes)
+            shapes[LOOK] = [1, LOOK_FEATURES]
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if self._runtime.precision == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": self._runtime.lanes * self._runtime.threads,
@@ -216,7 +233,6 @@ class OpenVinoNetwork:
             "ENABLE_CPU_PINNING": False,
         }
         facts = {
-            "graph": self._digest,
             "output": output,
             "stop at": stop_at,
             "shapes": shapes,
@@ -227,11 +243,26 @@ class OpenVinoNetwork:
             "told": os.environ.get("ONEDNN_MAX_CPU_ISA"),
         }
         return kept_programs.program(
+            self._graph_key,
             facts,
-            lambda: self._core.compile_model(alone, "CPU", settings),
+            lambda: self._core.compile_model(self._alone(output, stop_at, shapes), "CPU", settings),
             lambda content: self._core.import_model(content, "CPU", settings),
             _exported,
         )
+
+    def _alone(self, output: str, stop_at: str | None, shapes: dict[str, list[int]]) -> Any:
+        """A model of one output, or of its value after layer `stop_at`, of inputs so shaped."""
+        model = self._model.clone()
+        result = _result(model, output)
+        if result is None:
+            raise ModelError(
+                f"{self._runtime.file}: the graph does not guess looks; if the model it was "
+                "exported from does, export it again."
+            )
+        inputs = [model.input(name).get_node() for name in shapes]
+        alone = openvino().Model([_value(result, stop_at)], inputs, output)
+        alone.reshape(shapes)
+        return alone
 
 
 def _exported(program: Any) -> bytes:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from snet4core.errors import DependencyError, ModelError
 from snet4core.extras import INSTALL, installed
 from snet4core.files import outputs
+from snet4core.look.look import LOOK_FEATURES
 from snet4core.model import weights
 from snet4core.model.arrays import read_arrays
 from snet4core.model.card import Card
@@ -38,7 +39,7 @@ from snet4core.model.graph import (
     write_graph,
 )
 from snet4core.model.header import GRAPH_ENDING, read_header
-from snet4core.model.look_layers import LOOK_FEATURES, LeanSweep, sample_by_shift
+from snet4core.model.look_layers import LeanSweep, sample_by_shift
 from snet4core.model.network import OffNadirNet, quantised
 from snet4core.model.topology import topology_of
 

@@ -100,6 +100,21 @@ def write_graph(path: Path, graph: Graph, card: Card, exported_from: str, overwr
         temporary.write_bytes(save(tensors, metadata={METADATA_KEY: json.dumps(said)}))
 
 
+def graph_key(header: Header) -> str:
+    """Identifies the graph that a model file gives and its card's architecture.
+
+    The graph is not made, which would take longer. ModelError if the file is damaged.
+    """
+    if header.has_topology:
+        _weights(header)
+        topology = json.dumps(read_metadata(header.path)[TOPOLOGY_KEY], sort_keys=True)
+    else:
+        _stored(header)
+        topology = ""
+    text = f"{header.digest};{header.card.architecture};{topology}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_graph(header: Header) -> Graph:
     """The graph of a model file; ModelError if it is damaged or holds anything not allowed."""
     graph = _grown(header) if header.has_topology else _stored(header)
@@ -111,15 +126,22 @@ def read_graph(header: Header) -> Graph:
 
 def _grown(header: Header) -> Graph:
     """The graph that weights and topology of a model give."""
-    path = header.path
-    weights = read_arrays(path)
-    if digest_of(weights) != header.digest:
-        raise ModelError(f"{path}: the weights do not match their checksum; get the file again.")
+    path, weights = header.path, _weights(header)
     try:
         topology = Topology.from_json(read_metadata(path)[TOPOLOGY_KEY], header.digest)
         return Graph(topology.xml, topology.grown(weights))
     except ValueError as problem:
         raise ModelError(f"{path}: {problem}; export the model again.") from problem
+
+
+def _weights(header: Header) -> dict[str, NDArray[Any]]:
+    """The weights of a model file; ModelError if they are not those of its header."""
+    weights = read_arrays(header.path)
+    if digest_of(weights) != header.digest:
+        raise ModelError(
+            f"{header.path}: the weights do not match their checksum; get the file again."
+        )
+    return weights
 
 
 def _stored(header: Header) -> Graph:

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-LOOK_FEATURES = 5
-"""Length of `Look.features()`."""
+from snet4core.look.look import LOOK_FEATURES
 
 LOOK_ESTIMATES = 3
 """Number of values that the network estimates of a look: see `LookEstimate`."""

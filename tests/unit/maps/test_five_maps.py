@@ -73,6 +73,20 @@ def test_a_graph_of_other_maps_than_its_card_names_is_refused(model: Path, tmp_p
         Predictor(swapped, choose_runtime("cpu", "fp32", "openvino"))
 
 
+def test_a_graph_whose_programs_are_kept_is_refused_under_another_card(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNET4_CACHE", str(tmp_path / "kept"))
+    graph = read_header(model.with_name("five.openvino.safetensors"))
+    predictor = Predictor(graph.path, choose_runtime("cpu", "fp32", "openvino"))
+    list(predictor.maps(reader(pixels(*SHAPE)), SHAPE, NORTH_30))
+    assert list((tmp_path / "kept").iterdir())
+    swapped = tmp_path / "swapped.safetensors"
+    write_graph(swapped, read_graph(graph), CARD, "0" * 64, overwrite=False)
+    with pytest.raises(ModelError, match="gives other maps than the card names"):
+        Predictor(swapped, choose_runtime("cpu", "fp32", "openvino"))
+
+
 def test_maps_of_roofs_come_together_or_not_at_all() -> None:
     image_HW, valid_HW = np.zeros((2, 3), np.uint8), np.ones((2, 3), np.bool_)
     with pytest.raises(UsageError, match="belong together"):

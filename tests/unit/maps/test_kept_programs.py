@@ -13,7 +13,7 @@ import pytest
 
 from snet4core.maps import kept_programs
 
-FACTS = {"graph": "abc", "version": 1}
+KEY, FACTS = "0123456789abcdef" * 4, {"version": 1}
 
 
 class Compiler:
@@ -33,7 +33,7 @@ class Compiler:
         return content
 
     def program(self, **others: object) -> bytes:
-        made = kept_programs.program({**FACTS, **others}, self.compile, self.load, bytes)
+        made = kept_programs.program(KEY, {**FACTS, **others}, self.compile, self.load, bytes)
         assert made == self.text
         return self.text
 
@@ -64,6 +64,22 @@ def test_a_second_start_loads_what_the_first_compiled(folder: Path) -> None:
     assert (second.compiled, second.loaded) == (0, 1)
     if os.name == "posix":
         assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_graph_is_known_by_its_programs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not kept_programs.knows(KEY)
+    Compiler().program()
+    assert kept_programs.knows(KEY)
+    assert not kept_programs.knows(KEY[::-1])
+    monkeypatch.setenv(kept_programs.VARIABLE, "off")
+    assert not kept_programs.knows(KEY)
+
+
+def test_another_graph_is_another_program(folder: Path) -> None:
+    Compiler().program()
+    other = Compiler()
+    kept_programs.program(KEY[:-1] + "0", FACTS, other.compile, other.load, bytes)
+    assert other.compiled == 1
 
 
 def test_another_fact_is_another_program(folder: Path) -> None:
@@ -130,7 +146,7 @@ def test_a_program_that_cannot_be_exported_is_used_all_the_same(folder: Path) ->
         raise RuntimeError("this program cannot be exported")
 
     compiler = Compiler()
-    made = kept_programs.program(FACTS, compiler.compile, compiler.load, refuse)
+    made = kept_programs.program(KEY, FACTS, compiler.compile, compiler.load, refuse)
     assert made == compiler.text
     assert not folder.exists()
 
@@ -180,7 +196,7 @@ def check(content):
     return content
 
 for _ in range(20):
-    made = kept_programs.program({}, lambda: b"x" * 10**7, check, bytes)
+    made = kept_programs.program("", {}, lambda: b"x" * 10**7, check, bytes)
     for path in kept_programs.cache_folder().glob("*.program"):
         try:
             path.unlink()
@@ -213,6 +229,7 @@ def test_a_loaded_program_gives_the_maps_of_a_compiled_one(
 ) -> None:
     np, _ = pytest.importorskip("numpy"), pytest.importorskip("openvino")
     from snet4core.look.look import Look
+    from snet4core.maps import openvino_network
     from snet4core.maps.openvino_network import OpenVinoNetwork
     from snet4core.maps.runtime import choose_runtime, resolved_runtime
     from snet4core.model.header import find_model, read_header
@@ -225,6 +242,11 @@ def test_a_loaded_program_gives_the_maps_of_a_compiled_one(
     compiled = OpenVinoNetwork(runtime).forward(picture, look, head)
     path = only_file(folder)
     os.utime(path, (1000, 1000))
+    monkeypatch.setattr(openvino_network, "read_graph", not_called)
     loaded = OpenVinoNetwork(runtime).forward(picture, look, head)
     assert path.stat().st_mtime > 1000  # it was used, and not written again
     assert (loaded == compiled).all()
+
+
+def not_called(header: object) -> None:
+    raise AssertionError("The graph is not made where its programs are kept.")
