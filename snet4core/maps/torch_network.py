@@ -113,8 +113,19 @@ class TorchNetwork:
                 total = joined(total, maps_BMHW, maps, torch)
         assert total is not None  # there is always a scale
         mean = total if ROOF in maps else total / max(1, len(self._scales))
-        finished: NDArray[Any] = finish(mean).cpu().numpy()
-        return finished
+        return self._to_host(finish(mean))
+
+    def _to_host(self, values: torch.Tensor) -> NDArray[Any]:
+        if self._device.type != "cuda":
+            here: NDArray[Any] = values.cpu().numpy()
+            return here
+        # Into pinned memory, which torch keeps for later: one copy, during which other streams
+        # compute.
+        pinned = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+        pinned.copy_(values, non_blocking=True)
+        self._stream().synchronize()
+        copied: NDArray[Any] = pinned.numpy()
+        return copied
 
     def _probable(self, images: torch.Tensor, looks_BL: torch.Tensor, head: str) -> torch.Tensor:
         """Probabilities (B, M, H, W), float32, of pictures as they are."""
