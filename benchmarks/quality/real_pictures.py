@@ -1,6 +1,7 @@
 """The shipped model, with its default settings, on real pictures that it never saw.
 
-    python -m benchmarks.quality.real_pictures [--model NAME or FILE] [--out FOLDER]
+    python -m benchmarks.quality.real_pictures [--model NAME or FILE] [--tta SCALES]
+        [--out FOLDER]
 
 F1 at IoU 0.5 of footprints against each picture's own labels, clipped to the picture.
 All of these pictures were taken from (nearly) straight above, so the look is 0 degrees
@@ -30,7 +31,8 @@ from snet4core.layers.read import read_buildings
 from snet4core.layers.reproject import reprojected
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
-from snet4core.model.header import find_model
+from snet4core.model.ensemble import combined_header
+from snet4core.model.header import find_model, read_header
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices
 from snet4core.scene import preview
@@ -121,10 +123,13 @@ def main() -> None:
     warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the PNGs are placed here
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--tta", default="", help="scales, separated by commas; empty: the card's")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/real"))
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    predictor = Predictor(find_model(asked.model), choose_runtime())
+    scales = [float(scale) for scale in asked.tta.split(",") if scale]
+    header = combined_header([read_header(find_model(asked.model))], scales)
+    predictor = Predictor(header, choose_runtime())
     tallies: dict[str, Tally] = {}
     for picture in pictures():
         path = placed(picture, asked.out)

@@ -1,6 +1,7 @@
 """A model, with its default settings, on real tilted satellite pictures that it never saw.
 
-    python -m benchmarks.quality.tilted_pictures [--model NAME or FILE] [--out FOLDER] [--told]
+    python -m benchmarks.quality.tilted_pictures [--model NAME or FILE] [--tta SCALES]
+        [--out FOLDER] [--told]
 
 The labels of these WorldView-2 pictures follow roofs. So roofs are scored against the labels as
 they are (where a model gives none, its footprints are), and footprints against the labels moved to
@@ -29,7 +30,8 @@ from snet4core.layers.read import read_buildings
 from snet4core.layers.reproject import reprojected
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
-from snet4core.model.header import find_model
+from snet4core.model.ensemble import combined_header
+from snet4core.model.header import find_model, read_header
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices
 from snet4core.scene import preview
@@ -146,11 +148,14 @@ def offset_m(one: Found, shot: Shot) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--tta", default="", help="scales, separated by commas; empty: the card's")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/tilted"))
     parser.add_argument("--told", action="store_true", help="tell 0 degrees, not the true look")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    predictor = Predictor(find_model(asked.model), choose_runtime())
+    scales = [float(scale) for scale in asked.tta.split(",") if scale]
+    header = combined_header([read_header(find_model(asked.model))], scales)
+    predictor = Predictor(header, choose_runtime())
     roofs: dict[str, Tally] = defaultdict(Tally)
     footprints: dict[str, Tally] = defaultdict(Tally)
     print(

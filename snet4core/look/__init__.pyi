@@ -1,4 +1,5 @@
 from .look import CATEGORIES as CATEGORIES
+from .look import LOOK_FEATURES as LOOK_FEATURES
 from .look import STEEPEST_DEG as STEEPEST_DEG
 from .look import Category as Category
 from .look import Look as Look

@@ -9,6 +9,8 @@ from .ensemble import header_of as header_of
 from .graph import IMAGE as IMAGE
 from .graph import LOOK as LOOK
 from .graph import LOOK_ESTIMATE as LOOK_ESTIMATE
+from .graph import Graph as Graph
+from .graph import graph_key as graph_key
 from .graph import openvino as openvino
 from .graph import read_graph as read_graph
 from .header import DEFAULT_MODEL as DEFAULT_MODEL
