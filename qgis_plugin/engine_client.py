@@ -228,6 +228,7 @@ PARAMETERS = {
     "roofs": "ROOFS",
     "model": "MODEL",
     "device": "DEVICE",
+    "scales": "LOOKS",
     "save_maps": "SAVE_MAPS",
 }
 """The engine's options, and the parameters that set them here."""

@@ -25,7 +25,7 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from . import handover, install_button, looks, offers
-from .algorithms.extract_footprints import plan_lines, warnings_of
+from .algorithms.extract_footprints import kind_of_run, plan_lines, warnings_of
 from .engine_client import Facts, Question
 from .environment import NoEngine, find_engine
 from .texts import tr
@@ -81,7 +81,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._question: Question | None = None
         self._asked: Facts | None = None
         self._values: dict[str, Any] = {}
-        self._device = "auto"
+        self._kind = "auto"
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())  # layers are named by their ids
         self._pause = QTimer()
@@ -159,7 +159,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
             return
         if self._question is not None:
             self._question.withdraw()
-        self._asked, self._device = job, job["device"]
+        self._asked, self._kind = job, kind_of_run(job)
         self._show([escape(tr("Looking at the picture…"))])
         self._question = Question(engine.python, job)
         self._question.answered.connect(self._answered)
@@ -167,7 +167,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
 
     def _answered(self, plan: Facts) -> None:
         looks.note(self._asked["scene"], plan["look"])
-        lines = [escape(line) for line in plan_lines(plan, self._device)]
+        lines = [escape(line) for line in plan_lines(plan, self._kind)]
         warnings = [f"<b>{escape(line)}</b>" for line in warnings_of(plan)]
         lines += self._chooser(lines + warnings) + warnings
         if self._dialog() is not None and qgis.utils.iface is not None:

@@ -231,6 +231,10 @@
       <translation>Wo das Netz gerechnet wird; auto nimmt eine GPU, wo es eine gibt.</translation>
     </message>
     <message>
+      <source>In how many sizes the network sees the picture. The default model is made for two; one takes a quarter less time and finds less, four take more than twice as long and find more, above all where the picture is tilted.</source>
+      <translation>In wie vielen Größen das Netz das Bild sieht. Das Standardmodell ist für zwei gemacht; eine braucht ein Viertel weniger Zeit und findet weniger, vier brauchen mehr als doppelt so lang und finden mehr, vor allem in schrägen Bildern.</translation>
+    </message>
+    <message>
       <source>The layer of footprints, in the picture's CRS.</source>
       <translation>Der Layer der Grundrisse, im KBS des Bildes.</translation>
     </message>
@@ -283,6 +287,10 @@
       <translation>Kanäle</translation>
     </message>
     <message>
+      <source>Looks at each place</source>
+      <translation>Blicke auf jede Stelle</translation>
+    </message>
+    <message>
       <source>Building footprints</source>
       <translation>Gebäudegrundrisse</translation>
     </message>
@@ -329,6 +337,18 @@
     <message>
       <source>Which pictures</source>
       <translation>Welche Bilder</translation>
+    </message>
+    <message>
+      <source>the model's own</source>
+      <translation>die des Modells</translation>
+    </message>
+    <message>
+      <source>one, faster</source>
+      <translation>einer, schneller</translation>
+    </message>
+    <message>
+      <source>four, slower</source>
+      <translation>vier, langsamer</translation>
     </message>
     <message>
       <source>There is no model file {}; choose another.</source>

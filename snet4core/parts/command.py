@@ -25,6 +25,7 @@ from snet4core.sentence import (
     REGULARIZE,
     ROOFS,
     SAVE_MAPS,
+    SCALES,
     SIMPLIFY,
     THRESHOLD,
 )
@@ -48,6 +49,7 @@ _OPTIONS = (
     MODEL,
     DEVICE,
     PRECISION,
+    SCALES,
     SAVE_MAPS,
 )
 """In the order of the command line that is shown."""
@@ -70,6 +72,8 @@ def command_line(verb: str, source: str, output: str, values: Mapping[str, Any])
             words.append(option.flag if value else f"--no-{option.flag[2:]}")
         elif option is BOUNDS:
             words += [option.flag, *(f"{each!r}" for each in value)]
+        elif option is SCALES:
+            words += [option.flag, ",".join(f"{each:g}" for each in value)]
         elif isinstance(value, float | int):
             words += [option.flag, f"{value:.12g}"]
         else:

@@ -27,7 +27,7 @@ from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.maps.runtime import shapers_for
 from snet4core.model.card import Card
-from snet4core.model.ensemble import header_of
+from snet4core.model.ensemble import combined_header
 from snet4core.model.header import Header, find_model, read_header
 from snet4core.parts.plan import Plan, plan_for
 from snet4core.scene.inputs import SceneInput
@@ -56,7 +56,7 @@ _WORTH_SAYING = ("nodata",)
 
 def plan(request: Request, telling: Telling) -> Facts:
     """What `extract` would do; reads no pixels and loads no network, but to guess a look."""
-    header = header_of(find_model(request.model))
+    header = _header(request)
     decided = plan_for(_scene(request), header, request.choices, LookGuesser(header))
     return _plan_facts(request, header, decided)
 
@@ -64,7 +64,7 @@ def plan(request: Request, telling: Telling) -> Facts:
 def extract(request: Request, telling: Telling) -> Facts:
     """Write the footprints of one scene to a temporary GeoPackage, as `snet4 run` would."""
     send = telling.channel.send
-    header = header_of(find_model(request.model))
+    header = _header(request)
     guesser = LookGuesser(header)
     decided = plan_for(_scene(request), header, request.choices, guesser)
     send("plan", **_plan_facts(request, header, decided))
@@ -95,7 +95,7 @@ def extract(request: Request, telling: Telling) -> Facts:
     wanted = choose_runtime(request.device, cast(Any, request.precision))
     peak = _Peak()
     predictor = Predictor(
-        header.path,
+        header,
         wanted,
         shapers=shapers_for(wanted, None),
         guesser=guesser,  # knows the look already that the plan told
@@ -195,6 +195,11 @@ JOBS: dict[str, Callable[[Request, Telling], Facts]] = {
     "check": check,
     "model": model,
 }
+
+
+def _header(request: Request) -> Header:
+    """The model at the scales that are asked for, or at its card's."""
+    return combined_header([read_header(find_model(request.model))], request.scales or ())
 
 
 def _roofs_layer(has_roofs: bool, request: Request) -> str | None:

@@ -55,6 +55,8 @@ class Request:
     """As in `--device`."""
     precision: str = "auto"
     """As in `--precision`."""
+    scales: tuple[float, ...] | None = None
+    """`extract`, `plan`: as in `--tta`; None: the scales on the model's card."""
     save_maps: str | None = None
     """`extract`: where the maps are kept."""
     shown_output: str | None = None
@@ -143,7 +145,11 @@ def _is_box(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
 
 
-_BOX = "tuple[float, float, float, float]"
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_number, value))
+
+
+_BOX, _NUMBERS = "tuple[float, float, float, float]", "tuple[float, ...]"
 _FITS: dict[str, Callable[[Any], bool]] = {
     "str": _is_text,
     "Path": _is_text,
@@ -151,6 +157,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "int": _is_whole_number,
     "bool": lambda value: isinstance(value, bool),
     _BOX: _is_box,
+    _NUMBERS: _is_numbers,
 }
 """Type of a field -> whether a value from JSON fits it."""
 _MADE: dict[str, Callable[[Any], Any]] = {
@@ -160,5 +167,6 @@ _MADE: dict[str, Callable[[Any], Any]] = {
     "int": int,
     "bool": bool,
     _BOX: lambda value: tuple(map(float, value)),
+    _NUMBERS: lambda value: tuple(map(float, value)),
 }
 """Type of a field -> its value from one that fits."""

@@ -43,11 +43,13 @@ class BrightIsBuilding:
     """Stands where the network stands."""
 
     def __init__(
-        self, *_: Any, shapers: int, guesser: Any, on_maps: Callable[[Maps], None]
+        self, header: Header, *_: Any, shapers: int, guesser: Any, on_maps: Callable[[Maps], None]
     ) -> None:
-        self.header, self.shapers, self.together = HEADER, shapers, 2
+        self.header, self.shapers, self.together = header, shapers, 2
         self.key, self.guesser, self._on_maps = "exact", guesser, on_maps
-        self.runtime = types.SimpleNamespace(device="cpu", engine="stand-in", precision="fp32")
+        seen_at = f" at {', '.join(f'{each:g}' for each in header.scales)}" * bool(header.scales)
+        engine = f"stand-in{seen_at}"
+        self.runtime = types.SimpleNamespace(device="cpu", engine=engine, precision="fp32")
 
     def maps(
         self,
@@ -115,7 +117,7 @@ def main() -> None:
     predict.choose_runtime = lambda *_: RuntimeChoice()  # type: ignore[attr-defined]
     sys.modules["snet4core.maps.predictor"] = predict
     jobs.find_model = Path  # type: ignore[assignment]
-    jobs.read_header = jobs.header_of = lambda _: HEADER
+    jobs.read_header = lambda _: HEADER
     if MODE == "roofed":
         jobs.JOBS["extract"] = _roofed_town
     __main__.main()

@@ -188,8 +188,8 @@ def test_the_names_that_scripts_depend_on(qgis: Any) -> None:
     }
     assert set(names["extractfootprints"]) == {
         "INPUT", "EXTENT", "AOI", "OFF_NADIR", "AZIMUTH", "BANDS", "MODEL", "THRESHOLD", "MIN_AREA",
-        "MIN_CONFIDENCE", "SIMPLIFY", "HEIGHT_MIN", "REGULARIZE", "DEVICE", "OUTPUT", "ROOFS",
-        "SAVE_MAPS",
+        "MIN_CONFIDENCE", "SIMPLIFY", "HEIGHT_MIN", "REGULARIZE", "DEVICE", "LOOKS", "OUTPUT",
+        "ROOFS", "SAVE_MAPS",
     }  # fmt: skip
     assert set(names["polygonizemaps"]) >= {"INPUT", "THRESHOLD", "MIN_AREA", "OUTPUT"}
     assert names["scorefootprints"] == ["PROPOSALS", "TRUTH"]

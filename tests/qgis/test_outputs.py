@@ -224,6 +224,27 @@ def test_nothing_found_comes_with_the_likely_reason(
     assert "No footprints were found. The highest building probability was 0.39" in feedback.text
 
 
+@pytest.mark.parametrize(
+    ("looks", "seen_at", "option"),
+    [
+        (None, "", []),
+        (0, "", []),
+        (1, "", ["--tta", "1"]),
+        (2, " at 0.7, 0.95, 1, 1.1", ["--tta", "0.7,0.95,1,1.1"]),
+    ],
+)
+def test_the_looks_that_are_chosen_are_taken(
+    qgis: Any, town: Path, looks: int | None, seen_at: str, option: list[str]
+) -> None:
+    feedback = told()
+    chosen = {} if looks is None else {"LOOKS": looks}
+    result = run(qgis, town, "memory:", feedback, **chosen)
+    [command] = [line for line in feedback.lines if line.startswith("snet4 run")]
+    words = shlex.split(command)
+    assert result["DEVICE"] == f"cpu (stand-in{seen_at}, fp32)"
+    assert words[words.index("--off-nadir") + 2 :] == option
+
+
 def test_the_log_says_look_pixels_settings_time_and_command(qgis: Any, town: Path) -> None:
     feedback = told()
     run(qgis, town, "memory:", feedback, OFF_NADIR=60, AZIMUTH=200, REGULARIZE=True)

@@ -350,6 +350,28 @@ def test_a_plan_says_the_look_the_pixels_and_the_command(town: Path) -> None:
     assert any("outside" in text for text in plan["warnings"])
 
 
+@pytest.mark.parametrize(
+    ("scales", "seen_at", "option"),
+    [
+        (None, "", ""),
+        ([1], "", " --tta 1"),
+        ([0.7, 0.95, 1, 1.1], " at 0.7, 0.95, 1, 1.1", " --tta 0.7,0.95,1,1.1"),
+    ],
+    ids=["the card's", "one", "four"],
+)
+def test_scales_reach_the_network_and_the_command_line(
+    town: Path, tmp_path: Path, scales: list[float] | None, seen_at: str, option: str
+) -> None:
+    with worker_process(str(STUB)) as client:
+        client.ask(
+            kind="extract", scene=str(town), off_nadir_deg=30, folder=str(tmp_path), scales=scales
+        )
+        *events, result = client.until_last()
+    [plan] = [event for event in events if event["event"] == "plan"]
+    assert plan["command"] == f"snet4 run {town} -o footprints.gpkg --off-nadir 30{option}"
+    assert result["device"] == f"cpu (stand-in{seen_at}, fp32)"
+
+
 def test_the_environment_of_another_program_is_set_aside(
     town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,6 +463,9 @@ def test_events_go_out_whole_from_many_threads() -> None:
         (b'{"protocol": 1, "kind": "plan", "threshold": true}\n', "'threshold' cannot be True"),
         (b'{"protocol": 1, "kind": "plan", "bounds": [1, 2, 3]}\n', "'bounds' cannot be"),
         (b'{"protocol": 1, "kind": "plan", "model": null}\n', "'model' cannot be None"),
+        (b'{"protocol": 1, "kind": "plan", "scales": []}\n', "'scales' cannot be"),
+        (b'{"protocol": 1, "kind": "plan", "scales": "0.7,1"}\n', "'scales' cannot be '0.7,1'"),
+        (b'{"protocol": 1, "kind": "plan", "scales": [1, null]}\n', "'scales' cannot be"),
     ],
 )
 def test_a_job_that_is_none_is_refused_by_name(job: bytes, says: str) -> None:
@@ -450,7 +475,7 @@ def test_a_job_that_is_none_is_refused_by_name(job: bytes, says: str) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists) | st.integers())
 def test_no_value_of_an_entry_is_more_than_a_usage_error(value: Any) -> None:
-    for name in ("threshold", "bounds", "regularize", "scene", "model"):
+    for name in ("threshold", "bounds", "regularize", "scene", "model", "scales"):
         line = json.dumps({"protocol": PROTOCOL, "kind": "plan", name: value}).encode()
         with suppress(UsageError):
             assert isinstance(parse(line), Request)
