@@ -87,7 +87,7 @@ def of_models(model: Header) -> str:
     words = [str(MODEL.taking(shlex.quote(each.name))) for each in files]
     usual = model.members[0].card.scales
     said = ",".join(f"{each:g}" for each in model.scales or (1.0,))
-    scales = [] if model.scales == usual else [f"--tta {said}"]
+    scales = [] if model.scales == usual else [str(SCALES.taking(said))]
     return " ".join(words + scales)
 
 
