@@ -58,6 +58,7 @@ ELSEWHERE = {
     "snet4core.maps.runtime:_device --device": "only for --device",
     "snet4core.model.ensemble:combined_header --model": "only of several models",
     "snet4core.parts.command:of_models --model": "the command that a layer's metadata repeat",
+    "snet4core.parts.command:of_models --tta": "the command that a layer's metadata repeat",
     "snet4core.parts.plan:__post_init__ --height-min": "only for --height-min",
     "snet4core.parts.region:of --bounds": "only for --bounds with --aoi",
     "snet4core.parts.region:of --aoi": "only for --bounds with --aoi",
