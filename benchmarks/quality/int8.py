@@ -1,18 +1,21 @@
 """Would int8 do? The default model's graph quantised after training, against fp32.
 
     pip install nncf; python -m benchmarks.quality.int8 [--looks 1] [--choices NAME,NAME]
+        [--run-side PX]
 
 Which layers are quantised matters most, so several choices are measured: how much faster the
 forward pass is (in turn), the share of pixels that change sides, F1 of the footprints against
 those of fp32 and against the labels, on the real pictures; bfloat16, where the processor
 computes it, stands beside them for comparison. Ranges are taken from rendered places. The goal is
 an F1 of 0.99 against fp32; int8 is not offered because none reaches it. `--looks 2` computes
-every window at the scales of the model's card.
+every window at the scales of the model's card. `--run-side 4096` also sets a whole run of each
+choice, on a scene of that side, against its own forward pass, as `benchmarks.speed.run_speed` does.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import logging
 import tempfile
@@ -27,6 +30,8 @@ from numpy.typing import NDArray
 
 from benchmarks.measured import keep
 from benchmarks.quality.real_pictures import in_map_units, pictures, placed, truth_of
+from benchmarks.scene_file import write_scene
+from benchmarks.speed import run_speed
 from snet4_training.scenes import PLAIN, make_place, render
 from snet4core.layers.buildings import Buildings
 from snet4core.look.look import Look
@@ -162,10 +167,21 @@ def variants(
             continue
         predictor = Predictor(header, choose_runtime("cpu", "fp32", "openvino"))
         network: Any = predictor._network
-        [member] = [each for each, _ in network._members] if header.scales else [network]
-        member._model = quantised(fresh(), inputs, left_alone)
-        member._digest += name  # or the program of fp32 would be taken, which is kept
+        alone = network._network if header.scales else network
+        alone._made = quantised(fresh(), inputs, left_alone), graph.constants
+        # Else the program of fp32 would be taken, which is kept.
+        alone._graph_key = hashlib.sha256(f"{alone._graph_key};{name}".encode()).hexdigest()
         yield name, predictor
+
+
+def against_forward(
+    predictor: Predictor, choice: str, side_px: int, folder: Path
+) -> dict[str, Any]:
+    """Whole runs on a scene beside the forward pass alone, of what `choice` names."""
+    scene = folder / f"scene {side_px}.tif"
+    if not scene.exists():
+        write_scene(scene, side_px)
+    return run_speed.measured(predictor, scene, side_px, 3, choice) | {"precision": choice}
 
 
 def main() -> None:
@@ -174,6 +190,7 @@ def main() -> None:
     )
     parser.add_argument("--looks", type=int, choices=(1, 2), default=1)
     parser.add_argument("--choices", default="", help="names with commas; empty: all")
+    parser.add_argument("--run-side", type=int, default=0, help="0: no whole runs")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     only = read_header(find_model("default"))
@@ -201,6 +218,10 @@ def main() -> None:
                 "f1": found.f1(reference.truth),
                 "f1_against_fp32": found.f1(reference.found),
             }
+            if asked.run_side:
+                figures[choice]["run"] = against_forward(
+                    predictor, choice, asked.run_side, Path(name)
+                )
             print(choice, figures[choice], flush=True)
     keep("int8", figures)
 

@@ -369,6 +369,14 @@ class TrainRecipe:
     """Weight of the look estimate's loss, where the network has one."""
     average: float = 0.998
     """Share of the weights' running average that each step keeps."""
+    statistics_batches: int = 0
+    """Batches over which the statistics of batch normalisations are estimated anew for the weights
+    that are validated and written (`loop.settling`); 0: the average of those met in training."""
+    encoder_return: float = 0.0
+    """How far, 0 to 1, the encoder's weights go back to those of `model.start_from` before they are
+    validated and written."""
+    decoder_return: float = 0.0
+    """The same for the decoder's."""
     clip_norm: float = 5.0
     """Gradients are clipped to this norm."""
     bf16: bool = True
@@ -390,6 +398,7 @@ class TrainRecipe:
         _positive(steps=self.steps, batch=self.batch, learning_rate=self.learning_rate)
         _positive(checkpoint_steps=self.checkpoint_steps, validate_steps=self.validate_steps)
         _shares(average=self.average, encoder_rate=self.encoder_rate)
+        _shares(encoder_return=self.encoder_return, decoder_return=self.decoder_return)
         _one_of("train.loss", self.loss, LOSSES)
         _one_of("train.optimizer", self.optimizer, OPTIMIZERS)
         _one_of("train.schedule", self.schedule, SCHEDULES)
@@ -404,12 +413,17 @@ class TrainRecipe:
             raise UsageError("size_weight, gap_weight and focal_gamma must be 0 or more.")
         if min(self.minutes, self.loaders, self.early_stop, self.pictures) < 0:
             raise UsageError("train.minutes, loaders, early_stop and pictures must be 0 or more.")
-        if self.encoder_from_step < 0:
-            raise UsageError("train.encoder_from_step must be 0 or more.")
+        if min(self.encoder_from_step, self.statistics_batches) < 0:
+            raise UsageError("train.encoder_from_step and statistics_batches must be 0 or more.")
 
     def encoder_learns(self, step: int) -> bool:
         """Whether step number `step`, from 0, changes the encoder."""
         return self.encoder_rate > 0 and step >= self.encoder_from_step
+
+    @property
+    def returns(self) -> bool:
+        """Whether the weights go part of the way back to those that they started from."""
+        return max(self.encoder_return, self.decoder_return) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,3 +434,10 @@ class Recipe:
     data: DataRecipe = field(default_factory=DataRecipe)
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
     train: TrainRecipe = field(default_factory=TrainRecipe)
+
+    def __post_init__(self) -> None:
+        if self.train.returns and not self.model.start_from:
+            raise UsageError(
+                "train.encoder_return and decoder_return lead back to model.start_from, which is "
+                "not given."
+            )

@@ -20,6 +20,7 @@ from snet4_training.loop.losses import look_loss, loss
 from snet4_training.loop.pace import Pace
 from snet4_training.loop.records import Records
 from snet4_training.loop.schedule import finished, learning_rate, steps_in_all, take_score
+from snet4_training.loop.settling import settled
 from snet4_training.loop.start import go_on_from, load_encoder, pretrained_file
 from snet4_training.loop.team import Team, gathered, surroundings
 from snet4_training.recipe import Recipe, TrainRecipe
@@ -158,18 +159,6 @@ def _groups(net: OffNadirNet, recipe: TrainRecipe) -> list[dict[str, list[nn.Par
     return [{"params": encoder}, {"params": others}]
 
 
-def averaged_net(state: State, architecture: Architecture) -> OffNadirNet:
-    """A copy of the network with the averaged weights, in evaluation mode."""
-    net = OffNadirNet(architecture)
-    net.load_state_dict({name: value.cpu() for name, value in state.average.items()})
-    return net.eval()
-
-
-def export(path: Path, state: State, card: Card) -> None:
-    """Write the averaged weights as a model file."""
-    weights.save(path, averaged_net(state, card.architecture), card)
-
-
 def train(
     recipe: Recipe,
     out: Path,
@@ -194,7 +183,7 @@ def train(
     if records:
         records.begin({"step": state.step, **surroundings(team), "recipe": as_plain(recipe)})
     pace = Pace()
-    before_s, started = state.seconds, time.monotonic()
+    before_s, started, exported = state.seconds, time.monotonic(), -1
     state.net.train()
     for of_step in pace.watched(batches(recipe, store, state.step, parts)):
         if finished(recipe.train, state):
@@ -216,11 +205,13 @@ def train(
             last = finished(recipe.train, state)
         if (state.step % recipe.train.checkpoint_steps == 0 or last) and team.leads:
             write_checkpoint(out / CHECKPOINT, state, as_plain(recipe))
-            export(out / MODEL, state, card)
+            weights.save(out / MODEL, settled(state, recipe, store, team.device), card)
+            exported = state.step
     if records:
         records.close()
         # A run that was killed between its last checkpoint and this file ends here.
-        export(out / MODEL, state, card)
+        if exported != state.step:
+            weights.save(out / MODEL, settled(state, recipe, store, team.device), card)
     team.wait()
     return out / MODEL
 
@@ -231,7 +222,7 @@ def _validated(
     """Validate, share the score with all processes, and export the best weights."""
     score = math.nan
     if records:
-        net = averaged_net(state, card.architecture)
+        net = settled(state, recipe, out / recipe.data.store, team.device)
         shown = Gallery(recipe.model.bands, recipe.train.pictures)
         scores = summed(shown.passing(judged(net, card, recipe, out / recipe.data.store)))
         found = score_of(scores)
@@ -239,4 +230,4 @@ def _validated(
         score = math.nan if found is None else found
     score = team.from_leader(score)
     if not math.isnan(score) and take_score(recipe.train, state, score) and team.leads:
-        export(out / BEST, state, card)
+        weights.save(out / BEST, net, card)
