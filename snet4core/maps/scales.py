@@ -94,7 +94,7 @@ def quantised(total: NDArray[np.float32], count: int) -> NDArray[np.uint8]:
     return whole.astype(np.uint8)
 
 
-LEAST_SAY, MOST_SAY = 0.25, 0.6
+LEAST_SAY, MOST_SAY = 0.1, 0.7
 """How much of a roof's probability a glance gives: anywhere, and where it sees a large roof."""
 
 LARGE_PX = 8

@@ -187,21 +187,21 @@ class ByScale:
 
 @pytest.mark.parametrize("heads", [ONE_HEAD, THREE_HEADS])
 def test_glances_count_for_roofs_alone(heads: tuple[str, ...]) -> None:
-    """A quarter each, one after the other; told nothing where a head hears every look."""
+    """A tenth each, one after the other; told nothing where a head hears every look."""
     network = ByScale()
     five = header("f", replace(SMALL, maps=FIVE_MAPS, heads=heads))
     found = average(
-        [network], combined_header([five], (0.5, 1.0, 1.5)), np.zeros((1, 4, 64, 64), np.float32)
+        [network], combined_header([five], (0.5, 1.0, 2.0)), np.zeros((1, 4, 64, 64), np.float32)
     )
-    roof = round(64 + 0.25 * (96 - 64) + 0.25 * (32 - 72))
+    roof = round(0.9 * (0.9 * 64 + 0.1 * 32) + 0.1 * 128)
     assert [np.unique(each).tolist() for each in found[0]] == [[64], [64], [roof], [roof], [64]]
     glance = Look(0.0, None, LOOK.source) if heads == ONE_HEAD else LOOK
-    assert network.told == {32: glance, 64: LOOK, 96: glance}
+    assert network.told == {32: glance, 64: LOOK, 128: glance}
 
     alone = average(
         [network], combined_header([five], (0.5, 0.75)), np.zeros((1, 4, 64, 64), np.float32)
     )
-    roof = round(48 + 0.25 * (32 - 48))
+    roof = round(0.9 * 48 + 0.1 * 32)
     assert np.unique(alone[0, 0]).tolist() == [48], "the scale next to 1 stands for it"
     assert np.unique(alone[0, 2]).tolist() == [roof]
 
@@ -226,10 +226,10 @@ def test_a_glance_has_more_say_where_it_sees_a_large_roof() -> None:
     five = header("f", replace(SMALL, maps=FIVE_MAPS, heads=ONE_HEAD))
     combined = combined_header([five], (1.0, 2.0))
     maps = average([Glancing()], combined, np.zeros((1, 4, 64, 64), np.float32))[0]
-    assert maps[2, 8, 8] == round(255 * (0.2 + 0.6 * 0.8))
-    assert maps[2, 35, 40] == round(255 * (0.2 + 0.25 * 0.8))
-    assert maps[2, 42, 6] == round(255 * (0.2 + 0.25 * 0.8))
-    assert maps[2, 20, 50] == round(255 * 0.75 * 0.2)
+    assert maps[2, 8, 8] == round(255 * (0.2 + 0.7 * 0.8))
+    assert maps[2, 35, 40] == round(255 * (0.2 + 0.1 * 0.8))
+    assert maps[2, 42, 6] == round(255 * (0.2 + 0.1 * 0.8))
+    assert maps[2, 20, 50] == round(255 * 0.9 * 0.2)
     assert np.unique(maps[[0, 1, 4]]).tolist() == [51]
 
 

@@ -199,13 +199,17 @@ def train(
             if records:
                 rate = learning_rate(recipe.train, state.step, state.seconds, state.drops)
                 records.stepped(state.step, lately, rate, state.seconds)
+        validates = state.step % recipe.train.validate_steps == 0 or last
+        keeps = state.step % recipe.train.checkpoint_steps == 0 or last
+        settles = team.leads and (validates or keeps)
+        net = settled(state, recipe, store, team.device) if settles else None
         # Before the checkpoint, which then knows the score: a resumed run goes on alike.
-        if state.step % recipe.train.validate_steps == 0 or last:
-            _validated(recipe, state, card, out, records, team)
+        if validates:
+            _validated(recipe, state, net, card, out, records, team)
             last = finished(recipe.train, state)
-        if (state.step % recipe.train.checkpoint_steps == 0 or last) and team.leads:
+        if (keeps or last) and net is not None:
             write_checkpoint(out / CHECKPOINT, state, as_plain(recipe))
-            weights.save(out / MODEL, settled(state, recipe, store, team.device), card)
+            weights.save(out / MODEL, net, card)
             exported = state.step
     if records:
         records.close()
@@ -217,17 +221,23 @@ def train(
 
 
 def _validated(
-    recipe: Recipe, state: State, card: Card, out: Path, records: Records | None, team: Team
+    recipe: Recipe,
+    state: State,
+    net: OffNadirNet | None,
+    card: Card,
+    out: Path,
+    records: Records | None,
+    team: Team,
 ) -> None:
-    """Validate, share the score with all processes, and export the best weights."""
+    """Validate `net`, share the score with all processes, and export the best weights; it is
+    settled, and the leader alone has it."""
     score = math.nan
-    if records:
-        net = settled(state, recipe, out / recipe.data.store, team.device)
+    if records and net is not None:
         shown = Gallery(recipe.model.bands, recipe.train.pictures)
         scores = summed(shown.passing(judged(net, card, recipe, out / recipe.data.store)))
         found = score_of(scores)
         records.validated(state.step, scores, found, shown)
         score = math.nan if found is None else found
     score = team.from_leader(score)
-    if not math.isnan(score) and take_score(recipe.train, state, score) and team.leads:
+    if not math.isnan(score) and take_score(recipe.train, state, score) and net is not None:
         weights.save(out / BEST, net, card)
