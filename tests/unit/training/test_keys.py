@@ -81,7 +81,12 @@ ELSEWHERE = {
     "pictures": ("records", "test_a_sheet_has_a_row_for_each_category_with_buildings"),
     "tensorboard": ("records", "test_a_run_leaves_pictures_and_the_curves_of_its_log"),
     "loaders": ("keys", "test_loaders_are_processes_that_change_no_batch"),
-}
+    "statistics_batches": (
+        "settling", "test_statistics_are_those_of_the_batches_after_the_training",
+    ),
+    "encoder_return": ("settling", "test_each_part_goes_its_own_way_back_and_heads_stay"),
+    "decoder_return": ("settling", "test_each_part_goes_its_own_way_back_and_heads_stay"),
+}  # fmt: skip
 """Keys of `[train]` with a test of their own: its file and name."""
 
 
