@@ -21,7 +21,7 @@ from snet4_training.chips.sources import fill
 from snet4_training.loop.loop import CHECKPOINT, MODEL, train
 from snet4_training.loop.records import LOG
 from snet4_training.loop.team import Team
-from snet4core.errors import UsageError
+from snet4core.errors import EngineError, UsageError
 
 CHANGES = [
     "train.accumulate=2", "train.steps=3", "train.validate_steps=3", "train.checkpoint_steps=1",
@@ -109,6 +109,19 @@ def test_more_processes_than_parts_are_refused(tmp_path: Path) -> None:
     run = prepared(tmp_path / "run")
     with pytest.raises(UsageError, match=r"2 processes cannot share train\.accumulate = 1"):
         train(small_recipe(run), run, team=Team(0, 2))
+
+
+@pytest.mark.parametrize("operation", ["broadcast", "all_reduce"])
+def test_a_process_whose_leader_has_ended_blames_no_bug(
+    monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise RuntimeError("Connection closed by peer [127.0.0.1]:18097.")
+
+    monkeypatch.setattr(f"torch.distributed.{operation}", closed)
+    team = Team(1, 2)
+    with pytest.raises(EngineError, match="Another process of this training has ended"):
+        team.wait() if operation == "broadcast" else team.add_up([torch.ones(2)])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills processes of a fork server")

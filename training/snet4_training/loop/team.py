@@ -8,7 +8,8 @@ parts of every step, and take the mean.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, distributed
 
 from snet4core import __version__
-from snet4core.errors import DependencyError, UsageError
+from snet4core.errors import DependencyError, EngineError, UsageError
 
 _CPU = torch.device("cpu")
 
@@ -57,7 +58,8 @@ class Team:
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        distributed.all_reduce(flat)
+        with _all_present():
+            distributed.all_reduce(flat)
         start = 0
         for tensor in tensors:
             tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
@@ -68,7 +70,8 @@ class Team:
         if self.size == 1:
             return number
         told = torch.tensor([number], dtype=torch.float64, device=self.device)
-        distributed.broadcast(told, src=0)
+        with _all_present():
+            distributed.broadcast(told, src=0)
         return float(told)
 
     def wait(self) -> None:
@@ -93,6 +96,19 @@ def gathered() -> Team:
     # The others wait while the first one prepares chips, which may take hours.
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
     return Team(state.process_index, state.num_processes, state.device)
+
+
+@contextmanager
+def _all_present() -> Iterator[None]:
+    """Say that another process ended, where a collective operation fails for that."""
+    try:
+        yield
+    except RuntimeError as problem:
+        # The cause is that process's to tell; a traceback of this one would hide it.
+        raise EngineError(
+            "Another process of this training has ended; its own message says why. When that is "
+            "mended, start all processes again."
+        ) from problem
 
 
 def surroundings(team: Team) -> dict[str, Any]:
