@@ -22,6 +22,7 @@ from benchmarks.measured import keep
 from snet4_training.validation.calibration import (
     CUTS,
     MIN_AREAS_M2,
+    MIN_CONFIDENCES,
     SEEDS,
     THRESHOLDS,
     Seen,
@@ -36,8 +37,6 @@ from snet4core.model.header import find_model, read_header
 from snet4core.settings import ShapeSettings
 
 Change = Callable[[ShapeSettings], ShapeSettings]
-
-CONFIDENCES = (0.0, 0.08, 0.12, 0.16, 0.2, 0.24, 0.32)
 
 
 def main() -> None:
@@ -75,7 +74,7 @@ def changes() -> Iterator[tuple[str, Change]]:
         yield f"seeds from {value}", lambda old, new=value: _split(old, seed_threshold=new)
     for value in CUTS:
         yield f"cuts from {value}", lambda old, new=value: _split(old, cut_probability=new)
-    for value in CONFIDENCES:
+    for value in MIN_CONFIDENCES[::3]:
         yield f"least confidence {value}", lambda old, new=value: replace(old, min_confidence=new)
     for value in MIN_AREAS_M2:
         yield f"least area {value:.0f} m2", lambda old, new=value: replace(old, min_area_m2=new)

@@ -100,14 +100,14 @@ def gathered() -> Team:
 
 @contextmanager
 def _all_present() -> Iterator[None]:
-    """Say that another process ended, where a collective operation fails for that."""
+    """Say what a collective operation fails for: another process is gone, or not reached."""
     try:
         yield
     except RuntimeError as problem:
         # The cause is that process's to tell; a traceback of this one would hide it.
         raise EngineError(
-            "Another process of this training has ended; its own message says why. When that is "
-            "mended, start all processes again."
+            "Another process of this training has ended, and its own message says why, or the "
+            "connection to it broke; mend that, and start all processes again."
         ) from problem
 
 
