@@ -7,13 +7,16 @@ it best: likely inside, unlikely around, borders under its border. How far it wa
 height. What the network said of the height holds it back: the less a picture is tilted, the
 less a height moves its roof, and the more of the network's own height is kept.
 
+Roofs are slid by whole pixels, and the fit of heights between is interpolated: rounded to the next
+pixel, several heights would have the same fit where a picture is little tilted.
+
 It is a function of one window's maps, halo included, like the maps themselves. So nothing that
 comes after depends on blocks, parts or workers. It works on every second pixel.
 
 Sums are of whole numbers, so their order does not matter, and nothing is rounded before the end.
 
-Axis letters: M maps, H rows, W columns, K candidates, S segments (from 1 on), R runs of pixels,
-P pixels.
+Axis letters: M maps, H rows, W columns, K heights, N places, S segments (from 1 on), R runs of
+pixels, P pixels.
 """
 
 from __future__ import annotations
@@ -42,6 +45,10 @@ CANDIDATES_K = np.arange(-44.0, 45.0, 4.0)
 """Heights that are tried, counted from the network's own on the scale of `maps.heights`."""
 LOWEST = 25.0
 """The smallest value tried on that scale: 1 m."""
+PLACES = 24
+"""Most places in which a segment is tried; of a long way they are two, three ... pixels apart."""
+BORDER_WEIGHT = 1.5
+"""What borders count beside the inside of a segment and its surroundings, 1 each."""
 TRUST = 0.02 / 7.65**2
 """How much a fit must gain (0..1) for each square step away from the network's own height."""
 TILTED_FROM_PX = 0.1
@@ -71,19 +78,63 @@ def heights_by_feet(maps_MHW: NDArray[np.uint8], lean_px: tuple[float, float]) -
     around = _Segments.of(_grown(segments_HW, AROUND) * (segments_HW == 0), count)
     own_S = roofs.means(roof_HW, height_HW)[0] * 255.0
     value_KS = own_S + CANDIDATES_K[:, None]
-    offset_px_KS2 = height_m_of(np.maximum(value_KS, 0.0))[..., None] * np.array(lean_px)
-    steps_KS2 = np.rint(offset_px_KS2 / POOLED_PX).astype(np.int64)
-    fit_KS = (
-        roofs.means(roof_HW, footprint_HW, steps_KS2)
-        + roofs.means(roof_border_HW, border_HW, steps_KS2)
-        - around.means(None, footprint_HW, steps_KS2)
-        - TRUST * CANDIDATES_K[:, None] ** 2
+    places = _Places.of(own_S, lean_px)
+    fit_NS = (
+        roofs.means(roof_HW, footprint_HW, places.steps_NS2)
+        + BORDER_WEIGHT * roofs.means(roof_border_HW, border_HW, places.steps_NS2)
+        - around.means(None, footprint_HW, places.steps_NS2)
     )
-    middle_S2 = roofs.middles()
-    there_KS2 = (middle_S2 >= steps_KS2) & (middle_S2 - steps_KS2 < footprint_HW.shape[::-1])
+    fit_KS = places.between(fit_NS, value_KS) - TRUST * CANDIDATES_K[:, None] ** 2
+    offset_px_KS2 = height_m_of(np.maximum(value_KS, 0.0))[..., None] * np.array(lean_px)
+    foot_KS2 = roofs.middles() - offset_px_KS2 / POOLED_PX
+    there_KS2 = (foot_KS2 >= 0) & (foot_KS2 < footprint_HW.shape[::-1])
     fit_KS[(value_KS < LOWEST) | ~there_KS2.all(-1)] = -np.inf
     better_S = np.clip(np.rint(own_S + _best(fit_KS)), 0, 255).astype(np.uint8)
     return _with_heights(maps_MHW, segments_HW, better_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where each segment is tried: whole pooled pixels along the longer axis of the lean."""
+
+    px_per_m: float
+    """Pooled pixels along that axis for each metre of height."""
+    first_S: Floats
+    """The place next to the roof, pooled pixels."""
+    every_S: Floats
+    """Pooled pixels from one place to the next."""
+    steps_NS2: Ints
+    """Columns and rows by which a segment is slid back."""
+
+    @staticmethod
+    def of(own_S: Floats, lean_px: tuple[float, float]) -> _Places:
+        """Those around all heights that are tried, counted from the network's own."""
+        longer_px = max(abs(each) for each in lean_px)
+        px_per_m = longer_px / POOLED_PX
+        ends_2S = np.maximum(own_S + CANDIDATES_K[[0, -1], None], LOWEST)
+        first_S, last_S = height_m_of(ends_2S) * px_per_m
+        first_S, last_S = np.floor(first_S), np.ceil(last_S)
+        every_S = np.maximum(np.ceil((last_S - first_S) / (PLACES - 1)), 1.0)
+        # One more for the interpolation of what lies before the last.
+        many = int(np.ceil((last_S - first_S) / every_S).max()) + 2
+        place_NS = first_S + every_S * np.arange(many)[:, None]
+        steps_NS2 = np.rint(place_NS[..., None] * np.array(lean_px) / longer_px).astype(np.int64)
+        return _Places(px_per_m, first_S, every_S, steps_NS2)
+
+    def between(self, fit_NS: Floats, value_KS: Floats) -> Floats:
+        """The fit (K, S) of heights on the scale of `maps.heights`: cubic (Catmull and Rom)."""
+        place_KS = height_m_of(np.maximum(value_KS, LOWEST)) * self.px_per_m
+        number_KS = (place_KS - self.first_S) / self.every_S
+        before_KS = np.floor(number_KS).astype(np.int64)
+        part_KS = number_KS - before_KS
+        a_KS, b_KS, c_KS, d_KS = (
+            np.take_along_axis(fit_NS, np.clip(before_KS + step, 0, len(fit_NS) - 1), 0)
+            for step in (-1, 0, 1, 2)
+        )
+        cubic_KS = 3 * (b_KS - c_KS) + d_KS - a_KS
+        square_KS = 2 * a_KS - 5 * b_KS + 4 * c_KS - d_KS
+        sloped_KS = (c_KS - a_KS + part_KS * (square_KS + part_KS * cubic_KS)) * part_KS
+        return np.asarray(b_KS + 0.5 * sloped_KS)
 
 
 @dataclass(frozen=True, slots=True)

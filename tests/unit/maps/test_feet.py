@@ -50,6 +50,17 @@ def test_the_foot_corrects_a_height(true_m: float, said_m: float) -> None:
     assert found_m == pytest.approx(true_m, abs=0.75)
 
 
+@pytest.mark.parametrize("lean_px", [(1.0, 0.0), (0.0, -0.9)])
+def test_every_pixel_of_a_small_lean_counts(lean_px: tuple[float, float]) -> None:
+    """A metre is half of a pooled pixel there: higher buildings must not get the same height."""
+    found_m = [
+        height_of_roof(heights_by_feet(town(true_m, 5.5, lean_px=lean_px), lean_px))
+        for true_m in (3.0, 4.0, 6.0, 7.0, 8.0)
+    ]
+    assert found_m == pytest.approx([3.0, 4.0, 6.0, 7.0, 8.0], abs=0.9)
+    assert (np.diff(found_m) > 0.3).all()
+
+
 def test_only_the_height_map_changes_and_the_input_does_not() -> None:
     maps = town(8.0, 5.0)
     before = maps.copy()
