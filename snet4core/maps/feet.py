@@ -115,9 +115,11 @@ class _Places:
         first_S, last_S = height_m_of(ends_2S) * px_per_m
         first_S, last_S = np.floor(first_S), np.ceil(last_S)
         every_S = np.maximum(np.ceil((last_S - first_S) / (PLACES - 1)), 1.0)
-        # One more for the interpolation of what lies before the last.
-        many = int(np.ceil((last_S - first_S) / every_S).max()) + 2
-        place_NS = first_S + every_S * np.arange(many)[:, None]
+        # One more for the interpolation before the last; where a segment has fewer places than
+        # others, its last is repeated, which costs nothing.
+        many_S = np.ceil((last_S - first_S) / every_S) + 2
+        number_NS = np.minimum(np.arange(many_S.max())[:, None], many_S - 1)
+        place_NS = first_S + every_S * number_NS
         steps_NS2 = np.rint(place_NS[..., None] * np.array(lean_px) / longer_px).astype(np.int64)
         return _Places(px_per_m, first_S, every_S, steps_NS2)
 
