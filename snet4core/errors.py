@@ -83,6 +83,6 @@ class OutputError(Snet4Error, OSError):
 
 
 class Cancelled(Snet4Error):
-    """The user stopped the run; nothing was written."""
+    """The user stopped the run; a layer that was not finished is not there."""
 
     exit_code = 130

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snet4_cli import options
-from snet4core.sentence import OFF_NADIR
 
 if TYPE_CHECKING:
     from snet4core.model.header import Header
@@ -44,8 +43,8 @@ def info(
     """Show what SCENE is: size, place, bands, no data, look angle, and how it would be read.
 
     SCENE is as in 'snet4 run'; several come as a table, and with --json as an array. No pixels
-    are read, unless the model has to guess the look from them. An unknown look angle is
-    reported, and is not an error here.
+    are read, unless the model has to guess the look from them or doubts the azimuth of a large
+    picture. An unknown look angle is reported, and is not an error here.
 
     \b
       snet4 info scene.tif
@@ -94,7 +93,12 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
     warnings = list(found.warnings)
     try:
         guess = None if header is None else partial(LookGuesser(header).sighting, found)
-        sighted = find_look(found, guess=guess, doubt=True, **given)
+        try:
+            sighted = find_look(found, guess=guess, **given)
+        except EngineError as problem:  # what the sources know stands without a network
+            unguessed = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
+            warnings.append(f"The look cannot be guessed ({unguessed}).")
+            sighted = find_look(found, **given)
         look = sighted.look
         warnings += sighted.warnings
         facts["look"] = {
@@ -106,10 +110,6 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
     except LookError as problem:
         facts["look"] = None
         warnings.append(str(problem))
-    except EngineError as problem:
-        facts["look"] = None
-        why = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
-        warnings.append(f"The look cannot be guessed ({why}); give it with {OFF_NADIR}.")
     if header is not None:
         facts["model"] = _reading(found, header, facts["look"], warnings)
         facts["runtime"] = runtime.runtime_facts(header, "auto", "auto", "auto")

@@ -82,7 +82,7 @@ def show(model: str, as_json: bool) -> None:
 def export(model: str, engine: str, output: Path | None, overwrite: bool) -> None:
     """Make MODEL one that OpenVINO computes too: faster on a CPU, and 5 GB less to install.
 
-    The file gets 70 kB longer; its weights, its card and its digest stay. Where the numbers of
+    The file gets 65 kB longer; its weights, its card and its digest stay. Where the numbers of
     the graph do not follow from the weights, as with some foreign encoders, the graph is written
     as NAME.openvino.safetensors beside MODEL, where it is found. Exporting needs both torch and
     OpenVINO.

@@ -209,6 +209,11 @@ def run(
                 done = per_scene.run_each(jobs, predictor, bar, executor)
     except KeyboardInterrupt:
         if not (resume or executor or shard or parts):
+            if per_scene.names_scenes(output):
+                raise Cancelled(
+                    "Interrupted; layers of scenes that were finished are complete, and the same "
+                    "command with --resume leaves them alone."
+                ) from None
             raise
         raise Cancelled(
             f"Interrupted; finished parts are in {job.parts_place}, and the same command with "

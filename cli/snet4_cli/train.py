@@ -63,7 +63,7 @@ def train(
     """
     from snet4_training.loop.records import begun_with
     from snet4_training.recipe_file import read_recipe
-    from snet4core.errors import OutputError
+    from snet4core.errors import Cancelled, OutputError
 
     chosen = read_recipe(recipe, changes, begun_with(out) if resume else None)
     checkpoint = out / "checkpoint.pt"
@@ -90,11 +90,18 @@ def train(
         curves.require()
     start(chosen, team.device)
     model = out
-    with bar if team.leads else nullcontext():
-        if team.leads:
-            fill(chosen, out / chosen.data.store, workers, bar)
-        team.wait()
-        if not chips_only:
-            model = train_by(chosen, out, resume, bar if team.leads else None, team)
+    try:
+        with bar if team.leads else nullcontext():
+            if team.leads:
+                fill(chosen, out / chosen.data.store, workers, bar)
+            team.wait()
+            if not chips_only:
+                model = train_by(chosen, out, resume, bar if team.leads else None, team)
+    except KeyboardInterrupt:
+        if checkpoint.exists() and not chips_only:
+            kept = f"{checkpoint} is kept, and the same command with --resume goes on from there"
+        else:
+            kept = f"finished chips are in {out / chosen.data.store}, and the same command goes on"
+        raise Cancelled(f"Interrupted; {kept}.") from None
     if team.leads:
         click.echo(out / chosen.data.store if chips_only else model)

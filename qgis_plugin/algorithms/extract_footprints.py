@@ -166,7 +166,8 @@ class ExtractFootprints(Snet4Algorithm):
             azimuth,
             tr(
                 "Direction in which the satellite looks, clockwise from north; roofs lean towards "
-                "it. Empty: read from the picture, and unknown if it is not there."
+                "it. Empty: read from the picture's metadata; else guessed from how roofs lean, "
+                "where the model is sure."
             ),
         )
         self.add(

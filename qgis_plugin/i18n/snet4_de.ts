@@ -215,8 +215,8 @@
       <translation>Azimut vom Satelliten zum Boden, Grad (leer: aus der Szene gelesen)</translation>
     </message>
     <message>
-      <source>Direction in which the satellite looks, clockwise from north; roofs lean towards it. Empty: read from the picture, and unknown if it is not there.</source>
-      <translation>Blickrichtung des Satelliten, im Uhrzeigersinn von Nord; Dächer neigen sich dorthin. Leer: aus dem Bild gelesen, und unbekannt, wenn es dort nicht steht.</translation>
+      <source>Direction in which the satellite looks, clockwise from north; roofs lean towards it. Empty: read from the picture's metadata; else guessed from how roofs lean, where the model is sure.</source>
+      <translation>Blickrichtung des Satelliten, im Uhrzeigersinn von Nord; Dächer neigen sich dorthin. Leer: aus den Metadaten des Bildes gelesen; sonst daraus geschätzt, wie Dächer sich neigen, wo das Modell sicher ist.</translation>
     </message>
     <message>
       <source>Which band is blue, green, red and infrared, as in 3,2,1,4; a minus for one that is missing; 1,1,1,- for a panchromatic picture. Empty: as the file says.</source>

@@ -18,7 +18,7 @@ from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header, read_header
 from snet4core.parts.part import FORMAT as RESULTS_FORMAT
-from snet4core.parts.part import Part
+from snet4core.parts.part import ROOFS_FORMAT, Part
 from snet4core.parts.store import FolderShelf
 from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import Progress, stop_if_cancelled
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("snet4")
 
-FORMAT = f"{RESULTS_FORMAT}.1"
-"""What a run and its workers must have in common: the results, and (second number) what is sent
-to workers: `Task`, `WorkerModel` and all that they hold. Versions of snet4 may differ."""
+FORMAT = f"{RESULTS_FORMAT}.{ROOFS_FORMAT}.1"
+"""What a run and its workers must have in common: the results, those of models that map roofs
+(second number), and what is sent to workers (third number): `Task`, `WorkerModel` and all that
+they hold. Versions of snet4 may differ."""
 
 TRIES = 2
 """How often a part is tried among others before it is tried alone."""

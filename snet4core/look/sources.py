@@ -9,6 +9,7 @@ for that to cost nothing, a sure guess also warns of an azimuth that points the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +49,10 @@ height. Measured on rendered places: at 14 degrees the guess helps, at 11 it har
 DOUBTED_FROM_DEG = 15.0
 """Below this angle no azimuth is doubted."""
 
+DOUBTED_FROM_PX = 48_000_000
+"""Scenes from this size have their azimuth compared with the network's guess, which takes nine
+windows of 512 px: a twentieth of such a run at most."""
+
 SURE = 0.8
 """Certainty from which a guess may doubt an azimuth that was read."""
 
@@ -63,14 +68,13 @@ def find_look(
     azimuth_deg: float | None = None,
     table: Path | None = None,
     guess: Guess | None = None,
-    doubt: bool = False,
 ) -> LookFound:
     """The look of a scene, from the first source that gives it.
 
-    `guess` is called if none does, or none gives the azimuth of a tilted picture; with `doubt`
-    also to compare it with the azimuth that was read. LookError if there is no off-nadir angle at
-    all (the message asks for `--off-nadir`), or if the deciding angle is impossible. InputError
-    for a table that cannot be read.
+    `guess` is called if none does, if none gives the azimuth of a tilted picture, and for a large
+    one, whose azimuth is compared with it. LookError if there is no off-nadir angle at all (the
+    message asks for `--off-nadir`), or if the deciding angle is impossible. InputError for a
+    table that cannot be read.
     """
     option = Sighting(off_nadir_deg, azimuth_deg, "option", Sentence(OFF_NADIR, " and ", AZIMUTH))
     warnings: list[str] = []
@@ -92,7 +96,8 @@ def find_look(
     tilt_deg = decided.look.off_nadir_deg
     if guess is not None and decided.look.azimuth_deg is None and tilt_deg >= GUESSED_FROM_DEG:
         return _with_azimuth(scene, decided, guess())
-    if guess is not None and doubt and tilt_deg >= DOUBTED_FROM_DEG:
+    large = math.prod(scene.grid.shape) >= DOUBTED_FROM_PX
+    if guess is not None and large and tilt_deg >= DOUBTED_FROM_DEG:
         return _doubted(scene, decided, guess())
     return decided
 

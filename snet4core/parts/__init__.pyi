@@ -4,6 +4,7 @@ from .heights import no_heights as no_heights
 from .heights import not_lower as not_lower
 from .heights import require_roofs as require_roofs
 from .part import FORMAT as FORMAT
+from .part import ROOFS_FORMAT as ROOFS_FORMAT
 from .part import Part as Part
 from .part import PartResult as PartResult
 from .part import lost as lost

@@ -29,6 +29,9 @@ FORMAT = 1
 those computed today: other shapes, another order, other windows. Never raised for a release as
 such, so that long runs go on over an update."""
 
+ROOFS_FORMAT = 2
+"""The same for models that map roofs: raised alone where only their footprints would not fit."""
+
 PART_WINDOWS = 2
 """Windows along each side of a part: some 4 MPix, a few seconds of a CPU."""
 

@@ -35,10 +35,6 @@ from snet4core.scene.working_scale import WorkingScale, working_scale
 from snet4core.sentence import HEIGHT_MIN, ROOFS
 from snet4core.settings import ShapeSettings
 
-DOUBTED_FROM_PX = 48_000_000
-"""Scenes from this size have their azimuth compared with the network's guess, which takes nine
-windows of 512 px: a twentieth of such a run at most."""
-
 FootprintsFrom = Literal["maps", "roofs"]
 
 
@@ -183,9 +179,10 @@ def plan_for(
 ) -> Plan:
     """Plan the run over one scene.
 
-    Reads no pixels and needs no network, unless no source knows the look and `guesser` can
-    guess it. Raises InputError for a scene that cannot be used, LookError without a look angle,
-    ModelError where `choices` ask for roofs that the model does not give.
+    Reads no pixels and needs no network, unless `guesser` can tell what no source knows of the
+    look, or doubts the azimuth of a large picture. Raises InputError for a scene that cannot be
+    used, LookError without a look angle, ModelError where `choices` ask for roofs that the model
+    does not give.
     """
     card = model.card
     has_roofs = choices.has_roofs(card.architecture.maps_roofs, f"The model {card.name}")
@@ -206,7 +203,6 @@ def plan_for(
         azimuth_deg=choices.azimuth_deg,
         table=choices.looks_table,
         guess=None if guesser is None else partial(guesser.sighting, scene),
-        doubt=math.prod(scene.grid.shape) >= DOUBTED_FROM_PX,
     )
     look = found.look
     name = scene.admitted.shown

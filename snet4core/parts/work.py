@@ -22,6 +22,7 @@ from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.model.header import Header
 from snet4core.parts.part import (
+    ROOFS_FORMAT,
     Part,
     PartResult,
     Windows,
@@ -127,7 +128,10 @@ class SceneWork:
         area = plan.region.area_px
         # The words of parts that were stored before there were ratios.
         finer = plan.scale.finer if plan.scale.finer > 1 else False
-        roofs = {"footprints from": "roofs" if plan.has_roofs else "maps"}
+        roofs = {
+            "footprints from": "roofs" if plan.has_roofs else "maps",
+            "roofs": f"results of form {ROOFS_FORMAT}",
+        }
         return {
             "picture": digest(plan.scene),
             "bands": plan.description["bands"],

@@ -55,7 +55,7 @@ _WORTH_SAYING = ("nodata",)
 
 
 def plan(request: Request, telling: Telling) -> Facts:
-    """What `extract` would do; reads no pixels and loads no network, but to guess a look."""
+    """What `extract` would do; reads pixels and loads a network to guess or doubt a look only."""
     header = _header(request)
     decided = plan_for(_scene(request), header, request.choices, LookGuesser(header))
     return _plan_facts(request, header, decided)

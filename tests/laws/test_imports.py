@@ -3,7 +3,7 @@
 `snet4core` has one package for each step from a raster to a layer. They stand in a row:
 
     files < scene < look < model < maps < labels < outlines < footprints < layers
-        < parts < jobs < worker
+        < report < parts < jobs < worker
 
 and each imports only what stands to its left in `ROW`, where the few single modules have their
 places too. Imports inside a package form no cycle either. Around `snet4core` stand the command

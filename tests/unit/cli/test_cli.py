@@ -276,6 +276,43 @@ def test_interruption_is_exit_code_130(snet4: Call, monkeypatch: pytest.MonkeyPa
     assert snet4("doctor").code == 130
 
 
+def test_an_interrupted_run_of_a_layer_for_each_scene_says_what_is_there(
+    snet4: Call, monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    scenes = [write_picture(tmp_path / name) for name in ("a.tif", "b.tif")]
+    monkeypatch.setattr("snet4core.jobs.per_scene.run_job", interrupted)
+    answer = snet4(
+        "run", *scenes, "--off-nadir", 3, "--model", model, "-o", tmp_path / "{scene}.gpkg"
+    )
+    assert answer.code == 130
+    assert "--resume leaves them alone" in answer.err
+    answer = snet4("run", *scenes, "--off-nadir", 3, "--model", model, "-o", tmp_path / "all.gpkg")
+    assert answer.code == 0, "one layer is another way"
+
+
+def test_an_interrupted_training_says_what_is_kept(
+    snet4: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("snet4_training.chips.sources.fill", interrupted)
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text('[model]\nencoder = "resnet18"\ndecoder_channels = [16, 16, 8]\n')
+    out = tmp_path / "run"
+    answer = snet4("train", recipe, "--out", out)
+    assert answer.code == 130
+    assert f"finished chips are in {out / 'chips'}" in answer.err
+    monkeypatch.setattr("snet4_training.loop.records.begun_with", lambda _: {})
+    (out / "checkpoint.pt").touch()
+    answer = snet4("train", recipe, "--out", out, "--resume")
+    assert answer.code == 130
+    assert "with --resume goes on" in answer.err
+
+
 def test_a_bug_is_one_sentence_and_a_report_file(
     snet4: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

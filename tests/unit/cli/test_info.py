@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from snet4_cli.info import info
-from snet4core.errors import InputError, SomeScenesFailed
+from snet4core.errors import EngineError, InputError, SomeScenesFailed
 
 Picture = Callable[..., Path]
 
@@ -54,6 +54,26 @@ def test_a_look_that_nobody_knows_is_guessed_and_said_to_be_a_guess(picture: Pic
     facts = json.loads(say(path, "--json"))
     assert facts["look"]["source"] == "estimated"
     assert any("--off-nadir" in warning for warning in facts["warnings"])
+
+
+def test_what_is_known_of_a_look_stands_without_a_network(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sighting(*_: object) -> None:
+        raise EngineError("Neither torch nor OpenVINO is installed; install one of them.")
+
+    monkeypatch.setattr("snet4core.maps.look_guesser.LookGuesser.sighting", sighting)
+    path = picture(np.ones((3, 30, 40), np.uint8), photometric="RGB")
+    both = json.loads(say(path, "--json", "--off-nadir", 32, "--azimuth", 200))
+    assert (both["look"]["off_nadir_deg"], both["look"]["azimuth_deg"]) == (32, 200)
+    assert both["warnings"] == [], "nothing had to be guessed"
+    angle = json.loads(say(path, "--json", "--off-nadir", 32))
+    assert (angle["look"]["off_nadir_deg"], angle["look"]["azimuth_deg"]) == (32, None)
+    [warning] = angle["warnings"]
+    assert warning == "The look cannot be guessed (Neither torch nor OpenVINO is installed)."
+    nothing = json.loads(say(path, "--json"))
+    assert nothing["look"] is None
+    assert any("--off-nadir" in each for each in nothing["warnings"])
 
 
 def test_a_look_that_cannot_be_guessed_is_unknown_and_no_error(picture: Picture) -> None:

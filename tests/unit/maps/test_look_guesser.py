@@ -237,7 +237,7 @@ def test_an_azimuth_that_points_the_other_way_is_doubted(
 ) -> None:
     assert warnings_of(scene, 220.0) == [], "a small scene is not worth a guess"
     assert sure.asked == 0
-    monkeypatch.setattr("snet4core.parts.plan.DOUBTED_FROM_PX", 1000)
+    monkeypatch.setattr("snet4core.look.sources.DOUBTED_FROM_PX", 1000)
     [warning] = warnings_of(scene, 220.0)
     assert "--azimuth 40" in warning
     assert warnings_of(scene, 80.0) == []

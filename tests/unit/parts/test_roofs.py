@@ -30,6 +30,9 @@ from tests.helpers.roofs import HEADER, HOUSES, RoofMapper, maps_of, north_up_sh
 
 SHAPE = (240, 240)
 LOOK = Look(40.0, 155.0, "option")
+PLAIN = replace(HEADER, card=replace(HEADER.card, architecture=type(HEADER.card.architecture)()))
+"""Of a model that maps footprints alone."""
+
 CHOICES = Choices(off_nadir_deg=40.0, azimuth_deg=155.0)
 
 
@@ -137,12 +140,26 @@ def test_a_choice_takes_footprints_from_their_maps_and_is_a_fact_of_the_parts(
     assert not maps.plan.source.has_roofs
     assert roofs.facts("exact")["footprints from"] == "roofs"
     assert maps.facts("exact")["footprints from"] == "maps"
-    plain = replace(
-        HEADER, card=replace(HEADER.card, architecture=type(HEADER.card.architecture)())
-    )
-    assert "footprints from" not in SceneWork(plan_for(scene, plain, CHOICES)).facts("exact")
+    without = SceneWork(plan_for(scene, PLAIN, CHOICES)).facts("exact")
+    assert "footprints from" not in without
+
+
+def test_other_footprints_from_roofs_end_no_run_of_a_model_without_roofs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = SceneInput(str(picture(tmp_path / "town.tif")))
+    works = [SceneWork(plan_for(scene, each, CHOICES)) for each in (HEADER, PLAIN)]
+    before = [work.facts("exact") for work in works]
+    monkeypatch.setattr("snet4core.parts.work.ROOFS_FORMAT", 99)
+    roofs, without = (work.facts("exact") for work in works)
+    assert roofs != before[0]
+    assert without == before[1]
+
+
+def test_a_model_without_roofs_gives_no_footprints_from_roofs(tmp_path: Path) -> None:
+    scene = SceneInput(str(picture(tmp_path / "town.tif")))
     with pytest.raises(InputError, match="maps no roofs; take the footprints from its maps"):
-        plan_for(scene, plain, replace(CHOICES, footprints_from="roofs"))
+        plan_for(scene, PLAIN, replace(CHOICES, footprints_from="roofs"))
 
 
 def test_looks_that_are_fused_have_no_roofs_in_common() -> None:
