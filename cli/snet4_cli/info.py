@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snet4_cli import options
+from snet4core.sentence import AZIMUTH, OFF_NADIR
 
 if TYPE_CHECKING:
     from snet4core.model.header import Header
@@ -96,9 +97,14 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
         try:
             sighted = find_look(found, guess=guess, **given)
         except EngineError as problem:  # what the sources know stands without a network
-            unguessed = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
-            warnings.append(f"The look cannot be guessed ({unguessed}).")
-            sighted = find_look(found, **given)
+            why = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
+            try:
+                sighted = find_look(found, **given)
+            except LookError:
+                raise LookError(
+                    f"The look cannot be guessed ({why}); give it with ", OFF_NADIR, "."
+                ) from None
+            warnings.append(f"The azimuth cannot be guessed ({why}); give it with {AZIMUTH}.")
         look = sighted.look
         warnings += sighted.warnings
         facts["look"] = {
