@@ -13,6 +13,7 @@ from snet4_cli import options
 from snet4core.sentence import AZIMUTH, OFF_NADIR
 
 if TYPE_CHECKING:
+    from snet4core.look.sources import LookFound
     from snet4core.model.header import Header
     from snet4core.scene.inputs import SceneInput
     from snet4core.scene.scene import Scene
@@ -85,26 +86,13 @@ def info(
 
 def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> dict[str, Any]:
     """The file, the look and the model's reading; `given` is what the options say of looks."""
-    from snet4core.errors import EngineError, LookError
-    from snet4core.look.sources import find_look
+    from snet4core.errors import LookError
     from snet4core.maps import runtime
-    from snet4core.maps.look_guesser import LookGuesser
 
     facts = _facts(found)
     warnings = list(found.warnings)
     try:
-        guess = None if header is None else partial(LookGuesser(header).sighting, found)
-        try:
-            sighted = find_look(found, guess=guess, **given)
-        except EngineError as problem:  # what the sources know stands without a network
-            why = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
-            try:
-                sighted = find_look(found, **given)
-            except LookError:
-                raise LookError(
-                    f"The look cannot be guessed ({why}); give it with ", OFF_NADIR, "."
-                ) from None
-            warnings.append(f"The azimuth cannot be guessed ({why}); give it with {AZIMUTH}.")
+        sighted = _sighted(found, header, given)
         look = sighted.look
         warnings += sighted.warnings
         facts["look"] = {
@@ -121,6 +109,29 @@ def _all_facts(found: Scene, header: Header | None, given: dict[str, Any]) -> di
         facts["runtime"] = runtime.runtime_facts(header, "auto", "auto", "auto")
     facts["warnings"] = warnings
     return facts
+
+
+def _sighted(found: Scene, header: Header | None, given: dict[str, Any]) -> LookFound:
+    """The look, guessed where no source knows it; without a network, what the sources know."""
+    from snet4core.errors import EngineError, LookError
+    from snet4core.look.sources import LookFound, find_look
+    from snet4core.maps.look_guesser import LookGuesser
+
+    guess = None if header is None else partial(LookGuesser(header).sighting, found)
+    try:
+        return find_look(found, guess=guess, **given)
+    except EngineError as problem:
+        why = str(problem).rpartition("; ")[0] or str(problem).rstrip(".")
+    try:
+        known = find_look(found, **given)
+    except LookError:
+        raise LookError(
+            f"The look cannot be guessed ({why}); give it with ", OFF_NADIR, "."
+        ) from None
+    if known.look.azimuth_deg is not None:
+        return known  # it would only have been compared with a guess
+    warning = f"The azimuth cannot be guessed ({why}); give it with {AZIMUTH}."
+    return LookFound(known.look, (*known.warnings, warning))
 
 
 def _header(model: str) -> Header | None:

@@ -67,6 +67,10 @@ def test_what_is_known_of_a_look_stands_without_a_network(
     both = json.loads(say(path, "--json", "--off-nadir", 32, "--azimuth", 200))
     assert (both["look"]["off_nadir_deg"], both["look"]["azimuth_deg"]) == (32, 200)
     assert both["warnings"] == [], "nothing had to be guessed"
+    with monkeypatch.context() as large:
+        large.setattr("snet4core.look.sources.DOUBTED_FROM_PX", 1)
+        doubted = json.loads(say(path, "--json", "--off-nadir", 32, "--azimuth", 200))
+    assert (doubted["look"], doubted["warnings"]) == (both["look"], [])
     angle = json.loads(say(path, "--json", "--off-nadir", 32))
     assert (angle["look"]["off_nadir_deg"], angle["look"]["azimuth_deg"]) == (32, None)
     [warning] = angle["warnings"]
