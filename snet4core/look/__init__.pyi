@@ -9,5 +9,6 @@ from .names import Collect as Collect
 from .names import sighting_in_name as sighting_in_name
 from .sighting import Sighting as Sighting
 from .sighting import angle_between_deg as angle_between_deg
+from .sources import LookFound as LookFound
 from .sources import find_look as find_look
 from .table import sighting_in_table as sighting_in_table
