@@ -85,6 +85,32 @@ def test_without_an_azimuth_or_a_tilt_roofs_are_the_footprints() -> None:
         assert roofs_as_seen(HOUSES, heights_m, look, GSD_M) is HOUSES
 
 
+def test_corners_a_rounding_apart_hide_roofs_as_others_do() -> None:
+    """What they sweep is next to nothing, and has no union but on a grid."""
+    tall = shapely.Polygon(
+        [
+            (-10.628527457863784, -1.1439347022719386),
+            (-18.81408232977887, 10.286311162142432),
+            (0.26838163221755607, 23.951857617145723),
+            (0.2683816322175532, 23.951857617145727),
+            (13.062843227930154, 33.11436984047151),
+            (15.690723871989016, 34.9962769721244),
+            (15.690723871989018, 34.9962769721244),
+            (21.883172716302663, 26.34918903479148),
+            (23.876278743904102, 23.566031107710025),
+            (30.49179909329486, 14.32816937471775),
+            (15.069456853523391, 3.2837500197390743),
+            (8.453936504132638, 12.521611752731348),
+        ]
+    )
+    houses = np.array([shapely.box(-19.0, -2.0, 21.0, 38.0), tall])
+    heights_m = np.array([4.0, 4.8])
+    for look in (Look(35.0, azimuth_deg, "table") for azimuth_deg in np.arange(0.0, 360.0, 1.5)):
+        low, high = shapely.area(roofs_as_seen(houses, heights_m, look, GSD_M))
+        assert high == pytest.approx(tall.area, rel=1e-6)
+        assert low < 0.6 * houses[0].area
+
+
 def test_a_chip_keeps_roofs_and_heights_in_their_place() -> None:
     look = Look(45.0, 90.0, "table")
     picture = picture_of(HOUSES[:1], look, [9.0])

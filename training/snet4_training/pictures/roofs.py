@@ -72,8 +72,9 @@ def roofs_as_seen(
     )
     seen = roofs.copy()
     for i in np.unique(low).tolist():
-        before = shapely.union_all(hidden[low == i])
-        # On a grid, or rounding would leave slivers, whose edges would be burned as borders.
+        # On a grid, or rounding would leave slivers, whose edges would be burned as borders, and
+        # shapes that nearly touch would have no union at all.
+        before = shapely.union_all(hidden[low == i], grid_size=GRID_PX)
         seen[i] = shapely.difference(roofs[i], before, grid_size=GRID_PX)
     return seen
 
@@ -117,5 +118,6 @@ def _swept(
     here_E2, next_E2 = corner_E2[:-1], corner_E2[1:]
     corners = [here_E2 + start_2, next_E2 + start_2, next_E2 + stop_2, here_E2 + stop_2]
     sides_E = np.asarray(shapely.polygons(np.stack(corners, axis=1)), dtype=object)
-    # A side along the lean sweeps nothing.
-    return shapely.union_all([*ends, *sides_E[shapely.area(sides_E) > 1e-9]])
+    # A side along the lean sweeps nothing; one nearly along it needs the grid.
+    wide_E = sides_E[shapely.area(sides_E) > 1e-9]
+    return shapely.union_all([*ends, *wide_E], grid_size=GRID_PX)
