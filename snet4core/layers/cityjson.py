@@ -5,24 +5,26 @@
 
 The ground lies at z = 0: heights are above the ground, and where that lies is not known.
 Vertices are whole millimetres. CityJSON counts in metres, so a scene in degrees or feet, in a
-Mercator projection (whose metres grow with latitude) or without an EPSG code is moved to the
-UTM zone of its first building.
+projection whose metres are none on the ground (Mercator's, those of world maps) or without an EPSG
+code is moved to the UTM zone of its first building.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from snet4core.files.names import printable
@@ -35,6 +37,13 @@ EXTENSION = ".city.json"
 
 SCALE_M = 0.001
 """Unit of the stored coordinates."""
+
+TRUE_TO_SCALE = 0.01
+"""Blocks may be longer or shorter by this share than they are on the ground; UTM's own are by up to
+a thousandth."""
+
+_STEP_M = 100.0
+"""How far from the first building's corner that is measured."""
 
 SHARED = 10_000
 """Buildings that share their common vertices: so many in a row, so that memory stays flat."""
@@ -92,35 +101,47 @@ class _Frame:
 
 def _frame(crs: CRS, features: Features) -> _Frame:
     """The scene's own CRS where CityJSON can have it, else a UTM zone."""
-    corner_12 = features.shapes.boxes_N4[:1, :2]
-    target, epsg = crs, crs.to_epsg()
-    if epsg is None or not is_metric(crs):
-        point = np.array([shapely.Point(*corner_12[0])], object)
-        [[lon_deg, lat_deg]] = shapely.get_coordinates(
-            reprojected(point, crs, _LON_LAT, printable(features.scene))
-        )
-        epsg = _utm(lon_deg, lat_deg)
-        target = CRS.from_epsg(epsg)
-        moved = reprojected(point, crs, target, printable(features.scene))
-        corner_12 = shapely.get_coordinates(moved)
-        log.warning(
-            "The CityJSON is in EPSG:%d, because it counts in metres on the ground and the scene "
-            "does not.",
-            epsg,
-        )
-    x, y = np.floor(corner_12[0]).tolist()
-    return _Frame(target, epsg, (x, y))
+    x, y = features.shapes.boxes_N4[0, :2].tolist()
+    name, own = printable(features.scene), crs.to_epsg()
+    if own is not None and counts_metres(crs):
+        near = _in_utm(crs, np.array([[x, y], [x + _STEP_M, y], [x, y + _STEP_M]]), name)
+        sides_2 = np.hypot(*(near.points_N2[1:] - near.points_N2[0]).T)
+        if np.abs(sides_2 / _STEP_M - 1).max() <= TRUE_TO_SCALE:
+            return _Frame(crs, own, (float(math.floor(x)), float(math.floor(y))))
+    found = _in_utm(crs, np.array([[x, y]]), name)
+    log.warning(
+        "The CityJSON is in EPSG:%d, because it counts in metres on the ground and the scene "
+        "does not.",
+        found.epsg,
+    )
+    x, y = np.floor(found.points_N2[0]).tolist()
+    return _Frame(CRS.from_epsg(found.epsg), found.epsg, (x, y))
 
 
-def is_metric(crs: CRS) -> bool:
-    """Whether a unit of x and y is a metre on the ground, but for a thousandth or so.
+def counts_metres(crs: CRS) -> bool:
+    """Whether x and y are called metres, and by no Mercator projection, where only those of the
+    equator are.
 
-    >>> [is_metric(CRS.from_epsg(code)) for code in (32616, 4326, 2263, 3857)]
+    >>> [counts_metres(CRS.from_epsg(code)) for code in (32616, 4326, 2263, 3857)]
     [True, False, False, False]
     """
     if not crs.is_projected or re.search(r'PROJECTION\["Mercator', crs.to_wkt()):
         return False
     return bool(crs.linear_units_factor[1] == 1.0)
+
+
+class _InUtm(NamedTuple):
+    epsg: int
+    points_N2: NDArray[np.float64]
+
+
+def _in_utm(crs: CRS, points_N2: NDArray[np.float64], name: str) -> _InUtm:
+    """The points in the UTM zone of the first; `InputError` where there is no such place."""
+    points_N = np.asarray(shapely.points(points_N2), dtype=object)
+    lon_lat_N2 = shapely.get_coordinates(reprojected(points_N, crs, _LON_LAT, name))
+    epsg = _utm(*lon_lat_N2[0].tolist())
+    moved_N = reprojected(points_N, crs, CRS.from_epsg(epsg), name)
+    return _InUtm(epsg, shapely.get_coordinates(moved_N))
 
 
 def _utm(lon_deg: float, lat_deg: float) -> int:

@@ -20,7 +20,7 @@ from helpers.roofed import COURTYARD, HEIGHTS_M, UTM, town
 from snet4core.errors import InputError
 from snet4core.footprints.footprints import Footprints, none_of
 from snet4core.layers import cityjson
-from snet4core.layers.cityjson import is_metric
+from snet4core.layers.cityjson import counts_metres
 from snet4core.layers.reproject import reprojected
 from snet4core.layers.write import write_layer
 
@@ -183,6 +183,9 @@ class TestPlace:
             (CRS.from_epsg(2263), (986_000.0, 212_000.0), 1.6, 32618),
             (CRS.from_epsg(3857), (9_519_000.0, 3_211_000.0), 0.55, 32645),
             (CRS.from_epsg(32719), (300_000.0, 6_200_000.0), 0.5, 32719),
+            (CRS.from_epsg(4087), (2_783_000.0, 6_679_000.0), 0.5, 32635),
+            (CRS.from_epsg(6933), (2_412_000.0, 6_340_000.0), 0.5, 32635),
+            (CRS.from_epsg(3035), (4_321_000.0, 3_210_000.0), 0.5, 3035),
             (
                 CRS.from_proj4("+proj=laea +lat_0=-33 +lon_0=20 +datum=WGS84 +units=m"),
                 (100.0, 200.0),
@@ -190,7 +193,16 @@ class TestPlace:
                 32734,
             ),
         ],
-        ids=["degrees", "feet", "web mercator", "south", "without a code"],
+        ids=[
+            "degrees",
+            "feet",
+            "web mercator",
+            "south",
+            "equidistant",
+            "equal area",
+            "true to scale here",
+            "without a code",
+        ],
     )
     def test_blocks_are_in_metres_wherever_the_scene_is(
         self,
@@ -224,7 +236,7 @@ class TestPlace:
 
     def test_metres_are_told_from_what_is_called_so(self) -> None:
         codes = (32616, 25832, 28992, 3395, 3857, 4326, 2263)
-        assert [is_metric(CRS.from_epsg(code)) for code in codes] == [True] * 3 + [False] * 4
+        assert [counts_metres(CRS.from_epsg(code)) for code in codes] == [True] * 3 + [False] * 4
 
 
 class TestAlways:
