@@ -68,7 +68,7 @@ def contents_of(path: Path, scene: Scene | None, picture: Picture | None) -> Con
     found = read_buildings(path)
     fields, facts = _fields(path, FOOTPRINTS, len(found.polygons_N))
     roofs = _roofs(path, scene)
-    here_N = _of_scene(fields, scene, len(found.polygons_N))
+    here_N = _of_scene(fields, facts, scene, len(found.polygons_N))
     if scene is not None:
         found = in_crs_of(found, scene)
         roofs = None if roofs is None else in_crs_of(roofs, scene)
@@ -143,17 +143,23 @@ def _roofs(path: Path, scene: Scene | None) -> Buildings | None:
         return None
     found = read_buildings(path, geometry="roof")
     count = len(found.polygons_N)
-    fields, _ = _fields(path, ROOFS, count)
-    return replace(found, polygons_N=found.polygons_N[_of_scene(fields, scene, count)])
+    fields, facts = _fields(path, ROOFS, count)
+    return replace(found, polygons_N=found.polygons_N[_of_scene(fields, facts, scene, count)])
 
 
-def _of_scene(fields: Mapping[str, list[Any]], scene: Scene | None, count: int) -> Any:
-    """(N,) True for buildings of the scene, or for all where the layer does not tell."""
-    if scene is not None and "scene" in fields:
-        mine_N = np.array([each == scene.name for each in fields["scene"]], bool)
-        if mine_N.any():
-            return mine_N
-    return np.ones(count, bool)
+def _of_scene(
+    fields: Mapping[str, list[Any]], facts: Mapping[str, str], scene: Scene | None, count: int
+) -> Any:
+    """(N,) True for buildings of the scene, or for all where the layer does not tell.
+
+    A layer of one other scene is shown as well: pictures are renamed. Where facts or buildings
+    tell that it has this scene or several, one without buildings has none.
+    """
+    if scene is None or "scene" not in fields:
+        return np.ones(count, bool)
+    mine_N = np.array([each == scene.name for each in fields["scene"]], bool)
+    told = Path(facts.get("scene", "")).stem == scene.name or len(set(fields["scene"])) > 1
+    return mine_N if told or mine_N.any() else np.ones(count, bool)
 
 
 def in_crs_of(found: Buildings, scene: Scene) -> Buildings:

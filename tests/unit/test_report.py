@@ -192,6 +192,31 @@ def test_facts_are_told_once(tmp_path: Path) -> None:
     assert page.count("from a table") == 1
 
 
+@pytest.mark.parametrize(
+    ("places", "told", "shown"),
+    [
+        (("another", "another"), "scene.tif", 0),
+        (("another", "third"), "third.tif", 0),
+        (("another", "another"), "another.tif", 2),
+    ],
+    ids=["a run of several", "several", "renamed"],
+)
+def test_a_scene_without_buildings_shows_none_of_others(
+    tmp_path: Path, scene: Scene, places: tuple[str, ...], told: str, shown: int
+) -> None:
+    path = tmp_path / "several.gpkg"
+    schema = {"geometry": "Polygon", "properties": {"scene": "str", "confidence": "float"}}
+    with fiona.open(
+        path, "w", driver="GPKG", layer="footprints", crs="EPSG:32616", schema=schema
+    ) as file:
+        for number, place in enumerate(places):
+            x = 500000 + 20 * number
+            square = shapely.geometry.mapping(shapely.box(x, 3699990, x + 10, 3700000))
+            file.write({"geometry": square, "properties": {"scene": place, "confidence": 0.5}})
+        file.update_tags({"scene": told})
+    assert write_report(path, tmp_path / "page.html", scene=scene) == shown
+
+
 @pytest.mark.parametrize("told", ["scene.tif", "far/away/another.tif"])
 def test_facts_of_another_scene_are_told_as_such(tmp_path: Path, scene: Scene, told: str) -> None:
     path = layer(tmp_path / "a.gpkg", driver="GPKG")
