@@ -39,7 +39,7 @@ from snet4core.errors import InputError, UsageError
 from snet4core.files.names import printable
 from snet4core.layers.buildings import Buildings
 from snet4core.layers.height_errors import HeightScore, height_score
-from snet4core.layers.reproject import reprojected, within_180
+from snet4core.layers.reproject import in_one_turn, reprojected
 from snet4core.look.look import CATEGORIES, Category, category_of
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ def score(proposals: Buildings, truth: Buildings) -> Score:
     """
     if proposals.in_pixels != truth.in_pixels:
         raise UsageError("Proposals and truth must both be in pixels, or both in map units.")
+    proposals, truth = in_one_turn(proposals), in_one_turn(truth)
     min_area = MIN_AREA_PX if truth.in_pixels else 0.0
     proposal_rows, truth_rows = rows_by_image(proposals), rows_by_image(truth)
     nothing = np.empty(0, np.int64)
@@ -325,9 +326,8 @@ def aligned(proposals: Buildings, truth: Buildings) -> tuple[Buildings, list[str
     if proposals.crs is not None and truth.crs is not None and proposals.crs != truth.crs:
         notes.append(f"{proposals.name} was moved from its CRS into that of {truth.name}.")
         moved_N = reprojected(proposals.polygons_N, proposals.crs, truth.crs, proposals.name)
-        moved_N = within_180(moved_N) if truth.crs.is_geographic else moved_N
         proposals = replace(proposals, polygons_N=moved_N, crs=truth.crs)
-    if len(proposals) and len(truth) and not _overlap(proposals, truth):
+    if len(proposals) and len(truth) and not _overlap(in_one_turn(proposals), in_one_turn(truth)):
         notes.append(
             "The two layers do not overlap anywhere; check their CRS and the order of the axes."
         )

@@ -9,6 +9,7 @@ from .read import area_in as area_in
 from .read import geometry_of as geometry_of
 from .read import read_buildings as read_buildings
 from .read import read_layer as read_layer
+from .reproject import in_one_turn as in_one_turn
 from .reproject import reprojected as reprojected
 from .reproject import within_180 as within_180
 from .spacenet import image_id as image_id

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from rasterio.warp import transform as warp_points
 from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError
+from snet4core.layers.buildings import Buildings
 
 _WEST = shapely.box(-180, -90, 180, 90)
 _EAST = shapely.box(180, -90, 540, 90)
@@ -78,6 +81,13 @@ def within_180(polygons_N: NDArray[np.object_]) -> NDArray[np.object_]:
     for index in np.flatnonzero((x1_N - x0_N > 180) | (x0_N < -180) | (x1_N > 180)):
         within_N[index] = _cut(polygons_N[index])
     return within_N
+
+
+def in_one_turn(table: Buildings) -> Buildings:
+    """The buildings with longitudes within -180..180: scenes may go on beyond, GeoJSON does not."""
+    if table.crs is None or not table.crs.is_geographic:
+        return table
+    return replace(table, polygons_N=within_180(table.polygons_N))
 
 
 def _cut(polygon: BaseGeometry) -> BaseGeometry:

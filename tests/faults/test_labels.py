@@ -196,6 +196,23 @@ class TestLayersThatCount:
         assert score(found, truth).total == Tally(1, 0, 0)
         assert "moved from its CRS" in notes[0]
 
+    def test_longitudes_beyond_180_are_those_of_the_other_side(self, tmp_path: Path) -> None:
+        """A layer of a scene that goes on there, against GeoJSON, which does not."""
+        east = shapely.box(180.0002, -17.0003, 180.0004, -17.0001)
+        west = shapely.box(179.9996, -17.0003, 179.9998, -17.0001)
+        beyond = write_layer(tmp_path / "beyond.gpkg", [west, east], crs="EPSG:4326")
+        within = write_layer(
+            tmp_path / "within.geojson",
+            [west, shapely.transform(east, lambda points: points - [360, 0])],
+            driver="GeoJSON",
+            crs="EPSG:4326",
+        )
+        for proposals, truth in ((beyond, within), (within, beyond)):
+            expected = read_buildings(truth)
+            found, notes = aligned(read_buildings(proposals), expected)
+            assert score(found, expected).total == Tally(2, 0, 0)
+            assert not notes
+
     def test_swapped_axes_are_refused_with_the_guess(self, tmp_path: Path) -> None:
         truth = read_buildings(write_layer(tmp_path / "utm.gpkg", [SQUARE]))
         swapped = shapely.transform(_in_degrees(SQUARE), lambda points: points[:, ::-1] - [0, 30])
