@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Use only the places in this list, one per line: held-out.txt of a training run.",
 )
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="One vector file with the footprints of all pictures, instead of one beside each.",
+)
+@options.looks
 @options.tta
 @options.device
 @options.precision
@@ -44,6 +51,8 @@ def calibrate(
     data: tuple[Path, ...],
     output: Path,
     places: Path | None,
+    labels: Path | None,
+    looks_table: Path | None,
     scales: tuple[float, ...],
     device: str,
     precision: str,
@@ -80,8 +89,9 @@ def calibrate(
     predictor = Predictor(header, choose_runtime(device, precision, engine))  # type: ignore[arg-type]  # click checked it
     with bar:
         found = calibrate_file(
-            predictor, path, data, output, bar, overwrite=overwrite, places=chosen
-        )
+            predictor, path, data, output, bar, overwrite=overwrite, places=chosen,
+            labels=labels, looks=looks_table,
+        )  # fmt: skip
     click.echo(json.dumps(_facts(found), indent=2) if as_json else _text(found))
 
 

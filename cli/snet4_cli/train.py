@@ -81,6 +81,7 @@ def train(
     from snet4_training.loop.loop import start
     from snet4_training.loop.loop import train as train_by
     from snet4_training.loop.team import gathered
+    from snet4_training.validation.card import card_of
 
     team = gathered()
     # Report problems with the network, the number of processes or the installation before the
@@ -88,6 +89,7 @@ def train(
     team.parts(chosen.train.accumulate)
     if chosen.train.tensorboard:
         curves.require()
+    card_of(chosen)
     start(chosen, team.device)
     model = out
     try:

@@ -27,6 +27,12 @@ def _shares(**values: float) -> None:
             raise UsageError(f"{name} is {value}; it must be between 0 and 1.")
 
 
+def _not_negative(table: str, **values: float) -> None:
+    for name, value in values.items():
+        if not value >= 0:
+            raise UsageError(f"{table}.{name} is {value}; it must be 0 or more.")
+
+
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UsageError(f"{name} is '{value}'; it must be one of {', '.join(known)}.")
@@ -168,6 +174,7 @@ class DataRecipe:
 
     def __post_init__(self) -> None:
         _positive(chip_px=self.chip_px, gsd_m=self.gsd_m)
+        self._check_gsd()
         _shares(picture_share=self.picture_share)
         self._check_sources()
         _one_of("data.category", self.category, ("", *CATEGORIES))
@@ -198,6 +205,14 @@ class DataRecipe:
             raise UsageError(
                 f"data.seed is {self.seed}; take one from 10000 to 999999, the others are kept for "
                 "tests, the demo and benchmarks."
+            )
+
+    def _check_gsd(self) -> None:
+        ends = self.gsd_range_m
+        if len(ends) != 2 or not 0 < ends[0] <= self.gsd_m <= ends[1]:
+            raise UsageError(
+                f"data.gsd_range_m is {list(ends)} and data.gsd_m {self.gsd_m:g}; give the "
+                "smallest and the largest pixel size, with data.gsd_m between them."
             )
 
     @property
@@ -304,6 +319,14 @@ class AugmentRecipe:
             jpeg=self.jpeg,
             forget_azimuth=self.forget_azimuth,
         )
+        _not_negative(
+            "augment",
+            stretch=self.stretch,
+            gamma=self.gamma,
+            band_gain=self.band_gain,
+            angle_noise_deg=self.angle_noise_deg,
+            azimuth_noise_deg=self.azimuth_noise_deg,
+        )
         if self.blur + self.sharpen > 1:
             raise UsageError(
                 f"augment.blur is {self.blur} and augment.sharpen {self.sharpen}: no chip gets "
@@ -404,6 +427,12 @@ class TrainRecipe:
         _one_of("train.schedule", self.schedule, SCHEDULES)
         _positive(accumulate=self.accumulate, decay=self.decay, decay_steps=self.decay_steps)
         _positive(patience=self.patience)
+        _not_negative("train", weight_decay=self.weight_decay, warmup_steps=self.warmup_steps)
+        _not_negative("train", border_weight=self.border_weight, look_weight=self.look_weight)
+        _not_negative("train", footprint_weight=self.footprint_weight)
+        _not_negative("train", height_weight=self.height_weight, dice_weight=self.dice_weight)
+        _not_negative("train", focal_weight=self.focal_weight)
+        _positive(clip_norm=self.clip_norm)
         _shares(decay=self.decay)
         if self.loss == "lovasz" and (self.size_weight or self.gap_weight):
             raise UsageError(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from snet4_cli.lean import lean
 from snet4_training.pictures.lean import leaned, line_of_sight, surface
+from snet4_training.pictures.lean_file import lean_file
 from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError, UsageError
 from snet4core.look.look import Look
@@ -196,6 +197,18 @@ def test_lean_command_keeps_grid_bands_and_type(town: tuple[Path, Path], tmp_pat
     common = np.corrcoef(old[37:43, 36:44].ravel(), new[37:43, 56:64].ravel())[0, 1]
     assert common > 0.9
     assert list(tmp_path.glob(".snet4*")) == []
+
+
+def test_a_picture_without_data_is_refused(town: tuple[Path, Path], tmp_path: Path) -> None:
+    image, labels = town
+    empty = tmp_path / "empty.tif"
+    with rasterio.open(image) as file:
+        profile = {**file.profile, "nodata": 0}
+    with rasterio.open(empty, "w", **profile) as file:
+        file.write(np.zeros((file.count, *file.shape), file.dtypes[0]))
+    with pytest.raises(InputError, match=r"empty\.tif has no data to lean"):
+        lean_file(empty, labels, tmp_path / "out.tif", Look(30.0, 90.0, "option"))
+    assert not (tmp_path / "out.tif").exists()
 
 
 def test_lean_command_names_the_fields_there_are(town: tuple[Path, Path], tmp_path: Path) -> None:

@@ -192,7 +192,10 @@ def test_several_sources_fill_one_store_each_with_its_own_validation(tmp_path: P
     }
     assert ChipStore(store / "validation" / "seen").chunks() == [0]
     assert ChipStore(store / "validation" / "drone").chunks() == [0]
-    assert len((store / HELD_OUT).read_text().split()) == 1
+    [split] = splits_of(recipe.data).values()
+    held_out = {pair.image.stem for pair in split.held_out}
+    assert set((store / HELD_OUT).read_text().split()) == held_out, "one place, by all its names"
+    assert len(held_out) == 2
     steps = Steps(recipe, store)
     chunks = {"seen": [0], "drone": [0, 1]}
     drawn = [steps._source(chunks, share) for share in np.linspace(0, 0.999, 1000)]

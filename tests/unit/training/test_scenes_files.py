@@ -181,6 +181,16 @@ def test_a_filled_folder_is_refused_before_any_work(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_the_folder_that_one_stands_in_is_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path / "own")
+    write_scenes(Path(), 1, parse_looks("nadir7"), 0, size_px=64)
+    assert (Path.cwd() / "looks.csv").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
 class StopsAtOnce:
     """Somebody who changes their mind after the first tile."""
 

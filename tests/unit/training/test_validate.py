@@ -39,7 +39,7 @@ from snet4core.look.look import CATEGORIES
 from snet4core.maps import file as mapsfile
 from snet4core.maps.maps import Maps
 from snet4core.model import weights
-from snet4core.model.card import Card
+from snet4core.model.card import FIVE_MAPS, Architecture, Card
 from snet4core.parts.polygonize import polygonize
 from snet4core.score import MIN_AREA_PX, Tally, match, score
 from snet4core.settings import ShapeSettings
@@ -59,6 +59,26 @@ def test_who_knows_the_answer_scores_one(recipe: Recipe, tmp_path: Path) -> None
         assert scores[name]["truths"] == truths
         assert scores[name]["f1"] == scores[name]["precision"] == scores[name]["recall"] == 1.0
         assert scores[name]["iou"] > 0.97
+
+
+class FivefoldOracle(Oracle):
+    """It knows the footprints; the roofs that it names are the borders."""
+
+    architecture = Architecture(bands=("blue", "green"), maps=FIVE_MAPS)
+
+    def __call__(self, images: torch.Tensor, looks: torch.Tensor, head: str) -> torch.Tensor:
+        pair = super().__call__(images, looks, head)
+        return torch.cat([pair, pair.flip(1), pair[:, :1]], dim=1)
+
+
+def test_tilted_pictures_labelled_with_footprints_are_judged_by_footprints(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    tilted = replace(chip_of(APART, 33.0), roofs_known=False)
+    store = store_of(tmp_path / "s", [tilted, chip_of(APART)])
+    scores = summed(judged(FivefoldOracle(), card_of(recipe), recipe, store))  # type: ignore[arg-type]
+    assert scores["made/off-nadir"]["f1"] == 1.0
+    assert scores["made/nadir"]["f1"] < 1.0, "there the roofs are known"
 
 
 def random_maps(seed: int) -> Maps:
@@ -106,7 +126,7 @@ def test_the_surest_choose_first() -> None:
 
 def counts(chip: Chip, known: bool = True) -> Tally:
     """How the oracle scores on one chip."""
-    maps = maps_of(Oracle(), plain(chip, SIDE_PX), bf16=False)  # type: ignore[arg-type]
+    maps = maps_of(Oracle(), plain(chip, SIDE_PX), roofs=False, bf16=False)  # type: ignore[arg-type]
     truth = truth_of(chip, chip.polygons if known else None)
     found = found_in(maps, chip.gsd_m, ShapeSettings(min_area_m2=0.0))
     return match(found, truth, min_area=MIN_AREA_PX)

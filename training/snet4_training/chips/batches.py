@@ -24,7 +24,7 @@ from snet4_training.chips.sources import CATEGORY_CHIPS, sources
 from snet4_training.chips.store import ChipStore
 from snet4_training.chips.weighing import weights
 from snet4_training.recipe import Recipe
-from snet4core.errors import InputError
+from snet4core.errors import InputError, Snet4Error
 from snet4core.look.look import CATEGORIES, Look
 
 
@@ -112,7 +112,7 @@ class Steps(Dataset[Batch]):
         chunks = self._listed()
         source = self._source(chunks, float(rng.random()))
         number = chunks[source][rng.integers(len(chunks[source]))]
-        category = self._category(place)
+        category = self._category(step, place)
         index = category * CATEGORY_CHIPS + int(rng.integers(CATEGORY_CHIPS))
         chip = self.stores[source].read(number, index)
         recipe = self.recipe
@@ -122,16 +122,18 @@ class Steps(Dataset[Batch]):
         size_weight, gap_weight = recipe.train.size_weight, recipe.train.gap_weight
         return replace(one, weight_HW=weights(one.targets_MHW, size_weight, gap_weight))
 
-    def _category(self, place: int) -> int:
-        """Index of the look category at a position of the batch.
+    def _category(self, step: int, place: int) -> int:
+        """Index of the look category at a position of a batch.
 
         Every batch has equally many chips of each category, unless `data.category` is set: each
         head learns in every step, and its part of the batch keeps one size, which
-        is faster with oneDNN.
+        is faster with oneDNN. Batches that three does not divide take turns, so that one of two
+        chips shows every category in time.
         """
         every: tuple[str, ...] = CATEGORIES
         only = self.recipe.data.category
-        return every.index(only) if only else place % len(every)
+        at = step * self.recipe.train.batch + place
+        return every.index(only) if only else at % len(every)
 
     def _source(self, chunks: dict[str, list[int]], drawn: float) -> str:
         """The source for a random number in [0, 1), by share, of those that have chips already."""
@@ -155,6 +157,20 @@ class Steps(Dataset[Batch]):
         return self._chunks
 
 
+@dataclass(frozen=True, slots=True)
+class _Told(Dataset[Batch | Snet4Error]):
+    """The same batches; a problem of their chips is a value, of which no loader process makes a
+    traceback."""
+
+    steps: Steps
+
+    def __getitem__(self, step: int) -> Batch | Snet4Error:
+        try:
+            return self.steps[step]
+        except Snet4Error as problem:
+            return problem
+
+
 def batches(
     recipe: Recipe, store: Path, first_step: int, parts: Sequence[int] | None = None
 ) -> Iterator[list[Batch]]:
@@ -167,7 +183,7 @@ def batches(
     steps = range(first_step, recipe.train.steps)
     loaders = recipe.train.loaders
     ahead = DataLoader(
-        Steps(recipe, store),
+        _Told(Steps(recipe, store)),
         batch_size=None,
         sampler=[step * each + part for step in steps for part in mine],
         num_workers=loaders,
@@ -179,6 +195,8 @@ def batches(
     )
     of_step: list[Batch] = []
     for batch in ahead:
+        if isinstance(batch, Snet4Error):
+            raise batch
         of_step.append(batch)
         if len(of_step) == len(mine):
             yield of_step

@@ -7,6 +7,7 @@ continued.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import multiprocessing
@@ -15,23 +16,26 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snet4_training.chips.cutting import draw_cut, draw_gsd_m
 from snet4_training.chips.from_pictures import picture_chunk, splits_of
-from snet4_training.chips.store import ChipStore
+from snet4_training.chips.store import ChipStore, make_folder
 from snet4_training.pictures.doubts import tell_of_all
 from snet4_training.pictures.flat import flat_pictures, tiles_in
 from snet4_training.pictures.lean import leaned
+from snet4_training.pictures.pairs import pairs
 from snet4_training.pictures.picture import VISIBLE, Chip, Picture, cut_chip, stretched
 from snet4_training.pictures.roofs import roofs_as_seen
+from snet4_training.pictures.splits import looks_table
 from snet4_training.recipe import RealSource, Recipe
 from snet4_training.scenes import make_place, random_sensor, render
 from snet4_training.scenes.dataset import parse_looks
-from snet4core.errors import UsageError
+from snet4_training.scenes.world import RENDERED
+from snet4core.errors import InputError, UsageError
+from snet4core.files import outputs
 from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.maps.hardware import most_processes
 from snet4core.model.card import FIVE_MAPS
@@ -46,15 +50,15 @@ CHUNK_CHIPS = CATEGORY_CHIPS * len(CATEGORIES)
 PLACE_PX, PLACE_GSD_M = 640, 0.5
 """Side and pixel size of a rendered place."""
 
-_RENDERED = ("blue", "green", "red", "nir")
-"""Band order of `scenes.render`."""
-
 ANGLES_DEG: dict[Category, tuple[float, float]] = {
     "nadir": (0.0, 25.9),
     "off-nadir": (26.0, 40.9),
     "very-off-nadir": (41.0, 55.0),
 }
 """Off-nadir angles of random looks, uniform within each category."""
+
+SCENES = "scenes"
+"""Folder in the store for chips of rendered places."""
 
 VALIDATION = "validation"
 """Folder in the store for chips that are never trained on."""
@@ -86,7 +90,7 @@ def sources(recipe: Recipe) -> list[Source]:
     data = recipe.data
     found = [
         Source(
-            "scenes",
+            SCENES,
             math.ceil(data.scene_chips / CHUNK_CHIPS),
             partial(scene_chunk, recipe, data.seed),
         )
@@ -107,7 +111,7 @@ def validation_sources(recipe: Recipe) -> list[Source]:
     chunks = math.ceil(recipe.data.validation_chips * len(CATEGORIES) / CHUNK_CHIPS)
     found = [
         Source(
-            f"{VALIDATION}/scenes",
+            f"{VALIDATION}/{SCENES}",
             chunks if recipe.data.scene_chips else 0,
             partial(scene_chunk, recipe, VALIDATION_SEED),
         )
@@ -137,7 +141,7 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
 
     Validation chunks come first, so that a run on a growing store can be validated. What is
     doubtful about the pictures is logged before. Raises `UsageError` when the store was filled by
-    another recipe.
+    another recipe or from other pictures, or where rendered places lack a band.
     """
     progress = progress or Silent()
     _claim(recipe, store)
@@ -147,6 +151,8 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
         for source, number in order
         if not ChipStore(store / source.name).path(number).exists()
     ]
+    if any(name.endswith(SCENES) for name, _ in missing):
+        _check_bands(recipe)
     _tell_doubts(recipe, {name.removeprefix(f"{VALIDATION}/") for name, _ in missing})
     if workers <= 1:
         made: Iterable[str] = (make_chunk(recipe, store, *one) for one in missing)
@@ -159,6 +165,14 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
             _follow((each.result() for each in as_completed(futures)), len(missing), progress)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _check_bands(recipe: Recipe) -> None:
+    if strange := sorted(set(recipe.model.bands) - set(RENDERED)):
+        raise UsageError(
+            f"Rendered places have no band {', '.join(strange)}, which model.bands names; they "
+            f"have {', '.join(RENDERED)}. Set data.scene_chips=0, or other bands."
+        )
 
 
 def _tell_doubts(recipe: Recipe, names: Collection[str]) -> None:
@@ -184,14 +198,19 @@ def _follow(made: Iterable[str], total: int, progress: Progress) -> None:
 
 
 def make_chunk(recipe: Recipe, store: Path, name: str, number: int) -> str:
-    """Make one chunk of the named source and write it into the store; returns NAME/NUMBER."""
-    every = {one.name: one for one in (*validation_sources(recipe), *sources(recipe))}
-    ChipStore(store / name).write(number, every[name].chips_of(number))
+    """Make one chunk of the named source and write it into the store; returns NAME/NUMBER.
+
+    One that another process has made meanwhile stays as it is.
+    """
+    chips = ChipStore(store / name)
+    if not chips.path(number).exists():
+        every = {one.name: one for one in (*validation_sources(recipe), *sources(recipe))}
+        chips.write(number, every[name].chips_of(number))
     return f"{name}/{number}"
 
 
 def _claim(recipe: Recipe, store: Path) -> None:
-    """Record which recipe fills the store; raises `UsageError` if another one has."""
+    """Record what fills the store; raises `UsageError` if another recipe or other pictures have."""
     facts = {"bands": recipe.model.bands, "maps": FIVE_MAPS, **asdict(recipe.data)}
     for key in ("scene_kinds", "scene_looks"):  # unset, they leave older stores as they are
         if not facts[key]:
@@ -204,27 +223,59 @@ def _claim(recipe: Recipe, store: Path) -> None:
         idle += ["folds", "fold", "split_seed"]
     for key in idle:
         del facts[key]
-    _claim_file(store / "recipe.json", facts)
+    _claim_file(store / "recipe.json", json.dumps(facts, sort_keys=True), "another recipe")
     for source in recipe.data.real_sources:
         meaning = {"labels": source.labels, "height_field": source.height_field}
-        _claim_file(store / source.name / "source.json", {**meaning, "lean": source.lean})
+        text = json.dumps({**meaning, "lean": source.lean}, sort_keys=True)
+        _claim_file(store / source.name / "source.json", text, "another recipe")
+        # What lies where the recipe says may have changed since.
+        _claim_file(store / source.name / "pictures.txt", _pictures(source), "other pictures")
     if dealt:
         splits = splits_of(recipe.data).values()
         places = sorted({place for split in splits for place in split.held_out_places})
-        (store / HELD_OUT).write_text("\n".join(places) + "\n", encoding="utf-8", newline="\n")
+        _claim_file(store / HELD_OUT, "\n".join(places) + "\n", "another split")
 
 
-def _claim_file(path: Path, facts: dict[str, Any]) -> None:
-    """Write the facts to a new file; an existing one must say the same."""
-    text = json.dumps(facts, sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _claim_file(path: Path, text: str, other: str) -> None:
+    """Write a new file; an existing one must say the same, or the chips are of something other."""
     if not path.exists():
-        path.write_text(text, encoding="utf-8", newline="\n")
+        make_folder(path.parent)
+        with outputs.replacing(path) as (temporary,):
+            temporary.write_text(text, encoding="utf-8", newline="\n")
     elif path.read_text(encoding="utf-8") != text:
         raise UsageError(
-            f"{path.parent} holds chips of another recipe ({path.name}); name another folder by "
+            f"{path.parent} holds chips of {other} ({path.name}); name another folder by "
             "data.store, or remove it."
         )
+
+
+def _pictures(source: RealSource) -> str:
+    """What a source's chips are cut from: a line for each file, with its size, and the looks.
+
+    Names are those in the source's folder, so that it may move.
+    """
+    folder = Path(source.folder)
+    if source.lean:
+        tiles = [tile for side in (False, True) for tile in tiles_in(source.folder, side)]
+        files = [*tiles, Path(source.labels_file or folder / "buildings.geojson")]
+    else:
+        every = pairs(folder, Path(source.labels_file) if source.labels_file else None)
+        files = [file for pair in every for file in (pair.image, pair.labels)]
+    table = None if source.lean else looks_table(folder, source.looks)
+    try:
+        lines = [f"{file.stat().st_size} {_name_in(folder, file)}" for file in dict.fromkeys(files)]
+        if table is not None:
+            lines.append(f"looks {hashlib.sha256(table.read_bytes()).hexdigest()}")
+    except OSError as problem:
+        raise InputError(
+            f"{problem.filename} cannot be read ({problem.strerror}); copy it again, or correct "
+            "data.real."
+        ) from None
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def _name_in(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
 
 
 def _in_turn(chosen: list[Source]) -> Iterator[tuple[Source, int]]:
@@ -272,7 +323,7 @@ def scene_chunk(recipe: Recipe, seed: int, number: int) -> list[Chip]:
             look = draw_scene_look(recipe, category, rng)
             counts_BHW = render(place, look, random_sensor(rng))
             picture = Picture(
-                counts_BHW=counts_BHW[[_RENDERED.index(name) for name in recipe.model.bands]],
+                counts_BHW=counts_BHW[[RENDERED.index(name) for name in recipe.model.bands]],
                 known=(True,) * len(recipe.model.bands),
                 valid_HW=np.ones(counts_BHW.shape[1:], dtype=bool),
                 polygons=polygons,

@@ -2,8 +2,8 @@
 
 A chunk is an array file (N, bands + 6, H, W) of uint8 - bands, the five maps of
 `snet4core.model.card.FIVE_MAPS`, valid - and a small JSON file with the looks. A second JSON file
-holds the true outlines, of footprints and of roofs, which only validation asks for. The JSON comes
-first and the array is renamed into place, so that a listed chunk is complete.
+holds the true outlines, of footprints and of roofs, which only validation asks for. All are renamed
+into place, the array last, so that a listed chunk is complete.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shapely
 
 from snet4_training.pictures.picture import Chip
 from snet4_training.pictures.targets import Polygons
-from snet4core.errors import InputError
+from snet4core.errors import InputError, OutputError
 from snet4core.files import outputs
 from snet4core.look.look import Look
 from snet4core.model.card import FIVE_MAPS
@@ -40,8 +40,8 @@ class ChipStore:
         return sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npy"))
 
     def write(self, number: int, chips: Sequence[Chip]) -> None:
-        """Store a chunk of chips of one size."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Store a chunk of chips of one size. `OutputError` where it cannot be written."""
+        make_folder(self.folder)
         layers = [
             np.concatenate([chip.counts_BHW, chip.targets_MHW, chip.valid_HW[None]])
             for chip in chips
@@ -57,15 +57,18 @@ class ChipStore:
             for chip in chips
         ]
         path = self.path(number)
-        path.with_suffix(".json").write_text(json.dumps(facts), encoding="utf-8")
+        texts = {path.with_suffix(".json"): json.dumps(facts)}
         known = [chip.polygons for chip in chips if chip.polygons is not None]
         if len(known) == len(chips):
             roofs = [known[i] if chip.roofs is None else chip.roofs for i, chip in enumerate(chips)]
-            texts = [[shapely.to_wkb(each, hex=True).tolist() for each in both]
-                     for both in zip(known, roofs, strict=True)]  # fmt: skip
-            self._outlines(number).write_text(json.dumps(texts), encoding="utf-8")
-        with outputs.replacing(path) as (temporary,):
-            np.save(temporary, np.stack(layers))
+            texts[self._outlines(number)] = json.dumps(
+                [[shapely.to_wkb(each, hex=True).tolist() for each in both]
+                 for both in zip(known, roofs, strict=True)]
+            )  # fmt: skip
+        with outputs.replacing(path, *texts) as (array, *others):
+            np.save(array, np.stack(layers))
+            for temporary, text in zip(others, texts.values(), strict=True):
+                temporary.write_text(text, encoding="utf-8", newline="\n")
 
     def facts(self, number: int) -> list[dict[str, object]]:
         """Look, known bands and pixel size of each chip of a chunk."""
@@ -119,6 +122,16 @@ class ChipStore:
             gsd_m=float(facts["gsd_m"]),  # type: ignore[arg-type]
             roofs_known=bool(facts["roofs_known"]),
         )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of a store, if need be. `OutputError` where that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise OutputError(
+            f"{folder} cannot be made ({problem.strerror}); choose another."
+        ) from None
 
 
 def _polygons(texts: list[str]) -> Polygons:

@@ -16,6 +16,7 @@ from snet4_training.loop.pace import Lately
 from snet4_training.recipe import Recipe
 from snet4_training.validation import gallery
 from snet4_training.validation.gallery import Gallery
+from snet4core.errors import OutputError
 
 LOG, PICTURES = "log.jsonl", "pictures"
 """In the run's folder."""
@@ -79,8 +80,15 @@ class Records:
             self.curves.close()
 
     def _log(self, entry: Mapping[str, Any]) -> None:
-        with (self.out / LOG).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(entry) + "\n")
+        path = self.out / LOG
+        try:
+            with path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as problem:
+            raise OutputError(
+                f"{path} cannot be written ({problem.strerror}); make room, and go on from the "
+                "checkpoint with --resume."
+            ) from None
 
 
 def begun_with(out: Path) -> dict[str, Any]:

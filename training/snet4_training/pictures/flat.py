@@ -32,7 +32,7 @@ def flat_pictures(
     """The pictures to train on, or those held out, one for each group of tiles that adjoin.
 
     `labels_file` may be empty: then it is `buildings.geojson` in the folder. Raises `InputError`
-    where there is no tile, or one that cannot be read.
+    where there is no tile, none with data, or one that cannot be read.
     """
     labels = Path(labels_file) if labels_file else Path(folder) / "buildings.geojson"
     tiles = tiles_in(folder, held_out)
@@ -45,7 +45,11 @@ def flat_pictures(
     pictures = []
     for group in adjoining(grids):
         factor = max(1, round(COARSE_M / grids[group[0]].gsd_m))
-        pictures.append(mosaic(group, labels, bands, factor, Look(0.0, None, "table")))
+        picture = mosaic(group, labels, bands, factor, Look(0.0, None, "table"))
+        if picture.valid_HW.any():
+            pictures.append(picture)
+    if not pictures:
+        raise InputError(f"{tiles[0].parent}: the pictures hold no data; copy them again.")
     return tuple(pictures)
 
 

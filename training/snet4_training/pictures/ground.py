@@ -62,7 +62,9 @@ def footprints_on(
     # Twice: a repaired ring may come as a collection that holds a MultiPolygon.
     parts, first = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
     parts, second = shapely.get_parts(parts, return_index=True)
-    moved = shapely.transform(parts, lambda points: grid.to_pixels(_warped(points, crs, grid.crs)))
+    moved = shapely.transform(
+        parts, lambda points: grid.to_pixels(_turned(_warped(points, crs, grid.crs), grid))
+    )
     rows, cols = grid.shape
     frame = shapely.box(-margin_px, -margin_px, cols + margin_px, rows + margin_px)
     # Repaired slivers become lines and points.
@@ -91,6 +93,16 @@ def _metres(labels: Path, value: Any, height_field: str | None) -> float:
 def _warped(points_N2: NDArray[np.float64], of: CRS, to: CRS) -> NDArray[np.float64]:
     x, y = warp_points(of, to, points_N2[:, 0], points_N2[:, 1])
     return np.column_stack([x, y])
+
+
+def _turned(points_N2: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Longitudes within half a turn of a grid in degrees, which may go on beyond 180."""
+    if not grid.crs.is_geographic:
+        return points_N2
+    rows, cols = grid.shape
+    [[middle_deg, _]] = grid.to_map(np.array([[cols / 2, rows / 2]]))
+    lon_N, lat_N = points_N2.T
+    return np.column_stack([lon_N - 360 * np.round((lon_N - middle_deg) / 360), lat_N])
 
 
 def averaged(
@@ -156,8 +168,11 @@ def mosaic(
     coarse_BHW, valid_HW = averaged(masked_BHW.filled(0), covered_HW, factor)
     nothing_HW = np.zeros_like(coarse_BHW[0])
     ordered = [coarse_BHW[VISIBLE.index(b)] if b in VISIBLE else nothing_HW for b in bands]
+    counts_BHW = np.stack(ordered)
+    if np.issubdtype(masked_BHW.dtype, np.integer):
+        counts_BHW = np.rint(counts_BHW)
     return Picture(
-        counts_BHW=np.rint(np.stack(ordered)).astype(np.uint8),
+        counts_BHW=counts_BHW.astype(masked_BHW.dtype),
         known=tuple(name in VISIBLE for name in bands),
         valid_HW=valid_HW,
         polygons=footprints_on(labels, grid.scaled(factor)).polygons,

@@ -53,6 +53,8 @@ def lean_file(
         raise InputError(
             f"{printable(image)} is not north-up; warp it with 'gdalwarp -t_srs CRS IN OUT'."
         )
+    if not straight.valid_HW.any():
+        raise InputError(f"{printable(image)} has no data to lean; choose another picture.")
     ground = footprints_on(labels, grid, height_field)
     rng = np.random.default_rng(seed)
     flat = Picture(

@@ -8,6 +8,7 @@ picture under the same name.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,11 @@ class Pair:
     """Name of the place, the same for all of its looks: the unit of the validation split."""
     tiled: bool = False
     """Whether `place` is a tile's corner, so that the name alone tells where it is."""
+    name: str = ""
+    """What `place` is without other pictures of the same ground."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.place)
 
 
 _OTHER_PRODUCTS = ("MS", "PAN", "PS-MS")
@@ -60,9 +66,25 @@ def pairs(folder: Path, shared: Path | None = None) -> list[Pair]:
             found.append(Pair(image, by_corner[corner[1]], corner[1], tiled=True))
         elif image.with_suffix("") in by_name:
             found.append(Pair(image, by_name[image.with_suffix("")], image.stem))
+    found = _told_apart(found, folder)
     if not found:
         raise InputError(
             f"{folder}: no picture (.tif) with footprints; use SpaceNet 4's layout, or put "
             "NAME.geojson beside each NAME.tif."
         )
     return found
+
+
+def _told_apart(every: list[Pair], folder: Path) -> list[Pair]:
+    """Pictures of one file name in several folders are called by their paths in `folder`."""
+    count = Counter(pair.image.stem for pair in every if not pair.tiled)
+    return [
+        pair
+        if pair.tiled or count[pair.image.stem] == 1
+        else Pair(pair.image, pair.labels, _path_in(folder, pair.image))
+        for pair in every
+    ]
+
+
+def _path_in(folder: Path, image: Path) -> str:
+    return image.relative_to(folder).with_suffix("").as_posix()

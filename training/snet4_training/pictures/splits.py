@@ -18,9 +18,11 @@ from rasterio.transform import array_bounds
 from rasterio.warp import transform_bounds
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from shapely.geometry.base import BaseGeometry
 
 from snet4_training.pictures.pairs import Pair, pairs
 from snet4core.errors import InputError
+from snet4core.layers.reproject import within_180
 from snet4core.look.look import Look
 from snet4core.look.names import sighting_in_name
 from snet4core.look.sources import find_look
@@ -56,8 +58,13 @@ class Split:
 
     @property
     def held_out_places(self) -> tuple[str, ...]:
-        """Sorted names of the places that are never trained on."""
-        return tuple(sorted({pair.place for pair in self.held_out}))
+        """Sorted names of the places that are never trained on.
+
+        All that the pictures of a place may be called: a folder that has only some of them
+        names it after the first of these.
+        """
+        names = {name for pair in self.held_out for name in (pair.place, pair.name)}
+        return tuple(sorted(names))
 
 
 def split_by_place(
@@ -130,12 +137,14 @@ def joined_places(every: Sequence[Pair]) -> list[Pair]:
     return joined
 
 
-def _extent(image: Path) -> shapely.Polygon:
-    """Bounding box of a picture in degrees (EPSG:4326)."""
+def _extent(image: Path) -> BaseGeometry:
+    """Bounding box of a picture in degrees (EPSG:4326), in two parts across the antimeridian."""
     grid = open_scene(image).grid
     bounds = array_bounds(*grid.shape, grid.transform)
     west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *bounds)
-    return shapely.Polygon.from_bounds(west, south, east, north)
+    box = shapely.box(west, south, east + 360 * (east < west), north)
+    extent: BaseGeometry = within_180(np.array([box]))[0]
+    return extent
 
 
 @lru_cache(maxsize=2)
@@ -146,7 +155,7 @@ def found(
     return split_sources([tuple(pairs(*each)) for each in folders], folds, fold, seed)
 
 
-def looks_table(folder: Path, looks: str) -> Path | None:
+def looks_table(folder: Path, looks: str | Path | None) -> Path | None:
     """The given table of looks, else `looks.csv` in the folder, else None."""
     if looks:
         return Path(looks)
@@ -156,10 +165,10 @@ def looks_table(folder: Path, looks: str) -> Path | None:
 
 @lru_cache(maxsize=32)
 def shots(every: tuple[Pair, ...], table: Path | None) -> tuple[Shot, ...]:
-    """Each pair with its look: from the table, else from the name, else as in `snet4 run`.
+    """Each pair with its look, as in `snet4 run`.
 
-    Table and name come first because they save opening thousands of files. Raises `LookError`
-    for a picture whose off-nadir angle is unknown.
+    A table or a name that tells angle and azimuth is believed without the file: there may be
+    thousands. Raises `LookError` for a picture whose off-nadir angle is unknown.
     """
     return tuple(Shot(pair, _look(pair.image, table)) for pair in every)
 
@@ -169,8 +178,9 @@ def _look(image: Path, table: Path | None) -> Look:
         sighting_in_table(table, str(image)) if table else None,
         sighting_in_name(str(image)),
     ):
-        if sighting is not None and sighting.off_nadir_deg is not None:
-            azimuth_deg = sighting.azimuth_deg
-            azimuth_deg = None if azimuth_deg is None else azimuth_deg % 360
-            return Look(abs(sighting.off_nadir_deg), azimuth_deg, sighting.source)
+        if sighting is None or sighting.off_nadir_deg is None:
+            continue
+        if sighting.azimuth_deg is None:
+            break  # other sources may know it
+        return Look(abs(sighting.off_nadir_deg), sighting.azimuth_deg % 360, sighting.source)
     return find_look(open_scene(image), table=table).look

@@ -123,6 +123,7 @@ def write_scenes(
     """
     progress = progress or Silent()
     _check(out, tiles, looks, layout, size_px)
+    out = out.resolve()  # "." has no name
     part = out.with_name(f"{out.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)  # of a killed run
@@ -131,9 +132,7 @@ def write_scenes(
             jobs = [Job(part, n, tuple(looks), seed, layout, size_px) for n in range(tiles)]
             written = _all_written(jobs, workers, progress)
             _write_tables(part, looks, written, size_px)
-            if out.exists():
-                out.rmdir()
-            part.replace(out)
+            _appear(part, out)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -234,6 +233,17 @@ def _outside(rng: np.random.Generator, size_px: int) -> NDArray[np.bool_]:
     at = np.arange(size_px) - size_px / 2
     run = at[:, None] * math.sin(turn) + at[None, :] * math.cos(turn)
     return np.asarray(run > rng.uniform(0.1, 0.6) * size_px)
+
+
+def _appear(part: Path, out: Path) -> None:
+    """Give the finished folder its name; an empty one that is there stays, as a shell may be in
+    it."""
+    if not out.exists():
+        part.replace(out)
+        return
+    for each in sorted(part.iterdir()):
+        each.replace(out / each.name)
+    part.rmdir()
 
 
 def _put(path: Path, text: str) -> None:

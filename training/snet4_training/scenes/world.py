@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
 Floats = NDArray[np.float32]
+RENDERED = ("blue", "green", "red", "nir")
+"""Band order of rendered pictures."""
 RoofKind = Literal["flat", "gable", "hip", "shed", "sawtooth", "vault"]
 Point = tuple[float, float]
 

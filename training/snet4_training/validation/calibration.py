@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from snet4_training.pictures.doubts import tell
 from snet4_training.pictures.ground import footprints_on
 from snet4_training.pictures.pairs import pairs
-from snet4_training.pictures.splits import joined_places
+from snet4_training.pictures.splits import joined_places, looks_table
 from snet4_training.pictures.targets import Polygons
 from snet4_training.validation.look_error import look_error
 from snet4core.errors import InputError
@@ -98,20 +98,22 @@ def see(
     predictor: Predictor,
     progress: Progress | None = None,
     places: Collection[str] | None = None,
+    labels: Path | None = None,
+    looks: Path | None = None,
 ) -> list[Seen]:
     """The maps of every picture of a data folder, computed once and kept (3 bytes a pixel).
 
-    Looks come from `looks.csv` in the folder where there is one, or as in `snet4 run`, but
+    Footprints come from files beside the pictures, or all from `labels`. Looks come from the
+    table `looks`, else from `looks.csv` in the folder, or as in `snet4 run`, but
     never from a guess. What is doubtful about pictures, as the order of their bands, is logged
     once for all that have it.
     `places` are the only ones that take part; `InputError` when the folder has none of them.
     """
     progress = progress or Silent()
-    table = folder / "looks.csv"
-    choices = Choices(looks_table=table if table.is_file() else None)
-    every = pairs(folder)
+    choices = Choices(looks_table=looks_table(folder, looks))
+    every = pairs(folder, labels)
     if places is not None:
-        every = [pair for pair in joined_places(every) if pair.place in places]
+        every = [pair for pair in joined_places(every) if {pair.place, pair.name} & set(places)]
         if not every:
             raise InputError(f"{folder} has no picture of the places that were asked for.")
     seen = []
@@ -338,16 +340,19 @@ def calibrate_file(
     *,
     overwrite: bool = False,
     places: Collection[str] | None = None,
+    labels: Path | None = None,
+    looks: Path | None = None,
 ) -> Calibrated:
     """Fit `model` on the pictures of `folders` and write the result as a new model file.
 
     The scales that `predictor` computes are kept on the new card.
 
-    `places` are the only ones that take part; all by default.
+    `places` are the only ones that take part; all by default. `labels` and `looks` are as for
+    `see`.
     """
     outputs.check(out, overwrite=overwrite, inputs=(model,))
     net, card = weights.load(model)
-    sets = [see(folder, predictor, progress, places) for folder in folders]
+    sets = [see(folder, predictor, progress, places, labels, looks) for folder in folders]
     found = calibrate(sets, dict(card.shapes), card.confidence_knots)
     f1 = {category: round(value, 4) for category, value in found.after.items()}
     names = " and ".join(folder.name for folder in folders)

@@ -1,4 +1,4 @@
-"""Scores the network on validation chips: its roofs where it maps them, else its footprints.
+"""Scores the network on validation chips: its roofs where both are known, else its footprints.
 
 Two figures per source and look category: IoU of the footprint map (all pixels), and the
 challenge's F1. Chips take all steps of a scene in `snet4 run`: maps in
@@ -56,7 +56,7 @@ class Judged:
     chip: Chip
     """What the network was shown."""
     maps: Maps
-    """What it said, of roofs where it maps them, else of footprints."""
+    """What it said, of roofs where it maps them and they are known, else of footprints."""
     solid_HW: NDArray[np.uint8]
     """The true map of the same, 0..255."""
     truth: Polygons
@@ -110,20 +110,19 @@ def judged(net: OffNadirNet, card: Card, recipe: Recipe, store: Path) -> Iterato
 
     They are cut with the settings of `card`, the one that the weights are exported with.
     """
-    roofs = net.architecture.maps_roofs
     for folder in sorted((store / "validation").glob("*")):
         chips = ChipStore(folder)
         for number in chips.chunks():
             outlines_of = chips.outlines(number)
             for index in range(len(chips.facts(number))):
                 chip = chips.read(number, index)
-                if roofs and not chip.roofs_known:
-                    continue
+                # Labels of tilted pictures that outline footprints tell nothing of roofs.
+                roofs = net.architecture.maps_roofs and chip.roofs_known
                 known = None if outlines_of is None else outlines_of[index][roofs]
                 # As most users come: a picture without infrared in every second chip.
                 hidden = _infrared(recipe) if index % 2 == 1 else ()
                 example = plain(chip, chip.valid_HW.shape[0], hidden)
-                maps = maps_of(net, example, bf16=recipe.train.bf16)
+                maps = maps_of(net, example, roofs=roofs, bf16=recipe.train.bf16)
                 truth = truth_of(chip, known, roofs=roofs)
                 found = found_in(maps, chip.gsd_m, card.shapes[chip.look.category])
                 counts = score.match(found, truth, min_area=score.MIN_AREA_PX)
@@ -155,15 +154,15 @@ def score_of(scores: Mapping[str, Mapping[str, float]]) -> float | None:
 
 
 @torch.inference_mode()
-def maps_of(net: OffNadirNet, example: Example, *, bf16: bool) -> Maps:
-    """The network's maps of roofs, or else of footprints, quantised to 8 bits as in a run."""
+def maps_of(net: OffNadirNet, example: Example, *, roofs: bool, bf16: bool) -> Maps:
+    """The network's maps of roofs, or of footprints, quantised to 8 bits as in a run."""
     batch = collate([example])
     head = net.architecture.head_for(example.true)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         logits_BMHW = net(batch.images_BCHW, batch.looks_BL, head)
     maps_MHW = quantised(logits_BMHW.float())[0].numpy()
     valid_HW = example.valid_HW > 0
-    solid_HW, border_HW = _pair(maps_MHW, net.architecture.maps_roofs)
+    solid_HW, border_HW = _pair(maps_MHW, roofs)
     return Maps(Window(0, 0, *valid_HW.shape), solid_HW, border_HW, valid_HW)
 
 
