@@ -10,7 +10,7 @@ import resource
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from rasterio._env import del_gdal_config
 from rasterio.crs import CRS
 from rasterio.errors import RasterioIOError
 
@@ -158,11 +159,28 @@ def test_a_corrupt_tile_in_the_middle_is_named_and_the_others_are_read(
             reader.read(Window(64, 128, 64, 64))
 
 
+@pytest.fixture
+def foreign(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Sets a variable of the environment for one test.
+
+    rasterio makes settings of GDAL of those that it finds, and they would outlive the variable.
+    """
+    names = []
+
+    def put(variable: str, value: str) -> None:
+        monkeypatch.setenv(variable, value)
+        names.append(variable)
+
+    yield put
+    for name in names:
+        del_gdal_config(name)
+
+
 @pytest.mark.parametrize("variable", ["GTIFF_IGNORE_READ_ERRORS"])
 def test_no_variable_of_the_environment_makes_zeros_of_a_corrupt_tile(
-    picture: Picture, monkeypatch: pytest.MonkeyPatch, variable: str
+    picture: Picture, foreign: Callable[[str, str], None], variable: str
 ) -> None:
-    monkeypatch.setenv(variable, "YES")
+    foreign(variable, "YES")
     path = picture(
         town(3, 128, 128), photometric="RGB", compress="deflate", tiled=True, blockxsize=64,
         blockysize=64,
@@ -184,7 +202,11 @@ def test_no_variable_of_the_environment_makes_zeros_of_a_corrupt_tile(
       {"photometric": "RGB", "tags": {"AREA_OR_POINT": "Point"}})],
 )  # fmt: skip
 def test_no_variable_of_the_environment_changes_colours_or_the_place(
-    picture: Picture, monkeypatch: pytest.MonkeyPatch, variable: str, name: str, how: dict[str, Any]
+    picture: Picture,
+    foreign: Callable[[str, str], None],
+    variable: str,
+    name: str,
+    how: dict[str, Any],
 ) -> None:
     """GDAL asks them too, where a program does not say what it wants."""
     path = picture(town(3, 64, 80) // np.array([1, 2, 4], np.uint8)[:, None, None], name, **how)
@@ -193,7 +215,7 @@ def test_no_variable_of_the_environment_changes_colours_or_the_place(
         path.with_suffix(".prj").write_text(CRS.from_epsg(32616).to_wkt())
     plain = open_scene(path)
     plain_BHW = read(plain)[0]
-    monkeypatch.setenv(variable, "YES" if "IGNORE" in variable else "NO")
+    foreign(variable, "YES" if "IGNORE" in variable else "NO")
     scene = open_scene(path)
     assert scene.grid == plain.grid
     np.testing.assert_array_equal(read(scene)[0], plain_BHW)
