@@ -152,3 +152,16 @@ def _local_unit_m(crs: CRS) -> float:
     if not wkt.startswith(("LOCAL_CS", "ENGCRS")) or not units or float(units[-1]) <= 0:
         raise InputError(f"The CRS {wkt[:60]} says nothing of lengths on the ground.")
     return float(units[-1])
+
+
+def horizontal(crs: CRS) -> CRS:
+    """The part of a CRS that places a picture: without the vertical one of a compound CRS."""
+    found = re.match(r'COMPD_CS\["(?:[^"]|"")*",', crs.to_wkt())
+    if found is None:
+        return crs
+    text, depth = crs.to_wkt()[found.end() :], 0
+    for end, sign in enumerate(text):
+        depth += {"[": 1, "]": -1}.get(sign, 0)
+        if sign == "]" and depth == 0:
+            return CRS.from_wkt(text[: end + 1])
+    return crs

@@ -48,9 +48,9 @@ def each_scene(job: Job) -> list[Job]:
     for scene in job.inputs:
         stem = scene.name
         output = Path(str(job.output).replace(SCENE, stem))
-        csv, roofs = (
+        csv, roofs, maps = (
             None if each is None else Path(str(each).replace(SCENE, stem))
-            for each in (job.csv, job.roofs_file)
+            for each in (job.csv, job.roofs_file, job.maps)
         )
         key = same_file_key(output)
         if key in by_output:
@@ -60,22 +60,28 @@ def each_scene(job: Job) -> list[Job]:
                 f"written to {printable(output)}; run them apart."
             )
         by_output[key] = replace(
-            job, inputs=(scene,), output=output, csv=csv, roofs_file=roofs, shard=None
+            job, inputs=(scene,), output=output, csv=csv, roofs_file=roofs, maps=maps, shard=None
         )
-    for each in (job.csv, job.roofs_file):
-        if each is not None and len(job.inputs) > 1 and SCENE not in str(each):
+    for each in (job.csv, job.roofs_file, job.maps):
+        if each is None or SCENE in str(each) or each.is_dir():
+            continue
+        if len(job.inputs) > 1:
             raise UsageError(f"{printable(each)} would hold one scene; put {SCENE} in its name.")
     return [each for number, each in enumerate(by_output.values()) if shard.has(number)]
 
 
 def open_jobs(jobs: list[Job]) -> list[Job]:
-    """Jobs still to be run: with `resume`, an output without a parts folder is complete."""
+    """Jobs still to be run: with `resume`, an output without a parts folder is complete, where all
+    else that was asked for is there."""
     return [job for job in jobs if not (job.resume and _is_complete(job))]
 
 
 def _is_complete(job: Job) -> bool:
     try:
-        return job.output.is_file() and not partstore.begun(job.parts_place)
+        maps = None if job.maps is None else job.maps_of(job.inputs[0])
+        results = (job.output, job.csv, job.roofs_file, maps)
+        there = all(each is None or each.is_file() for each in results)
+        return there and not partstore.begun(job.parts_place)
     except OSError:  # a name too long to exist
         return False
 

@@ -7,7 +7,6 @@ scene that fails raises its own error, and nothing is written.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,16 +14,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rasterio.crs import CRS
-
 from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints
+from snet4core.grid import horizontal
 from snet4core.jobs import overlap
 from snet4core.jobs.attempts import Attempt, in_their_turn
 from snet4core.jobs.executors import Executor, InProcess, Task, open_tasks
 from snet4core.jobs.job import Done, Job, Result, Shard
 from snet4core.layers.write import write_layer
+from snet4core.maps import file as mapsfile
 from snet4core.parts import store as partstore
 from snet4core.parts.detect import detect
 from snet4core.parts.heights import not_lower
@@ -292,7 +291,7 @@ def _attempts(
                 job.scene_choices,
                 attempt.progress,
                 maps,
-                overwrite=job.overwrite or work.resumed,
+                overwrite=job.overwrite or (work.resumed and mapsfile.is_own(maps)),
                 store=work.store,
             )
             first = first or found.plan
@@ -307,21 +306,8 @@ def _attempts(
 
 def _refuse_other_crs(plan: Plan, first: Plan) -> None:
     """Raise InputError unless the scene has the CRS of the first: a layer has only one."""
-    if _horizontal(plan.grid.crs) != _horizontal(first.grid.crs):
+    if horizontal(plan.grid.crs) != horizontal(first.grid.crs):
         raise InputError(
             f"{plan.scene.location}: is in {plan.grid.crs.to_string()[:60]}, but "
             f"{first.scene.location} in {first.grid.crs.to_string()[:60]}; run them into two files."
         )
-
-
-def _horizontal(crs: CRS) -> CRS:
-    """The part of a CRS that places a picture: without the vertical one of a compound CRS."""
-    found = re.match(r'COMPD_CS\["(?:[^"]|"")*",', crs.to_wkt())
-    if found is None:
-        return crs
-    text, depth = crs.to_wkt()[found.end() :], 0
-    for end, sign in enumerate(text):
-        depth += {"[": 1, "]": -1}.get(sign, 0)
-        if sign == "]" and depth == 0:
-            return CRS.from_wkt(text[: end + 1])
-    return crs

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
@@ -292,8 +294,12 @@ def _confidence(properties: dict[str, Any], name: str, row: int) -> float:
     return 1.0
 
 
-def area_in(path: Path, crs: CRS) -> BaseGeometry:
-    """Read an area of interest: the union of a layer's polygons, in `crs`. Raises `InputError`."""
+def area_in(path: Path, crs: CRS, scene: BaseGeometry | None = None) -> BaseGeometry:
+    """Read an area of interest: the union of a layer's polygons, in `crs`. Raises `InputError`.
+
+    Areas much larger than the `scene`, whose outline is in `crs`, are cut to what is near it:
+    corners of a continent need not exist in its CRS, and edges as long are no straight lines.
+    """
     found = _buildings(printable(path), read_layer(path), confidence=False)
     if found.crs is None:
         raise InputError(
@@ -304,6 +310,28 @@ def area_in(path: Path, crs: CRS) -> BaseGeometry:
         )
     if len(found) == 0:
         raise InputError(f"{found.name} holds no polygons; give a layer that does.")
+    polygons_N = found.polygons_N
+    if scene is not None and found.crs != crs:
+        [there] = reprojected(np.array([scene], object), crs, found.crs, found.name)
+        polygons_N = _near(polygons_N, there)
     return shapely.union_all(
-        shapely.make_valid(reprojected(found.polygons_N, found.crs, crs, found.name))
+        shapely.make_valid(reprojected(polygons_N, found.crs, crs, found.name))
     )
+
+
+_MUCH_LARGER = 20.0
+"""Times the side of the scene."""
+
+
+def _near(polygons_N: NDArray[np.object_], scene: BaseGeometry) -> NDArray[np.object_]:
+    """The polygons, those much larger than the scene cut to what is near it, with short edges."""
+    box_4 = np.array(scene.bounds)
+    side = max(box_4[2:] - box_4[:2])
+    near = shapely.box(*(box_4 + 2 * side * np.array([-1, -1, 1, 1])))
+    bounds_N4 = shapely.bounds(polygons_N).reshape(-1, 4)
+    large_N = (bounds_N4[:, 2:] - bounds_N4[:, :2]).max(axis=1) > _MUCH_LARGER * side
+    large_N &= shapely.intersects(polygons_N, near)
+    cut_N = polygons_N.copy()
+    cut = shapely.intersection(shapely.make_valid(polygons_N[large_N]), near)
+    cut_N[large_N] = shapely.segmentize(cut, side / 10)
+    return cut_N

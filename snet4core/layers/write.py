@@ -27,6 +27,7 @@ from snet4core.errors import InputError, OutputError
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.footprints.footprints import Footprints, Source
+from snet4core.grid import horizontal
 from snet4core.layers import cityjson, flatgeobuf, geojson, geoparquet, gpkg, spacenet
 from snet4core.layers.features import ROOFS_LAYER, Content, footprints_layer
 from snet4core.layers.kept import KeptBatches
@@ -202,7 +203,7 @@ def _alike(batches: Iterable[Footprints], crs: CRS) -> Iterator[Footprints]:
     for batch in batches:
         source = batch.source
         first = first or source
-        if source.crs != crs:
+        if horizontal(source.crs) != horizontal(crs):
             raise InputError(
                 f"Scene {printable(source.scene)} is in {_short(source.crs)}, but "
                 f"{printable(first.scene)} in {_short(crs)}; run them into two files."

@@ -7,6 +7,7 @@ from .look import category_of as category_of
 from .names import SPACENET4_LOOKS as SPACENET4_LOOKS
 from .names import Collect as Collect
 from .names import sighting_in_name as sighting_in_name
+from .sighting import AGREE_DEG as AGREE_DEG
 from .sighting import Sighting as Sighting
 from .sighting import angle_between_deg as angle_between_deg
 from .sources import LookFound as LookFound

@@ -240,7 +240,8 @@ def open_maps(path: str | Path) -> MapsFile:
         return _own(scene)
     if scene.nodata.assumed:
         # All-zero pixels are no data in a picture, but "certainly no building" in a map.
-        scene = replace(scene, nodata=replace(scene.nodata, values=(None, None)))
+        never = (None,) * len(scene.bands.file_bands)
+        scene = replace(scene, nodata=replace(scene.nodata, values=never))
     kind = np.dtype(scene.dtype)
     if kind.kind != "f" and kind != np.uint8:
         raise InputError(
@@ -249,6 +250,14 @@ def open_maps(path: str | Path) -> MapsFile:
             "LOW is its value of ground and HIGH that of buildings."
         )
     return MapsFile(scene, MapsOrigin(), 1.0 if kind.kind == "f" else _peak(scene))
+
+
+def is_own(path: Path | None) -> bool:
+    """Whether a file of that name holds maps that snet4 wrote, as interrupted runs leave them."""
+    try:
+        return path is not None and "SNET4_MAPS" in describe(path, _maps_bands).metadata
+    except InputError:
+        return False
 
 
 def _maps_bands(file: FileBands) -> BandMap:

@@ -31,7 +31,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from snet4core.errors import InputError
 from snet4core.files.names import printable
-from snet4core.grid import Grid
+from snet4core.grid import Grid, horizontal
 from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.scene.gdal import gdal_settings
@@ -101,7 +101,7 @@ def registered(looks: Sequence[LookMaps]) -> list[RegisteredLook]:
     ordered = best_first(looks)
     best = ordered[0]
     for other in ordered[1:]:
-        if other.grid.crs != best.grid.crs:
+        if horizontal(other.grid.crs) != horizontal(best.grid.crs):
             raise InputError(
                 f"{printable(other.scene)} and {printable(best.scene)} show the same ground in "
                 "different CRS; warp them into one to fuse them."

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -27,7 +28,7 @@ from snet4core.maps.look_guesser import LookGuesser
 from snet4core.model.header import Header
 from snet4core.parts.command import command_line, of_models
 from snet4core.parts.heights import no_heights, require_roofs
-from snet4core.parts.region import Region
+from snet4core.parts.region import Region, outline
 from snet4core.scene.georeference import crs_named
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.scene import Scene, open_scene
@@ -258,9 +259,11 @@ def _region(location: str, grid: Grid, choices: Choices) -> Region:
     """Bounds and area of interest on the grid; InputError when they miss the scene."""
     areas: list[BaseGeometry] = []
     if choices.bounds is not None:
+        if not np.isfinite(choices.bounds).all():
+            raise UsageError("The bounds must be four finite numbers in map units; correct them.")
         areas.append(shapely.box(*choices.bounds))
     if choices.aoi is not None:
-        areas.append(area_in(choices.aoi, grid.crs))
+        areas.append(area_in(choices.aoi, grid.crs, outline(grid)))
     try:
         return Region.of(grid, areas)
     except InputError as problem:

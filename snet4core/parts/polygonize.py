@@ -12,6 +12,7 @@ from snet4core.footprints.footprints import Footprints, Source
 from snet4core.footprints.shaping import footprints_from
 from snet4core.layers.write import software
 from snet4core.look.look import Look
+from snet4core.look.sighting import AGREE_DEG
 from snet4core.maps.file import MapsFile, open_maps
 from snet4core.maps.foreign import doubts
 from snet4core.maps.maps import Maps
@@ -109,11 +110,15 @@ def source_of(file: MapsFile, choices: Choices) -> Source:
 def _look(file: MapsFile, choices: Choices) -> Look | None:
     """The look that the options give, else the file's; None when neither knows it.
 
-    An azimuth alone takes the place of the file's, as in a run of that of the scene.
+    As in a run: an azimuth alone takes the place of the file's, and an angle alone keeps that of
+    a file which agrees with it.
     """
-    if choices.off_nadir_deg is not None:
-        return Look(choices.off_nadir_deg, choices.azimuth_deg, "option")
-    look = file.origin.look
+    look, angle_deg = file.origin.look, choices.off_nadir_deg
+    if angle_deg is not None:
+        azimuth_deg = choices.azimuth_deg
+        if azimuth_deg is None and look and abs(look.off_nadir_deg - angle_deg) <= AGREE_DEG:
+            azimuth_deg = look.azimuth_deg
+        return Look(angle_deg, azimuth_deg, "option")
     if choices.azimuth_deg is None:
         return look
     if look is None:

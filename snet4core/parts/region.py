@@ -47,7 +47,7 @@ class Region:
         if not area_px.area > 0:
             raise InputError(
                 f"The bounds or area of interest ({_short(common)}) lie outside the scene "
-                f"({_short(_outline(grid))}); give them in the scene's CRS."
+                f"({_short(outline(grid))}); give them in the scene's CRS."
             )
         shapely.prepare(area_px)
         return Region(area_px)
@@ -74,7 +74,8 @@ class Region:
         return inside
 
 
-def _outline(grid: Grid) -> BaseGeometry:
+def outline(grid: Grid) -> BaseGeometry:
+    """The edge of a raster in map units."""
     rows, cols = grid.shape
     return shapely.transform(shapely.box(0, 0, cols, rows), grid.to_map)
 

@@ -22,7 +22,8 @@ from rasterio.crs import CRS
 
 from snet4_cli.main import Commands, in_words_of, snet4
 from snet4core.errors import EngineError, InputError
-from snet4core.jobs.run import _horizontal, _refuse_other_crs
+from snet4core.grid import horizontal
+from snet4core.jobs.run import _refuse_other_crs
 from snet4core.layers.read import read_buildings
 from snet4core.look.table import sighting_in_table
 from snet4core.maps.look_guesser import LookGuesser
@@ -227,8 +228,8 @@ def test_compressed_lines_are_told_how_to_unpack(tmp_path: Path) -> None:
 def test_a_vertical_crs_makes_no_other_place() -> None:
     plain, compound = CRS.from_epsg(32616), CRS.from_string("EPSG:32616+5773")
     assert plain != compound
-    assert _horizontal(compound) == _horizontal(plain) == plain
-    assert _horizontal(CRS.from_epsg(32617)) != plain
+    assert horizontal(compound) == horizontal(plain) == plain
+    assert horizontal(CRS.from_epsg(32617)) != plain
 
     def plan(crs: CRS) -> Any:
         return SimpleNamespace(
