@@ -94,6 +94,14 @@ def merge(job: Merge, progress: Progress) -> Merged:
             raise InputError(
                 f"{printable(str(job.places[0]))} holds no scene; run the shards first, then merge."
             )
+        never = _never_begun(stores, scenes)
+        if never and not job.allow_missing:
+            total = len(never) + len(scenes)
+            raise InputError(
+                f"{printable(str(job.places[0]))}: {len(never)} of {total} scenes have no parts "
+                f"({printable(never[0])}, ...): their shards did not run, or could not read them. "
+                "Run the shards again, or add --allow-missing."
+            )
         missing = [
             f"{scene.shaping.source.scene}, {part.name}"
             for scene in scenes
@@ -105,6 +113,7 @@ def merge(job: Merge, progress: Progress) -> Merged:
                 f"{printable(str(job.places[0]))}: {len(missing)} of {total} parts are missing "
                 f"({printable(missing[0])}, ...); run the shards again, or add --allow-missing."
             )
+        missing += [f"{name}, all parts" for name in never]
         first = scenes[0]
         if job.height_min_m is not None and not first.shaping.source.has_roofs:
             log.warning("%s", no_heights(f"The model {first.shaping.source.model}", HEIGHT_MIN))
@@ -131,6 +140,15 @@ def _scenes(stores: Sequence[FolderStore]) -> list[_Scene]:
         for kept in store.scenes():
             by_location.setdefault(kept.location, []).append(kept)
     return [_scene(by_location[location]) for location in sorted(by_location)]
+
+
+def _never_begun(stores: Sequence[FolderStore], scenes: Sequence[_Scene]) -> list[str]:
+    """Names of the scenes of the shards' jobs of which there is nothing, in order.
+
+    Names, not locations: machines may reach one picture by several paths.
+    """
+    begun = {scene.shaping.source.scene for scene in scenes}
+    return sorted(set[str]().union(*(store.noted() for store in stores)) - begun)
 
 
 def _scene(kept: Sequence[Kept]) -> _Scene:

@@ -96,6 +96,7 @@ def _run_shard(
         executor = InProcess(predictor)
     with partstore.opened(job.parts_place, alone=False) as store:
         work = Work(store)
+        store.note_job([scene.name for scene in job.inputs])
         work.failed |= executor.fill(_tasks(job, predictor, work), progress).failed
         return _of_shard(job, work)
 

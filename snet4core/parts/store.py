@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +38,7 @@ _MARK, _SCENE = "snet4-parts.txt", "scene.json"
 _MARK_TEXT = "Finished parts of a run of snet4 that goes on, or waits for --resume or merge.\n"
 _PART_NAME = re.compile(r"(\d{6,})-([0-9a-f]{24})\.part")
 _SCENE_NAME = re.compile(r"[0-9a-f]{16}")
+_JOB_NAME = re.compile(r"job-[0-9a-f]{16}\.json")
 
 Facts = Mapping[str, str]
 """What a scene's parts depend on: name in words -> value in words."""
@@ -248,6 +249,25 @@ class FolderStore:
             found.append(Kept(str(raw.get("scene")), facts, recipe, self.place, folder))
         return found
 
+    def note_job(self, scenes: Sequence[str]) -> None:
+        """Record the names of all scenes of a job, of which each shard begins only its own."""
+        text = _json({"scenes": sorted(scenes)})
+        with _said(self.place):
+            self.place.create(f"job-{hashlib.sha256(text).hexdigest()[:16]}.json", text)
+
+    def noted(self) -> set[str]:
+        """The scenes of all jobs that were recorded. InputError for a record that is damaged."""
+        found: set[str] = set()
+        for name in filter(_JOB_NAME.fullmatch, self.place.names()):
+            scenes = _read_json(self.place, name).get("scenes")
+            if not isinstance(scenes, list):
+                raise InputError(
+                    f"{printable(f'{self.place}/{name}')} is damaged; remove it, and run a shard "
+                    "again."
+                )
+            found |= set(map(str, scenes))
+        return found
+
     def _scene_folders(self) -> list[str]:
         return [name for name in self.place.names() if _SCENE_NAME.fullmatch(name)]
 
@@ -260,7 +280,8 @@ class FolderStore:
                         self.place.remove(f"{folder}/{name}")
                 self.place.prune(folder)
             for name in self.place.names():
-                if name == _MARK or name.startswith(TEMPORARY):
+                ours = name == _MARK or _JOB_NAME.fullmatch(name)
+                if ours or name.startswith(TEMPORARY):
                     self.place.remove(name)
             self.place.prune()
             if self.place.is_there():

@@ -17,7 +17,8 @@ from rasterio.warp import transform
 from faults.test_parts import BrightIsBuilding
 from snet4core.errors import InputError, OutputError, UsageError
 from snet4core.files.places import FolderPlace
-from snet4core.jobs.job import Job
+from snet4core.jobs.job import Job, Shard
+from snet4core.jobs.merge import Merge, merge
 from snet4core.jobs.per_scene import each_scene, open_jobs, run_each
 from snet4core.jobs.run import run_job
 from snet4core.maps.file import MapsOrigin, open_maps, writing
@@ -199,3 +200,52 @@ def test_an_area_of_any_size_is_cut_to_the_scene(tmp_path: Path, reach_deg: floa
                 run(job)
         else:
             assert run(job) == houses
+
+
+# ---------------------------------------------------------------- shards
+
+
+def test_a_shard_that_never_ran_is_missed_by_the_merge(tmp_path: Path) -> None:
+    """With whole scenes for each shard, nothing in the parts tells of the other scenes."""
+    job = Job(several(tmp_path), LOOK, tmp_path / "o.gpkg", shard=Shard(0, 2))
+    run_job(job, BrightIsBuilding(), Silent())
+    merging = Merge((job.parts_place,), tmp_path / "merged.gpkg", remove=True)
+    with pytest.raises(InputError, match=r"1 of 2 scenes have no parts \(b, \.\.\.\)"):
+        merge(merging, Silent())
+    done = merge(replace(merging, allow_missing=True), Silent())
+    assert (done.footprints, done.scenes, done.missing) == (1, 1, ["b, all parts"])
+    assert job.parts_place.is_there(), "what is there may still be wanted"
+    run_job(replace(job, shard=Shard(1, 2)), BrightIsBuilding(), Silent())
+    whole = merge(replace(merging, overwrite=True), Silent())
+    assert (whole.footprints, whole.scenes, whole.missing) == (2, 2, [])
+    assert not job.parts_place.is_there(), "and the records of the job went with the parts"
+
+
+def test_a_scene_that_a_shard_could_not_read_is_missed_by_the_merge(tmp_path: Path) -> None:
+    scenes = (town(tmp_path / "a.tif"), SceneInput(str(tmp_path / "none.tif")))
+    for number in range(2):
+        run_job(Job(scenes, LOOK, tmp_path / "o.gpkg", shard=Shard(number, 2)),
+                BrightIsBuilding(), Silent())  # fmt: skip
+    place = FolderPlace(tmp_path / "o.gpkg.parts")
+    with pytest.raises(InputError, match=r"1 of 2 scenes have no parts \(none, "):
+        merge(Merge((place,), tmp_path / "merged.gpkg"), Silent())
+
+
+def test_shards_in_places_of_their_own_and_parts_of_before_are_merged(tmp_path: Path) -> None:
+    scenes = several(tmp_path)
+    places = []
+    for number in range(2):
+        job = Job(scenes, LOOK, tmp_path / str(number) / "o.gpkg", shard=Shard(number, 2))
+        job.output.parent.mkdir()
+        run_job(job, BrightIsBuilding(), Silent())
+        places.append(job.parts_place)
+    both = Merge(tuple(places), tmp_path / "merged.gpkg")
+    assert merge(both, Silent()).footprints == 2
+    for record in (tmp_path / "0" / "o.gpkg.parts").glob("job-*.json"):
+        record.write_text("{}")
+    with pytest.raises(InputError, match=r"job-.*\.json is damaged"):
+        merge(replace(both, overwrite=True), Silent())
+    for record in tmp_path.glob("*/o.gpkg.parts/job-*.json"):
+        record.unlink()
+    one = Merge(tuple(places[:1]), tmp_path / "merged.gpkg", overwrite=True)
+    assert merge(one, Silent()).scenes == 1, "stores of before know no more"
