@@ -63,7 +63,7 @@ def each_scene(job: Job) -> list[Job]:
             job, inputs=(scene,), output=output, csv=csv, roofs_file=roofs, maps=maps, shard=None
         )
     for each in (job.csv, job.roofs_file, job.maps):
-        if each is None or SCENE in str(each) or each.is_dir():
+        if each is None or SCENE in str(each) or (each == job.maps and each.is_dir()):
             continue
         if len(job.inputs) > 1:
             raise UsageError(f"{printable(each)} would hold one scene; put {SCENE} in its name.")

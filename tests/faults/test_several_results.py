@@ -86,6 +86,8 @@ def test_each_scene_has_maps_of_its_own(tmp_path: Path) -> None:
         each_scene(replace(job, maps=tmp_path / "m.tif"))
     (tmp_path / "maps").mkdir()
     assert len(each_scene(replace(job, maps=tmp_path / "maps"))) == 2
+    with pytest.raises(UsageError, match="would hold one scene"):
+        each_scene(replace(job, maps=None, csv=tmp_path / "maps"))
 
 
 def test_a_layer_whose_table_is_missing_is_not_complete(tmp_path: Path) -> None:

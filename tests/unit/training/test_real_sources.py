@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,6 +206,15 @@ def test_several_sources_fill_one_store_each_with_its_own_validation(tmp_path: P
     )
     with pytest.raises(UsageError, match=r"chips of another recipe \(source.json\)"):
         fill(other, store)
+
+
+def test_prepared_chips_are_trained_on_where_their_pictures_are_not(tmp_path: Path) -> None:
+    drone = RealSource(str(drone_folder(tmp_path / "drone")), lean=True, chips=24)
+    recipe = Recipe(data=data_of(drone))
+    fill(recipe, tmp_path / "chips")
+    shutil.rmtree(tmp_path / "drone")
+    fill(recipe, tmp_path / "chips")
+    assert ChipStore(tmp_path / "chips" / "drone").chunks() == [0]
 
 
 @pytest.mark.parametrize(("bands", "told"), [(3, 0), (4, 1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,12 +82,12 @@ def _other_looks(folder: Path) -> None:
 
 @pytest.mark.parametrize("change", [_tile_taken_away, _other_pixels, _other_looks])
 def test_chips_of_other_pictures_are_not_gone_on_with(
-    folder: Path, tmp_path: Path, change: object
+    folder: Path, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     store = tmp_path / "chips"
     fill(recipe_of(folder), store)
     held_out = (store / HELD_OUT).read_text()
-    change(folder)  # type: ignore[operator]
+    change(folder)
     _forget()
     with pytest.raises(UsageError, match=r"chips of other pictures \(pictures\.txt\)"):
         fill(recipe_of(folder), store)

@@ -151,7 +151,7 @@ def fill(recipe: Recipe, store: Path, workers: int = 1, progress: Progress | Non
         for source, number in order
         if not ChipStore(store / source.name).path(number).exists()
     ]
-    if any(name.endswith(SCENES) for name, _ in missing):
+    if {SCENES, f"{VALIDATION}/{SCENES}"} & {name for name, _ in missing}:
         _check_bands(recipe)
     _tell_doubts(recipe, {name.removeprefix(f"{VALIDATION}/") for name, _ in missing})
     if workers <= 1:
@@ -228,8 +228,10 @@ def _claim(recipe: Recipe, store: Path) -> None:
         meaning = {"labels": source.labels, "height_field": source.height_field}
         text = json.dumps({**meaning, "lean": source.lean}, sort_keys=True)
         _claim_file(store / source.name / "source.json", text, "another recipe")
-        # What lies where the recipe says may have changed since.
-        _claim_file(store / source.name / "pictures.txt", _pictures(source), "other pictures")
+        # What lies where the recipe says may have changed since. A machine that trains on
+        # prepared chips may do without it.
+        if Path(source.folder).is_dir():
+            _claim_file(store / source.name / "pictures.txt", _pictures(source), "other pictures")
     if dealt:
         splits = splits_of(recipe.data).values()
         places = sorted({place for split in splits for place in split.held_out_places})

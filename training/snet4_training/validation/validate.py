@@ -1,4 +1,4 @@
-"""Scores the network on validation chips: its roofs where both are known, else its footprints.
+"""Scores the network on validation chips: its roofs, or its footprints where chips know no roofs.
 
 Two figures per source and look category: IoU of the footprint map (all pixels), and the
 challenge's F1. Chips take all steps of a scene in `snet4 run`: maps in
