@@ -15,11 +15,11 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
-    QgsProcessingOutputLayerDefinition,
     QgsVectorLayer,
 )
 
 from . import provenance, shape_settings
+from .destinations import is_wanted
 from .provenance import Made
 from .texts import tr
 
@@ -68,30 +68,6 @@ class Styling(QgsProcessingLayerPostProcessorInterface):
 
 when_adjustable: list[Callable[[QgsVectorLayer], None]] = []
 """Called with a layer of footprints whose maps were kept, once it is in the project."""
-
-
-def check_place(parameters: dict[str, Any], name: str) -> str | None:
-    """Why a file could not be put where the user wants it; None where it could, or elsewhere."""
-    path = file_of(parameters.get(name))
-    if path is None:
-        return None
-    if not path.parent.is_dir():
-        return tr("{file} cannot be written: there is no folder {folder}; create it first.").format(
-            file=path.name, folder=path.parent
-        )
-    if path.is_dir():
-        return tr("{file} is a folder; name a file in it.").format(file=path)
-    return None
-
-
-def file_of(value: Any) -> Path | None:
-    """The plain file that an output's value names; None for memory, databases, temporary ones."""
-    if isinstance(value, QgsProcessingOutputLayerDefinition):
-        value = value.sink.staticValue()
-    text = value if isinstance(value, str) else ""
-    if not text or text in ("TEMPORARY_OUTPUT", "memory:") or ":" in text[2:]:
-        return None
-    return Path(text)
 
 
 def copied(
@@ -151,7 +127,7 @@ def copied_roofs(
 
     The sink is optional, and an engine of before knows no roofs, as most models do.
     """
-    if not parameters.get("ROOFS"):
+    if not is_wanted(parameters, "ROOFS"):
         return {}
     layer = result.get("roofs_layer")
     if layer is None:

@@ -27,7 +27,7 @@ from qgis.core import (
     QgsSettings,
 )
 
-from .. import handover, results, speed
+from .. import destinations, handover, results, speed
 from ..about import version
 from ..engine_client import Facts, in_words_of_qgis, told
 from ..provenance import Made
@@ -245,9 +245,9 @@ class ExtractFootprints(Snet4Algorithm):
         for problem in (
             self._picture_problem(parameters, context),
             shapes.problem(self, parameters, context),
-            results.check_place(parameters, "OUTPUT"),
-            results.check_place(parameters, "ROOFS"),
-            results.check_place(parameters, "SAVE_MAPS"),
+            destinations.check_place(parameters, "OUTPUT"),
+            destinations.check_place(parameters, "ROOFS"),
+            destinations.check_place(parameters, "SAVE_MAPS"),
         ):
             if problem:
                 return False, problem
@@ -327,7 +327,7 @@ class ExtractFootprints(Snet4Algorithm):
             "bands": self.parameterAsString(parameters, "BANDS", context).strip() or None,
             "model": self.parameterAsString(parameters, "MODEL", context).strip() or "default",
             "device": self.parameterAsEnumString(parameters, "DEVICE", context) or "auto",
-            "shown_output": str(results.file_of(parameters.get("OUTPUT")) or "footprints.gpkg"),
+            "shown_output": destinations.shown_output(parameters),
             **shapes.chosen(self, parameters, context),
         }
         scales = SCALES[self.parameterAsEnum(parameters, "LOOKS", context)]
@@ -340,10 +340,8 @@ class ExtractFootprints(Snet4Algorithm):
         crs = handover.crs_of(layer) if layer and job["scene"] else None
         if crs is not None:
             job["crs"] = crs
-        if parameters.get("SAVE_MAPS"):
-            maps = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
-            if maps:  # a row of a batch holds an empty place for an output that is not wanted
-                job["save_maps"] = maps
+        if destinations.is_wanted(parameters, "SAVE_MAPS"):
+            job["save_maps"] = self.parameterAsOutputLayer(parameters, "SAVE_MAPS", context)
         return job
 
     def _area(

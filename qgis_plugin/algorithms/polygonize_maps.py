@@ -16,7 +16,7 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
-from .. import results
+from .. import destinations, results
 from ..handover import file_of_layer
 from ..texts import tr
 from . import shapes
@@ -97,8 +97,8 @@ class PolygonizeMaps(Snet4Algorithm):
             ).format(name=layer.name())
         problem = (
             shapes.problem(self, parameters, context)
-            or results.check_place(parameters, "OUTPUT")
-            or results.check_place(parameters, "ROOFS")
+            or destinations.check_place(parameters, "OUTPUT")
+            or destinations.check_place(parameters, "ROOFS")
         )
         if problem:
             return False, problem
@@ -117,7 +117,7 @@ class PolygonizeMaps(Snet4Algorithm):
             "maps": file_of_layer(self.parameterAsRasterLayer(parameters, "INPUT", context)),
             "off_nadir_deg": self.number(parameters, "OFF_NADIR", context),
             "azimuth_deg": None if azimuth is None else azimuth % 360,
-            "shown_output": str(results.file_of(parameters.get("OUTPUT")) or "footprints.gpkg"),
+            "shown_output": destinations.shown_output(parameters),
             **shapes.chosen(self, parameters, context),
         }
         with self.asked(job, feedback) as result:

@@ -155,7 +155,7 @@ def test_a_step_of_a_model(qgis: Any, town: Path) -> None:
 def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
     from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
     from qgis.core import QgsApplication
-    from qgis.PyQt.QtWidgets import QMainWindow
+    from qgis.PyQt.QtWidgets import QMainWindow, QTextEdit
 
     window = QMainWindow()
     algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
@@ -177,6 +177,9 @@ def test_a_batch_over_three_rasters(qgis: Any, tmp_path: Path) -> None:
     dialog.show()  # newer QGIS delete a hidden one when it is done
     dialog.runAlgorithm()
     until(dialog.runButton().isEnabled, 300)  # newer QGIS run it in the background
+    log = dialog.findChild(QTextEdit, "txtLog").toPlainText()
+    assert "failed" not in log
+    assert log.count("correctly executed") == 3
     assert [path.exists() for path in outputs] == [True] * 3
     for number, path in enumerate(outputs):
         layer = QgsVectorLayer(str(path), path.stem, "ogr")

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
 
 from qgis.core import (
+    QgsApplication,
     QgsExpression,
     QgsExpressionContext,
     QgsFeature,
@@ -18,13 +19,16 @@ from qgis.core import (
     QgsMapRendererSequentialJob,
     QgsMapSettings,
     QgsPointXY,
+    QgsProcessingContext,
+    QgsProcessingOutputLayerDefinition,
     QgsReadWriteContext,
     QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtWidgets import QMainWindow
 from qgis.PyQt.QtXml import QDomDocument
-from qgis_helpers import ROOT, told
+from qgis_helpers import ENGINE, ROOT, told
 
 ALGORITHM = "snet4:extractfootprints"
 STYLES = ROOT / "snet4core" / "layers" / "styles"
@@ -61,6 +65,40 @@ def test_roofs_come_as_a_second_layer(qgis: Any, town: Path) -> None:
 
 def test_no_roofs_unless_they_are_asked_for(qgis: Any, town: Path) -> None:
     assert "ROOFS" not in run(qgis, town)
+
+
+def test_a_batch_may_leave_the_cell_of_the_roofs_empty(
+    qgis: Any, town: Path, tmp_path: Path
+) -> None:
+    from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(ALGORITHM)
+    window = QMainWindow()
+    panel = BatchAlgorithmDialog(algorithm, window).mainWidget()
+    column = panel.parameter_to_column["INPUT"]
+    panel.wrappers[0][column].setParameterValue(str(town), panel.processing_context)
+    cell = panel.tblParameters.cellWidget(1, panel.parameter_to_column["OUTPUT"])
+    cell.setValue(str(tmp_path / "found.gpkg"))
+    parameters, possible = panel.parametersForRow(0)
+    assert possible
+    assert parameters["ROOFS"].sink.staticValue() == ""
+    result, fine = algorithm.run(parameters, QgsProcessingContext(), told())
+    assert fine
+    assert result["COUNT"] == 11
+    assert "ROOFS" not in result
+
+
+def test_maps_give_no_roofs_to_an_empty_place(
+    qgis: Any, scene: Path, engine_is: Any, tmp_path: Path
+) -> None:
+    engine_is(ENGINE)
+    maps, nowhere = str(tmp_path / "maps.tif"), QgsProcessingOutputLayerDefinition("")
+    first = {"INPUT": str(scene), "OUTPUT": "memory:", "SAVE_MAPS": maps, "ROOFS": nowhere}
+    count = qgis.run(ALGORITHM, first, feedback=told())["COUNT"]
+    again = {"INPUT": maps, "OUTPUT": "memory:", "ROOFS": nowhere}
+    result = qgis.run("snet4:polygonizemaps", again, feedback=told())
+    assert result["COUNT"] == count
+    assert "ROOFS" not in result
 
 
 def test_a_model_without_roofs_says_so(qgis: Any, town: Path, engine_is: Any, stub: Any) -> None:
