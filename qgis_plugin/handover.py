@@ -37,6 +37,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 
+from . import bands
 from .texts import tr
 
 COMMON_GSD_M = 0.5
@@ -53,9 +54,6 @@ _STARTS = (
     b"\x89PNG\r\n", b"\xff\xd8\xff", b"EHFA_HEADER_TAG",
 )  # fmt: skip
 """First bytes of the formats that the engine reads."""
-
-_RED, _GREEN, _BLUE, _ALPHA = 3, 4, 5, 6
-"""GDAL's numbers of what a band shows, which are QGIS's too."""
 
 
 def file_of_layer(layer: QgsRasterLayer) -> str | None:
@@ -149,7 +147,7 @@ def written(
     folder: Path,
     feedback: QgsProcessingFeedback,
 ) -> tuple[str, str | None]:
-    """Write the picture; returns the file, and which band is which, where that is known.
+    """Write the picture; returns the file, and a value of BANDS where the file cannot say it.
 
     Its own pixels where it has some, else pixels of `gsd_m` on the ground; with some context
     around `box`. Raises QgsProcessingException.
@@ -166,7 +164,7 @@ def written(
             "which is removed afterwards."
         ).format(name=export.name, cols=cols, rows=rows)
     )
-    colours = _colours(export.provider)
+    colours = bands.colours_of(export.provider)
     listening = QgsRasterBlockFeedback()
     direct = Qt.ConnectionType.DirectConnection
     feedback.canceled.connect(listening.cancel, direct)
@@ -175,7 +173,8 @@ def written(
     pipe.set(export.provider)
     writer = QgsRasterFileWriter(str(path))
     writer.setOutputFormat("GTiff")
-    writer.setCreateOptions(["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER", *_tags(colours)])
+    options = ["COMPRESS=DEFLATE", "TILED=YES", "BIGTIFF=IF_SAFER"]
+    writer.setCreateOptions(options + bands.creation_options(colours))
     failed = writer.writeRaster(
         pipe, cols, rows, area, export.crs, QgsCoordinateTransformContext(), listening
     )
@@ -195,7 +194,7 @@ def written(
                 name=export.name, reason="; ".join(said)[:400]
             )
         )
-    return str(path), _bands(colours)
+    return str(path), bands.named(str(path), export.provider, colours)
 
 
 @contextmanager
@@ -297,47 +296,3 @@ def _snapped(export: Export, area: QgsRectangle, pixel: tuple[float, float]) -> 
     return QgsRectangle(
         left + col * width, top - row_stop * height, left + col_stop * width, top - row * height
     )
-
-
-def _colours(provider: QgsRasterDataProvider) -> list[int]:
-    """What each band shows; of a service, whose picture is drawn, red, green, blue and alpha."""
-    if provider.name() == "wms" or provider.bandCount() == 0 or _is_drawn(provider):
-        return [_RED, _GREEN, _BLUE, _ALPHA]
-    shown = (provider.colorInterpretation(number) for number in range(1, provider.bandCount() + 1))
-    return [int(getattr(each, "value", each)) for each in shown]
-
-
-def _is_drawn(provider: QgsRasterDataProvider) -> bool:
-    """Whether its one band is a drawn picture: 32 bits of alpha, red, green, blue."""
-    kind = provider.dataType(1)
-    return int(getattr(kind, "value", kind)) in (12, 13)
-
-
-def common_orders(count: int) -> list[tuple[str, str]]:
-    """Values of BANDS for common orders of so many bands, with their names."""
-    if count == 1:
-        return [("1,1,1,-", tr("one band for all colours"))]
-    if count == 3:
-        return [("3,2,1,-", tr("red, green, blue")), ("1,2,3,-", tr("blue, green, red"))]
-    orders = [
-        ("1,2,3,4", tr("blue, green, red, infrared")),
-        ("3,2,1,4", tr("red, green, blue, infrared")),
-        ("3,2,1,-", tr("red, green, blue")),
-    ]
-    eight = [("2,3,5,7", tr("the eight bands of WorldView"))] if count >= 8 else []
-    return eight + orders if count >= 4 else []
-
-
-def _tags(colours: list[int]) -> list[str]:
-    """Creation options that keep what the bands show."""
-    if colours[:3] != [_RED, _GREEN, _BLUE]:
-        return ["PHOTOMETRIC=MINISBLACK"]
-    return ["PHOTOMETRIC=RGB", *(["ALPHA=YES"] if colours[3:] == [_ALPHA] else [])]
-
-
-def _bands(colours: list[int]) -> str | None:
-    """A value of BANDS, where red, green and blue are known but do not come first."""
-    names = {_RED: "red", _GREEN: "green", _BLUE: "blue"}
-    if colours[:3] == list(names) or not set(names) <= set(colours):
-        return None
-    return ",".join(f"{name}={colours.index(each) + 1}" for each, name in names.items())

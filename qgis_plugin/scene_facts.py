@@ -24,7 +24,7 @@ from qgis.gui import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from . import handover, install_button, looks, offers
+from . import bands, install_button, looks, offers
 from .algorithms.extract_footprints import kind_of_run, plan_lines, warnings_of
 from .engine_client import Facts, Question
 from .environment import NoEngine, find_engine
@@ -185,15 +185,15 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         if not any("BANDS" in line for line in lines):
             return []
         layer = self.algorithm.parameterAsRasterLayer(self._values, "INPUT", self._context)
-        orders = handover.common_orders(0 if layer is None else layer.bandCount())
+        orders = bands.common_orders(0 if layer is None else layer.bandCount())
         links = [f'<a href="{value}">{escape(words)}</a>' for value, words in orders]
         return [tr("Read its bands as: {}").format(" · ".join(links))] if links else []
 
-    def _choose(self, bands: str) -> None:
+    def _choose(self, order: str) -> None:
         """The same as typing it into BANDS."""
         for each in self._wrappers:
             if each.parameterDefinition().name() == "BANDS":
-                each.setParameterValue(bands, self._context)
+                each.setParameterValue(order, self._context)
         self._pause.start()
 
     def _show(self, lines: list[str]) -> None:

@@ -368,9 +368,9 @@ class ExtractFootprints(Snet4Algorithm):
         if export.native is None:
             with self.asked({"kind": "model", "model": job["model"]}, feedback) as model:
                 gsd_m = float(model["gsd_m"])
-        path, bands = handover.written(export, box, gsd_m, folder, feedback)
+        path, order = handover.written(export, box, gsd_m, folder, feedback)
         self._stands_for[path] = Path(path).name
-        return {"scene": path, "bands": job["bands"] or bands}
+        return {"scene": path, "bands": job["bands"] or order}
 
     def _box(
         self, parameters: dict[str, Any], context: QgsProcessingContext, crs: Any

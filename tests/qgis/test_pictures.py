@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,68 @@ def test_a_picture_in_an_archive_gives_the_features_of_the_file(
     assert found(qgis, layer)[0] == expected
     layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32617"))
     assert found(qgis, layer)[1].crs().authid() == "EPSG:32617"
+
+
+def colours(*numbers: int) -> list[tuple[str, int]]:
+    return [("", number) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "bands",
+    [
+        [(name, 0) for name in ("Red", "Green", "Blue", "NIR")],
+        colours(5, 4, 3, 0),  # blue, green, red, and one that is called nothing
+        colours(3, 4, 5, 6),  # red, green, blue, alpha
+        colours(1, 1, 1, 1),
+    ],
+    ids=["named", "blue first", "alpha", "nothing"],
+)
+def test_a_picture_in_an_archive_keeps_the_names_of_its_bands(
+    qgis: Any, town: Path, tmp_path: Path, bands: list[tuple[str, int]]
+) -> None:
+    from osgeo import gdal
+
+    path = tmp_path / "town.tif"
+    copy = gdal.GetDriverByName("GTiff").CreateCopy(
+        str(path), gdal.Open(str(town)), options=["PHOTOMETRIC=MINISBLACK"]
+    )
+    for number, (name, colour) in enumerate(bands, 1):
+        if name:
+            copy.GetRasterBand(number).SetDescription(name)
+        copy.GetRasterBand(number).SetColorInterpretation(colour)
+    copy = None  # closes the file
+    with zipfile.ZipFile(tmp_path / "town.zip", "w") as archive:
+        for each in tmp_path.glob("town.tif*"):
+            archive.write(each, each.name)
+    said = []
+    for layer in (str(path), QgsRasterLayer(f"/vsizip/{tmp_path / 'town.zip'}/town.tif", "zipped")):
+        feedback = told()
+        found(qgis, layer, feedback)
+        told_of_bands = [line for line in feedback.lines if "blue" in line]
+        said.append([re.sub(r"\S*\.tif", "the picture", line) for line in told_of_bands])
+        assert "--bands" not in feedback.text
+    assert said[0][0].startswith("Bands: blue = band ")
+    assert said[0] == said[1]
+
+
+def test_bands_are_given_as_an_option_where_the_file_cannot_be_given_names(
+    qgis: Any, town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from osgeo import gdal
+    from snet4 import bands
+
+    path = tmp_path / "town.tif"
+    copy = gdal.GetDriverByName("GTiff").CreateCopy(str(path), gdal.Open(str(town)))
+    for number, (_, colour) in enumerate(colours(5, 4, 3, 0), 1):
+        copy.GetRasterBand(number).SetColorInterpretation(colour)
+    copy = None  # closes the file
+    with zipfile.ZipFile(tmp_path / "town.zip", "w") as archive:
+        for each in tmp_path.glob("town.tif*"):
+            archive.write(each, each.name)
+    monkeypatch.setattr(bands.gdal, "Open", lambda *_: None)
+    feedback = told()
+    found(qgis, QgsRasterLayer(f"/vsizip/{tmp_path / 'town.zip'}/town.tif", "z"), feedback)
+    assert "--bands red=3,green=2,blue=1,nir=4" in feedback.text
 
 
 def test_a_mosaic_gives_the_features_of_the_merged_file(
