@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
@@ -245,9 +246,7 @@ class ExtractFootprints(Snet4Algorithm):
         for problem in (
             self._picture_problem(parameters, context),
             shapes.problem(self, parameters, context),
-            destinations.check_place(parameters, "OUTPUT"),
-            destinations.check_place(parameters, "ROOFS"),
-            destinations.check_place(parameters, "SAVE_MAPS"),
+            destinations.problem(self, parameters, self._read(parameters, context)),
         ):
             if problem:
                 return False, problem
@@ -439,6 +438,15 @@ class ExtractFootprints(Snet4Algorithm):
         return handover.problem(
             handover.export_of(layer), self._box(parameters, context, layer.crs())
         )
+
+    def _read(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> list[QgsMapLayer | None]:
+        """The layers that a result must not replace."""
+        return [
+            self.parameterAsRasterLayer(parameters, "INPUT", context),
+            self.parameterAsVectorLayer(parameters, "AOI", context),
+        ]
 
     def before_the_run(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
         """What is to be said of a picture that the engine cannot read as it is; else nothing."""

@@ -95,10 +95,8 @@ class PolygonizeMaps(Snet4Algorithm):
             return False, tr(
                 "The layer {name} is no file on this computer; save it as a GeoTIFF first."
             ).format(name=layer.name())
-        problem = (
-            shapes.problem(self, parameters, context)
-            or destinations.check_place(parameters, "OUTPUT")
-            or destinations.check_place(parameters, "ROOFS")
+        problem = shapes.problem(self, parameters, context) or destinations.problem(
+            self, parameters, [layer]
         )
         if problem:
             return False, problem

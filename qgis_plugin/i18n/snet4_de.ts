@@ -723,6 +723,54 @@
       <translation>wie das Modell sagt</translation>
     </message>
     <message>
+      <source>blue, green, red, infrared</source>
+      <translation>Blau, Grün, Rot, Infrarot</translation>
+    </message>
+    <message>
+      <source>red, green, blue, infrared</source>
+      <translation>Rot, Grün, Blau, Infrarot</translation>
+    </message>
+    <message>
+      <source>red, green, blue</source>
+      <translation>Rot, Grün, Blau</translation>
+    </message>
+    <message>
+      <source>one band for all colours</source>
+      <translation>ein Band für alle Farben</translation>
+    </message>
+    <message>
+      <source>blue, green, red</source>
+      <translation>Blau, Grün, Rot</translation>
+    </message>
+    <message>
+      <source>the eight bands of WorldView</source>
+      <translation>die acht Bänder von WorldView</translation>
+    </message>
+    <message>
+      <source>A {ending} file holds no polygons with fields; name a .gpkg in place of {file}.</source>
+      <translation>Eine {ending}-Datei nimmt keine Polygone mit Feldern auf; nennen Sie eine .gpkg statt {file}.</translation>
+    </message>
+    <message>
+      <source>{file} cannot be written: there is no folder {folder}; create it first.</source>
+      <translation>{file} kann nicht geschrieben werden: es gibt keinen Ordner {folder}; legen Sie ihn zuerst an.</translation>
+    </message>
+    <message>
+      <source>{file} is a folder; name a file in it.</source>
+      <translation>{file} ist ein Ordner; nennen Sie eine Datei darin.</translation>
+    </message>
+    <message>
+      <source>{file} is write-protected; choose another name.</source>
+      <translation>{file} ist schreibgeschützt; wählen Sie einen anderen Namen.</translation>
+    </message>
+    <message>
+      <source>{file} holds the layer {layer}, which the run reads; choose another place for {output}.</source>
+      <translation>{file} enthält den Layer {layer}, den der Lauf liest; wählen Sie einen anderen Ort für {output}.</translation>
+    </message>
+    <message>
+      <source>{file} cannot be written ({reason}); choose a folder that you may write to.</source>
+      <translation>{file} kann nicht geschrieben werden ({reason}); wählen Sie einen Ordner, in den Sie schreiben dürfen.</translation>
+    </message>
+    <message>
       <source>The engine's Python {python} cannot be started; name another one in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4, or make one with: {command}</source>
       <translation>Das Python der Engine {python} lässt sich nicht starten; nennen Sie ein anderes unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Datenanbieter &gt; snet4, oder machen Sie eines mit: {command}</translation>
     </message>
@@ -779,18 +827,6 @@
       <translation>{path}, genannt von der {origin}, ist kein Python-Interpreter; berichtigen Sie es, oder richten Sie eine Engine ein mit: {command}</translation>
     </message>
     <message>
-      <source>blue, green, red, infrared</source>
-      <translation>Blau, Grün, Rot, Infrarot</translation>
-    </message>
-    <message>
-      <source>red, green, blue, infrared</source>
-      <translation>Rot, Grün, Blau, Infrarot</translation>
-    </message>
-    <message>
-      <source>red, green, blue</source>
-      <translation>Rot, Grün, Blau</translation>
-    </message>
-    <message>
       <source>The layer {name} has no CRS; give it its own in Layer &gt; Set Layer CRS.</source>
       <translation>Der Layer {name} hat kein KBS; geben Sie ihm seines unter Layer &gt; KBS von Layern setzen.</translation>
     </message>
@@ -809,18 +845,6 @@
     <message>
       <source>QGIS writes the layer {name} to a temporary GeoTIFF of {cols} x {rows} pixels, which is removed afterwards.</source>
       <translation>QGIS schreibt den Layer {name} in ein vorübergehendes GeoTIFF von {cols} x {rows} Pixeln, das danach gelöscht wird.</translation>
-    </message>
-    <message>
-      <source>one band for all colours</source>
-      <translation>ein Band für alle Farben</translation>
-    </message>
-    <message>
-      <source>blue, green, red</source>
-      <translation>Blau, Grün, Rot</translation>
-    </message>
-    <message>
-      <source>the eight bands of WorldView</source>
-      <translation>die acht Bänder von WorldView</translation>
     </message>
     <message>
       <source>QGIS cannot write the layer {name} to a GeoTIFF ({reason}); save it as one by hand, and choose that.</source>
@@ -935,14 +959,6 @@ ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
     <message>
       <source>Bright outline with a dark casing; blocks of the height in 3D</source>
       <translation>Heller Umriss mit dunklem Rand; Blöcke der Höhe in 3D</translation>
-    </message>
-    <message>
-      <source>{file} cannot be written: there is no folder {folder}; create it first.</source>
-      <translation>{file} kann nicht geschrieben werden: es gibt keinen Ordner {folder}; legen Sie ihn zuerst an.</translation>
-    </message>
-    <message>
-      <source>{file} is a folder; name a file in it.</source>
-      <translation>{file} ist ein Ordner; nennen Sie eine Datei darin.</translation>
     </message>
     <message>
       <source>roofs</source>

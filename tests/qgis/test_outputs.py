@@ -13,6 +13,8 @@ import pytest
 pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
 
 from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingModelAlgorithm,
@@ -24,6 +26,7 @@ from qgis.core import (
     QgsProject,
     QgsRectangle,
     QgsReferencedRectangle,
+    QgsVectorFileWriter,
     QgsVectorLayer,
 )
 from qgis_helpers import make_town, told, until
@@ -117,6 +120,69 @@ def test_a_shapefile(qgis: Any, town: Path, tmp_path: Path) -> None:
     assert layer.featureCount() == 3
     assert layer.crs().authid() == "EPSG:32616"
     assert names(layer) == [name[:10] for name in FIELDS]
+
+
+@pytest.mark.parametrize("name", ["OUTPUT", "ROOFS", "SAVE_MAPS"])
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("/proc/found.{ending}", "choose a folder that you may write to"),
+        ("{folder}/missing/found.{ending}", "there is no folder"),
+        ("ogr:dbname='{folder}/missing/x.gpkg' table=\"a\" (geom)", "there is no folder"),
+        ("{folder}/found.dxf", "A .dxf file holds no polygons with fields; name a .gpkg"),
+        ("{folder}/found.gpx", "A .gpx file holds no polygons with fields; name a .gpkg"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    qgis: Any, town: Path, tmp_path: Path, name: str, place: str, says: str
+) -> None:
+    if name == "SAVE_MAPS" and "{ending}" not in place:
+        return  # a raster has no tables, and its format is the engine's
+    folder = tmp_path / "results"
+    folder.mkdir()
+    ending = "tif" if name == "SAVE_MAPS" else "gpkg"
+    places = {"OUTPUT": "memory:", "SAVE_MAPS": str(folder / "maps.tif")}
+    places[name] = place.format(folder=folder, ending=ending)
+    feedback = told()
+    with pytest.raises(QgsProcessingException, match=says):
+        qgis.run(ALGORITHM, {"INPUT": str(town), "OFF_NADIR": 30, **places}, feedback=feedback)
+    assert "Look: " not in feedback.text  # the engine was never asked
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["OUTPUT", "ROOFS", "SAVE_MAPS"])
+@pytest.mark.parametrize("read", ["INPUT", "AOI"])
+def test_no_result_takes_the_place_of_what_is_read(
+    qgis: Any, town: Path, tmp_path: Path, name: str, read: str
+) -> None:
+    from osgeo import gdal
+
+    path = tmp_path / "all.gpkg"
+    options = {"bandList": [1, 2, 3], "outputType": gdal.GDT_Byte, "scaleParams": [[0, 1000]]}
+    gdal.Translate(str(path), gdal.Open(str(town)), format="GPKG", **options)
+    area = QgsVectorLayer("Polygon?crs=EPSG:32616", "area", "memory")
+    feature = QgsFeature()
+    feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(740000, 3719910, 740090, 3720000)))
+    area.dataProvider().addFeature(feature)
+    into = QgsVectorFileWriter.SaveVectorOptions()
+    into.layerName = "area"
+    into.actionOnExistingFile = QgsVectorFileWriter.ActionOnExistingFile.CreateOrOverwriteLayer
+    transforms = QgsProject.instance().transformContext()
+    QgsVectorFileWriter.writeAsVectorFormatV3(area, str(path), transforms, into)
+    before = path.read_bytes()
+    inputs = {"INPUT": str(town), "AOI": f"{path}|layername=area"}
+    if read == "INPUT":
+        inputs = {"INPUT": str(path)}
+    sentence = f"all.gpkg holds the layer .*, which the run reads; .* place for {name}"
+    with pytest.raises(QgsProcessingException, match=sentence):
+        run(qgis, town, **{"output": "memory:", **inputs, name: str(path)})
+    assert path.read_bytes() == before
+    if (name, read) == ("OUTPUT", "AOI"):
+        with pytest.raises(QgsProcessingException, match=sentence):
+            run(qgis, town, f"ogr:dbname='{path}' table=\"area\" (geom)", **inputs)
+        beside = f"ogr:dbname='{path}' table=\"found\" (geom)"
+        assert run(qgis, town, beside, **inputs)["COUNT"] == 3
+        assert QgsVectorLayer(inputs["AOI"], "area", "ogr").featureCount() == 1
 
 
 def test_a_step_of_a_model(qgis: Any, town: Path) -> None:
