@@ -1,7 +1,7 @@
-"""Hands layers over to the engine, which reads plain files of a few formats alone.
+"""Hands pictures over to the engine, which reads plain files of a few formats alone.
 
 A picture in such a file is named; QGIS writes any other one (a tile service, a GeoPackage, an
-archive) to a temporary GeoTIFF, and areas to a temporary GeoPackage.
+archive) to a temporary GeoTIFF.
 """
 
 from __future__ import annotations
@@ -15,14 +15,10 @@ from pathlib import Path
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsDistanceArea,
-    QgsFeatureSink,
     QgsPointXY,
-    QgsProcessingContext,
     QgsProcessingException,
-    QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
     QgsProviderRegistry,
@@ -33,7 +29,6 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRasterPipe,
     QgsRectangle,
-    QgsVectorFileWriter,
 )
 from qgis.PyQt.QtCore import Qt
 
@@ -204,45 +199,6 @@ def temporary_folder() -> Iterator[Path]:
         prefix="snet4-", dir=QgsProcessingUtils.tempFolder(), ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
-
-
-def extent_in(
-    source: QgsProcessingFeatureSource,
-    crs: QgsCoordinateReferenceSystem,
-    context: QgsProcessingContext,
-) -> QgsRectangle:
-    """The box around the polygons, in another CRS."""
-    move = QgsCoordinateTransform(source.sourceCrs(), crs, context.transformContext())
-    return move.transformBoundingBox(source.sourceExtent())
-
-
-def written_area(
-    source: QgsProcessingFeatureSource, folder: Path, context: QgsProcessingContext
-) -> str:
-    """The polygons, or those of them that are selected, as a GeoPackage in the folder.
-
-    Raises QgsProcessingException.
-    """
-    path = folder / "area.gpkg"
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "GPKG"
-    options.layerName = "area"
-    writer = QgsVectorFileWriter.create(
-        str(path), source.fields(), source.wkbType(), source.sourceCrs(),
-        context.transformContext(), options,
-    )  # fmt: skip
-    fine = writer.hasError() == QgsVectorFileWriter.WriterError.NoError
-    for feature in source.getFeatures():
-        fine = fine and writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
-    reason = writer.errorMessage()
-    del writer  # closes the file
-    if not fine:
-        raise QgsProcessingException(
-            tr("The layer {name} cannot be handed to the engine ({reason}).").format(
-                name=source.sourceName(), reason=reason
-            )
-        )
-    return str(path)
 
 
 def _clipped(export: Export, box: QgsRectangle | None) -> QgsRectangle:

@@ -28,7 +28,7 @@ from qgis.core import (
     QgsSettings,
 )
 
-from .. import destinations, handover, results, speed
+from .. import destinations, handover, results, speed, vectors
 from ..about import version
 from ..engine_client import Facts, in_words_of_qgis, told
 from ..provenance import Made
@@ -350,7 +350,7 @@ class ExtractFootprints(Snet4Algorithm):
         source = self.parameterAsSource(parameters, "AOI", context)
         if source is None:
             return {}
-        path = handover.written_area(source, folder, context)
+        path = vectors.written_area(source, folder, context)
         self._stands_for[path] = f"{source.sourceName() or 'area'}.gpkg"
         return {"aoi": path}
 
@@ -380,7 +380,7 @@ class ExtractFootprints(Snet4Algorithm):
             boxes.append(self.parameterAsExtent(parameters, "EXTENT", context, crs))
         source = self.parameterAsSource(parameters, "AOI", context)
         if source is not None:
-            boxes.append(handover.extent_in(source, crs, context))
+            boxes.append(vectors.extent_in(source, crs, context))
         if len(boxes) == 2:
             return boxes[0].intersect(boxes[1])
         return boxes[0] if boxes else None

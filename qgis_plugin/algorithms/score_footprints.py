@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsFeatureSink,
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterVectorLayer,
     QgsProcessingUtils,
-    QgsVectorFileWriter,
     QgsVectorLayer,
 )
 
+from .. import vectors
 from ..engine_client import Facts
 from ..texts import tr
 from .base import Snet4Algorithm, kept_columns
@@ -122,29 +120,7 @@ def _file(layer: QgsVectorLayer, target: Path, context: QgsProcessingContext) ->
     path = layer.source().split("|")[0].removeprefix("file://").split("?")[0]
     if path.lower().endswith(".csv") and Path(path).is_file():
         return path
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "GPKG"
-    options.layerName = "footprints"
-    writer = QgsVectorFileWriter.create(
-        str(target),
-        layer.fields(),
-        layer.wkbType(),
-        layer.crs(),
-        context.transformContext(),
-        options,
-    )
-    fine = writer.hasError() == QgsVectorFileWriter.WriterError.NoError
-    for feature in layer.getFeatures():
-        fine = fine and writer.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
-    reason = writer.errorMessage()
-    del writer  # closes the file
-    if not fine:
-        raise QgsProcessingException(
-            tr("The layer {name} cannot be handed to the engine ({reason}).").format(
-                name=layer.name(), reason=reason
-            )
-        )
-    return str(target)
+    return vectors.written_buildings(layer, target, context)
 
 
 def _table(score: Facts, by_category: bool) -> list[str]:

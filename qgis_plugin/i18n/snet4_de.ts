@@ -623,10 +623,6 @@
       <translation>Medianer Fehler der Höhen, m (wo beide welche haben)</translation>
     </message>
     <message>
-      <source>The layer {name} cannot be handed to the engine ({reason}).</source>
-      <translation>Der Layer {name} kann der Engine nicht übergeben werden ({reason}).</translation>
-    </message>
-    <message>
       <source>Heights: median error {error:.2f} m, of {count} buildings.</source>
       <translation>Höhen: medianer Fehler {error:.2f} m, bei {count} Gebäuden.</translation>
     </message>
@@ -1027,6 +1023,10 @@ ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
     <message>
       <source>Roofs lean {azimuth:.0f}°, this one by {length:.1f} m. Its height, m (0: unknown)</source>
       <translation>Dächer neigen sich nach {azimuth:.0f}°, dieses um {length:.1f} m. Seine Höhe, m (0: unbekannt)</translation>
+    </message>
+    <message>
+      <source>The layer {name} cannot be handed to the engine ({reason}).</source>
+      <translation>Der Layer {name} kann der Engine nicht übergeben werden ({reason}).</translation>
     </message>
   </context>
 </TS>

@@ -278,18 +278,3 @@ def test_a_service_without_an_area_is_refused_in_words(qgis: Any) -> None:
         sentence
         == "The layer tiles comes from a service, which has no end; choose where to search."
     )
-
-
-def test_the_memory_layers_of_a_score_are_handed_over(qgis: Any) -> None:
-    layers = []
-    for shift in (0, 1):
-        layer = QgsVectorLayer("Polygon?crs=EPSG:32616", "boxes", "memory")
-        from qgis.core import QgsFeature, QgsGeometry, QgsRectangle
-
-        feature = QgsFeature(layer.fields())
-        box = QgsRectangle(740000 + shift, 3720000, 740010 + shift, 3720010)
-        feature.setGeometry(QgsGeometry.fromRect(box))
-        layer.dataProvider().addFeature(feature)
-        layers.append(layer)
-    result = qgis.run("snet4:scorefootprints", {"PROPOSALS": layers[0], "TRUTH": layers[1]})
-    assert (result["TP"], result["FP"], result["FN"], result["F1"]) == (1, 0, 0, 1.0)

@@ -156,6 +156,29 @@ def test_polygons_may_be_in_degrees_and_only_some_selected(qgis: Any, town: Path
     assert len(found(qgis, str(town), AOI=chosen)[0]) == 1
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("fid:integer", [1, 1]),  # as after "Multipart to singleparts"
+        ("fid:double", [1.5, 2.5]),
+        ("fid:string", ["a", "b"]),
+        ("geom:string", ["x", "y"]),
+    ],
+)
+def test_polygons_may_have_fields_of_any_name(
+    qgis: Any, town: Path, field: str, values: list[Any]
+) -> None:
+    layer = QgsVectorLayer(f"Polygon?crs=EPSG:32616&field={field}", "my area", "memory")
+    boxes = ((740010, 3719970, 740035, 3719995), (740045, 3719935, 740070, 3719960))
+    for box, value in zip(boxes, values, strict=True):
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes([value])
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(*box)))
+        layer.dataProvider().addFeature(feature)
+    layer.updateExtents()
+    assert len(found(qgis, str(town), AOI=layer)[0]) == 2
+
+
 # --- Pictures that the engine does not read ---
 
 

@@ -1,0 +1,66 @@
+"""Scoring: layers with any fields, in memory or in files, and SpaceNet tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
+
+from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+
+ALGORITHM = "snet4:scorefootprints"
+
+
+@pytest.fixture(autouse=True)
+def known_answer(engine_is: Any, stub: Any) -> None:
+    engine_is(stub("plain"))
+
+
+def score(qgis: Any, proposals: Any, truth: Any) -> tuple[int, int, int]:
+    """(right, wrong, missed)."""
+    result = qgis.run(ALGORITHM, {"PROPOSALS": proposals, "TRUTH": truth})
+    return result["TP"], result["FP"], result["FN"]
+
+
+def boxes(fields: str = "", rows: Any = ((),), shift_m: float = 0.0) -> QgsVectorLayer:
+    """Houses of 10 m in a row, one for each row of values."""
+    layer = QgsVectorLayer(f"Polygon?crs=EPSG:32616{fields}", "boxes", "memory")
+    for number, values in enumerate(rows):
+        feature = QgsFeature(layer.fields())
+        feature.setAttributes(list(values))
+        left = 740000 + 20 * number + shift_m
+        feature.setGeometry(QgsGeometry.fromRect(QgsRectangle(left, 3720000, left + 10, 3720010)))
+        layer.dataProvider().addFeature(feature)
+    return layer
+
+
+def test_the_memory_layers_of_a_score_are_handed_over(qgis: Any) -> None:
+    assert score(qgis, boxes(), boxes(shift_m=1)) == (1, 0, 0)
+    assert score(qgis, boxes(), boxes(shift_m=6)) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("fid:integer", [1, 1]),  # as after "Multipart to singleparts"
+        ("fid:double", [1.5, 2.5]),
+        ("fid:string", ["a", "b"]),
+        ("geom:string", ["x", "y"]),
+    ],
+)
+def test_layers_may_have_fields_of_any_name(qgis: Any, field: str, values: list[Any]) -> None:
+    layer = boxes(f"&field={field}", [[value] for value in values])
+    assert score(qgis, layer, layer) == (2, 0, 0)
+
+
+def test_confidence_and_heights_are_read(qgis: Any) -> None:
+    fields = "&field=name:string&field=Confidence:double&field=height_m:double"
+    found = boxes(fields, [["a", 0.2, 10.0]])
+    better = next(iter(boxes(fields, [["b", 0.9, 12.0]], shift_m=1).getFeatures()))
+    found.dataProvider().addFeature(better)
+    truth = boxes("&field=height_m:double", [[15.0]])
+    result = qgis.run(ALGORITHM, {"PROPOSALS": found, "TRUTH": truth})
+    assert (result["TP"], result["FP"], result["FN"]) == (1, 1, 0)
+    assert result["HEIGHT_ERROR"] == 3.0  # of the surer one, which chooses first
