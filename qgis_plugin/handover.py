@@ -32,7 +32,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import Qt
 
-from . import bands
+from . import bands, mosaics
 from .texts import tr
 
 COMMON_GSD_M = 0.5
@@ -43,12 +43,6 @@ MOST_PIXELS = 200_000_000
 
 _CONTEXT_PX = 128
 """What the network sees around the box, and how far a roof may lean into it."""
-
-_STARTS = (
-    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",
-    b"\x89PNG\r\n", b"\xff\xd8\xff", b"EHFA_HEADER_TAG",
-)  # fmt: skip
-"""First bytes of the formats that the engine reads."""
 
 
 def file_of_layer(layer: QgsRasterLayer) -> str | None:
@@ -64,19 +58,30 @@ def file_of_layer(layer: QgsRasterLayer) -> str | None:
 
 
 def engine_file(layer: QgsRasterLayer) -> str | None:
-    """The file of the layer if the engine reads its format; None if QGIS has to write it."""
+    """The file of the layer if the engine reads it; None if QGIS has to write it."""
     path = file_of_layer(layer)
-    if path is None:
-        return None
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(64)
-    except OSError:
-        return None
-    if head.startswith(_STARTS) or head.lstrip()[:11].lower() == b"<vrtdataset":
+    head = b"" if path is None else _head(Path(path))
+    if head.startswith(mosaics.STARTS):
         return path
-    headers = (Path(path).with_suffix(".hdr"), Path(path + ".hdr"))  # ENVI's
-    return path if any(each.is_file() for each in headers) else None
+    if head.lstrip()[:11].lower() == b"<vrtdataset":
+        return path if mosaics.is_plain(path) else None
+    return path if head and _is_envi(Path(path)) else None
+
+
+def _is_envi(path: Path) -> bool:
+    """Whether the header beside a raw file is ENVI's; Esri's .bil have one of the same name."""
+    headers = (path.with_suffix(".hdr"), path.with_name(path.name + ".hdr"))
+    head = next((_head(each) for each in headers if each.is_file()), b"")
+    return head.lstrip().startswith(b"ENVI")
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes; none of a file that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64)
+    except OSError:
+        return b""
 
 
 def crs_of(layer: QgsRasterLayer) -> str | None:

@@ -305,6 +305,44 @@ def test_a_mosaic_gives_the_features_of_the_merged_file(
     assert got == found(qgis, str(town))[0]
 
 
+@pytest.mark.parametrize("kind", ["elsewhere", "of a VRT", "warped", "computed", "bil"])
+def test_what_the_engine_does_not_read_is_written_by_qgis(
+    qgis: Any, town: Path, tmp_path: Path, kind: str
+) -> None:
+    from osgeo import gdal
+
+    picture, path = tmp_path / "town.tif", tmp_path / "virtual.vrt"
+    make_town(picture)
+    if kind == "elsewhere":
+        path = tmp_path / "below" / "virtual.vrt"
+        path.parent.mkdir()
+        gdal.BuildVRT(str(path), [str(picture)]).FlushCache()
+    elif kind == "of a VRT":
+        gdal.BuildVRT(str(tmp_path / "first.vrt"), [str(picture)]).FlushCache()
+        gdal.BuildVRT(str(path), [str(tmp_path / "first.vrt")]).FlushCache()
+    elif kind == "warped":
+        gdal.Warp(str(path), str(picture), format="VRT", dstSRS="EPSG:32616").FlushCache()
+    elif kind == "computed":
+        gdal.Translate(str(path), str(picture), format="VRT", width=360, height=360).FlushCache()
+    else:
+        path = tmp_path / "raw.bil"
+        gdal.Translate(str(path), str(picture), format="EHdr").FlushCache()
+    feedback = told()
+    got, _ = found(qgis, str(path), feedback)
+    assert "to a temporary GeoTIFF" in feedback.text
+    assert got == found(qgis, str(town))[0] or (kind == "computed" and len(got) == 3)
+
+
+def test_an_envi_file_is_read_as_it_is(qgis: Any, town: Path, tmp_path: Path) -> None:
+    from osgeo import gdal
+
+    gdal.Translate(str(tmp_path / "raw.img"), str(town), format="ENVI").FlushCache()
+    feedback = told()
+    got, _ = found(qgis, str(tmp_path / "raw.img"), feedback)
+    assert "temporary GeoTIFF" not in feedback.text
+    assert got == found(qgis, str(town))[0]
+
+
 @pytest.fixture
 def tiles(town: Path, tmp_path: Path) -> QgsRasterLayer:
     """The town as a tile service, from files."""
