@@ -129,8 +129,13 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
     def _forget(self) -> None:
         self._pause.stop()
         self._label = None
+        self._withdraw()
+
+    def _withdraw(self) -> None:
+        """Wait for no plan any more; what is asked next is asked anew."""
         if self._question is not None:
             self._question.withdraw()
+        self._question = self._asked = None
 
     def _ask(self) -> None:
         """Ask the engine for its plan, unless nothing has changed."""
@@ -142,28 +147,27 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._values = values
         engine = find_engine()
         if isinstance(engine, NoEngine):
-            self._show([f"{escape(engine.sentence)} {install_button.link()}"])
-            return
-        if not values.get("INPUT"):
-            self._show([])
+            self._say_instead(f"{escape(engine.sentence)} {install_button.link()}")
             return
         try:
-            job = self.algorithm.job("plan", values, self._context)
+            job = self.algorithm.job("plan", values, self._context) if values.get("INPUT") else {}
+            note = self.algorithm.before_the_run(values, self._context)
         except Exception:  # half-typed values may be anything; the run itself will say
-            self._show([])
-            return
-        note = self.algorithm.before_the_run(values, self._context)
-        if note:
-            self._show([escape(note)])
-        if job == self._asked or not job.get("scene"):
-            return
-        if self._question is not None:
-            self._question.withdraw()
-        self._asked, self._kind = job, kind_of_run(job)
-        self._show([escape(tr("Looking at the picture…"))])
-        self._question = Question(engine.python, job)
-        self._question.answered.connect(self._answered)
-        self._question.failed.connect(self._failed)
+            job, note = {}, ""
+        if note or not job.get("scene"):
+            self._say_instead(escape(note))
+        elif job != self._asked:
+            self._withdraw()
+            self._asked, self._kind = job, kind_of_run(job)
+            self._show([escape(tr("Looking at the picture…"))])
+            self._question = Question(engine.python, job)
+            self._question.answered.connect(self._answered)
+            self._question.failed.connect(self._failed)
+
+    def _say_instead(self, line: str) -> None:
+        """Show this, or nothing, where there is no plan to wait for."""
+        self._withdraw()
+        self._show([line] if line else [])
 
     def _answered(self, plan: Facts) -> None:
         looks.note(self._asked["scene"], plan["look"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,38 @@ def test_the_dialog_says_that_a_service_is_written_first(dialog: Any) -> None:
     until(lambda: "comes from a service" in facts(dialog))
     dialog.setParameters({"EXTENT": "740000,740090,3719910,3720000 [EPSG:32616]"})
     until(lambda: "QGIS writes this layer to a temporary GeoTIFF" in facts(dialog))
+
+
+@pytest.fixture
+def archived(town: Path, tmp_path: Path) -> QgsRasterLayer:
+    """A picture that QGIS has to write."""
+    with zipfile.ZipFile(tmp_path / "town.zip", "w") as archive:
+        archive.write(town, "town.tif")
+    layer = QgsRasterLayer(f"/vsizip/{tmp_path / 'town.zip'}/town.tif", "archived")
+    QgsProject.instance().addMapLayer(layer)
+    return layer
+
+
+def test_the_dialog_comes_back_to_a_picture(
+    dialog: Any, town: Path, archived: QgsRasterLayer
+) -> None:
+    until(lambda: "Look: 30°" in facts(dialog))
+    dialog.setParameters({"INPUT": archived})
+    until(lambda: "QGIS writes this layer" in facts(dialog))
+    dialog.setParameters({"INPUT": str(town)})
+    until(lambda: "Look: 30°" in facts(dialog))
+
+
+def test_an_answer_about_one_picture_is_not_shown_for_another(
+    dialog: Any, archived: QgsRasterLayer
+) -> None:
+    until(lambda: "Looking at the picture" in facts(dialog))
+    before = engines()
+    dialog.setParameters({"INPUT": archived})
+    until(lambda: "QGIS writes this layer" in facts(dialog))
+    assert none_left_within_s(30, [pid for pid in before if pid not in engines()])
+    QCoreApplication.processEvents()
+    assert "Look: " not in facts(dialog)
 
 
 def test_a_closed_dialog_leaves_no_process(qgis: Any, town: Path, dialog: Any) -> None:
