@@ -173,7 +173,7 @@ class AdjustPanel(QgsDockWidget):
     # --- settings ---
 
     def settings(self) -> Settings:
-        """As the sliders stand."""
+        """As the sliders stand; what has no slider stays as it was."""
         return rounded(
             Settings(
                 self.threshold.value(),
@@ -181,12 +181,14 @@ class AdjustPanel(QgsDockWidget):
                 self.confidence.value(),
                 self.simplify.value(),
                 self.regular.isChecked(),
+                self._height_min_m,
             )
         )
 
     def _show_settings(self, settings: Settings) -> None:
         self._open = settings.threshold is None
         """Whether the engine has still to say what the layer's settings are."""
+        self._height_min_m = settings.height_min_m
         self.threshold.set(0.5 if settings.threshold is None else settings.threshold)
         self.area.set(settings.min_area_m2 or 0.0)
         self.confidence.set(settings.min_confidence or 0.0)

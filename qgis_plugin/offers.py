@@ -70,6 +70,9 @@ def offers() -> list[Offer]:
             "SIMPLIFY": kept.simplify_m,
             "REGULARIZE": 2 if kept.regularize is None else int(kept.regularize),
         }
+        if kept.height_min_m is not None:
+            values["HEIGHT_MIN"] = kept.height_min_m
+            sentence += " " + tr("At least {height:g} m high.").format(height=kept.height_min_m)
         found.append(Offer(sentence, values))
     return found
 

@@ -27,6 +27,8 @@ class Settings:
     simplify_m: float | None = None
     regularize: bool | None = None
     """Whether walls get right angles."""
+    height_min_m: float | None = None
+    """Lower buildings are left out; None: all stay, whatever the card says."""
 
     @staticmethod
     def of(facts: Facts) -> Settings:
@@ -36,7 +38,10 @@ class Settings:
 
     def facts(self) -> Facts:
         """In the engine's words."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if self.height_min_m is None:  # an engine of before does not know it
+            del found["height_min_m"]
+        return found
 
 
 def remember(layer: QgsVectorLayer, maps: str, settings: Facts) -> None:

@@ -881,6 +881,10 @@ ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
       <translation>Gemerkte Einstellungen: Schwelle {threshold:g}, mindestens {area:g} m², Sicherheit {sure:g} oder mehr, vereinfacht bis {metres:g} m.</translation>
     </message>
     <message>
+      <source>At least {height:g} m high.</source>
+      <translation>Mindestens {height:g} m hoch.</translation>
+    </message>
+    <message>
       <source>The engine that finds footprints is missing, or of another version.</source>
       <translation>Die Engine, die Grundrisse findet, fehlt oder hat eine andere Version.</translation>
     </message>
@@ -969,12 +973,12 @@ ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
       <translation>Hier versuchen: nur was die Karte zeigt, mit Wahrscheinlichkeitskarten zum Anpassen</translation>
     </message>
     <message>
-      <source>Looking at the picture…</source>
-      <translation>Das Bild wird angesehen …</translation>
-    </message>
-    <message>
       <source>Read its bands as: {}</source>
       <translation>Seine Bänder lesen als: {}</translation>
+    </message>
+    <message>
+      <source>Looking at the picture…</source>
+      <translation>Das Bild wird angesehen …</translation>
     </message>
     <message>
       <source>Take it</source>

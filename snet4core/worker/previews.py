@@ -41,7 +41,7 @@ def _answer(maps: StoredMaps, request: Request, telling: Telling) -> None:
     except Snet4Error as problem:
         _refuse(telling, request.number, problem)
     else:
-        telling.channel.send("shapes", number=request.number, **_facts(found))
+        telling.channel.send("shapes", number=request.number, **_facts(request, found))
 
 
 def _refuse(telling: Telling, number: int | None, problem: Snet4Error) -> None:
@@ -49,18 +49,11 @@ def _refuse(telling: Telling, number: int | None, problem: Snet4Error) -> None:
     telling.channel.send("refused", number=number, code=problem.exit_code, sentence=sentence)
 
 
-def _facts(found: Preview) -> dict[str, Any]:
-    settings = found.settings
+def _facts(request: Request, found: Preview) -> dict[str, Any]:
     return {
         "count": len(found.footprints),
         "shapes": shapely.MultiPolygon(list(found.footprints.polygons_N)).wkb_hex,
         "bounds": list(found.bounds),
         "is_whole": found.is_whole,
-        "settings": {
-            "threshold": settings.threshold,
-            "min_area_m2": settings.min_area_m2,
-            "min_confidence": settings.min_confidence,
-            "simplify_m": settings.simplify_m,
-            "regularize": settings.regularize,
-        },
+        "settings": request.shapes(found.settings),
     }

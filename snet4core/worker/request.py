@@ -17,6 +17,7 @@ from snet4core.sentence import ALLOW_REMOTE
 
 if TYPE_CHECKING:
     from snet4core.parts.plan import Choices
+    from snet4core.settings import ShapeSettings
 
 PROTOCOL = 1
 """Raised when an older client would misunderstand the worker, or the other way round."""
@@ -70,6 +71,15 @@ class Request:
         if not value:
             raise UsageError(f"The job '{self.kind}' lacks '{name}'; name the file.")
         return Path(value)
+
+    def shapes(self, settings: ShapeSettings) -> dict[str, Any]:
+        """How maps become footprints, as plain values that are entries of a job, too.
+
+        `settings` are the choices with what was left open; a model says no least height.
+        """
+        names = ("threshold", "min_area_m2", "min_confidence", "simplify_m", "regularize")
+        said = {name: getattr(settings, name) for name in names}
+        return said | {"height_min_m": self.choices.height_min_m}
 
     def command(self) -> str:
         """The equal command line, to be pasted into a shell.

@@ -216,6 +216,30 @@ def test_without_an_engine_the_panel_says_the_sentence(
     assert "/nowhere/python" in tools.panel.status.text()
 
 
+def test_the_least_height_of_the_run_goes_on_to_count(
+    tools: Any, qgis: Any, town: Path, tmp_path: Path
+) -> None:
+    from snet4 import offers
+
+    maps = str(tmp_path / "maps.tif")
+    parameters = {"INPUT": str(town), "OFF_NADIR": 30, "OUTPUT": "memory:", "SAVE_MAPS": maps}
+    qgis.runAndLoadResults(ALGORITHM, {**parameters, "HEIGHT_MIN": 3.5}, feedback=told())
+    layers = QgsProject.instance().mapLayers().values()
+    tools.adjust(next(each for each in layers if each.name().endswith("footprints")))
+    panel = tools.panel
+    until(lambda: "here" in panel.status.text())
+    panel.threshold.field.setValue(0.4)
+    assert panel.adjusting.job(panel.settings())["height_min_m"] == 3.5
+    panel.apply()
+    until(lambda: panel._question is None)
+    panel.undo()
+    assert panel.settings().height_min_m == 3.5
+    panel.keep()
+    [offer] = offers.offers()
+    assert offer.values["HEIGHT_MIN"] == 3.5
+    assert offer.sentence.endswith("At least 3.5 m high.")
+
+
 def test_kept_settings_are_offered_to_the_next_run(panel: Any) -> None:
     from snet4 import offers
 

@@ -264,6 +264,9 @@ def test_a_warm_worker_shapes_a_part_again_and_again(town: Path, tmp_path: Path)
         empty = client.wait_for("shapes")
         assert (empty["count"], empty["settings"]["min_area_m2"]) == (0, 1e6)
         assert shapely.from_wkb(empty["shapes"]).is_empty
+        assert empty["settings"]["height_min_m"] is None
+        client.ask(**job, number=31, bounds=near, height_min_m=3.5)
+        assert client.wait_for("shapes")["settings"]["height_min_m"] == 3.5
         client.ask(**job, number=4, threshold=7)
         assert "between 0 and 1" in client.wait_for("refused")["sentence"]
         client.ask(kind="preview", maps=str(town), number=5)
