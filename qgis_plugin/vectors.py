@@ -1,12 +1,15 @@
-"""Hands layers of polygons over to the engine, as GeoPackages with the fields that it reads."""
+"""Hands layers over to the engine: polygons as GeoPackages with the fields that it reads, and
+SpaceNet tables as CSV."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    NULL,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsFeature,
@@ -15,12 +18,17 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSource,
+    QgsProviderRegistry,
     QgsRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QUrl, QUrlQuery
 
 from .texts import tr
+
+_IMAGE, _PIXELS = "ImageId", "PolygonWKT_Pix"
+"""Columns that make a table a SpaceNet table."""
 
 _OF_BUILDINGS = ("imageid", "confidence", "conf", "score", "height_m")
 """Names, in lower case, of the fields by which the engine scores."""
@@ -46,6 +54,36 @@ def written_area(
     path, crs = folder / "area.gpkg", source.sourceCrs()
     _write(path, source.getFeatures(), [], source, crs, source.sourceName(), context)
     return str(path)
+
+
+def is_table(layer: QgsVectorLayer) -> bool:
+    """Whether the layer is a SpaceNet table, whose polygons are in pixels of its images."""
+    names = {field.name() for field in layer.fields()}
+    return _IMAGE in names and (_PIXELS in names or _shows_pixels(layer))
+
+
+def table_file(layer: QgsVectorLayer, path: Path) -> str:
+    """The table's own file; `path`, written, where that is none or holds other rows."""
+    parts = QgsProviderRegistry.instance().decodeUri(layer.providerType(), layer.source())
+    own = Path(str(parts.get("path") or ""))
+    changed = bool(layer.subsetString()) or layer.isModified()
+    if own.suffix.lower() == ".csv" and own.is_file() and not changed:
+        return str(own)
+    names = [field.name() for field in layer.fields()]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(names if _PIXELS in names else [*names, _PIXELS])
+        for feature in layer.getFeatures():
+            cells = ["" if value == NULL else value for value in feature.attributes()]
+            shown = feature.geometry().asWkt() or "POLYGON EMPTY"
+            table.writerow(cells if _PIXELS in names else [*cells, shown])
+    return str(path)
+
+
+def _shows_pixels(layer: QgsVectorLayer) -> bool:
+    """Whether QGIS made the outlines in pixels to the layer's geometries, which are no field."""
+    options = QUrlQuery(QUrl(layer.source()))
+    return layer.providerType() == "delimitedtext" and options.queryItemValue("wktField") == _PIXELS
 
 
 def written_buildings(layer: QgsVectorLayer, path: Path, context: QgsProcessingContext) -> str:

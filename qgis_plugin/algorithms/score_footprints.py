@@ -93,7 +93,7 @@ class ScoreFootprints(Snet4Algorithm):
             job = {"kind": "score"}
             for name, key in (("PROPOSALS", "proposals"), ("TRUTH", "truth")):
                 layer = self.parameterAsVectorLayer(parameters, name, context)
-                job[key] = _file(layer, Path(folder) / f"{key}.gpkg", context)
+                job[key] = _file(layer, Path(folder) / key, context)
             with self.asked(job, feedback) as result:
                 score = result["score"]
                 by_category = bool(result["categories_seen"])
@@ -116,11 +116,10 @@ class ScoreFootprints(Snet4Algorithm):
 
 
 def _file(layer: QgsVectorLayer, target: Path, context: QgsProcessingContext) -> str:
-    """A SpaceNet table as it is; any other layer as a GeoPackage, edits and memory included."""
-    path = layer.source().split("|")[0].removeprefix("file://").split("?")[0]
-    if path.lower().endswith(".csv") and Path(path).is_file():
-        return path
-    return vectors.written_buildings(layer, target, context)
+    """The layer as the engine reads it; `target` is a name without an ending."""
+    if vectors.is_table(layer):
+        return vectors.table_file(layer, target.with_suffix(".csv"))
+    return vectors.written_buildings(layer, target.with_suffix(".gpkg"), context)
 
 
 def _table(score: Facts, by_category: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
 
 from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+from qgis.PyQt.QtCore import QUrl
 
 ALGORITHM = "snet4:scorefootprints"
 
@@ -64,3 +66,48 @@ def test_confidence_and_heights_are_read(qgis: Any) -> None:
     result = qgis.run(ALGORITHM, {"PROPOSALS": found, "TRUTH": truth})
     assert (result["TP"], result["FP"], result["FN"]) == (1, 1, 0)
     assert result["HEIGHT_ERROR"] == 3.0  # of the surer one, which chooses first
+
+
+# --- Tables ---
+
+SPACENET = (
+    "ImageId,BuildingId,PolygonWKT_Pix,Confidence\n"
+    'one,0,"POLYGON((0 0,10 0,10 10,0 10,0 0))",1\n'
+    'one,1,"POLYGON((20 20,30 20,30 30,20 30,20 20))",1\n'
+    "two,-1,POLYGON EMPTY,1\n"
+)
+
+
+def text_layer(path: Path, content: str, options: str = "&geomType=none") -> QgsVectorLayer:
+    """As *Layer > Add Delimited Text Layer* opens it."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    address = QUrl.fromLocalFile(str(path)).toEncoded().data().decode()
+    layer = QgsVectorLayer(f"{address}?type=csv{options}", "table", "delimitedtext")
+    assert layer.isValid()
+    return layer
+
+
+@pytest.mark.parametrize("name", ["plain/t.csv", "sp ace/t.csv", "Häuser/ü#1.csv"])
+@pytest.mark.parametrize("options", ["&geomType=none", "&wktField=PolygonWKT_Pix"])
+def test_a_spacenet_table_may_lie_anywhere(
+    qgis: Any, tmp_path: Path, name: str, options: str
+) -> None:
+    layer = text_layer(tmp_path / name, SPACENET, options)
+    assert score(qgis, layer, layer) == (2, 0, 0)
+    assert score(qgis, str(tmp_path / name), layer) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("options", ["&geomType=none", "&wktField=PolygonWKT_Pix"])
+def test_the_filter_of_a_table_counts(qgis: Any, tmp_path: Path, options: str) -> None:
+    truth = text_layer(tmp_path / "t.csv", SPACENET, options)
+    found = text_layer(tmp_path / "p.csv", SPACENET, options)
+    found.setSubsetString('"BuildingId" <> 1')
+    assert score(qgis, found, truth) == (1, 0, 1)
+
+
+def test_a_text_file_of_polygons_on_the_ground_is_a_layer(qgis: Any, tmp_path: Path) -> None:
+    wkt = boxes().getFeature(1).geometry().asWkt()
+    content = f'name,outline\na,"{wkt}"\n'
+    options = "&wktField=outline&geomType=Polygon&crs=EPSG:32616"
+    assert score(qgis, text_layer(tmp_path / "p.csv", content, options), boxes()) == (1, 0, 0)
