@@ -44,6 +44,21 @@ def extent_in(
     return move.transformBoundingBox(source.sourceExtent())
 
 
+def problem(source: QgsProcessingFeatureSource | None) -> str | None:
+    """Why nothing can be searched inside these polygons; None where it can."""
+    if source is None:
+        return None
+    if not source.sourceCrs().isValid():
+        return tr("The layer {name} has no CRS; give it its own in Layer > Set Layer CRS.").format(
+            name=source.sourceName()
+        )
+    if source.featureCount() == 0:
+        return tr(
+            "The layer {name} has no polygons, or none of them is selected; choose another."
+        ).format(name=source.sourceName())
+    return None
+
+
 def written_area(
     source: QgsProcessingFeatureSource, folder: Path, context: QgsProcessingContext
 ) -> str:

@@ -24,6 +24,7 @@ from qgis.PyQt.QtGui import QIcon
 from .. import install_button
 from ..engine_client import EngineFailure, Facts, running, told
 from ..environment import Engine, NoEngine, find_engine, place
+from ..stand_ins import StandIns
 from ..texts import duration, tr
 
 ICONS = Path(__file__).resolve().parents[1] / "icons"
@@ -36,6 +37,10 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
 
     ICON = "snet4.svg"
     NEEDS_ENGINE = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stand_ins = StandIns()
 
     def createInstance(self) -> QgsProcessingAlgorithm:
         """A fresh one for each run."""
@@ -95,7 +100,10 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
     def asked(
         self, job: Facts, feedback: QgsProcessingFeedback, hear: Hear | None = None
     ) -> Iterator[Facts]:
-        """The engine's answer to `job`; its files are there until the block ends."""
+        """The engine's answer to `job`; its files are there until the block ends.
+
+        What it says of temporary files that stand for layers is said of the layers.
+        """
         engine = self.engine()
         # Removed here as well: an engine that was killed cannot tidy up.
         folder = tempfile.mkdtemp(prefix="snet4-", dir=QgsProcessingUtils.tempFolder())
@@ -104,13 +112,14 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
                 engine.python,
                 {**job, "folder": folder},
                 feedback,
-                lambda event: (hear or tell)(event, feedback),
+                lambda event: (hear or tell)(self.stand_ins.in_facts(event), feedback),
             ) as result:
-                yield result
+                yield self.stand_ins.in_facts(result)
         except EngineFailure as problem:
             if problem.details:
                 feedback.pushDebugInfo(problem.details)
-            raise QgsProcessingException(_with_cure(problem, engine)) from None
+            sentence = self.stand_ins.in_text(_with_cure(problem, engine))
+            raise QgsProcessingException(sentence) from None
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ class ExtractFootprints(Snet4Algorithm):
         self._plan: Facts | None = None
         self._kind = "auto"
         self._export: handover.Export | None = None
-        self._stands_for: dict[str, str] = {}
 
     def name(self) -> str:
         """Stable: scripts depend on it."""
@@ -244,6 +242,7 @@ class ExtractFootprints(Snet4Algorithm):
     ) -> tuple[bool, str]:
         """What can be said before the engine is asked."""
         for problem in (
+            vectors.problem(self.parameterAsSource(parameters, "AOI", context)),
             self._picture_problem(parameters, context),
             shapes.problem(self, parameters, context),
             destinations.problem(self, parameters, self._read(parameters, context)),
@@ -351,7 +350,7 @@ class ExtractFootprints(Snet4Algorithm):
         if source is None:
             return {}
         path = vectors.written_area(source, folder, context)
-        self._stands_for[path] = f"{source.sourceName() or 'area'}.gpkg"
+        self.stand_ins.add(path, f"{source.sourceName() or 'area'}.gpkg")
         return {"aoi": path}
 
     def _written(
@@ -368,7 +367,7 @@ class ExtractFootprints(Snet4Algorithm):
             with self.asked({"kind": "model", "model": job["model"]}, feedback) as model:
                 gsd_m = float(model["gsd_m"])
         path, order = handover.written(export, box, gsd_m, folder, feedback)
-        self._stands_for[path] = Path(path).name
+        self.stand_ins.add(path, Path(path).name)
         return {"scene": path, "bands": job["bands"] or order}
 
     def _box(
@@ -395,8 +394,7 @@ class ExtractFootprints(Snet4Algorithm):
             feedback.pushInfo(line)
         feedback.pushInfo("")
         feedback.pushInfo(tr("The same on the command line:"))
-        words = (self._stands_for.get(word, word) for word in shlex.split(event["command"]))
-        feedback.pushCommandInfo(shlex.join(words) if self._stands_for else event["command"])
+        feedback.pushCommandInfo(event["command"])
 
     def _made(self, job: Facts, result: Facts) -> Made:
         """The run in the words of its layer."""

@@ -94,6 +94,8 @@ class ScoreFootprints(Snet4Algorithm):
             for name, key in (("PROPOSALS", "proposals"), ("TRUTH", "truth")):
                 layer = self.parameterAsVectorLayer(parameters, name, context)
                 job[key] = _file(layer, Path(folder) / key, context)
+                if Path(job[key]).parent == Path(folder):
+                    self.stand_ins.add(job[key], layer.name())
             with self.asked(job, feedback) as result:
                 score = result["score"]
                 by_category = bool(result["categories_seen"])

@@ -1029,6 +1029,10 @@ ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
       <translation>Dächer neigen sich nach {azimuth:.0f}°, dieses um {length:.1f} m. Seine Höhe, m (0: unbekannt)</translation>
     </message>
     <message>
+      <source>The layer {name} has no polygons, or none of them is selected; choose another.</source>
+      <translation>Der Layer {name} hat keine Polygone, oder keines ist ausgewählt; wählen Sie einen anderen.</translation>
+    </message>
+    <message>
       <source>The layer {name} cannot be handed to the engine ({reason}).</source>
       <translation>Der Layer {name} kann der Engine nicht übergeben werden ({reason}).</translation>
     </message>

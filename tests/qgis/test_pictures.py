@@ -44,6 +44,8 @@ def found(qgis: Any, layer: Any, feedback: Any = None, **more: Any) -> tuple[lis
     parameters = {"INPUT": layer, "OFF_NADIR": 30, "OUTPUT": "memory:", **more}
     result = qgis.run(ALGORITHM, parameters, feedback=feedback or told())
     shapes = result["OUTPUT"]
+    if isinstance(shapes, str):
+        shapes = QgsVectorLayer(shapes, "found", "ogr")
     return sorted(each.geometry().asWkt(2) for each in shapes.getFeatures()), shapes
 
 
@@ -133,6 +135,21 @@ def test_polygons_of_a_layer_limit_the_search(qgis: Any, town: Path) -> None:
     assert len(both) == 2
     with pytest.raises(QgsProcessingException, match="EXTENT and AOI have no ground in common"):
         found(qgis, str(town), AOI=area(box), EXTENT="740050,740060,3719900,3719950")
+
+
+def test_an_area_that_cannot_be_used_is_refused_by_its_name(town: Path, qgis: Any) -> None:
+    box = (740010, 3719970, 740035, 3719995)
+    assert "The layer my area has no CRS; give it its own" in check(
+        str(town), AOI=area(box, crs="")
+    )
+    assert "The layer my area has no polygons" in check(str(town), AOI=area())
+    from qgis.core import QgsProcessingFeatureSourceDefinition
+
+    layer = area(box)
+    QgsProject.instance().addMapLayer(layer)
+    selected = QgsProcessingFeatureSourceDefinition(layer.id(), True)
+    assert "or none of them is selected" in check(str(town), AOI=selected)
+    assert check(str(town), AOI=layer) == ""
 
 
 def test_polygons_may_be_in_degrees_and_only_some_selected(qgis: Any, town: Path) -> None:
@@ -266,6 +283,23 @@ def test_a_picture_in_an_archive_keeps_the_names_of_its_bands(
         assert "--bands" not in feedback.text
     assert said[0][0].startswith("Bands: blue = band ")
     assert said[0] == said[1]
+
+
+def test_layers_are_named_and_no_temporary_files(qgis: Any, town: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "town.zip", "w") as archive:
+        archive.write(town, "town.tif")
+    layer = QgsRasterLayer(f"/vsizip/{tmp_path / 'town.zip'}/town.tif", "my town")
+    inside = area((740010, 3719970, 740035, 3719995))
+    output, temporary, feedback = tmp_path / "found.gpkg", QgsProcessingUtils.tempFolder(), told()
+    found(qgis, layer, feedback, AOI=inside, OUTPUT=str(output))
+    assert "my_town.tif does not say which band is which" in feedback.text
+    assert temporary not in feedback.text
+    [command] = [line for line in feedback.lines if line.startswith("snet4 run")]
+    assert command.startswith(f"snet4 run my_town.tif -o {output} --off-nadir 30")
+    assert command.endswith("--aoi 'my area.gpkg'")
+    assert QgsVectorLayer(str(output), "found", "ogr").metadata().history()[2] == command
+    with pytest.raises(QgsProcessingException, match=r"^my_town.tif does not tell how tilted"):
+        found(qgis, layer, OFF_NADIR=None)
 
 
 def test_bands_are_given_as_an_option_where_the_file_cannot_be_given_names(

@@ -9,7 +9,13 @@ import pytest
 
 pytest.importorskip("qgis.core", reason="QGIS is not in this Python; run: make test-qgis")
 
-from qgis.core import QgsFeature, QgsGeometry, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingException,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QUrl
 
 ALGORITHM = "snet4:scorefootprints"
@@ -66,6 +72,12 @@ def test_confidence_and_heights_are_read(qgis: Any) -> None:
     result = qgis.run(ALGORITHM, {"PROPOSALS": found, "TRUTH": truth})
     assert (result["TP"], result["FP"], result["FN"]) == (1, 1, 0)
     assert result["HEIGHT_ERROR"] == 3.0  # of the surer one, which chooses first
+
+
+def test_a_layer_that_cannot_be_scored_is_called_by_its_name(qgis: Any) -> None:
+    fields = "&field=confidence:string"
+    with pytest.raises(QgsProcessingException, match=r"^boxes, feature 1: the confidence 'high' "):
+        score(qgis, boxes(fields, [["high"]]), boxes())
 
 
 # --- Tables ---
