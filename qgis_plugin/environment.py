@@ -59,25 +59,35 @@ class NoEngine:
     """Why there is none."""
 
     sentence: str
-    """What is missing, and the one command that cures it."""
+    """What is missing, and what cures it."""
+    cured_by_installing: bool = True
+    """Whether "Install the engine" would help; it does not where another one is named."""
 
 
 def find_engine() -> Engine | NoEngine:
     """Look in the setting, the environment variable and the known places; files only."""
     named = (
-        (str(QgsSettings().value(SETTING_KEY, "") or ""), tr("Processing setting")),
-        (os.environ.get(VARIABLE, ""), tr("environment variable {}").format(VARIABLE)),
+        (
+            str(QgsSettings().value(SETTING_KEY, "") or ""),
+            tr("Processing setting"),
+            tr("correct or empty it in Settings > Options > Processing > Providers > snet4."),
+        ),
+        (
+            os.environ.get(VARIABLE, ""),
+            tr("environment variable {}").format(VARIABLE),
+            tr("correct or unset it where QGIS is started."),
+        ),
     )
-    for value, origin in named:
+    for value, origin, cure in named:
         if not value.strip():
             continue
         python = interpreter_in(Path(value.strip()).expanduser())
         if python is None:
             return NoEngine(
-                tr(
-                    "{path}, named by the {origin}, is no Python interpreter; correct it, or make "
-                    "an engine with: {command}"
-                ).format(path=value.strip(), origin=origin, command=install_command())
+                tr("{path}, named by the {origin}, is no Python interpreter; {cure}").format(
+                    path=value.strip(), origin=origin, cure=cure
+                ),
+                cured_by_installing=False,
             )
         return Engine(python, origin)
     own = engine_place.installed(place())

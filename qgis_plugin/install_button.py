@@ -5,6 +5,7 @@ It opens the dialog of the algorithm of that name; nothing is installed before i
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import qgis.utils
@@ -12,7 +13,7 @@ from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QApplication, QPushButton
 
-from .environment import SCHEME
+from .environment import SCHEME, NoEngine
 from .texts import tr
 
 SETTING = "SNET4_INSTALL"
@@ -28,6 +29,13 @@ _MESSAGE = "snet4_install"
 def link() -> str:
     """The button as a link, for texts in HTML."""
     return f'<a href="{LINK}">{tr("Install the engine")}</a>'
+
+
+def with_link(missing: NoEngine) -> str:
+    """Why there is no engine: HTML with the button where it helps, else the plain sentence."""
+    if not missing.cured_by_installing:
+        return missing.sentence
+    return f"{escape(missing.sentence, quote=False)} {link()}"
 
 
 def open_installer() -> None:

@@ -55,7 +55,11 @@ class Snet4Plugin:
     def offer(self) -> None:
         """Where no engine is, a message with the button; it opens nothing by itself."""
         QDesktopServices.setUrlHandler(SCHEME, self._links, "follow")
-        if not isinstance(find_engine(), NoEngine):
+        found = find_engine()
+        if not isinstance(found, NoEngine):
+            return
+        if not found.cured_by_installing:
+            self.iface.messageBar().pushMessage("snet4", found.sentence)
             return
         install_button.offer_in(
             self.iface.messageBar(),

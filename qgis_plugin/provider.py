@@ -90,7 +90,10 @@ def _add_setting() -> None:
         config.Setting(
             GROUP,
             SETTING,
-            tr("Python interpreter of the engine (empty: SNET4_PYTHON, then ~/.snet4)"),
+            tr(
+                "Python interpreter of the engine (empty: SNET4_PYTHON, then the one that was "
+                "installed here, then ~/.snet4)"
+            ),
             "",
             valuetype=config.Setting.FILE,
         )

@@ -147,7 +147,7 @@ class _WithFacts(QgsAbstractProcessingParameterWidgetWrapper):
         self._values = values
         engine = find_engine()
         if isinstance(engine, NoEngine):
-            self._say_instead(f"{escape(engine.sentence)} {install_button.link()}")
+            self._say_instead(install_button.with_link(engine))
             return
         try:
             job = self.algorithm.job("plan", values, self._context) if values.get("INPUT") else {}

@@ -66,7 +66,7 @@ class Snet4Algorithm(QgsProcessingAlgorithm):
             return True, ""
         if qgis.utils.iface is None:
             return False, found.sentence
-        return False, f"{found.sentence} {install_button.link()}"
+        return False, install_button.with_link(found)
 
     def unless_missing(self, text: str) -> str:
         """The text; where the algorithm cannot run, the sentence that says why."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 from qgis.core import (
@@ -61,7 +60,7 @@ class CheckEngine(Snet4Algorithm):
         found = find_engine()
         if not isinstance(found, NoEngine):
             return text
-        return f"<p>{text}</p><p>{escape(found.sentence)} {install_button.link()}</p>"
+        return f"<p>{text}</p><p>{install_button.with_link(found)}</p>"
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Parameters and outputs; their names are stable."""
@@ -135,7 +134,9 @@ class CheckEngine(Snet4Algorithm):
         self, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
         """In the main thread: the button, where no engine works."""
-        bar = None if self._works else install_button.bar_beside(self.id())
+        found = find_engine()
+        helps = not isinstance(found, NoEngine) or found.cured_by_installing
+        bar = install_button.bar_beside(self.id()) if helps and not self._works else None
         if bar is not None:
             install_button.offer_in(bar, tr("No engine works here; the log says why."))
         return {}

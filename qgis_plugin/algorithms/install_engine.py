@@ -26,7 +26,7 @@ from qgis.core import (
 from .. import engine_place, uv_python
 from ..about import version
 from ..engine_client import EngineFailure, run_step, running
-from ..environment import carried_wheel, interpreter_in, place
+from ..environment import NoEngine, carried_wheel, find_engine, interpreter_in, place
 from ..locks import Busy, in_use, locked
 from ..texts import tr
 from .base import Snet4Algorithm
@@ -174,6 +174,7 @@ class InstallEngine(Snet4Algorithm):
             engine_place.sweep(home)  # the engine of before
         feedback.setProgress(100)
         feedback.pushInfo(tr("The engine is installed: {}").format(inner))
+        _say_who_comes_before(inner, feedback)
         return {"PYTHON": inner, "INSTALLED": True}
 
 
@@ -240,6 +241,20 @@ def _say_of_gpu(python: str, feedback: QgsProcessingFeedback) -> None:
         feedback.pushWarning(problem)
     if not problems:
         feedback.pushInfo(tr("The GPU can be used."))
+
+
+def _say_who_comes_before(python: str, feedback: QgsProcessingFeedback) -> None:
+    """A warning where QGIS does not take the engine that was just made."""
+    found = find_engine()
+    if isinstance(found, NoEngine):
+        feedback.pushWarning(found.sentence)
+    elif found.python != python:
+        feedback.pushWarning(
+            tr(
+                "QGIS goes on with {python}, named by the {origin}; empty that to use the new "
+                "engine."
+            ).format(python=found.python, origin=found.origin)
+        )
 
 
 def _check(python: str, feedback: QgsProcessingFeedback) -> None:

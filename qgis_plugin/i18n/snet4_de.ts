@@ -487,6 +487,10 @@
       <translation>Python: {}</translation>
     </message>
     <message>
+      <source>QGIS goes on with {python}, named by the {origin}; empty that to use the new engine.</source>
+      <translation>QGIS nimmt weiterhin {python}, genannt von: {origin}; leeren Sie das, um die neue Engine zu nehmen.</translation>
+    </message>
+    <message>
       <source>{folder} cannot be written ({reason}); free space or rights there.</source>
       <translation>{folder} kann nicht geschrieben werden ({reason}); schaffen Sie dort Platz oder Rechte.</translation>
     </message>
@@ -803,6 +807,14 @@
       <translation>Verarbeitungseinstellung</translation>
     </message>
     <message>
+      <source>correct or empty it in Settings &gt; Options &gt; Processing &gt; Providers &gt; snet4.</source>
+      <translation>berichtigen oder leeren Sie sie unter Einstellungen &gt; Optionen &gt; Verarbeitung &gt; Anbieter &gt; snet4.</translation>
+    </message>
+    <message>
+      <source>correct or unset it where QGIS is started.</source>
+      <translation>berichtigen oder entfernen Sie sie dort, wo QGIS gestartet wird.</translation>
+    </message>
+    <message>
       <source>'Install the engine'</source>
       <translation>„Engine installieren“</translation>
     </message>
@@ -819,8 +831,8 @@
       <translation>Die Engine ist snet4 {engine}, das Plugin {plugin}; starten Sie „Engine installieren“, das eine derselben Version installiert.</translation>
     </message>
     <message>
-      <source>{path}, named by the {origin}, is no Python interpreter; correct it, or make an engine with: {command}</source>
-      <translation>{path}, genannt von der {origin}, ist kein Python-Interpreter; berichtigen Sie es, oder richten Sie eine Engine ein mit: {command}</translation>
+      <source>{path}, named by the {origin}, is no Python interpreter; {cure}</source>
+      <translation>{path}, genannt von: {origin}, ist kein Python-Interpreter; {cure}</translation>
     </message>
     <message>
       <source>The layer {name} has no CRS; give it its own in Layer &gt; Set Layer CRS.</source>
@@ -937,8 +949,8 @@ ein Dach in 10 m Höhe neigt sich {length:.1f} m</translation>
       <translation>Gebäudegrundrisse aus schrägen Bildern</translation>
     </message>
     <message>
-      <source>Python interpreter of the engine (empty: SNET4_PYTHON, then ~/.snet4)</source>
-      <translation>Python-Interpreter der Engine (leer: SNET4_PYTHON, dann ~/.snet4)</translation>
+      <source>Python interpreter of the engine (empty: SNET4_PYTHON, then the one that was installed here, then ~/.snet4)</source>
+      <translation>Python-Interpreter der Engine (leer: SNET4_PYTHON, dann die hier installierte, dann ~/.snet4)</translation>
     </message>
     <message>
       <source>Bright outline with a dark casing</source>

@@ -135,3 +135,12 @@ def qgis(built: None):
 def engine_is(monkeypatch: pytest.MonkeyPatch, qgis: object):
     """Make the plugin use this interpreter in this test."""
     return lambda python: monkeypatch.setenv("SNET4_PYTHON", python)
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, qgis: object) -> None:
+    """Let the plugin find none: nothing is named, and nothing lies where it looks."""
+    from snet4 import environment
+
+    monkeypatch.setenv("SNET4_PYTHON", "")
+    monkeypatch.setattr(environment, "known_environments", lambda: [])

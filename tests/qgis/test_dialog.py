@@ -239,7 +239,7 @@ def test_without_an_engine_the_algorithms_are_grey_and_say_one_sentence(
     for name in IDS:
         possible, sentence = registry.createAlgorithmById(f"snet4:{name}").canExecute()
         assert possible is (name in ("checkengine", "installengine"))
-        assert possible or sentence.count("make an engine with:") == 1
+        assert possible or sentence.count("correct or unset it") == 1
         algorithm = registry.createAlgorithmById(f"snet4:{name}")
         assert possible or algorithm.shortDescription() == sentence
         image = algorithm.icon().pixmap(32, 32).toImage()

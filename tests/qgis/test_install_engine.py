@@ -129,7 +129,11 @@ def test_an_engine_is_installed_used_refused_replaced_and_removed(
         assert refused.rc == 1
         assert f"The engine is snet4 {other}, the plugin {own}; run 'Install" in refused.stderr
     [before] = desk.environments
-    assert desk.run(INSTALL, WHEELS=wheels).rc == 0
+    env = {"SNET4_PYTHON": "/old/venv/bin/python"}  # of an engine that is gone
+    done = desk.run(INSTALL, env, WHEELS=wheels)
+    assert done.rc == 0
+    told_warnings = json.dumps(json.loads(done.stdout)["log"])
+    assert "/old/venv/bin/python, named by the environment variable" in told_warnings
     [after] = desk.environments
     assert after != before
     assert works(desk)

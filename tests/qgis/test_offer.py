@@ -47,16 +47,50 @@ def button_in(bar: QgsMessageBar) -> QPushButton:
 
 
 def test_without_an_engine_a_message_offers_to_install_one(
-    opened: list[str], engine_is: Any
+    opened: list[str], no_engine: None
 ) -> None:
     import snet4
 
-    engine_is("/nowhere/python")
     window = Window()
     snet4.classFactory(window).offer()
     assert opened == []
     button_in(window.bar).click()
     assert opened == ["dialog"]
+
+
+def test_a_wrong_name_is_to_be_corrected_and_no_button_pretends_to_help(
+    opened: list[str], engine_is: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import qgis.utils
+    import snet4
+    from qgis.core import QgsSettings
+    from snet4 import environment
+
+    window = Window()
+    monkeypatch.setattr(qgis.utils, "iface", window)
+    engine_is("/nowhere/python")
+    algorithm = QgsApplication.processingRegistry().algorithmById("snet4:extractfootprints")
+    check = QgsApplication.processingRegistry().algorithmById("snet4:checkengine")
+    sentence = algorithm.canExecute()[1]
+    assert sentence == (
+        "/nowhere/python, named by the environment variable SNET4_PYTHON, is no Python "
+        "interpreter; correct or unset it where QGIS is started."
+    )
+    assert "<a " not in check.shortHelpString()
+    snet4.classFactory(window).offer()
+    [item] = window.bar.items()
+    assert item.text() == sentence
+    dialog = checked(window)
+    assert dialog.messageBar().items() == []
+    dialog.close()
+    QgsSettings().setValue(environment.SETTING_KEY, "/old/python")
+    try:
+        assert algorithm.canExecute()[1] == (
+            "/old/python, named by the Processing setting, is no Python interpreter; correct or "
+            "empty it in Settings > Options > Processing > Providers > snet4."
+        )
+    finally:
+        QgsSettings().remove(environment.SETTING_KEY)
 
 
 def test_with_an_engine_nothing_is_said(opened: list[str], engine_is: Any, stub: Any) -> None:
@@ -69,12 +103,11 @@ def test_with_an_engine_nothing_is_said(opened: list[str], engine_is: Any, stub:
 
 
 def test_the_link_of_a_grey_algorithm_opens_the_installation(
-    opened: list[str], engine_is: Any, monkeypatch: pytest.MonkeyPatch
+    opened: list[str], no_engine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import qgis.utils
     import snet4
 
-    engine_is("/nowhere/python")
     window = Window()
     held = snet4.classFactory(window)
     held.offer()
@@ -102,13 +135,12 @@ def checked(window: Any) -> Any:
 
 
 def test_the_check_offers_the_button_where_no_engine_works(
-    opened: list[str], engine_is: Any, monkeypatch: pytest.MonkeyPatch
+    opened: list[str], no_engine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import qgis.utils
 
     window = Window()
     monkeypatch.setattr(qgis.utils, "iface", window)
-    engine_is("/nowhere/python")
     dialog = checked(window)
     button_in(dialog.messageBar()).click()
     assert opened == ["dialog"]
@@ -157,11 +189,10 @@ def test_the_settings_of_processing_install_when_they_are_confirmed(opened: list
 
 
 def test_a_dialog_that_has_lost_its_engine_has_the_link(
-    opened: list[str], engine_is: Any, town: Path
+    opened: list[str], no_engine: None, town: Path
 ) -> None:
     from processing.gui.AlgorithmDialog import AlgorithmDialog
 
-    engine_is("/nowhere/python")
     algorithm = QgsApplication.processingRegistry().createAlgorithmById("snet4:extractfootprints")
     dialog = AlgorithmDialog(algorithm, False, None)
     dialog.setParameters({"INPUT": str(town), "OUTPUT": "memory:"})
