@@ -309,8 +309,9 @@ class ExtractFootprints(Snet4Algorithm):
             **roofs,
         }
         if result.get("maps"):
-            outputs["SAVE_MAPS"] = result["maps"]
-            results.styled_maps(result["maps"], context, made)
+            # As it was given: QGIS knows the layer to load by this, not by the engine's spelling.
+            outputs["SAVE_MAPS"] = job["save_maps"]
+            results.styled_maps(job["save_maps"], context, made)
         return outputs
 
     def job(self, kind: str, parameters: dict[str, Any], context: QgsProcessingContext) -> Facts:
@@ -407,7 +408,7 @@ class ExtractFootprints(Snet4Algorithm):
             result.get("off_nadir_deg"),
             command,
             versions,
-            maps_file=result.get("maps") or "",
+            maps_file=str(Path(result["maps"]).absolute()) if result.get("maps") else "",
             settings={} if self._plan is None else self._plan["shapes"],
         )
 

@@ -85,10 +85,12 @@ def test_a_feature_is_shown_by_number_and_height(
     assert all(text[:1].isdigit() for text in shown), shown
 
 
+@pytest.mark.parametrize("place", ["{folder}/a maps.tif", "{folder}//maps.tif", "./maps.tif"])
 def test_kept_maps_lie_half_transparent_below_the_footprints(
-    qgis: Any, town: Path, tmp_path: Path
+    qgis: Any, town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    maps = str(tmp_path / "a maps.tif")
+    monkeypatch.chdir(tmp_path)
+    maps = place.format(folder=tmp_path)
     loaded(qgis, INPUT=str(town), OFF_NADIR=30, OUTPUT="TEMPORARY_OUTPUT", SAVE_MAPS=maps)
     above, below = layers()
     assert above.name().endswith("footprints")
