@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from qgis.core import QgsFeatureRequest, QgsRasterLayer, QgsVectorLayer
@@ -23,6 +24,10 @@ _planned: dict[str, Look | None] = {}
 """File of a picture -> the look of its last plan in this session."""
 
 
+when_noted: list[Callable[[], None]] = []
+"""Called when the look of a picture has become known."""
+
+
 def note(scene: str, look: Facts | None) -> None:
     """Remember the look that the engine's plan of a picture says."""
     _planned[scene] = (
@@ -30,6 +35,8 @@ def note(scene: str, look: Facts | None) -> None:
         if look is None
         else _known(look.get("off_nadir_deg"), look.get("azimuth_deg"), look.get("source"))
     )
+    for listener in when_noted:
+        listener()
 
 
 def look_of(layer: Any) -> Look | None:

@@ -8,11 +8,10 @@ from qgis.core import QgsProject, QgsSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QInputDialog, QMenu, QPushButton
 
-from . import lean, offers, results
+from . import lean, looks, offers, results
 from .adjust_panel import AdjustPanel, panel_for
 from .look_arrow import LookArrow
 from .look_tool import LookTool
-from .looks import look_of
 from .shape_settings import maps_of
 from .texts import tr
 
@@ -45,10 +44,12 @@ class Tools:
         self.arrow_action.toggled.connect(self._toggle)
         self.arrow_action.setChecked(QgsSettings().value(_ARROW, False, type=bool))
         results.when_adjustable.append(self.invite)
+        looks.when_noted.append(self.refresh)
 
     def remove(self) -> None:
         """Leave nothing behind."""
         results.when_adjustable.remove(self.invite)
+        looks.when_noted.remove(self.refresh)
         self._iface.currentLayerChanged.disconnect(self.refresh)
         if self.panel is not None:
             self.panel.close()
@@ -106,7 +107,7 @@ class Tools:
     def refresh(self, layer: Any = None) -> None:
         """Draw the look of the current layer, if the arrow is wanted."""
         wanted = self.arrow_action.isChecked()
-        self.arrow.show_look(look_of(self._iface.activeLayer()) if wanted else None)
+        self.arrow.show_look(looks.look_of(self._iface.activeLayer()) if wanted else None)
 
     def _toggle(self, on: bool) -> None:
         QgsSettings().setValue(_ARROW, on)

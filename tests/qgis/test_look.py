@@ -262,3 +262,16 @@ def test_the_arrow_is_drawn_when_it_is_wanted(rotation_deg: float, tools: Any) -
     tools.window.active = None
     tools.window.currentLayerChanged.emit(None)
     assert not tools.arrow.isVisible()
+
+
+def test_the_arrow_appears_as_soon_as_the_look_of_a_picture_is_known(
+    tools: Any, town: Path
+) -> None:
+    from snet4 import looks
+
+    picture = QgsRasterLayer(str(town), "town")
+    tools.window.active = picture
+    tools.arrow_action.setChecked(True)
+    assert not tools.arrow.isVisible()
+    looks.note(str(town), {"off_nadir_deg": 30, "azimuth_deg": 120, "source": "metadata"})
+    assert tools.arrow.isVisible()
