@@ -212,13 +212,13 @@ class AdjustPanel(QgsDockWidget):
             self._worker.ask({**facts, "bounds": bounds})
 
     def _visible(self) -> list[float] | None:
-        """x min, y min, x max, y max of what the canvas shows, in the layer's CRS."""
+        """x min, y min, x max, y max of what the canvas shows, in the maps' CRS."""
         map_settings = self._canvas.mapSettings()
-        to_layer = QgsCoordinateTransform(
-            map_settings.destinationCrs(), self.adjusting.layer.crs(), QgsProject.instance()
+        to_maps = QgsCoordinateTransform(
+            map_settings.destinationCrs(), self.adjusting.crs, QgsProject.instance()
         )
         try:
-            box = to_layer.transformBoundingBox(map_settings.visibleExtent())
+            box = to_maps.transformBoundingBox(map_settings.visibleExtent())
         except QgsCsException:
             self._say(tr("The map shows no place of this layer; zoom to it."))
             return None
@@ -230,7 +230,7 @@ class AdjustPanel(QgsDockWidget):
         shapes = QgsGeometry()
         shapes.fromWkb(QByteArray.fromHex(QByteArray(event["shapes"].encode("ascii"))))
         for band in self._bands:
-            band.setToGeometry(shapes, self.adjusting.layer.crs())
+            band.setToGeometry(shapes, self.adjusting.crs)
         count = event["count"]
         here = tr("1 footprint here.") if count == 1 else tr("{} footprints here.").format(count)
         if not event["is_whole"]:

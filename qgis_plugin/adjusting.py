@@ -16,6 +16,7 @@ from qgis.core import (
     QgsLayerTreeLayer,
     QgsProject,
     QgsProviderRegistry,
+    QgsRasterLayer,
     QgsVectorLayer,
 )
 
@@ -37,6 +38,9 @@ class Adjusting:
     def __init__(self, layer: QgsVectorLayer, maps: str) -> None:
         self.layer = layer
         self.maps = maps
+        own = QgsRasterLayer(maps, "maps", "gdal", QgsRasterLayer.LayerOptions(False)).crs()
+        self.crs = own if own.isValid() else layer.crs()
+        """Of the maps and of the shapes that come from them; the layer may be in another (KML)."""
         self.first = settings_of(layer)
         self.shown: QgsVectorLayer | None = None
         """The second layer; None while nothing is applied."""

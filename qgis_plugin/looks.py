@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from qgis.core import QgsFeatureRequest, QgsRasterLayer, QgsVectorLayer
 
+from . import fields
 from .engine_client import Facts
 
 
@@ -45,8 +46,10 @@ def look_of(layer: Any) -> Look | None:
         return _planned.get(layer.source())
     if not isinstance(layer, QgsVectorLayer):
         return None
-    names = ("off_nadir_deg", "azimuth_deg", "look_source")
-    if any(layer.fields().indexOf(name) < 0 for name in names):
+    names = [
+        fields.name_of(layer, each) for each in ("off_nadir_deg", "azimuth_deg", "look_source")
+    ]
+    if None in names:
         return None
     for feature in layer.getFeatures(QgsFeatureRequest().setLimit(1)):
         return _known(*(feature.attribute(name) for name in names))

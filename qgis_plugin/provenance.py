@@ -15,6 +15,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from . import fields
 from .texts import tr
 
 
@@ -48,7 +49,6 @@ class Made:
 
 def describe(layer: QgsVectorLayer, made: Made | None) -> None:
     """Fields in words, features by number and height, and the history in the metadata."""
-    fields = layer.fields()
     for name, alias in (
         ("footprint_id", tr("Number")),
         ("scene", tr("Picture")),
@@ -61,12 +61,13 @@ def describe(layer: QgsVectorLayer, made: Made | None) -> None:
         ("height_source", tr("Height from")),
         ("model", tr("Model")),
     ):
-        if fields.indexOf(name) >= 0:
-            layer.setFieldAlias(fields.indexOf(name), alias)
-    if fields.indexOf("footprint_id") >= 0:
-        shown = 'to_string("footprint_id")'
-        if fields.indexOf("height_m") >= 0:
-            shown += " || coalesce(', ' || round(\"height_m\", 1) || ' m', '')"
+        if fields.index_of(layer, name) >= 0:
+            layer.setFieldAlias(fields.index_of(layer, name), alias)
+    number, height = (fields.name_of(layer, name) for name in ("footprint_id", "height_m"))
+    if number is not None:
+        shown = f'to_string("{number}")'
+        if height is not None:
+            shown += f" || coalesce(', ' || round(\"{height}\", 1) || ' m', '')"
         layer.setDisplayExpression(shown)
     if made is None:
         return
@@ -109,6 +110,6 @@ def put_below(layer: Any, made: Made) -> None:
 
 
 def _model(layer: QgsVectorLayer) -> str:
-    index = layer.fields().indexOf("model")
+    index = fields.index_of(layer, "model")
     names = sorted(map(str, layer.uniqueValues(index, 3))) if index >= 0 else []
     return tr("Model: {}").format(", ".join(names)) if names else ""

@@ -27,6 +27,8 @@ STYLES = Path(__file__).resolve().parent / "styles"
 ROOFS = "roofs"
 """Name of the engine's second layer, and of its style."""
 
+ROOFS_STYLE = STYLES / "roofs.qml"
+
 _KEY = "fid"
 """The GeoPackage's own number, which the target makes anew."""
 
@@ -61,7 +63,7 @@ class Styling(QgsProcessingLayerPostProcessorInterface):
         layer.triggerRepaint()
         if self.made is not None and self.made.maps_file and isinstance(layer, QgsVectorLayer):
             shape_settings.remember(layer, self.made.maps_file, self.made.settings)
-            if layer.fields().indexOf("footprint_id") >= 0 and not self.style.endswith("roofs.qml"):
+            if self.style != str(ROOFS_STYLE):
                 for listener in when_adjustable:
                     listener(layer)
 
@@ -151,15 +153,15 @@ def _style(
     made: Made | None,
 ) -> None:
     """Style the layer that QGIS will load, and the GeoPackage for those who open it later."""
-    file, words = "footprints.qml", tr("Bright outline with a dark casing")
+    style, words = STYLES / "footprints.qml", tr("Bright outline with a dark casing")
     if name == ROOFS:
-        file, words = "roofs.qml", tr("Thin blue outline with a dark casing")
+        style, words = ROOFS_STYLE, tr("Thin blue outline with a dark casing")
     elif has_heights:
-        file = "footprints_heights.qml"
+        style = STYLES / "footprints_heights.qml"
         words = tr("Bright outline with a dark casing; blocks of the height in 3D")
     if context.willLoadLayerOnCompletion(layer_id):
         details = context.layerToLoadOnCompletionDetails(layer_id)
-        details.setPostProcessor(Styling.new(STYLES / file, made))
+        details.setPostProcessor(Styling.new(style, made))
         if made is not None:
             details.name = made.title(tr("roofs") if name == ROOFS else tr("footprints"))
     if ".gpkg" not in layer_id.lower():
@@ -172,5 +174,5 @@ def _style(
     count, _, names, *_ = layer.listStylesInDatabase()
     if count > 0 and name in names[:count]:
         return  # saving again would ask the user a question
-    layer.loadNamedStyle(str(STYLES / file))
+    layer.loadNamedStyle(str(style))
     layer.saveStyleToDatabase(name, words, True, "")

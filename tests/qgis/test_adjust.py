@@ -51,6 +51,28 @@ def layer(qgis: Any, tools: Any, town: Path, tmp_path: Path) -> Any:
     return next(each for each in layers if each.name().endswith("footprints"))
 
 
+@pytest.mark.parametrize("ending", ["gpkg", "shp", "kml"])
+def test_any_format_of_the_layer_can_be_adjusted(
+    qgis: Any, tools: Any, town: Path, tmp_path: Path, ending: str
+) -> None:
+    from snet4.looks import look_of
+
+    parameters = {"INPUT": str(town), "OFF_NADIR": 30, "AZIMUTH": 120}
+    parameters |= {"OUTPUT": str(tmp_path / f"f.{ending}"), "SAVE_MAPS": str(tmp_path / "m.tif")}
+    qgis.runAndLoadResults(ALGORITHM, parameters, feedback=told())
+    layers = QgsProject.instance().mapLayers().values()
+    layer = next(each for each in layers if each.name().endswith("footprints"))
+    aliases = [field.alias() for field in layer.fields()]
+    assert {"Off-nadir angle, degrees", "Look read from", "Area, m²"} <= set(aliases)
+    assert layer.displayExpression().startswith('to_string("footprint_')
+    assert look_of(layer) == (30.0, 120.0, "option")
+    assert len(tools.window.bar.items()) == 1  # it can be adjusted
+    tools.adjust(layer)
+    until(lambda: tools.panel.status.text() == "1 footprint here.")
+    shapes = tools.panel._bands[0].asGeometry()
+    assert shapes.boundingBox().width() == pytest.approx(15, rel=0.1)  # on the map, in metres
+
+
 @pytest.fixture
 def panel(tools: Any, layer: Any) -> Any:
     """The panel, with its first shapes."""
