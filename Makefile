@@ -20,15 +20,18 @@ $(BIN)/python:
 		{ echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.run: pyproject.toml | $(BIN)/python
+# What is installed anew when it changes; all other code is taken from where it lies.
+BUILT := pyproject.toml setup.py snet4core/_kernels.c
+
+$(VENV)/.run: $(BUILT) | $(BIN)/python
 	$(INSTALL) '.[openvino]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
+$(VENV)/.dev: $(BUILT) | $(BIN)/python
 	$(INSTALL) '.[dev]'
 	@touch $@ $(VENV)/.docs $(VENV)/.run
 
-$(VENV)/.bench: pyproject.toml | $(BIN)/python
+$(VENV)/.bench: $(BUILT) | $(BIN)/python
 	$(INSTALL) '.[bench]'
 	@touch $@ $(VENV)/.dev $(VENV)/.run
 
@@ -47,7 +50,7 @@ test: $(VENV)/.dev ## the tests that this machine can run, but the long ones
 test-long: $(VENV)/.dev ## those that take minutes: hundreds of kills and of damaged files, giants
 	$(PYTEST) --dist loadfile -m long
 
-$(VENV)/.notebooks: pyproject.toml | $(BIN)/python
+$(VENV)/.notebooks: $(BUILT) | $(BIN)/python
 	$(INSTALL) '.[dev,notebooks]'
 	@touch $@ $(VENV)/.dev $(VENV)/.docs $(VENV)/.run
 
@@ -84,7 +87,7 @@ bench: $(VENV)/.bench ## benchmarks of a few minutes
 bench-full: $(VENV)/.bench ## the same on large pictures, and scores
 	$(BIN)/python -m benchmarks --full
 
-$(VENV)/.docs: pyproject.toml | $(BIN)/python
+$(VENV)/.docs: $(BUILT) | $(BIN)/python
 	$(INSTALL) '.[docs]'
 	@touch $@
 

@@ -6,9 +6,11 @@ With SNET4_COMPILED=1, as releases are built, it is compiled or the build fails.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -24,9 +26,14 @@ class BuildKernels(build_ext):
         super().build_extensions()
 
 
+SOURCE = "snet4core/_kernels.c"
 KERNELS = Extension(
     "snet4core._kernels",
-    ["snet4core/_kernels.c"],
+    [SOURCE],
+    # `snet4core.kernels` refuses what was compiled from other source than lies beside it.
+    define_macros=[
+        ("SOURCE_SHA256", hashlib.sha256((Path(__file__).parent / SOURCE).read_bytes()).hexdigest())
+    ],
     py_limited_api=True,
     optional=not os.environ.get("SNET4_COMPILED"),
 )

@@ -928,4 +928,18 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT, "_kernels", NULL, 0, methods, NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__kernels(void) { return PyModule_Create(&module); }
+/* Of this file, as setup.py says: "unknown" where something else compiled it. */
+#ifndef SOURCE_SHA256
+#define SOURCE_SHA256 unknown
+#endif
+#define AS_TEXT(name) #name
+#define TEXT_OF(macro) AS_TEXT(macro)
+
+PyMODINIT_FUNC PyInit__kernels(void) {
+    PyObject *made = PyModule_Create(&module);
+    if (made && PyModule_AddStringConstant(made, "SOURCE_SHA256", TEXT_OF(SOURCE_SHA256)) < 0) {
+        Py_DECREF(made);
+        return NULL;
+    }
+    return made;
+}

@@ -2,7 +2,8 @@
 
 The wheels of a release for Linux, macOS and Windows have them, and so has what is installed from
 its source where there is a C compiler; the wheel for all other machines, which the QGIS plugin
-carries too, is pure Python and has none. Every function here
+carries too, is pure Python and has none. A checkout whose C file has changed since it was compiled
+has none either, until it is installed again. Every function here
 has its numpy twin in the module that calls it, with equal results to the bit; `compiled` says
 whether they are there. `SNET4_KERNELS=off` in the environment chooses numpy.
 
@@ -15,19 +16,34 @@ S segments, T taps, N new values.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+
+def _of_other_source(kernels: Any) -> bool:
+    """Whether the C file of a checkout is not the one that was compiled."""
+    try:
+        source = Path(__file__).with_name("_kernels.c").read_bytes()
+    except OSError:  # a wheel, which has none
+        return False
+    return getattr(kernels, "SOURCE_SHA256", "") != hashlib.sha256(source).hexdigest()
+
+
 _kernels: Any = None
-if os.environ.get("SNET4_KERNELS") != "off":
+_stale = False
+if os.environ.get("SNET4_KERNELS", "").lower() != "off":
     with suppress(ImportError):
         _kernels = import_module("snet4core._kernels")
+        if _stale := _of_other_source(_kernels):
+            _kernels = None
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -36,6 +52,11 @@ Floats = NDArray[np.float64]
 def compiled() -> bool:
     """Whether the other functions of this module can be called."""
     return _kernels is not None
+
+
+def stale() -> bool:
+    """Whether there is a compiled module, of other source than this checkout's: it is not used."""
+    return _stale
 
 
 def components(mask_HW: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints, NDArray[np.int32], int]:

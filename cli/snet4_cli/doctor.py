@@ -6,18 +6,21 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 
 import click
 
 from snet4_cli import options
 from snet4core import __version__
-from snet4core.errors import Snet4Error
-from snet4core.kernels import compiled
+from snet4core.errors import EngineError, Snet4Error
+from snet4core.extras import how_to_install
+from snet4core.kernels import compiled, stale
 
 _LIBRARIES = (
     "openvino", "torch", "segmentation-models-pytorch", "timm", "rasterio", "fiona", "shapely",
-    "scikit-image", "scipy", "numpy", "safetensors", "pyogrio", "accelerate", "distributed",
+    "scikit-image", "scipy", "numpy", "safetensors", "pyogrio", "jinja2", "pillow", "pyarrow",
+    "accelerate", "distributed", "fsspec",
 )  # fmt: skip
 
 
@@ -25,7 +28,11 @@ _LIBRARIES = (
 @options.engine
 @options.as_json
 def doctor(model: str, device: str, precision: str, engine: str, as_json: bool) -> None:
-    """Show which versions, runtime, device, precision and model would be used, and why."""
+    """Show which versions, runtime, device, precision and model would be used, and why.
+
+    The engine is loaded and the model's checksum compared; if there is a problem, the exit code
+    is 4.
+    """
     report = {
         "snet4": __version__,
         "python": f"{platform.python_version()} at {sys.executable}",
@@ -39,7 +46,14 @@ def doctor(model: str, device: str, precision: str, engine: str, as_json: bool) 
     }
     if as_json:
         click.echo(json.dumps(report, indent=2))
-        return
+    else:
+        _tell(report)
+    topics = (facts for facts in report.values() if isinstance(facts, dict))
+    if any("problem" in facts for facts in topics):
+        click.get_current_context().exit(EngineError.exit_code)
+
+
+def _tell(report: Mapping[str, object]) -> None:
     for topic, facts in report.items():
         if isinstance(facts, dict):
             click.echo(topic)
@@ -58,13 +72,18 @@ def _version(name: str) -> str:
 
 def _loops() -> str:
     """Who does the inner loops of shapes, heights and normalising."""
+    if stale():
+        return f"no: compiled from older source; {sys.executable} -m pip install -e ."
     return "yes" if compiled() else "no: numpy does the same, more slowly"
 
 
 def _geo() -> dict[str, str]:
-    import rasterio
-    import shapely
-
+    try:
+        import rasterio
+        import shapely
+    except ImportError as problem:
+        library = (problem.name or "rasterio").partition(".")[0]
+        return {"problem": f"{problem}; {how_to_install(library, anew=True)}"}
     return {
         "GDAL (rasterio)": rasterio.__gdal_version__,
         "PROJ (rasterio)": rasterio.__proj_version__,
@@ -80,10 +99,12 @@ def _set_aside() -> dict[str, str]:
 
 
 def _model(name: str) -> dict[str, str]:
+    from snet4core.model.graph import check_whole
     from snet4core.model.header import find_model, read_header
 
     try:
         header = read_header(find_model(name))
+        check_whole(header)
     except Snet4Error as problem:
         return {"problem": str(problem)}
     return {"file": str(header.path), "sha256": header.digest, "name": header.card.name}

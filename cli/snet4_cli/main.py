@@ -26,7 +26,7 @@ import click
 from snet4_cli.telling import Console
 from snet4core import __version__
 from snet4core.errors import DependencyError, Snet4Error
-from snet4core.extras import INSTALL
+from snet4core.extras import how_to_install
 from snet4core.files.environment import use_own_data
 from snet4core.sentence import Option, Sentence
 
@@ -47,13 +47,7 @@ COMMANDS = {
 }
 """Name -> one line of help. Each command has its own module, imported only when it is called."""
 
-EXTRAS = {
-    "torch": "torch",
-    "segmentation_models_pytorch": "torch",
-    "openvino": "openvino",
-    "pyarrow": "parquet",
-}
-"""Library -> the extra that installs it. Others are always installed, or checked where used."""
+_OWN = ("snet4core", "snet4_cli", "snet4_training")
 
 
 class Commands(click.Group):
@@ -132,12 +126,10 @@ def main() -> NoReturn:
         if interrupt.seen():
             _interrupted(verbose)
         library = (problem.name or "").partition(".")[0]
-        if library not in EXTRAS:
+        if library in ("", *_OWN):
             _fail(_bug(), 1, verbose)
-        extra = EXTRAS[library]
-        how = INSTALL.get(extra, f"pip install 'snet4[{extra}]'")
         _fail(
-            f"This needs {library}, which is not installed: {how}",
+            f"This needs {library}, which is not installed: {how_to_install(library)}",
             DependencyError.exit_code,
             verbose,
         )

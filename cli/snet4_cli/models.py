@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snet4_cli import options
+from snet4core.extras import loaded
 
 if TYPE_CHECKING:
     from snet4core.model.header import Header
@@ -91,6 +92,8 @@ def export(model: str, engine: str, output: Path | None, overwrite: bool) -> Non
       snet4 models export my-model.safetensors
       snet4 models export default -o both.safetensors
     """
+    for library in ("torch", "segmentation_models_pytorch", "openvino"):
+        loaded(library)
     from snet4core.model import exporter as exporting
     from snet4core.model.header import find_model, graph_beside, read_header
 
@@ -166,6 +169,8 @@ def import_model(
     \b
       snet4 models import unet.pt -o unet.safetensors --encoder resnet34 --heads 1
     """
+    for library in ("torch", "segmentation_models_pytorch"):
+        loaded(library)
     from snet4core.model import importer
 
     wanted = importer.architecture_of(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from snet4core.errors import DependencyError, InputError, OutputError
+from snet4core.extras import how_to_install
 from snet4core.files.names import is_remote, printable
 from snet4core.files.places import FolderPlace, Place
 from snet4core.sentence import ALLOW_REMOTE
@@ -62,7 +63,7 @@ class ObjectPlace:
         except ImportError as problem:
             raise DependencyError(
                 f"{printable(self.url)}: object stores need fsspec, which is not installed: "
-                "pip install 'snet4[object-store]'."
+                f"{how_to_install('fsspec')}"
             ) from problem
         protocol = self.url.partition("://")[0]
         try:

@@ -219,7 +219,7 @@ def driver_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Snet4Error:
+    except (Snet4Error, ImportError):  # a missing library is not the disk's fault
         raise
     except Exception as error:
         raise OutputError(

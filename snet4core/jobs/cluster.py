@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from snet4core.errors import DependencyError, EngineError, Snet4Error
+from snet4core.extras import how_to_install
 from snet4core.jobs.executors import (
     FORMAT,
     TRIES,
@@ -192,7 +193,7 @@ def _connected(address: str, workers: int) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ImportError as problem:
         raise DependencyError(
-            "A cluster needs Dask, which is not installed: pip install 'snet4[cluster]'."
+            f"A cluster needs Dask, which is not installed: {how_to_install('distributed')}"
         ) from problem
     # What Dask says of every connection is not for our user; what we need we ask it.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)

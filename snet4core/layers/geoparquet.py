@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from snet4core.errors import DependencyError, InputError, UsageError
+from snet4core.extras import how_to_install
 from snet4core.files.names import printable
 from snet4core.layers.features import Content
 from snet4core.layers.vectors import Vector
@@ -27,8 +28,8 @@ def pyarrow() -> Any:
         return import_module("pyarrow")
     except ImportError:
         raise DependencyError(
-            "GeoParquet needs pyarrow, which is not installed; "
-            "run `pip install 'snet4[parquet]'`, or write .gpkg, .fgb or .geojson."
+            "GeoParquet needs pyarrow, which is not installed; write .gpkg, .fgb or .geojson, "
+            f"or run: {how_to_install('pyarrow')}"
         ) from None
 
 

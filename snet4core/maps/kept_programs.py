@@ -2,8 +2,9 @@
 
 Nothing here fails: a folder that cannot be used, a file that is damaged or of another version
 mean that the program is compiled, as without a cache. Files are replaced as a whole, carry a
-sum of their content, and are removed, the longest unused first, beyond `MOST_BYTES`. Others'
-files are not loaded: what a program is may depend on every byte.
+sum of their content, and are removed, the longest unused first, beyond `MOST_BYTES`. Only files
+with the names given here are ever removed: a user may name any folder. Others' files are not
+loaded: what a program is may depend on every byte.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import sys
 import tempfile
 import time
@@ -27,7 +29,10 @@ VARIABLE = "SNET4_CACHE"
 MOST_BYTES = 2**28
 """Most that the folder holds; a program of the default model has 20 MB."""
 
-_ENDING, _UNFINISHED = ".program", ".part"
+_ENDING = ".program"
+_KEPT = re.compile(rf"[0-9a-f]{{16}}-[0-9a-f]{{32}}{re.escape(_ENDING)}")
+"""The names of programs here."""
+_BEGUN, _UNFINISHED = "snet4-", ".program.part"
 _SUM_BYTES = hashlib.sha256().digest_size
 _ABANDONED_S = 3600
 """Age from which an unfinished file is that of a process that was killed."""
@@ -117,7 +122,7 @@ def _read(path: Path) -> bytes | None:
 
 def _keep(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(_UNFINISHED, dir=path.parent)
+    handle, name = tempfile.mkstemp(_UNFINISHED, _BEGUN, path.parent)
     unfinished = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -132,12 +137,14 @@ def _keep(path: Path, content: bytes) -> None:
 
 def _tidy(folder: Path) -> None:
     """Remove what is too much, the longest unused first, and what was left unfinished."""
-    for unfinished in folder.glob("*" + _UNFINISHED):
+    for unfinished in folder.glob(_BEGUN + "*" + _UNFINISHED):
         with suppress(OSError):
             if time.time() - unfinished.stat().st_mtime > _ABANDONED_S:
                 unfinished.unlink()
     found = []
     for path in folder.glob("*" + _ENDING):
+        if not _KEPT.fullmatch(path.name):
+            continue
         with suppress(OSError):
             status = path.stat()
             found.append((status.st_mtime_ns, status.st_size, path))

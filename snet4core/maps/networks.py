@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from snet4core.extras import loaded
 from snet4core.look.look import Look
 from snet4core.maps.runtime import MapNetwork, Network, Runtime
 from snet4core.maps.scales import AtScales, quantised
@@ -54,6 +55,8 @@ def network_for(runtime: Runtime, scales: Sequence[float] = ()) -> Network:
     With `scales` its maps are the mean over them, else those of a window's own size.
     """
     if runtime.engine == "torch":
+        loaded("torch")
+        loaded("segmentation_models_pytorch")
         from snet4core.maps.torch_network import TorchNetwork
 
         return TorchNetwork(runtime, scales)

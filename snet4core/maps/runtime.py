@@ -1,7 +1,8 @@
 """Chooses engine, device and precision for the network, and says why.
 
 The choice depends on the hardware and the installed packages. Nothing here loads torch or
-OpenVINO, except that torch is loaded where there may be a GPU.
+OpenVINO, except that torch is loaded where there may be a GPU, and `runtime_facts` loads what it
+tells of.
 
 Measured on 2 cores of AMD Zen 4 (AVX512_BF16), default model, MPix/s: eager fp32 1.7,
 torch bf16 with channels last 3.7, OpenVINO fp32 2.9, OpenVINO bf16 6.0. On Intel with AMX
@@ -10,17 +11,17 @@ the order is the same. So a CPU uses OpenVINO, and a GPU torch.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snet4core.errors import DependencyError, EngineError, ModelError
-from snet4core.extras import INSTALL, installed
+from snet4core.extras import how_to_install, installed, loaded
 from snet4core.look.look import Look
 from snet4core.maps.hardware import cpu_gains_from_bf16, gpu_may_be_there, processor_threads
 from snet4core.model.header import Header, graph_file
@@ -32,6 +33,11 @@ Engine = Literal["torch", "openvino"]
 AnyEngine = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "bf16"]
 
+
+_LIBRARIES: Mapping[Engine, tuple[str, ...]] = {
+    "torch": ("torch", "segmentation_models_pytorch"),
+    "openvino": ("openvino",),
+}
 
 _SPARE = 8
 """Threads that one window keeps busy; further threads are better used on another window."""
@@ -167,6 +173,8 @@ def runtime_facts(
     try:
         wanted = choose_runtime(device, precision, engine)
         found, shapers = resolved_runtime(wanted, model), shapers_for(wanted, None)
+        for library in _LIBRARIES[found.engine]:
+            loaded(library)
     except EngineError as problem:
         return {"problem": str(problem)}
     threads = f"{found.lanes} x {found.threads}" if found.device == "cpu" else "as torch decides"
@@ -203,21 +211,19 @@ def _engine(wanted: RuntimeChoice, header: Header) -> tuple[Path, Engine, str]:
         return graph, "openvino", "OpenVINO is the faster one on a CPU"
     if header.is_graph:
         return header.path, _needed("openvino"), ""
-    if not installed("torch"):
-        if graph is not None:
-            return graph, _needed("openvino"), ""
-        return header.path, _needed("torch"), ""
+    if graph is not None and not installed("torch"):
+        return graph, _needed("openvino"), ""
     why = "OpenVINO is not installed" if graph else "the model has no graph for OpenVINO"
-    return header.path, "torch", why
+    return header.path, _needed("torch"), why
 
 
 def _needed(engine: Engine) -> Engine:
     """Return the engine; DependencyError if it is not installed."""
-    modules = ("torch", "segmentation_models_pytorch") if engine == "torch" else ("openvino",)
-    for module in modules:
-        if not installed(module):
+    for library in _LIBRARIES[engine]:
+        if not installed(library):
             raise DependencyError(
-                f"This model is computed by {module}, which is not installed: {INSTALL[engine]}"
+                f"This model is computed by {library}, which is not installed: "
+                f"{how_to_install(library)}"
             )
     return engine
 
@@ -244,43 +250,38 @@ def _precision(wanted: RuntimeChoice) -> tuple[Literal["fp32", "bf16"], str]:
     if wanted.device == "cpu":
         fast, reason = cpu_gains_from_bf16()
     elif wanted.device.startswith("cuda"):
-        fast = bool(_torch().cuda.is_bf16_supported(including_emulation=False))
+        fast = bool(loaded("torch").cuda.is_bf16_supported(including_emulation=False))
         reason = "the GPU computes bf16" if fast else "the GPU has no bf16"
     else:
         fast, reason = False, "bf16 is untested on this device"
     return ("bf16" if fast else "fp32"), f"{'bf16' if fast else 'fp32'} because {reason}"
 
 
-def _torch() -> Any:
-    """Import torch, only when it is needed."""
-    import torch
-
-    return torch
-
-
 def _device(device: str, engine: AnyEngine) -> str:
     """Resolve `auto|cpu|cuda|cuda:N|mps` to a device that exists."""
     name, _, number = device.partition(":")
-    if name not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
+    if not re.fullmatch("(auto|cpu|cuda|mps)(:[0-9]*)?", device):
         raise EngineError(f"The device '{device}' is unknown; use auto, cpu, cuda, cuda:N or mps.")
     if name == "cpu" or (engine == "openvino" and name == "auto"):
         return "cpu"
     if name == "auto":
         if not (gpu_may_be_there() and installed("torch")):
             return "cpu"
-        torch = _torch()
+        try:
+            torch = loaded("torch")
+        except DependencyError:  # the processor may do without
+            return "cpu"
         if torch.cuda.is_available():
             return "cuda:0"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    for library in ("torch", "segmentation_models_pytorch"):
+    for library in _LIBRARIES["torch"]:
         if not installed(library):
-            package = library.replace("_", "-")
             raise DependencyError(
                 f"The device '{device}' needs {library}, which is not installed: use ",
                 DEVICE,
-                f" cpu, or run: {sys.executable} -m pip install {package}",
+                f" cpu, or run: {how_to_install(library)}",
             )
-    torch = _torch()
+    torch = loaded("torch")
     if name == "mps":
         if not torch.backends.mps.is_available():
             raise EngineError("The device 'mps' is not there; use ", DEVICE, " cpu.")

@@ -10,6 +10,7 @@ from .graph import IMAGE as IMAGE
 from .graph import LOOK as LOOK
 from .graph import LOOK_ESTIMATE as LOOK_ESTIMATE
 from .graph import Graph as Graph
+from .graph import check_whole as check_whole
 from .graph import graph_key as graph_key
 from .graph import openvino as openvino
 from .graph import read_graph as read_graph

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from snet4core.errors import DependencyError, ModelError
-from snet4core.extras import INSTALL, installed
+from snet4core.extras import how_to_install, installed
 from snet4core.files import outputs
 from snet4core.look.look import LOOK_FEATURES
 from snet4core.model import weights
@@ -126,7 +126,7 @@ def export_apart(model: Path, target: Path, *, overwrite: bool = False) -> str:
 
 def _need_openvino() -> None:
     if not installed("openvino"):
-        raise DependencyError(f"Exporting needs OpenVINO: {INSTALL['openvino']}")
+        raise DependencyError(f"Exporting needs OpenVINO: {how_to_install('openvino')}")
 
 
 def _write_apart(model: Path, card: Card, graph: Graph, target: Path, overwrite: bool) -> None:

@@ -28,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from snet4core.errors import ModelError
+from snet4core.extras import loaded
 from snet4core.files import outputs
 from snet4core.model.arrays import digest_of, read_arrays
 from snet4core.model.card import Card
@@ -113,6 +114,14 @@ def graph_key(header: Header) -> str:
         topology = ""
     text = f"{header.digest};{header.card.architecture};{topology}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_whole(header: Header) -> None:
+    """Read all of a model file; ModelError if it is damaged."""
+    if header.is_graph:
+        _stored(header)
+    else:
+        _weights(header)
 
 
 def read_graph(header: Header) -> Graph:
@@ -229,10 +238,7 @@ def openvino() -> Any:
     if "openvino" not in sys.modules and reporter not in sys.modules:
         sys.modules[reporter] = None  # type: ignore[assignment]  # Python's own way to say "not there"
         try:
-            import openvino
+            return loaded("openvino")
         finally:
             del sys.modules[reporter]
-        return openvino
-    import openvino
-
-    return openvino
+    return loaded("openvino")

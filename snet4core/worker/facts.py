@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from snet4core import __version__
 from snet4core.errors import Snet4Error
-from snet4core.extras import INSTALL
+from snet4core.extras import how_to_install
 from snet4core.model.header import find_model, read_header
 
 _LIBRARIES = (
@@ -92,5 +92,5 @@ def _runtime(model: str, device: str, precision: str) -> Section:
     try:
         from snet4core.maps.runtime import runtime_facts
     except ImportError as problem:
-        return {"problem": f"{problem}; run: {INSTALL['openvino']}"}
+        return {"problem": f"{problem}; run: {how_to_install('openvino')}"}
     return runtime_facts(header, device, cast(Any, precision), "auto")

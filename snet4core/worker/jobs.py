@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from snet4core.errors import DependencyError, InputError
-from snet4core.extras import INSTALL
+from snet4core.extras import how_to_install
 from snet4core.files import names, outputs
 from snet4core.jobs.job import Job
 from snet4core.jobs.run import run_job
@@ -89,7 +89,8 @@ def extract(request: Request, telling: Telling) -> Facts:
         from snet4core.maps.runtime import choose_runtime
     except ImportError as problem:
         raise DependencyError(
-            f"The engine cannot load its network runtime ({problem}); run: {INSTALL['openvino']}"
+            f"The engine cannot load its network runtime ({problem}); "
+            f"run: {how_to_install('openvino')}"
         ) from problem
     send("info", text="Loading the model.")
     wanted = choose_runtime(request.device, cast(Any, request.precision))

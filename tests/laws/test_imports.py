@@ -32,7 +32,8 @@ CORE = ROOT / "snet4core"
 
 ROW: tuple[tuple[str, ...], ...] = (
     ("sentence",),
-    ("errors", "extras"),
+    ("errors",),
+    ("extras",),  # libraries that may be missing
     ("progress",),
     ("settings",),
     ("windows",),
@@ -56,6 +57,9 @@ ROW: tuple[tuple[str, ...], ...] = (
 """Packages and modules at the top of `snet4core`, from left to right. Those that share a place
 do not know each other."""
 
+LOADERS = ("import_module", "loaded")
+"""Functions that import what they are given: Python's own, and that of `extras`."""
+
 FACE = "snet4core"
 """`snet4core/__init__.py` itself: it hands names on lazily, and every room may ask its version."""
 
@@ -64,9 +68,10 @@ ONLY_IN: dict[str, set[str]] = {
     "torch": {
         "model.network", "model.look_layers", "model.folded", "model.weights", "model.exporter",
         "model.importer", "maps.torch_network",
+        "maps.networks",  # says how to install it
         "maps.runtime", "jobs.processes",  # ask it about GPUs, where it is installed
     },
-    "segmentation_models_pytorch": {"model.network"},
+    "segmentation_models_pytorch": {"model.network", "maps.networks"},
     "timm": {"model.folded"},
     "openvino": {"model.graph"},
     # ... and what an installation may lack.
@@ -111,14 +116,14 @@ def file_of(module: str) -> Path:
 @cache
 def imported(path: Path) -> frozenset[str]:
     """Absolute dotted names of everything that a file imports, also inside functions, for type
-    checkers and by `import_module`; `from package import name` gives `package.name`."""
+    checkers and by `LOADERS`; `from package import name` gives `package.name`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in LOADERS:
             found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
     return frozenset(found)
 

@@ -31,6 +31,17 @@ pytestmark = pytest.mark.skipif(
 seeds = st.integers(0, 2**32 - 1)
 
 
+def test_what_was_compiled_from_other_source_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after `git pull`: its functions may be missing, or do another thing."""
+    now = kernels._kernels
+    assert not kernels._of_other_source(now)
+    assert kernels._of_other_source(object())  # of before it said so
+    monkeypatch.setattr(now, "SOURCE_SHA256", "0" * 64)
+    assert kernels._of_other_source(now)
+    monkeypatch.setattr(kernels, "__file__", "/nowhere/kernels.py")  # a wheel, without the source
+    assert not kernels._of_other_source(now)
+
+
 def both(work: Callable[[], Any]) -> tuple[Any, Any]:
     """The result with the kernels, and without."""
     quick = work()

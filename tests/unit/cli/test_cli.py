@@ -363,6 +363,58 @@ def test_doctor_says_whether_the_loops_are_compiled(
     assert json.loads(snet4(*asked, "--json").out)["compiled loops"] is there
 
 
+def test_doctor_says_how_stale_loops_are_compiled_anew(
+    snet4: Call, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snet4core import kernels
+
+    monkeypatch.setattr(kernels, "_kernels", None)
+    monkeypatch.setattr(kernels, "_stale", True)
+    said = snet4("doctor", "--model", model, "--device", "cpu").out
+    assert f"{sys.executable} -m pip install -e ." in said
+
+
+@pytest.mark.parametrize("library", ["openvino", "torch"])
+def test_an_engine_that_is_there_but_broken_is_no_bug(
+    snet4: Call,
+    folder: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    library: str,
+) -> None:
+    """As where a library of the system is missing, or does not fit."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    if library == "openvino":
+        assert snet4("models", "export", model).code == 0
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text("raise ImportError('libX.so: not found')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.split(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    asked = ("--model", model, "--device", "cpu", "--runtime", library)
+    told = f"{library} is installed but cannot be loaded (libX.so: not found)"
+    answer = snet4("doctor", *asked)
+    assert answer.code == 4
+    assert told in answer.out
+    answer = snet4("run", folder / "scene.tif", "-o", folder / "o.gpkg", "--off-nadir", 9, *asked)
+    assert answer.code == 4
+    assert told in answer.err
+    assert snet4("models", "export", model, "-o", tmp_path / "e.safetensors").code == 4
+
+
+def test_doctor_finds_a_damaged_model(snet4: Call, model: Path, tmp_path: Path) -> None:
+    content = bytearray(model.read_bytes())
+    content[-5] ^= 64
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(content)
+    answer = snet4("doctor", "--model", damaged, "--device", "cpu")
+    assert answer.code == 4
+    assert "do not match their checksum" in answer.out
+    assert snet4("doctor", "--model", tmp_path / "none.safetensors").code == 4
+    assert snet4("doctor", "--model", model, "--device", "cpu").code == 0
+
+
 def test_little_memory_leaves_the_footprints_alone(snet4: Call, folder: Path, model: Path) -> None:
     common = ["run", folder / "scene.tif", "--off-nadir", 30, "--model", model]
     common += ["--threshold", 0.45, "--min-area", 1]

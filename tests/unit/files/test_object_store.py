@@ -255,11 +255,11 @@ class TestUrls:
         with pytest.raises(DependencyError, match="s3fs"):
             place_of("s3://bucket/prefix", allow_remote=True)
 
-    def test_without_fsspec_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_fsspec_its_installation_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "fsspec"]:
             monkeypatch.delitem(sys.modules, name)
         monkeypatch.setitem(sys.modules, "fsspec", None)
-        with pytest.raises(DependencyError, match=r"pip install 'snet4\[object-store\]'"):
+        with pytest.raises(DependencyError, match="-m pip install fsspec"):
             place_of("memory://a/b")
 
     def test_what_the_stores_library_raises_is_one_sentence(

@@ -166,14 +166,27 @@ def test_the_longest_unused_goes_first(folder: Path, monkeypatch: pytest.MonkeyP
         Compiler().program(number=number)
     for age, path in enumerate(sorted(folder.iterdir())):
         os.utime(path, (1000 + age, 1000 + age))
-    (folder / "left.part").write_bytes(b"half")
-    os.utime(folder / "left.part", (1000, 1000))
-    (folder / "now.part").write_bytes(b"half")
+    left, now = (folder / f"snet4-{name}.program.part" for name in ("left", "now"))
+    left.write_bytes(b"half")
+    os.utime(left, (1000, 1000))
+    now.write_bytes(b"half")
     oldest = sorted(folder.glob("*.program"))[0]
     Compiler().program(number=2)
     assert not oldest.exists()
     assert len(list(folder.glob("*.program"))) == 2
-    assert [path.name for path in folder.glob("*.part")] == ["now.part"]
+    assert list(folder.glob("*.part")) == [now]
+
+
+def test_files_of_others_stay(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be one of downloads, or the temporary one."""
+    monkeypatch.setattr(kept_programs, "MOST_BYTES", 1)
+    folder.mkdir(parents=True)
+    others = {folder / name for name in ("film.mkv.part", "000007-aaaa.part", "big.program")}
+    for path in others:
+        path.write_bytes(b"another's")
+        os.utime(path, (1000, 1000))
+    Compiler().program()
+    assert set(folder.iterdir()) == others
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owner here")

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from snet4core.errors import DependencyError
+from snet4core.extras import how_to_install
 
 FOLDER = "tensorboard"
 """In the run's folder."""
@@ -24,8 +25,8 @@ def require() -> None:
     """Raise `DependencyError` where tensorboard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         raise DependencyError(
-            "train.tensorboard needs the package tensorboard; install it with "
-            "pip install 'snet4[train]', or leave that key out."
+            "train.tensorboard needs the package tensorboard; leave that key out, or run: "
+            f"{how_to_install('tensorboard')}"
         )
 
 

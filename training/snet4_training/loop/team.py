@@ -19,6 +19,7 @@ from torch import Tensor, distributed
 
 from snet4core import __version__
 from snet4core.errors import DependencyError, EngineError, UsageError
+from snet4core.extras import how_to_install
 
 _CPU = torch.device("cpu")
 
@@ -90,8 +91,8 @@ def gathered() -> Team:
         from accelerate import PartialState
     except ImportError as problem:
         raise DependencyError(
-            "Training in several processes needs accelerate; install it with "
-            "pip install 'snet4[train]'."
+            "Training in several processes needs accelerate, which is not installed: "
+            f"{how_to_install('accelerate')}"
         ) from problem
     # The others wait while the first one prepares chips, which may take hours.
     state = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
