@@ -28,7 +28,8 @@ from snet4core.parts import store as partstore
 from snet4core.parts.detect import detect
 from snet4core.parts.heights import not_lower
 from snet4core.parts.plan import Plan, plan_for
-from snet4core.parts.store import FolderStore, MemoryStore, PartStore
+from snet4core.parts.shelf import MemoryStore, PartStore
+from snet4core.parts.store import FolderStore
 from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import DeferredProgress, Progress
 from snet4core.sentence import joined

@@ -15,11 +15,11 @@ from .plan import Plan as Plan
 from .plan import plan_for as plan_for
 from .preview import Preview as Preview
 from .preview import StoredMaps as StoredMaps
+from .shelf import MemoryStore as MemoryStore
+from .shelf import PartStore as PartStore
 from .store import FolderShelf as FolderShelf
 from .store import FolderStore as FolderStore
 from .store import Kept as Kept
-from .store import MemoryStore as MemoryStore
-from .store import PartStore as PartStore
 from .store import difference as difference
 from .work import Elsewhere as Elsewhere
 from .work import SceneWork as SceneWork

@@ -18,7 +18,7 @@ from snet4core.maps import file as mapsfile
 from snet4core.parts.heights import not_lower
 from snet4core.parts.part import merged
 from snet4core.parts.plan import Choices, Plan, plan_for
-from snet4core.parts.store import MemoryStore, PartStore
+from snet4core.parts.shelf import MemoryStore, PartStore
 from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import Progress
 from snet4core.scene.inputs import SceneInput

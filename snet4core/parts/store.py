@@ -1,4 +1,4 @@
-"""Stores finished parts: in memory, or in a place that survives a killed process.
+"""Stores finished parts in a place that survives a killed process.
 
     OUT.parts/snet4-parts.txt       what kind of folder this is
     OUT.parts/3f0c.../scene.json    what the parts of one scene depend on, and how they are merged
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from snet4core.errors import InputError, OutputError
 from snet4core.files.names import printable
@@ -28,6 +28,7 @@ from snet4core.footprints.footprints import Source
 from snet4core.parts import file as partfile
 from snet4core.parts.file import DamagedPartError
 from snet4core.parts.part import Part, PartResult
+from snet4core.parts.shelf import Facts, Recipe
 
 log = logging.getLogger("snet4")
 
@@ -39,58 +40,6 @@ _MARK_TEXT = "Finished parts of a run of snet4 that goes on, or waits for --resu
 _PART_NAME = re.compile(r"(\d{6,})-([0-9a-f]{24})\.part")
 _SCENE_NAME = re.compile(r"[0-9a-f]{16}")
 _JOB_NAME = re.compile(r"job-[0-9a-f]{16}\.json")
-
-Facts = Mapping[str, str]
-"""What a scene's parts depend on: name in words -> value in words."""
-
-Recipe = Mapping[str, Any]
-"""What merges a scene's parts without its picture and its model, as plain JSON."""
-
-
-class Shelf(Protocol):
-    """The parts of one scene."""
-
-    def here(self) -> set[int]:
-        """Indices of the parts that are there."""
-
-    def put(self, part: Part, result: PartResult) -> None:
-        """Keep a result, unless it is there already."""
-
-    def take(self, part: Part) -> PartResult | None:
-        """A result that is there; None when it is missing or damaged."""
-
-
-class PartStore(Protocol):
-    """The shelves of all scenes of a run."""
-
-    def shelf(
-        self, location: str, facts: Callable[[], Facts], source: Source, recipe: Recipe
-    ) -> Shelf:
-        """The scene's shelf; `facts` are asked for only where parts outlive the run."""
-
-
-class MemoryStore:
-    """Keeps parts in memory until they are taken: for runs that cannot be resumed."""
-
-    def shelf(
-        self, location: str, facts: Callable[[], Facts], source: Source, recipe: Recipe
-    ) -> Shelf:
-        return _MemoryShelf()
-
-
-@dataclass(slots=True)
-class _MemoryShelf:
-    _results: dict[int, PartResult] = field(default_factory=dict)
-
-    def here(self) -> set[int]:
-        return set(self._results)
-
-    def put(self, part: Part, result: PartResult) -> None:
-        self._results.setdefault(part.index, result)
-
-    def take(self, part: Part) -> PartResult | None:
-        return self._results.pop(part.index, None)
-
 
 _Read = TypeVar("_Read")
 
@@ -271,6 +220,14 @@ class FolderStore:
     def _scene_folders(self) -> list[str]:
         return [name for name in self.place.names() if _SCENE_NAME.fullmatch(name)]
 
+    def holds_parts(self) -> bool:
+        """Whether a part of any scene is there."""
+        return any(
+            _PART_NAME.fullmatch(name)
+            for folder in self._scene_folders()
+            for name in self.place.names(folder)
+        )
+
     def remove(self) -> None:
         """Remove our own files; others stay."""
         with suppress(OSError):
@@ -316,14 +273,22 @@ def begun(place: Place) -> bool:
 def opened(place: Place, *, alone: bool = True) -> Iterator[FolderStore]:
     """The store in `place`, new or as an earlier run left it.
 
-    `alone`: no other process may work in it meanwhile, where that can be told. Raises
-    OutputError for a place that cannot be used, or is not ours.
+    `alone`: no other process may work in it meanwhile, where that can be told. Then a run that
+    fails before its first part leaves no store, which the next run would have to go on with.
+    Raises OutputError for a place that cannot be used, or is not ours.
     """
     with ExitStack() as stack:
         with _said(place):
             stack.enter_context(place.entered(_MARK, alone=alone))
             place.create(_MARK, _MARK_TEXT.encode())
-        yield FolderStore(place)
+        store = FolderStore(place)
+        try:
+            yield store
+        except BaseException:
+            with suppress(OSError):
+                if alone and not store.holds_parts():
+                    store.remove()
+            raise
 
 
 def difference(begun: Facts, now: Facts) -> str:

@@ -33,7 +33,8 @@ from snet4core.parts.part import (
 )
 from snet4core.parts.plan import Plan
 from snet4core.parts.shaping_pool import shaped
-from snet4core.parts.store import Facts, FolderShelf, FolderStore, PartStore, Shelf
+from snet4core.parts.shelf import Facts, PartStore, Shelf
+from snet4core.parts.store import FolderShelf, FolderStore
 from snet4core.progress import Progress, Silent, Step, stop_if_cancelled
 from snet4core.scene.radiometry import BandRange, normalise
 from snet4core.scene.ranges import scene_ranges

@@ -166,6 +166,28 @@ class TestProcesses:
         with pytest.raises(EngineError, match=r"worker computes parts of form .* for form other"):
             whole(job, Processes(BrightModel(form="other"), 2))
 
+    def test_a_run_that_fails_before_its_first_part_leaves_nothing_to_go_on_with(
+        self, town: Path, tmp_path: Path, undisturbed: bytes
+    ) -> None:
+        job = job_in(tmp_path / "a", [town])
+        with pytest.raises(EngineError):
+            whole(job, Processes(BrightModel(form="other"), 2))
+        assert list(job.output.parent.iterdir()) == []
+        job.check_places()  # as every run does at first
+        run_job(job, Bright(), Silent())
+        assert job.output.read_bytes() == undisturbed
+
+    def test_one_that_fails_later_keeps_the_parts_of_before(
+        self, town: Path, tmp_path: Path
+    ) -> None:
+        job = job_in(tmp_path / "a", [town], resume=True)
+        with pytest.raises(Cancelled):
+            whole(job, Processes(BrightModel(pause_s=0.02), 2), StopAfter(5))
+        before = kept(job)
+        with pytest.raises(EngineError):
+            whole(job, Processes(BrightModel(form="other"), 2))
+        assert kept(job) == before
+
     def test_ctrl_c_ends_all_workers_at_once_and_another_executor_goes_on(
         self, town: Path, tmp_path: Path, undisturbed: bytes
     ) -> None:
