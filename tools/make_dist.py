@@ -108,8 +108,12 @@ def billed(wheel: Path) -> Path:
 
 
 def recipe(sdist: Path) -> Path:
-    """The recipe for conda-forge, with the sdist's version and hash and our dependencies."""
-    wanted: list[str] = project.pyproject()["project"]["dependencies"]
+    """The recipe for conda-forge, with the sdist's version and hash and our dependencies.
+
+    Markers are left out, which conda does not know: it has each of them for every Python.
+    """
+    asked: list[str] = project.pyproject()["project"]["dependencies"]
+    wanted = [each.partition(";")[0].strip() for each in asked]
     text = (ROOT / "tools" / "conda" / "recipe.yaml").read_text(encoding="utf-8")
     filled = project.filled(
         text,

@@ -17,6 +17,7 @@ from .graph import read_graph as read_graph
 from .header import DEFAULT_MODEL as DEFAULT_MODEL
 from .header import SHIPPED as SHIPPED
 from .header import Header as Header
+from .header import check_ending as check_ending
 from .header import find_model as find_model
 from .header import graph_beside as graph_beside
 from .header import graph_file as graph_file

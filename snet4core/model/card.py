@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar, get_args
+from dataclasses import asdict, dataclass, field
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from snet4core.errors import ModelError
 from snet4core.look.look import CATEGORIES, Category, Look
@@ -181,6 +182,16 @@ class Card:
             raise ModelError(f"A card needs settings for exactly {', '.join(CATEGORIES)}.")
         if not 0 < self.gsd_range_m[0] <= self.gsd_m <= self.gsd_range_m[1]:
             raise ModelError(f"Pixel size {self.gsd_m} m is outside its range {self.gsd_range_m}.")
+        sides_px, stride_px = self.windows, self.architecture.stride_px
+        if (
+            sides_px.core_px < stride_px
+            or sides_px.halo_px < 0
+            or any(side_px % stride_px for side_px in (sides_px.core_px, sides_px.halo_px))
+        ):
+            raise ModelError(
+                f"Windows of {sides_px.core_px} and {sides_px.halo_px} pixels are no multiples of "
+                f"{stride_px}, the network's stride."
+            )
         if len(self.scales) > MOST_SCALES or not all(
             SMALLEST_SCALE <= scale <= LARGEST_SCALE for scale in self.scales
         ):
@@ -201,12 +212,15 @@ class Card:
 
     @staticmethod
     def from_json(text: str) -> Card:
-        """Read a card; ModelError for anything missing, misspelt or of a newer format."""
+        """Read a card; ModelError for what is misspelt, of another type or of a newer format.
+
+        What is missing has its default, as in cards of older formats.
+        """
         try:
             raw = json.loads(text)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             raise ModelError(f"The card is not JSON ({problem}).") from problem
-        if not isinstance(raw, dict) or not isinstance(raw.get("format"), int):
+        if not isinstance(raw, dict) or not _fits(raw.get("format"), int) or raw["format"] < 1:
             raise ModelError("The card has no format version.")
         if raw.pop("format") > FORMAT_VERSION:
             raise ModelError("The model was written by a newer snet4; upgrade snet4 to read it.")
@@ -236,11 +250,33 @@ _Value = TypeVar("_Value")
 
 
 def _build(kind: type[_Value], raw: dict[str, Any]) -> _Value:
-    """Build a frozen dataclass from JSON: no unknown fields, lists as (nested) tuples."""
-    names = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # a dataclass type
-    if unknown := set(raw) - names:
+    """Build a frozen dataclass from JSON: no unknown fields, lists as (nested) tuples, values of
+    the fields' types."""
+    types = get_type_hints(kind)
+    if unknown := set(raw) - set(types):
         raise TypeError(f"unknown {', '.join(sorted(unknown))}")
-    return kind(**{name: _tupled(value) for name, value in raw.items()})
+    values = {name: _tupled(value) for name, value in raw.items()}
+    for name, value in values.items():
+        if not _fits(value, types[name]):
+            raise TypeError(f"{name} cannot be {json.dumps(value, default=str)[:60]}")
+    return kind(**values)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type, as annotations name it; whole numbers are also floats."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_fits(value, each) for each in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        each = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(value) == len(each) and all(map(_fits, value, each))
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else origin or kind)
 
 
 def _tupled(value: Any) -> Any:

@@ -38,7 +38,7 @@ from snet4core.model.graph import (
     read_graph,
     write_graph,
 )
-from snet4core.model.header import GRAPH_ENDING, read_header
+from snet4core.model.header import GRAPH_ENDING, check_ending, read_header
 from snet4core.model.look_layers import LeanSweep, sample_by_shift
 from snet4core.model.network import OffNadirNet, quantised
 from snet4core.model.topology import topology_of
@@ -95,6 +95,8 @@ def export(model: Path, target: Path | None = None, *, overwrite: bool = False) 
     Raises ModelError for a model that cannot be exported, DependencyError without OpenVINO.
     """
     _need_openvino()
+    if target is not None:
+        check_ending(target)
     outputs.check(target or model, overwrite=overwrite or target is None,
                   inputs=[] if target is None else [model])  # fmt: skip
     net, card = weights.load(model)

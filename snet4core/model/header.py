@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from snet4core.errors import ModelError
+from snet4core.errors import ModelError, UsageError
 from snet4core.model.card import Card
 
 METADATA_KEY = "snet4"
@@ -32,7 +33,8 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 DEFAULT_MODEL = "default"
 
-GRAPH_ENDING = ".openvino.safetensors"
+ENDING = ".safetensors"
+GRAPH_ENDING = f".openvino{ENDING}"
 """Ending of a graph's file beside the weights it was exported from."""
 
 _PICKLED = {".pt", ".pth", ".ckpt", ".pkl", ".bin"}
@@ -92,12 +94,19 @@ def find_model(name_or_file: str) -> Path:
     if name_or_file in shipped:
         return shipped[name_or_file]
     path = Path(name_or_file)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name too long to be one
+        if path.is_file():
+            return path
     known = ", ".join(shipped) or "none"
     raise ModelError(
         f"{name_or_file}: no such model file, nor a shipped model (there is: {known})."
     )
+
+
+def check_ending(path: Path) -> None:
+    """Raise UsageError where a model is to be written under a name that is not one of a model."""
+    if path.suffix.lower() != ENDING:
+        raise UsageError(f"{path}: a model's name ends in {ENDING}; give it that ending.")
 
 
 def read_header(path: Path) -> Header:
@@ -129,7 +138,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: a .safetensors file, but not a model of snet4 (no card in it).")
     try:
         raw = json.loads(metadata[METADATA_KEY])
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ModelError(f"{path}: the card cannot be used: {problem}") from problem
     if not isinstance(raw, dict):
         raise ModelError(f"{path}: the card cannot be used: it has no names")

@@ -22,6 +22,7 @@ from snet4core.errors import ModelError, UsageError
 from snet4core.files import outputs
 from snet4core.model import weights
 from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, TWO_MAPS, Architecture, Card
+from snet4core.model.header import check_ending
 from snet4core.model.network import OffNadirNet
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "ema", "weights")
@@ -79,6 +80,7 @@ def import_state(
     A U-Net of segmentation-models-pytorch has one decoder and no look input, whatever
     `architecture` says. Raises ModelError when the file cannot be read or does not fit.
     """
+    check_ending(target)
     outputs.check(target, overwrite=overwrite, inputs=[file])
     state = _stripped(read_state(file))
     if any(key.startswith("segmentation_head.") for key in state):

@@ -16,7 +16,7 @@ from snet4core.errors import ModelError, OutputError, UsageError  # noqa: E402
 from snet4core.look.look import Look  # noqa: E402
 from snet4core.maps.predictor import Predictor  # noqa: E402
 from snet4core.maps.runtime import choose_runtime  # noqa: E402
-from snet4core.model import importer, weights  # noqa: E402
+from snet4core.model import exporter, importer, weights  # noqa: E402
 from snet4core.model.card import THREE_HEADS, Architecture  # noqa: E402
 from snet4core.model.network import OffNadirNet  # noqa: E402
 
@@ -137,6 +137,18 @@ def test_a_model_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="overwrite"):
         importer.import_state(tmp_path / "unet.pt", tmp_path / "o.safetensors", ONE, "o")
     assert (tmp_path / "o.safetensors").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["o.pth", "o.pt", "default", "o.safetensors.bak"])
+def test_a_name_under_which_no_model_is_found_is_refused_before_any_work(
+    tmp_path: Path, name: str
+) -> None:
+    """`--model` takes a `.pth` for a pickle, and `default` for the shipped model."""
+    with pytest.raises(UsageError, match=r"ends in \.safetensors"):
+        importer.import_state(tmp_path / "missing.pt", tmp_path / name, ONE, "o")
+    with pytest.raises(UsageError, match=r"ends in \.safetensors"):
+        exporter.export(tmp_path / "missing.safetensors", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

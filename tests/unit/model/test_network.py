@@ -201,6 +201,8 @@ def test_a_reading_error_reaches_the_caller(model: Path) -> None:
 def test_a_missing_model_is_named() -> None:
     with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
         find_model("nowhere.safetensors")
+    with pytest.raises(ModelError, match="no such model file"):
+        find_model("n" * 300)
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from snet4core.look.sighting import Sighting
 from snet4core.maps.maps import Maps
 from snet4core.maps.predictor import Predictor
 from snet4core.model import weights
+from snet4core.model.header import check_ending
 from snet4core.parts.plan import Choices, plan_for
 from snet4core.parts.work import maps_of
 from snet4core.progress import Progress, Silent, stop_if_cancelled
@@ -350,6 +351,7 @@ def calibrate_file(
     `places` are the only ones that take part; all by default. `labels` and `looks` are as for
     `see`.
     """
+    check_ending(out)
     outputs.check(out, overwrite=overwrite, inputs=(model,))
     net, card = weights.load(model)
     sets = [see(folder, predictor, progress, places, labels, looks) for folder in folders]
