@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from .temporary import temporary_folder
 from .texts import tr
 
 
@@ -97,10 +97,8 @@ def _unwritable(place: Place, try_format: bool) -> str | None:
     if file.exists() and not os.access(file, os.W_OK):
         return tr("{file} is write-protected; choose another name.").format(file=file)
     try:
-        with tempfile.TemporaryDirectory(
-            prefix=".snet4-", dir=file.parent, ignore_cleanup_errors=True
-        ) as folder:
-            if not try_format or _takes_polygons(Path(folder, "tried").with_suffix(file.suffix)):
+        with temporary_folder(file.parent) as folder:
+            if not try_format or _takes_polygons((folder / "tried").with_suffix(file.suffix)):
                 return None
     except OSError as reason:
         return tr(

@@ -7,9 +7,6 @@ archive) to a temporary GeoTIFF.
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from qgis.core import (
     QgsPointXY,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingUtils,
     QgsProviderRegistry,
     QgsRasterBlockFeedback,
     QgsRasterDataProvider,
@@ -195,15 +191,6 @@ def written(
             )
         )
     return str(path), bands.named(str(path), export.provider, colours)
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A folder that is gone afterwards, whatever happens."""
-    with tempfile.TemporaryDirectory(
-        prefix="snet4-", dir=QgsProcessingUtils.tempFolder(), ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
 
 
 def _clipped(export: Export, box: QgsRectangle | None) -> QgsRectangle:

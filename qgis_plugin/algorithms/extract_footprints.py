@@ -31,6 +31,7 @@ from .. import destinations, handover, results, speed, vectors
 from ..about import version
 from ..engine_client import Facts, in_words_of_qgis, told
 from ..provenance import Made
+from ..temporary import temporary_folder
 from ..texts import duration, tr
 from . import shapes
 from .base import Snet4Algorithm, tell
@@ -261,7 +262,7 @@ class ExtractFootprints(Snet4Algorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Ask the engine, then fill the layer."""
-        with handover.temporary_folder() as folder:
+        with temporary_folder() as folder:
             job = self.job("extract", parameters, context)
             job |= self._area(parameters, context, folder)
             if self._export is not None:

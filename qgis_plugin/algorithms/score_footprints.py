@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterVectorLayer,
-    QgsProcessingUtils,
     QgsVectorLayer,
 )
 
 from .. import vectors
 from ..engine_client import Facts
+from ..temporary import temporary_folder
 from ..texts import tr
 from .base import Snet4Algorithm, kept_columns
 
@@ -87,14 +86,12 @@ class ScoreFootprints(Snet4Algorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Hand both over as files, ask the engine, show a table."""
-        with tempfile.TemporaryDirectory(
-            prefix="snet4-", dir=QgsProcessingUtils.tempFolder(), ignore_cleanup_errors=True
-        ) as folder:
+        with temporary_folder() as folder:
             job = {"kind": "score"}
             for name, key in (("PROPOSALS", "proposals"), ("TRUTH", "truth")):
                 layer = self.parameterAsVectorLayer(parameters, name, context)
-                job[key] = _file(layer, Path(folder) / key, context)
-                if Path(job[key]).parent == Path(folder):
+                job[key] = _file(layer, folder / key, context)
+                if Path(job[key]).parent == folder:
                     self.stand_ins.add(job[key], layer.name())
             with self.asked(job, feedback) as result:
                 score = result["score"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import shutil
+import subprocess
 import sys
 import types
 import zipfile
@@ -111,6 +112,25 @@ def test_metadata_promise_processing_qgis_3_22_and_4(checkout: Path) -> None:
     for line in ("hasProcessingProvider=yes", "qgisMinimumVersion=3.22", "qgisMaximumVersion=4.99"):
         assert line in text
     assert "supportsQt6" not in text
+
+
+def needs_no_newer_python(*paths: Path) -> tuple[bool, str]:
+    """Whether Python 3.9 runs these sources, and what is newer in them."""
+    asked = [sys.executable, "-m", "vermin", "--no-tips", "--violations", "-t=3.9-", *paths]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_plugin_runs_in_the_python_of_the_oldest_qgis(tmp_path: Path) -> None:
+    """QGIS 3.22 brings Python 3.9 on Windows."""
+    pytest.importorskip("vermin", reason="vermin is not installed: pip install vermin")
+    well, said = needs_no_newer_python(ROOT / "qgis_plugin")
+    assert well, said
+    newer = tmp_path / "newer.py"
+    newer.write_text("import tempfile\ntempfile.TemporaryDirectory(ignore_cleanup_errors=True)\n")
+    well, said = needs_no_newer_python(newer)
+    assert not well
+    assert "ignore_cleanup_errors" in said
 
 
 def test_the_plugin_imports_only_the_standard_library_and_qgis() -> None:
