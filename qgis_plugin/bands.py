@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from osgeo import gdal
 from qgis.core import QgsRasterDataProvider
 
@@ -54,10 +56,10 @@ def named(path: str, provider: QgsRasterDataProvider, colours: list[int]) -> str
         file = gdal.Open(path, gdal.GA_Update)
         if file.RasterCount != len(colours):
             return _option(colours)
-        for number, colour in enumerate(colours, 1):
+        for number, (colour, name) in enumerate(zip_longest(colours, names[: len(colours)]), 1):
             band = file.GetRasterBand(number)
-            if any(names[number - 1 : number]):
-                band.SetDescription(names[number - 1])
+            if name:
+                band.SetDescription(name)
             if band.GetColorInterpretation() != colour:
                 band.SetColorInterpretation(colour)
     except (AttributeError, RuntimeError):  # GDAL returns None, or raises where told to

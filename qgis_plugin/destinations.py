@@ -139,7 +139,7 @@ def _place(value: Any) -> Place | None:
     """The place on this computer's disks that an output's value names."""
     text = _text(value)
     if text.startswith("ogr:"):
-        source = QgsDataSourceUri(text[len("ogr:") :])
+        source = QgsDataSourceUri(text.removeprefix("ogr:"))
         return Place(Path(source.database()), source.table()) if source.database() else None
     if not text or text in ("TEMPORARY_OUTPUT", "memory:") or ":" in text[2:]:
         return None
