@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,7 +27,9 @@ def how_to_install(library: str, *, anew: bool = False) -> str:
     """
     tool = f"{sys.executable} -m pip install"
     again = " --force-reinstall"
-    if not installed("pip"):
+    # On the path alone: setuptools puts a finder before it, for which asking for pip means that pip
+    # is about to run, and which then leaves `distutils` as it was, for good.
+    if PathFinder.find_spec("pip") is None:
         tool, again = f"uv pip install -p {sys.executable}", " --reinstall"
     packages = _PACKAGES.get(library, library.replace("_", "-"))
     return f"{tool}{again if anew else ''} {packages}"

@@ -32,6 +32,7 @@ PROFILE = Path(tempfile.mkdtemp(prefix="snet4-qt6-"))
 STOOD_IN = (
     "qgis", "qgis.core", "qgis.gui", "qgis.utils", "processing", "processing.gui",
     "processing.gui.wrappers", "processing.core", "processing.core.ProcessingConfig",
+    "osgeo", "osgeo.gdal",
 )  # fmt: skip
 
 

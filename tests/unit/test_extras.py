@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_one_that_is_missing_is_installed() -> None:
 
 
 def test_an_environment_without_pip_is_told_of_uv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extras, "installed", lambda library: library != "pip")
+    monkeypatch.setattr(extras.PathFinder, "find_spec", lambda library: None)
     assert extras.how_to_install("skimage") == f"uv pip install -p {sys.executable} scikit-image"
     assert " --reinstall " in extras.how_to_install("openvino", anew=True)
 
@@ -60,3 +61,15 @@ def test_an_environment_without_pip_is_told_of_uv(monkeypatch: pytest.MonkeyPatc
 def test_a_missing_driver_is_not_the_disks_fault() -> None:
     with pytest.raises(ImportError), driver_errors("FlatGeobuf"):
         import feathers_driver  # type: ignore[import-not-found]  # noqa: F401  # there is none
+
+
+def test_asking_for_pip_leaves_setuptools_as_it_is() -> None:
+    """Its finder takes whoever looks for pip for pip itself, and no longer replaces distutils."""
+    pytest.importorskip("setuptools")
+    script = (
+        "from snet4core.extras import how_to_install; how_to_install('numpy'); import setuptools"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

