@@ -16,9 +16,9 @@ from snet4core.errors import ModelError
 from snet4core.look.look import CATEGORIES, Category, Look
 from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings, SplitSettings
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Newest format that is read. 1: maps of footprints and borders; 2: also of roofs and heights;
-3: also several scales."""
+3: also several scales; 4: also a decoder for the heights alone."""
 
 SMALLEST_SCALE, LARGEST_SCALE = 0.25, 4.0
 """Limits of scales: beyond them no object has a size seen in training, and memory fills up."""
@@ -78,6 +78,8 @@ class Architecture:
     """Stride of the finest features that are swept; at 2, for low roofs only."""
     estimates_look: bool = False
     """Whether the network also guesses the look, for pictures without metadata."""
+    heights_apart: bool = False
+    """Whether a decoder of their own corrects the heights; see `HeightDecoder`."""
 
     def __post_init__(self) -> None:
         if self.heads not in (ONE_HEAD, THREE_HEADS, FIVE_HEADS):
@@ -102,6 +104,11 @@ class Architecture:
             raise ModelError(f"Attention '{self.attention}' is unknown; use 'scse' or none.")
         if self.sweeps_lean and not self.hears_look:
             raise ModelError("A network that sweeps along the lean has to hear the look.")
+        if self.heights_apart and not (self.maps_roofs and self.sweeps_lean and self.depth > 3):
+            raise ModelError(
+                "A decoder for heights is for networks that map roofs, sweep along the lean and "
+                "have four levels or more."
+            )
 
     @property
     def maps_roofs(self) -> bool:
@@ -204,8 +211,13 @@ class Card:
         """The card as JSON, keys sorted, so that the same card gives the same bytes."""
         raw = asdict(self) | {"confidence_knots": self.confidence_knots.knots}
         written = 3 if self.scales else 2 if self.architecture.maps_roofs else 1
-        if not self.scales:  # an older snet4 reads these models, but not the key
+        # An older snet4 reads the models without, but not the keys.
+        if not self.scales:
             del raw["scales"]
+        if self.architecture.heights_apart:
+            written = 4
+        else:
+            del raw["architecture"]["heights_apart"]
         if written == 1:
             del raw["architecture"]["maps"]  # the same
         return json.dumps({"format": written, **raw}, sort_keys=True)

@@ -16,7 +16,8 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from snet4core.model.network import Decoder, FusedUpsampleBlock, OffNadirNet
+from snet4core.model.height_decoder import HeightDecoder
+from snet4core.model.network import Decoder, OffNadirNet
 from snet4core.model.recipes import (
     CoarseKernel,
     FineKernel,
@@ -25,6 +26,7 @@ from snet4core.model.recipes import (
     Kept,
     Recipe,
 )
+from snet4core.model.upsampling import FusedUpsampleBlock
 
 
 def folded(net: OffNadirNet) -> OffNadirNet:
@@ -35,11 +37,12 @@ def folded(net: OffNadirNet) -> OffNadirNet:
     net.eval()
     for name in _folded_parts(net):
         fold_norms(net.get_submodule(name))
-    for branch in net.branches.values():
-        assert isinstance(branch, Decoder)
-        for index, block in enumerate(branch.decoder.blocks):
+    for decoder in _decoders(net):
+        blocks = net.get_submodule(f"{decoder}.blocks")
+        assert isinstance(blocks, nn.ModuleList)
+        for index, block in enumerate(blocks):
             if isinstance(block, FusedUpsampleBlock):
-                branch.decoder.blocks[index] = FoldedBlock(block)
+                blocks[index] = FoldedBlock(block)
     return net
 
 
@@ -68,12 +71,16 @@ def recipes_of(net: OffNadirNet) -> Iterator[Recipe]:
 def _folded_parts(net: OffNadirNet) -> list[str]:
     """Names of the parts whose batch norms are folded, each alone."""
     names = ["encoder"]
-    for branch_name, branch in net.branches.items():
-        assert isinstance(branch, Decoder)
-        for index in range(len(branch.decoder.blocks)):
-            block = f"branches.{branch_name}.decoder.blocks.{index}"
-            names += [f"{block}.conv1", f"{block}.conv2"]
+    for decoder in _decoders(net):
+        for name, _ in net.get_submodule(f"{decoder}.blocks").named_children():
+            names += [f"{decoder}.blocks.{name}.{conv}" for conv in ("conv1", "conv2")]
     return names
+
+
+def _decoders(net: OffNadirNet) -> list[str]:
+    """Names of smp's decoders: that of each branch, and that of its heights."""
+    ours = (Decoder, HeightDecoder)
+    return [f"{name}.decoder" for name, part in net.named_modules() if isinstance(part, ours)]
 
 
 class FoldedBlock(FusedUpsampleBlock):

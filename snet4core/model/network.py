@@ -13,15 +13,15 @@ L look features.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import segmentation_models_pytorch as smp
 import torch
-from segmentation_models_pytorch.base.initialization import initialize_decoder
-from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder, UnetDecoderBlock
 from torch import Tensor, nn
 
 from snet4core.errors import ModelError
 from snet4core.model.card import Architecture
+from snet4core.model.height_decoder import HeightDecoder
 from snet4core.model.look_layers import (
     SWEPT_FROM,
     SWEPT_HEIGHTS_PX,
@@ -29,6 +29,7 @@ from snet4core.model.look_layers import (
     LookEstimate,
     LookGate,
 )
+from snet4core.model.upsampling import unet_decoder, unrolled
 
 FINE_LEVEL = 1
 """The level of stride 2. It is swept for low roofs only, with fewer channels: only a small
@@ -38,57 +39,18 @@ FINE_HEIGHTS_PX = SWEPT_HEIGHTS_PX[:2]
 FINE_CHANNELS = 8
 
 
-class FusedUpsampleBlock(nn.Module):
-    """smp's `UnetDecoderBlock` without attention, in fewer multiplications.
+class Decoded(NamedTuple):
+    """What a decoder makes of the encoder's features."""
 
-    The block upsamples a map, each pixel to 2 x 2 equal ones, concatenates the encoder's finer
-    map and convolves both. In the upsampled map a 3 x 3 kernel covers 2 x 2 different pixels at
-    most: transposed convolution gives the same with four ninths of the multiplications (Shi et
-    al. 2016, arXiv:1609.07009), without storing the upsampled map or the concatenation.
-    """
+    features_BCHW: Tensor
+    """From which the heads make maps."""
+    heights_B1HW: Tensor | None
+    """What is added to the logits of heights, at their resolution; None: nothing."""
 
-    def __init__(self, block: UnetDecoderBlock, coarse: int) -> None:
-        """Take the layers of `block`; `coarse` of its input channels come from the level below."""
-        super().__init__()
-        self.coarse = coarse
-        self.conv1, self.conv2 = block.conv1, block.conv2
-
-    def kernels(self) -> tuple[Tensor, Tensor]:
-        """Kernels of the transposed convolution (coarse map) and the convolution (finer map)."""
-        coarse_EC33, fine_ED33 = self.conv1[0].weight.tensor_split([self.coarse], dim=1)
-        return upsampling_kernel(coarse_EC33), fine_ED33
-
-    def forward(
-        self,
-        feature_map: Tensor,
-        target_height: int,
-        target_width: int,
-        skip_connection: Tensor | None = None,
-    ) -> Tensor:
-        """Coarse features (B, C, H / 2, W / 2) and finer ones (B, D, H, W) to (B, E, H, W)."""
-        conv, norm, activation = self.conv1
-        rows, cols = feature_map.shape[2:]
-        if (target_height, target_width) == (2 * rows, 2 * cols):
-            coarse_CE44, fine_ED33 = self.kernels()
-            seen = nn.functional.conv_transpose2d(
-                feature_map, coarse_CE44, conv.bias, stride=2, padding=1
-            )
-            if skip_connection is not None and self.coarse < conv.in_channels:
-                seen = seen + nn.functional.conv2d(skip_connection, fine_ED33, padding=1)
-        else:  # a picture whose sides are no multiples of the stride
-            stretched = nn.functional.interpolate(feature_map, (target_height, target_width))
-            both = [stretched] if skip_connection is None else [stretched, skip_connection]
-            seen = conv(torch.cat(both, dim=1))
-        decoded: Tensor = self.conv2(activation(norm(seen)))
-        return decoded
-
-
-def upsampling_kernel(kernel_EC33: Tensor) -> Tensor:
-    """The kernel (C, E, 4, 4) of a transposed convolution with stride 2 that equals upsampling a
-    map by 2 and convolving it with `kernel_EC33` (padded by 1)."""
-    # Each coarse pixel is repeated twice along each axis, so two weights are summed each way.
-    mean_EC44 = nn.functional.avg_pool2d(kernel_EC33.flip(2, 3), 2, stride=1, padding=1)
-    return 4 * mean_EC44.transpose(0, 1)
+    def of(self, chosen: Tensor) -> Decoded:
+        """Those of some samples alone."""
+        heights_B1HW = None if self.heights_B1HW is None else self.heights_B1HW[chosen]
+        return Decoded(self.features_BCHW[chosen], heights_B1HW)
 
 
 class Decoder(nn.Module):
@@ -103,20 +65,15 @@ class Decoder(nn.Module):
             else None
         )
         self.gate = LookGate(encoder_channels[1:]) if architecture.hears_look else None
-        self.decoder = UnetDecoder(
-            encoder_channels=encoder_channels,
-            decoder_channels=architecture.decoder_channels,
-            n_blocks=len(architecture.decoder_channels),
-            attention_type=architecture.attention,
+        self.decoder = unet_decoder(
+            encoder_channels, architecture.decoder_channels, architecture.attention
         )
-        initialize_decoder(self.decoder)
-        if architecture.attention is None:  # it would need all channels at once
-            coarse = [encoder_channels[-1], *architecture.decoder_channels]
-            for index, block in enumerate(self.decoder.blocks):
-                self.decoder.blocks[index] = FusedUpsampleBlock(block, coarse[index])
+        self.heights = (
+            HeightDecoder(encoder_channels, architecture) if architecture.heights_apart else None
+        )
 
-    def forward(self, features: list[Tensor], looks_BL: Tensor) -> Tensor:
-        """Encoder features, finest first, to decoded features (B, C, H, W)."""
+    def forward(self, features: list[Tensor], looks_BL: Tensor) -> Decoded:
+        """Decode the encoder's features, finest first."""
         if self.sweep is not None:
             swept = self.sweep(features[SWEPT_FROM:], looks_BL)
             features = [*features[:SWEPT_FROM], *swept]
@@ -125,8 +82,11 @@ class Decoder(nn.Module):
             features = [*features[:FINE_LEVEL], *fine, *features[SWEPT_FROM:]]
         if self.gate is not None:
             features = [features[0], *self.gate(features[1:], looks_BL)]
-        decoded: Tensor = self.decoder(features)
-        return decoded
+        if self.heights is None:
+            return Decoded(self.decoder(features), None)
+        coarse_BCHW, *_, finest_BCHW = unrolled(self.decoder, features)
+        heights_B1HW = self.heights([*features[SWEPT_FROM:-2], coarse_BCHW], looks_BL)
+        return Decoded(finest_BCHW, heights_B1HW)
 
 
 class OffNadirNet(nn.Module):
@@ -178,20 +138,20 @@ class OffNadirNet(nn.Module):
         A decoder that all heads share runs once on the whole batch; each head runs on its
         samples only.
         """
-        shared_BCHW: Tensor | None = None
+        shared: Decoded | None = None
         if self.architecture.shared_decoder:
             # Batch norm statistics have to cover all looks: inference uses one set for all.
-            shared_BCHW = self.branches["shared"](features, looks_BL)
+            shared = self.branches["shared"](features, looks_BL)
         logits_BMHW: Tensor | None = None
         for head in dict.fromkeys(heads):
             chosen = torch.tensor(
                 [index for index, name in enumerate(heads) if name == head],
                 device=looks_BL.device,
             )
-            if shared_BCHW is None:
+            if shared is None:
                 part = self.decoded([level[chosen] for level in features], looks_BL[chosen], head)
             else:
-                part = self._answered(shared_BCHW[chosen], head)
+                part = self._answered(shared.of(chosen), head)
             if logits_BMHW is None:
                 logits_BMHW = part.new_empty((len(heads), *part.shape[1:]))
             logits_BMHW = logits_BMHW.index_copy(0, chosen, part)
@@ -204,20 +164,29 @@ class OffNadirNet(nn.Module):
         branch = self.branches["shared" if self.architecture.shared_decoder else head]
         return self._answered(branch(features, looks_BL), head)
 
-    def _answered(self, decoded_BCHW: Tensor, head: str) -> Tensor:
-        """Decoded features to the head's logits, at the resolution of the picture."""
+    def _answered(self, decoded: Decoded, head: str) -> Tensor:
+        """The head's logits of what was decoded, at the resolution of the picture."""
+        logits_BMHW, details_BCHW = self._asked(decoded.features_BCHW, head)
+        if decoded.heights_B1HW is not None:
+            heights_B1HW = logits_BMHW[:, -1:] + decoded.heights_B1HW
+            logits_BMHW = torch.cat([logits_BMHW[:, :-1], heights_B1HW], dim=1)
         stride_px = self.architecture.maps_stride_px
+        if stride_px > 1:
+            logits_BMHW = _smooth(logits_BMHW, stride_px)
+        if details_BCHW is None:
+            return logits_BMHW
+        return logits_BMHW + nn.functional.pixel_shuffle(details_BCHW, stride_px)
+
+    def _asked(self, decoded_BCHW: Tensor, head: str) -> tuple[Tensor, Tensor | None]:
+        """Decoded features to the head's logits at their resolution, and the details between."""
         if not self.architecture.subpixel_maps:
-            logits_BMHW: Tensor = self.heads[head](decoded_BCHW)
-            return logits_BMHW if stride_px == 1 else _smooth(logits_BMHW, stride_px)
+            return self.heads[head](decoded_BCHW), None
         # Both convolve the same features: one convolution takes half the time of two.
         parts = [each.get_parameter for each in (self.heads[head], self.details[head])]
         weight, bias = (torch.cat([part(name) for part in parts]) for name in ("weight", "bias"))
         both_BCHW = nn.functional.conv2d(decoded_BCHW, weight, bias, padding=1)
         logits_BMHW, details_BCHW = both_BCHW.tensor_split([len(self.architecture.maps)], dim=1)
-        return _smooth(logits_BMHW, stride_px) + nn.functional.pixel_shuffle(
-            details_BCHW, stride_px
-        )
+        return logits_BMHW, details_BCHW
 
 
 def _smooth(logits_BMHW: Tensor, stride_px: int) -> Tensor:

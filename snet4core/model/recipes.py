@@ -104,7 +104,7 @@ class FoldedBias(Folded):
 @dataclass(frozen=True, slots=True)
 class CoarseKernel(Folded):
     """The kernel (coarse, E, 4, 4) of a transposed convolution that upsamples the first channels
-    of a map and convolves them; see `network.upsampling_kernel`."""
+    of a map and convolves them; see `upsampling.upsampling_kernel`."""
 
     coarse: int
     """Number of channels that come from the level below."""

@@ -67,11 +67,11 @@ ONLY_IN: dict[str, set[str]] = {
     # Who computes the network ...
     "torch": {
         "model.network", "model.look_layers", "model.folded", "model.weights", "model.exporter",
-        "model.importer", "maps.torch_network",
+        "model.importer", "model.height_decoder", "model.upsampling", "maps.torch_network",
         "maps.networks",  # says how to install it
         "maps.runtime", "jobs.processes",  # ask it about GPUs, where it is installed
     },
-    "segmentation_models_pytorch": {"model.network", "maps.networks"},
+    "segmentation_models_pytorch": {"model.network", "model.upsampling", "maps.networks"},
     "timm": {"model.folded"},
     "openvino": {"model.graph"},
     # ... and what an installation may lack.

@@ -378,6 +378,9 @@ class TrainRecipe:
     encoder_from_step: int = 0
     """Until this step the encoder stays as it starts, its statistics too: what pretrained weights
     know of real pictures is soon forgotten over rendered ones."""
+    only_heights: bool = False
+    """Only the decoder that heights have of their own (`model.heights_apart`) learns; all else
+    stays as it starts, statistics too."""
     weight_decay: float = 0.01
     """Weight decay (L2)."""
     border_weight: float = 0.5
@@ -469,4 +472,14 @@ class Recipe:
             raise UsageError(
                 "train.encoder_return and decoder_return lead back to model.start_from, which is "
                 "not given."
+            )
+        if self.train.only_heights and not (self.model.heights_apart and self.model.start_from):
+            raise UsageError(
+                "train.only_heights is for a network with model.heights_apart that goes on from "
+                "model.start_from; set both."
+            )
+        if self.train.only_heights and (self.train.returns or self.train.statistics_batches):
+            raise UsageError(
+                "With train.only_heights nothing else changes; leave train.statistics_batches, "
+                "encoder_return and decoder_return at 0."
             )

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from snet4core.errors import ModelError
 from snet4core.look.look import Look
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, THREE_HEADS, Architecture, Card
+from snet4core.model.card import (
+    FIVE_HEADS,
+    FIVE_MAPS,
+    ONE_HEAD,
+    THREE_HEADS,
+    TWO_MAPS,
+    Architecture,
+    Card,
+)
 from snet4core.settings import ShapeSettings, SplitSettings
 
 CARD = Card(
@@ -39,6 +48,22 @@ def test_scales_are_said_only_by_the_cards_that_have_them() -> None:
     assert Card.from_json(twice.to_json()) == twice
     written = json.loads(twice.to_json())["format"]
     assert written > json.loads(CARD.to_json())["format"], "an older snet4 must not misread it"
+
+
+def test_a_decoder_for_heights_is_said_only_by_the_cards_that_have_it() -> None:
+    assert "heights_apart" not in json.loads(CARD.to_json())["architecture"]
+    mapped = replace(Architecture(), maps=FIVE_MAPS, sweeps_lean=True, heights_apart=True)
+    apart = replace(CARD, architecture=mapped, scales=(0.7, 1.0))
+    assert Card.from_json(apart.to_json()) == apart
+    assert json.loads(apart.to_json())["format"] == 4, "an older snet4 must not misread it"
+
+
+@pytest.mark.parametrize("lacks", [{"maps": TWO_MAPS}, {"sweeps_lean": False},
+                                   {"decoder_channels": (16, 8, 8)}])  # fmt: skip
+def test_a_decoder_for_heights_needs_heights_and_a_lean(lacks: dict[str, Any]) -> None:
+    fits = replace(Architecture(), maps=FIVE_MAPS, sweeps_lean=True, heights_apart=True)
+    with pytest.raises(ModelError, match="decoder for heights is for networks that map roofs"):
+        replace(fits, **lacks)
 
 
 def test_confidence_knots_are_plain_pairs_in_the_file() -> None:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch import nn  # noqa: E402  # after the skip: needs torch
 
 from snet4core.look.look import Look  # noqa: E402  # after the skip: needs torch
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
+from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
 from snet4core.model.folded import fold_norms, folded  # noqa: E402  # after the skip: needs torch
 from snet4core.model.network import OffNadirNet  # noqa: E402  # after the skip: needs torch
 
@@ -49,6 +49,13 @@ def norms(module: nn.Module, *inputs: object) -> int:
         SMALL,
         replace(SMALL, heads=FIVE_HEADS, maps_stride_px=2, decoder_channels=(16, 8)),
         replace(SMALL, maps_stride_px=2, decoder_channels=(16, 8), subpixel_maps=True),
+        replace(
+            SMALL,
+            maps=FIVE_MAPS,
+            sweeps_lean=True,
+            heights_apart=True,
+            decoder_channels=(16, 16, 8, 8),
+        ),
         replace(SMALL, attention="scse", decoder_channels=(32, 32, 16)),
         replace(SMALL, encoder="tu-regnetx_002"),
         replace(SMALL, encoder="tu-tf_efficientnet_lite0"),

@@ -23,7 +23,7 @@ from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # aft
 from snet4core.maps.predictor import Predictor  # noqa: E402
 from snet4core.maps.runtime import MapNetwork, choose_runtime  # noqa: E402  # after the skips
 from snet4core.model import weights  # noqa: E402  # after the skips
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
 from snet4core.model.ensemble import combined_header  # noqa: E402  # after the skips
 from snet4core.model.exporter import export_apart  # noqa: E402
 from snet4core.model.graph import MOST_XML_BYTES, Graph, problem_of, read_graph, write_graph  # noqa: E402  # after the skips
@@ -188,6 +188,13 @@ def test_where_windows_go_through_several_models_all_keep_their_memory(
             subpixel_maps=True,
             sweeps_lean=True,
             swept_stride_px=2,
+        ),
+        replace(
+            SMALL,
+            maps=FIVE_MAPS,
+            sweeps_lean=True,
+            heights_apart=True,
+            decoder_channels=(16, 16, 8, 8),
         ),
     ],
 )

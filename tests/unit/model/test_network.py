@@ -37,8 +37,9 @@ from snet4core.model.look_layers import (  # noqa: E402
     sample_by_grid,
     sample_by_shift,
 )
-from snet4core.model.network import FINE_LEVEL, FusedUpsampleBlock, OffNadirNet, upsampling_kernel  # noqa: E402
+from snet4core.model.network import FINE_LEVEL, OffNadirNet  # noqa: E402
 from snet4core.model.topology import Topology  # noqa: E402
+from snet4core.model.upsampling import FusedUpsampleBlock, upsampling_kernel  # noqa: E402
 from snet4core.windows import Tile  # noqa: E402
 
 

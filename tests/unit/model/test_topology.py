@@ -35,9 +35,10 @@ from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture, 
 from snet4core.model.exporter import Exported, export, export_apart  # noqa: E402
 from snet4core.model.graph import read_graph  # noqa: E402
 from snet4core.model.header import METADATA_KEY, find_model, graph_file, read_header, read_metadata  # noqa: E402
-from snet4core.model.network import OffNadirNet, upsampling_kernel  # noqa: E402
+from snet4core.model.network import OffNadirNet  # noqa: E402
 from snet4core.model.recipes import CoarseKernel, FineKernel, FoldedBias, FoldedKernel, Kept, Recipe  # noqa: E402
 from snet4core.model.topology import LEAST_BYTES, MOST_BYTES, Topology, topology_of  # noqa: E402
+from snet4core.model.upsampling import upsampling_kernel  # noqa: E402
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8), heads=ONE_HEAD)
 RICH = Architecture(
@@ -50,6 +51,7 @@ RICH = Architecture(
     sweeps_lean=True,
     swept_stride_px=2,
     estimates_look=True,
+    heights_apart=True,
 )
 NORTH_30 = Look(30.0, 20.0, "option")
 
@@ -134,7 +136,7 @@ def test_the_graph_is_that_which_would_lie_beside(
     export_apart(path, apart)
     found = export(path)
     assert found == Exported(path, False, found.unmatched_bytes)
-    assert found.unmatched_bytes < 2000
+    assert found.unmatched_bytes < 3000
     header = read_header(path)
     assert header == replace(before, has_topology=True)
     after = load_file(path)
@@ -249,7 +251,7 @@ def test_the_shipped_model_gives_the_graph_that_is_shipped(tmp_path: Path) -> No
     assert known is not None
     found = export(path)
     assert not found.is_graph
-    assert found.unmatched_bytes < 2000
+    assert found.unmatched_bytes < 3000
     header = read_header(path)
     assert header.digest == read_header(find_model("default")).digest
     # Its layers depend on OpenVINO's version, their numbers do not.

@@ -86,6 +86,7 @@ ELSEWHERE = {
     ),
     "encoder_return": ("settling", "test_each_part_goes_its_own_way_back_and_heads_stay"),
     "decoder_return": ("settling", "test_each_part_goes_its_own_way_back_and_heads_stay"),
+    "only_heights": ("heights", "test_heights_learn_alone"),
 }  # fmt: skip
 """Keys of `[train]` with a test of their own: its file and name."""
 

@@ -56,6 +56,7 @@ HALVED = ["model.maps_stride_px=2", "model.decoder_channels=[16, 8, 8, 8]"]
         HALVED,
         [*HALVED, "model.subpixel_maps=true"],
         ["model.estimates_look=true"],
+        [f"model.maps={list(FIVE_MAPS)}", "model.sweeps_lean=true", "model.heights_apart=true"],
         SCSE,
     ],
 )

@@ -43,7 +43,7 @@ from snet4core.model import weights
 from snet4core.model.card import FIVE_MAPS, Architecture, Card
 from snet4core.parts.polygonize import polygonize
 from snet4core.score import MIN_AREA_PX, Tally, match, score
-from snet4core.settings import ShapeSettings
+from snet4core.settings import UNCALIBRATED, Calibration, ShapeSettings
 from snet4core.windows import Window
 
 
@@ -221,11 +221,13 @@ def test_a_model_that_goes_on_keeps_settings_data_and_licence_of_the_first(tmp_p
     shapes = dict.fromkeys(CATEGORIES, ShapeSettings(threshold=0.4))
     net = start(old, torch.device("cpu")).net
     card = Card(
-        "old", old.model.architecture(), shapes=shapes, training_data="Atlanta.", licence="Theirs."
-    )
+        "old", old.model.architecture(), shapes=shapes, training_data="Atlanta.", licence="Theirs.",
+        scales=(0.7, 1.0), confidence_knots=Calibration(((0.0, 0.0), (1.0, 0.8))),
+    )  # fmt: skip
     weights.save(path, net, card)  # type: ignore[arg-type]
     recipe = small_recipe(tmp_path, [f"model.start_from={path}", "train.steps=1"])
     new = weights.load(train(recipe, bright_squares(tmp_path / "run")))[1]
-    assert new.shapes == shapes
+    assert (new.shapes, new.scales) == (shapes, (0.7, 1.0)), "shapes were fitted at these scales"
+    assert new.confidence_knots == UNCALIBRATED, "another network is as sure of other things"
     assert new.training_data.endswith("Went on from old: Atlanta.")
     assert new.licence.endswith("old: Theirs.")

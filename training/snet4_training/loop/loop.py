@@ -60,8 +60,7 @@ def step_once(
     shares = (recipe.encoder_rate, 1.0)[-len(state.optimizer.param_groups) :]
     for group, share in zip(state.optimizer.param_groups, shares, strict=True):
         group["lr"] = rate * share
-    learns = recipe.encoder_learns(state.step)
-    state.net.encoder.train(learns).requires_grad_(learns)
+    _set_learning(state.net, recipe, state.step)
     state.optimizer.zero_grad(set_to_none=True)
     running = _running(state.net) if recipe.accumulate > 1 else []
     counters = [value for value in _changing(state.net) if not value.is_floating_point()]
@@ -103,6 +102,16 @@ def step_once(
     state.step += 1
     update_average(state, recipe.average)
     return float(total)
+
+
+def _set_learning(net: OffNadirNet, recipe: TrainRecipe, step: int) -> None:
+    """Which parts the next step changes; the others compute as they do at inference."""
+    learns = recipe.encoder_learns(step)
+    net.encoder.train(learns).requires_grad_(learns)
+    if recipe.only_heights:
+        net.eval().requires_grad_(False)
+        for branch in net.branches.values():
+            branch.get_submodule("heights").train().requires_grad_(True)
 
 
 def _running(net: nn.Module) -> list[Tensor]:

@@ -2,7 +2,8 @@
 
 Tensors that both have are copied by name. Decoders and heads are matched by look category: a
 shared decoder starts from the model's middle head, and a head that the model lacks from its
-nearest one. Parts that the model lacks (a sweep, a look estimate) keep their initialisation.
+nearest one. A decoder for heights that the model lacks begins as a copy of the finer blocks beside
+it. Parts that the model lacks (a sweep, a look estimate) keep their initialisation.
 """
 
 from __future__ import annotations
@@ -56,12 +57,23 @@ def go_on_from(net: OffNadirNet, path: Path) -> None:
     taken: dict[str, Tensor] = {}
     for name, value in net.state_dict().items():
         source = _source(name, tuple(other.branches), tuple(other.heads), mine.shared_decoder)
-        start = had.get(source)
+        start = had.get(source, had.get(_like_maps(source)))
         if start is not None and name.startswith(("heads.", "details.")):
             start = _for_maps(start, theirs.maps, mine.maps)
         if start is not None and start.shape == value.shape:
             taken[name] = start
     net.load_state_dict(taken, strict=False)
+
+
+def _like_maps(name: str) -> str:
+    """Name of the tensor of the decoder of maps that one of the decoder for heights starts from.
+
+    >>> _like_maps("branches.any.heights.decoder.blocks.0.conv1.0.weight")
+    'branches.any.decoder.blocks.1.conv1.0.weight'
+    """
+    before, _, after = name.partition(".heights.decoder.blocks.")
+    number, _, rest = after.partition(".")
+    return f"{before}.decoder.blocks.{int(number) + 1}.{rest}" if after else name
 
 
 _BEGINS_AS = {"roof": "footprint", "roof_border": "border"}

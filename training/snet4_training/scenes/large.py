@@ -14,11 +14,21 @@ from snet4_training.scenes.world import RoofKind
 
 def slabs(m: Maker, block: Block) -> None:
     """Apartment buildings and offices among lawns and parking."""
+    _slabs(m, block, {2: 0.25, 3: 0.25, 4: 0.2, 5: 0.15, 8: 0.1, 12: 0.05})
+
+
+def towers(m: Maker, block: Block) -> None:
+    """The same, most of them high."""
+    _slabs(m, block, {2: 0.14, 3: 0.14, 4: 0.14, 5: 0.18, 8: 0.18, 12: 0.14, 16: 0.08})
+
+
+def _slabs(m: Maker, block: Block, storeys_shares: dict[int, float]) -> None:
+    """`storeys_shares` says how often a block's buildings have so many storeys."""
     rng = m.rng
     m.lawn(block)
     rows = max(1, int(block.size[1] / rng.uniform(32, 48)))
     columns = max(1, int(block.size[0] / rng.uniform(45, 75)))
-    storeys = float(rng.choice([2, 3, 4, 5, 8, 12], p=[0.25, 0.25, 0.2, 0.15, 0.1, 0.05]))
+    storeys = float(rng.choice(list(storeys_shares), p=list(storeys_shares.values())))
     colour = paint.roof_colour(rng, paint.FLAT_PALETTE)
     wall = paint.wall_colour(rng, colour)
     flat = m.chance(0.65)
@@ -86,10 +96,20 @@ def halls(m: Maker, block: Block) -> None:
 
 def perimeter(m: Maker, block: Block) -> None:
     """A perimeter block: tall attached buildings around a courtyard, or one large one."""
+    _perimeter(m, block, 4.5, 1.5)
+
+
+def high_perimeter(m: Maker, block: Block) -> None:
+    """The same, higher."""
+    _perimeter(m, block, 6.0, 2.5)
+
+
+def _perimeter(m: Maker, block: Block, storeys: float, spread: float) -> None:
+    """`storeys` is the mean over blocks, `spread` their standard deviation."""
     rng = m.rng
     m.rect(block, m.season.pavement, rough=0.1)
     length_v = block.size[1]
-    storeys = max(2.0, rng.normal(4.5, 1.5))
+    storeys = max(2.0, rng.normal(storeys, spread))
     u = block.u0
     while u < block.u1 - 6:
         wide = min(rng.uniform(14, 38), block.u1 - u)

@@ -52,6 +52,14 @@ KINDS: dict[str, dict[str, float]] = {
         "lot": 0.03,
     },
     "centre": {"perimeter": 0.7, "slabs": 0.15, "parking": 0.07, "park": 0.08},
+    "high-rise": {
+        "towers": 0.4,
+        "high perimeter": 0.35,
+        "parking": 0.08,
+        "park": 0.09,
+        "houses": 0.05,
+        "halls": 0.03,
+    },
     "industry": {
         "halls": 0.72,
         "parking": 0.08,
@@ -78,11 +86,13 @@ _SHARES = {
     "city lots": 0.1, "wooded suburb": 0.12, "town": 0.1, "apartments": 0.1, "centre": 0.06,
     "industry": 0.09, "village": 0.08, "informal": 0.1, "country": 0.03,
 }  # fmt: skip
+"""How often a place is of a kind where none is asked for; high-rises are made on demand alone."""
 
 _BLOCKS_M = {
     "city lots": (90, 200, 62, 92),
     "suburb": (90, 220, 48, 82), "wooded suburb": (100, 240, 60, 110), "town": (60, 140, 36, 62),
-    "apartments": (90, 190, 70, 130), "centre": (60, 130, 40, 80), "industry": (120, 260, 70, 150),
+    "apartments": (90, 190, 70, 130), "high-rise": (70, 160, 50, 110),
+    "centre": (60, 130, 40, 80), "industry": (120, 260, 70, 150),
     "village": (90, 220, 60, 140), "informal": (25, 70, 18, 45), "country": (120, 300, 100, 260),
 }  # fmt: skip
 """Shortest and longest block along u, then along v."""

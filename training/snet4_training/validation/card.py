@@ -35,7 +35,17 @@ def card_of(recipe: Recipe) -> Card:
         code_version=__version__,
     )
     start = recipe.model.start_from
-    return going_on(card, read_header(find_model(start)).card) if start else card
+    if not start:
+        return card
+    before = read_header(find_model(start)).card
+    card = going_on(card, before)
+    if (
+        recipe.train.only_heights
+    ):  # the guess of the look and what confidence says stay as they were
+        card = replace(
+            card, confidence_knots=before.confidence_knots, look_error_deg=before.look_error_deg
+        )
+    return card
 
 
 def _trained_on(source: RealSource, data: DataRecipe) -> str:
@@ -55,8 +65,14 @@ def going_on(card: Card, before: Card) -> Card:
     """The card of a model fine-tuned from another, whose data and licence it inherits.
 
     So it does that model's shape settings, which fit better than the defaults until
-    `snet4 calibrate`.
+    `snet4 calibrate`, and the scales at which they were fitted.
     """
     data = f"{card.training_data} Went on from {before.name}: {before.training_data}"
     licence = f"{card.licence} {before.name}: {before.licence}"
-    return replace(card, training_data=data, licence=licence, shapes=before.shapes)
+    return replace(
+        card,
+        training_data=data,
+        licence=licence,
+        shapes=before.shapes,
+        scales=before.scales,
+    )
