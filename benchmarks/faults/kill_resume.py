@@ -102,6 +102,8 @@ def killed_again_and_again(folder: Path, kills: int, polite: int, seed: int) -> 
             # Later kills come sooner or later: some in the first part, some in the merge.
             code = killed(pid, sign, rng.uniform(0, limit_s), seen)
             kept = _check(seen, folder, output, parts_folder, whole, kept, code)
+            if output.exists() and not parts_folder.exists():
+                code = 0  # killed on its way out: nothing is left to go on with
             if len(seen.wrong) > 10:
                 return seen
         seen.rounds += 1
