@@ -54,7 +54,8 @@ class HeightDecoder(nn.Module):
         the stride of 4 on, and after them what its first block makes of the coarsest.
         """
         seen = self.back(levels[1:], looks_BL)
-        decoded_BCHW = unrolled(self.decoder, [levels[0], levels[0], *seen])[-1]
+        unseen = levels[0]  # stands for the level that a decoder does not look at
+        decoded_BCHW = unrolled(self.decoder, [unseen, levels[0], *seen])[-1]
         return nn.functional.interpolate(
             self.height(decoded_BCHW), scale_factor=self.coarser, mode="bilinear"
         )

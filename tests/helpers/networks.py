@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,21 +11,29 @@ from numpy.typing import NDArray
 
 from snet4core.look.look import Look
 from snet4core.maps.predictor import Picture, Predictor
-from snet4core.model.card import Architecture, Card, WindowSettings
+from snet4core.model.card import FIVE_MAPS, Architecture, Card, WindowSettings
 from snet4core.model.network import OffNadirNet
 from snet4core.windows import Tile, Window
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
+WITH_HEIGHTS = replace(
+    SMALL,
+    decoder_channels=(16, 16, 8, 8),
+    maps=FIVE_MAPS,
+    sweeps_lean=True,
+    heights_apart=True,
+)
 CARD = Card(name="small", architecture=SMALL, windows=WindowSettings(core_px=64, halo_px=32))
 NORTH_30 = Look(30.0, 20.0, "option")
 
 
 def listening_net(architecture: Architecture = SMALL) -> OffNadirNet:
-    """A random network whose gates are open: as built, they hear nothing yet."""
+    """A random network whose gates are open: as built, they hear nothing yet, and its heights are
+    not corrected."""
     torch.manual_seed(7)
     net = OffNadirNet(architecture)
     for name, value in net.named_parameters():
-        if ".gate.outer." in name or ".sweep.widen." in name:
+        if any(part in name for part in (".gate.outer.", ".widen.", ".heights.height.")):
             torch.nn.init.normal_(value, std=0.3)
     return net.eval()
 

@@ -16,6 +16,14 @@ STUB = ROOT / "tests" / "helpers" / "worker_stub.py"
 SHARED_DATA = ROOT.parent / "shared" / "data"
 ENGINE = os.environ.get("SNET4_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
 
+AWKWARD_FIELDS = [
+    ("fid:integer", [1, 1]),  # as after "Multipart to singleparts"
+    ("fid:double", [1.5, 2.5]),
+    ("fid:string", ["a", "b"]),
+    ("geom:string", ["x", "y"]),
+]
+"""Fields, and values of two features, that a GeoPackage cannot have as they are."""
+
 
 @dataclass
 class Finished:

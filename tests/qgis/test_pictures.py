@@ -25,7 +25,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
-from qgis_helpers import make_town, told
+from qgis_helpers import AWKWARD_FIELDS, make_town, told
 
 ALGORITHM = "snet4:extractfootprints"
 
@@ -173,15 +173,7 @@ def test_polygons_may_be_in_degrees_and_only_some_selected(qgis: Any, town: Path
     assert len(found(qgis, str(town), AOI=chosen)[0]) == 1
 
 
-@pytest.mark.parametrize(
-    ("field", "values"),
-    [
-        ("fid:integer", [1, 1]),  # as after "Multipart to singleparts"
-        ("fid:double", [1.5, 2.5]),
-        ("fid:string", ["a", "b"]),
-        ("geom:string", ["x", "y"]),
-    ],
-)
+@pytest.mark.parametrize(("field", "values"), AWKWARD_FIELDS)
 def test_polygons_may_have_fields_of_any_name(
     qgis: Any, town: Path, field: str, values: list[Any]
 ) -> None:

@@ -17,6 +17,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QUrl
+from qgis_helpers import AWKWARD_FIELDS
 
 ALGORITHM = "snet4:scorefootprints"
 
@@ -49,15 +50,7 @@ def test_the_memory_layers_of_a_score_are_handed_over(qgis: Any) -> None:
     assert score(qgis, boxes(), boxes(shift_m=6)) == (0, 1, 1)
 
 
-@pytest.mark.parametrize(
-    ("field", "values"),
-    [
-        ("fid:integer", [1, 1]),  # as after "Multipart to singleparts"
-        ("fid:double", [1.5, 2.5]),
-        ("fid:string", ["a", "b"]),
-        ("geom:string", ["x", "y"]),
-    ],
-)
+@pytest.mark.parametrize(("field", "values"), AWKWARD_FIELDS)
 def test_layers_may_have_fields_of_any_name(qgis: Any, field: str, values: list[Any]) -> None:
     layer = boxes(f"&field={field}", [[value] for value in values])
     assert score(qgis, layer, layer) == (2, 0, 0)

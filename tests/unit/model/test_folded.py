@@ -10,8 +10,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from torch import nn  # noqa: E402  # after the skip: needs torch
 
+from helpers.networks import WITH_HEIGHTS  # noqa: E402  # after the skip: needs torch
 from snet4core.look.look import Look  # noqa: E402  # after the skip: needs torch
-from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402  # after the skip: needs torch
 from snet4core.model.folded import fold_norms, folded  # noqa: E402  # after the skip: needs torch
 from snet4core.model.network import OffNadirNet  # noqa: E402  # after the skip: needs torch
 
@@ -21,6 +22,9 @@ SMALL = Architecture(
 LOOKS = torch.tensor([Look(30.0, 20.0, "option").features()] * 2)
 
 
+DRAWN = ("running_mean", "bias", "details.any.weight", "heights.height.weight")
+
+
 def random_net(architecture: Architecture) -> OffNadirNet:
     """Random in everything that folding touches: statistics, scales and shifts as well."""
     torch.manual_seed(11)
@@ -28,7 +32,7 @@ def random_net(architecture: Architecture) -> OffNadirNet:
     for name, value in (*net.named_parameters(), *net.named_buffers()):
         if name.endswith("running_var") or (name.endswith("weight") and value.ndim == 1):
             nn.init.uniform_(value, 0.5, 2.0)
-        elif value.numel() and name.endswith(("running_mean", "bias", "details.any.weight")):
+        elif value.numel() and name.endswith(DRAWN):
             nn.init.normal_(value, std=0.3)
     return net.eval()
 
@@ -49,13 +53,7 @@ def norms(module: nn.Module, *inputs: object) -> int:
         SMALL,
         replace(SMALL, heads=FIVE_HEADS, maps_stride_px=2, decoder_channels=(16, 8)),
         replace(SMALL, maps_stride_px=2, decoder_channels=(16, 8), subpixel_maps=True),
-        replace(
-            SMALL,
-            maps=FIVE_MAPS,
-            sweeps_lean=True,
-            heights_apart=True,
-            decoder_channels=(16, 16, 8, 8),
-        ),
+        replace(WITH_HEIGHTS, heads=ONE_HEAD),
         replace(SMALL, attention="scse", decoder_channels=(32, 32, 16)),
         replace(SMALL, encoder="tu-regnetx_002"),
         replace(SMALL, encoder="tu-tf_efficientnet_lite0"),

@@ -17,18 +17,19 @@ from safetensors.numpy import load_file, save_file
 torch = pytest.importorskip("torch", reason="torch is not installed")
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
+from helpers.networks import WITH_HEIGHTS  # noqa: E402  # after the skips
 from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402  # after the skips
-from snet4core.look.look import Look  # noqa: E402
+from snet4core.look.look import Look  # noqa: E402  # after the skips
 from snet4core.maps.openvino_network import OpenVinoNetwork  # noqa: E402  # after the skips
-from snet4core.maps.predictor import Predictor  # noqa: E402
+from snet4core.maps.predictor import Predictor  # noqa: E402  # after the skips
 from snet4core.maps.runtime import MapNetwork, choose_runtime  # noqa: E402  # after the skips
 from snet4core.model import weights  # noqa: E402  # after the skips
-from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402  # after the skips
 from snet4core.model.ensemble import combined_header  # noqa: E402  # after the skips
-from snet4core.model.exporter import export_apart  # noqa: E402
+from snet4core.model.exporter import export_apart  # noqa: E402  # after the skips
 from snet4core.model.graph import MOST_XML_BYTES, Graph, problem_of, read_graph, write_graph  # noqa: E402  # after the skips
 from snet4core.model.header import METADATA_KEY, find_model, graph_beside, read_header  # noqa: E402  # after the skips
-from snet4core.model.network import OffNadirNet  # noqa: E402
+from snet4core.model.network import OffNadirNet  # noqa: E402  # after the skips
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8))
 NORTH_30 = Look(30.0, 20.0, "option")
@@ -39,7 +40,7 @@ def saved(folder: Path, architecture: Architecture = SMALL) -> Path:
     torch.manual_seed(7)
     net = OffNadirNet(architecture)
     for name, value in net.named_parameters():
-        if any(part in name for part in (".gate.outer.", "sweep.widen.", "details.")):
+        if any(part in name for part in (".gate.outer.", ".widen.", "details.", "heights.height.")):
             torch.nn.init.normal_(value, std=0.3)
     path = folder / "small.safetensors"
     card = Card("small", architecture, windows=WindowSettings(core_px=64, halo_px=32))
@@ -189,13 +190,7 @@ def test_where_windows_go_through_several_models_all_keep_their_memory(
             sweeps_lean=True,
             swept_stride_px=2,
         ),
-        replace(
-            SMALL,
-            maps=FIVE_MAPS,
-            sweeps_lean=True,
-            heights_apart=True,
-            decoder_channels=(16, 16, 8, 8),
-        ),
+        WITH_HEIGHTS,
     ],
 )
 def test_other_architectures_are_exported_too(tmp_path: Path, architecture: Architecture) -> None:

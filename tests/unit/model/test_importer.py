@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 import segmentation_models_pytorch as smp  # noqa: E402  # after the skip
 
-from snet4core.errors import ModelError, OutputError, UsageError  # noqa: E402
-from snet4core.look.look import Look  # noqa: E402
-from snet4core.maps.predictor import Predictor  # noqa: E402
-from snet4core.maps.runtime import choose_runtime  # noqa: E402
-from snet4core.model import exporter, importer, weights  # noqa: E402
-from snet4core.model.card import THREE_HEADS, Architecture  # noqa: E402
-from snet4core.model.network import OffNadirNet  # noqa: E402
+from snet4core.errors import ModelError, OutputError, UsageError  # noqa: E402  # after the skips
+from snet4core.look.look import Look  # noqa: E402  # after the skips
+from snet4core.maps.predictor import Predictor  # noqa: E402  # after the skips
+from snet4core.maps.runtime import choose_runtime  # noqa: E402  # after the skips
+from snet4core.model import exporter, importer, weights  # noqa: E402  # after the skips
+from snet4core.model.card import THREE_HEADS, Architecture  # noqa: E402  # after the skips
+from snet4core.model.network import OffNadirNet  # noqa: E402  # after the skips
 
 CHANNELS = ("16", "16", "8")
 THREE = importer.architecture_of("resnet18", ("red", "green", "blue"), 3, CHANNELS, None)

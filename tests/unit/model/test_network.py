@@ -19,17 +19,26 @@ from safetensors.torch import load_file, save_file  # noqa: E402  # after the sk
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock  # noqa: E402  # needs torch
 from torch import nn  # noqa: E402  # needs torch
 
-from helpers.networks import CARD, NORTH_30, SMALL, listening_net, pixels, reader, whole_map  # noqa: E402
-from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402
-from snet4core.look.look import CATEGORIES, Look  # noqa: E402
-from snet4core.maps.maps import Maps  # noqa: E402
-from snet4core.maps.predictor import Picture, Predictor  # noqa: E402
-from snet4core.maps.runtime import DeviceMemoryError, choose_runtime  # noqa: E402
-from snet4core.maps.torch_network import TorchNetwork  # noqa: E402
-from snet4core.model import weights  # noqa: E402
-from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402
-from snet4core.model.header import find_model, read_header, write_metadata  # noqa: E402
-from snet4core.model.look_layers import (  # noqa: E402
+from helpers.networks import (  # noqa: E402  # after the skips
+    CARD,
+    NORTH_30,
+    SMALL,
+    WITH_HEIGHTS,
+    listening_net,
+    pixels,
+    reader,
+    whole_map,
+)
+from snet4core.errors import EngineError, ModelError, OutputError  # noqa: E402  # after the skips
+from snet4core.look.look import CATEGORIES, Look  # noqa: E402  # after the skips
+from snet4core.maps.maps import Maps  # noqa: E402  # after the skips
+from snet4core.maps.predictor import Picture, Predictor  # noqa: E402  # after the skips
+from snet4core.maps.runtime import DeviceMemoryError, choose_runtime  # noqa: E402  # after the skips
+from snet4core.maps.torch_network import TorchNetwork  # noqa: E402  # after the skips
+from snet4core.model import weights  # noqa: E402  # after the skips
+from snet4core.model.card import FIVE_HEADS, ONE_HEAD, Architecture  # noqa: E402  # after the skips
+from snet4core.model.header import find_model, read_header, write_metadata  # noqa: E402  # after the skips
+from snet4core.model.look_layers import (  # noqa: E402  # after the skips
     SWEPT_FROM,
     SWEPT_HEIGHTS_PX,
     LeanSweep,
@@ -37,10 +46,10 @@ from snet4core.model.look_layers import (  # noqa: E402
     sample_by_grid,
     sample_by_shift,
 )
-from snet4core.model.network import FINE_LEVEL, OffNadirNet  # noqa: E402
-from snet4core.model.topology import Topology  # noqa: E402
-from snet4core.model.upsampling import FusedUpsampleBlock, upsampling_kernel  # noqa: E402
-from snet4core.windows import Tile  # noqa: E402
+from snet4core.model.network import FINE_LEVEL, OffNadirNet  # noqa: E402  # after the skips
+from snet4core.model.topology import Topology  # noqa: E402  # after the skips
+from snet4core.model.upsampling import FusedUpsampleBlock, upsampling_kernel  # noqa: E402  # after the skips
+from snet4core.windows import Tile  # noqa: E402  # after the skips
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +74,11 @@ def test_a_model_read_back_gives_the_same_logits(model: Path) -> None:
         )
 
 
-def test_a_mixed_batch_gives_each_sample_its_own_head() -> None:
-    net = listening_net()
+@pytest.mark.parametrize(
+    "architecture", [SMALL, WITH_HEIGHTS, replace(WITH_HEIGHTS, shared_decoder=True)]
+)
+def test_a_mixed_batch_gives_each_sample_its_own_head(architecture: Architecture) -> None:
+    net = listening_net(architecture)
     images, looks = torch.randn(4, 4, 32, 32), torch.randn(4, 5)
     heads = ["nadir", "very-off-nadir", "nadir", "off-nadir"]
     with torch.inference_mode():

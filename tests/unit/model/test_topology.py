@@ -25,20 +25,20 @@ from torch import nn  # noqa: E402  # after the skips
 from torch.nn.utils.fusion import fuse_conv_bn_weights  # noqa: E402  # after the skips
 
 from snet4core.errors import ModelError, OutputError  # noqa: E402  # after the skips
-from snet4core.look.look import Look  # noqa: E402
-from snet4core.maps.predictor import Predictor  # noqa: E402
-from snet4core.maps.runtime import choose_runtime  # noqa: E402
+from snet4core.look.look import Look  # noqa: E402  # after the skips
+from snet4core.maps.predictor import Predictor  # noqa: E402  # after the skips
+from snet4core.maps.runtime import choose_runtime  # noqa: E402  # after the skips
 from snet4core.model import exporter, recipes, weights  # noqa: E402  # after the skips
 from snet4core.model import graph as stored_graph  # noqa: E402  # after the skips
 from snet4core.model.arrays import digest_of, read_arrays  # noqa: E402  # after the skips
-from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402
-from snet4core.model.exporter import Exported, export, export_apart  # noqa: E402
-from snet4core.model.graph import read_graph  # noqa: E402
-from snet4core.model.header import METADATA_KEY, find_model, graph_file, read_header, read_metadata  # noqa: E402
-from snet4core.model.network import OffNadirNet  # noqa: E402
-from snet4core.model.recipes import CoarseKernel, FineKernel, FoldedBias, FoldedKernel, Kept, Recipe  # noqa: E402
-from snet4core.model.topology import LEAST_BYTES, MOST_BYTES, Topology, topology_of  # noqa: E402
-from snet4core.model.upsampling import upsampling_kernel  # noqa: E402
+from snet4core.model.card import FIVE_HEADS, FIVE_MAPS, ONE_HEAD, Architecture, Card, WindowSettings  # noqa: E402  # after the skips
+from snet4core.model.exporter import Exported, export, export_apart  # noqa: E402  # after the skips
+from snet4core.model.graph import read_graph  # noqa: E402  # after the skips
+from snet4core.model.header import METADATA_KEY, find_model, graph_file, read_header, read_metadata  # noqa: E402  # after the skips
+from snet4core.model.network import OffNadirNet  # noqa: E402  # after the skips
+from snet4core.model.recipes import CoarseKernel, FineKernel, FoldedBias, FoldedKernel, Kept, Recipe  # noqa: E402  # after the skips
+from snet4core.model.topology import LEAST_BYTES, MOST_BYTES, Topology, topology_of  # noqa: E402  # after the skips
+from snet4core.model.upsampling import upsampling_kernel  # noqa: E402  # after the skips
 
 SMALL = Architecture(encoder="resnet18", decoder_channels=(16, 16, 8), heads=ONE_HEAD)
 RICH = Architecture(
@@ -61,7 +61,7 @@ def saved(folder: Path, architecture: Architecture = SMALL, *, half: bool = True
     torch.manual_seed(7)
     net = OffNadirNet(architecture)
     for name, value in net.named_parameters():
-        if any(part in name for part in (".gate.outer.", "widen.", "details.")):
+        if any(part in name for part in (".gate.outer.", "widen.", "details.", "heights.height.")):
             nn.init.normal_(value, std=0.1)
         elif name.endswith("weight") and value.ndim == 1:
             nn.init.uniform_(value, 0.7, 1.3)
