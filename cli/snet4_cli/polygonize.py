@@ -47,6 +47,9 @@ def polygonize(
 ) -> None:
     """Turn MAPS, as 'snet4 run --save-maps' writes them, into the footprints of that run.
 
+    Settings are those of the model; what 'snet4 run' was told of thresholds and shapes is told
+    here again.
+
     MAPS from elsewhere work too: one band (or two, the second the border), uint8 0..255 or
     floating-point 0..1. Without a look in them or in the options the look fields are NULL.
     --azimuth alone takes the place of the azimuth in MAPS.

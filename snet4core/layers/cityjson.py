@@ -109,10 +109,11 @@ def _frame(crs: CRS, features: Features) -> _Frame:
         if np.abs(sides_2 / _STEP_M - 1).max() <= TRUE_TO_SCALE:
             return _Frame(crs, own, (float(math.floor(x)), float(math.floor(y))))
     found = _in_utm(crs, np.array([[x, y]]), name)
+    why = "the scene does not" if own is not None else "the scene's CRS has no EPSG code"
     log.warning(
-        "The CityJSON is in EPSG:%d, because it counts in metres on the ground and the scene "
-        "does not.",
+        "The CityJSON is in EPSG:%d, because it counts in metres on the ground and %s.",
         found.epsg,
+        why,
     )
     x, y = np.floor(found.points_N2[0]).tolist()
     return _Frame(CRS.from_epsg(found.epsg), found.epsg, (x, y))

@@ -75,6 +75,9 @@ def within_180(polygons_N: NDArray[np.object_]) -> NDArray[np.object_]:
     >>> [across] = within_180(np.array([shapely.box(179, 0, 182, 1)]))
     >>> sorted(part.bounds[::2] for part in across.geoms)
     [(-180.0, -178.0), (179.0, 180.0)]
+    >>> [beyond] = within_180(np.array([shapely.box(181, 0, 182, 1)]))
+    >>> beyond.geom_type, beyond.bounds
+    ('Polygon', (-179.0, 0.0, -178.0, 1.0))
     """
     x0_N, _, x1_N, _ = shapely.bounds(polygons_N).reshape(-1, 4).T
     within_N = polygons_N.copy()
@@ -98,5 +101,5 @@ def _cut(polygon: BaseGeometry) -> BaseGeometry:
     whole = shapely.transform(polygon, lambda points: points - _TURN * turns)
     east = shapely.transform(whole & _EAST, lambda points: points - _TURN)
     parts = [*shapely.get_parts(whole & _WEST), *shapely.get_parts(east)]
-    areas = [part for part in parts if part.geom_type == "Polygon"]
+    areas = [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
     return areas[0] if len(areas) == 1 else shapely.MultiPolygon(areas)

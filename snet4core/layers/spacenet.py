@@ -10,6 +10,7 @@ line, so that it counts as searched; its Confidence is 1, as in the challenge's 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,9 +85,23 @@ def write(path: Path, content: Content, crs: CRS, description: Mapping[str, str]
     """
     layer, batches = content
     more = tuple(name for name in MORE_COLUMNS if name in layer.fields)
-    form = _Form(layer, more, 9 if crs.is_geographic else 3)
+    form = _Form(layer, more, _decimals(crs))
     with _table(path, (*COLUMNS, MORE_COLUMNS[0], *more)) as file:
         return sum(map(len, _passed(file, batches, form)))
+
+
+def _decimals(crs: CRS) -> int:
+    """Digits after the point by which coordinates are known to a millimetre, or a little worse.
+
+    >>> _decimals(CRS.from_epsg(4326)), _decimals(CRS.from_epsg(32616))
+    (9, 3)
+    >>> _decimals(CRS.from_string("+proj=utm +zone=16 +units=km +type=crs"))
+    6
+    """
+    if crs.is_geographic:
+        return 9
+    unit_m = crs.linear_units_factor[1] if crs.is_projected else 1.0
+    return 3 + max(0, math.ceil(math.log10(unit_m)))
 
 
 def tapped(path: Path, batches: Iterable[Footprints]) -> Iterator[Footprints]:

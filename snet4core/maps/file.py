@@ -40,6 +40,11 @@ FORMATS = {TWO_MAPS: "1", FIVE_MAPS: "2"}
 
 BLOCK_PX = 512
 
+_TO_BYTES = (
+    "'gdal_translate -ot Byte -scale LOW HIGH 0 255 IN OUT', where LOW is its value of ground and "
+    "HIGH that of buildings"
+)
+
 _Holder = TypeVar("_Holder")
 """Type of the stream's values, which hold maps."""
 
@@ -225,10 +230,10 @@ class MapsFile:
             return map_HW
         if map_HW.size and (map_HW.min() < 0 or map_HW.max() > self.full_scale):
             low, high = map_HW.min(), map_HW.max()
+            percents = "; of percents they are 0 and 100" if low >= 0 and high <= 100 else ""
             raise InputError(
-                f"{self.scene.admitted.shown} holds {low:g} to {high:g}, but probabilities run "
-                "from 0 to 1; scale them with "
-                f"'gdal_translate -ot Byte -scale {low:g} {high:g} 0 255 IN OUT'."
+                f"{self.scene.admitted.shown} holds values like {low:g} and {high:g}, but "
+                f"probabilities run from 0 to 1; scale them with {_TO_BYTES}{percents}."
             )
         return np.rint(map_HW * (255.0 / self.full_scale)).astype(np.uint8)
 
@@ -246,8 +251,7 @@ def open_maps(path: str | Path) -> MapsFile:
     if kind.kind != "f" and kind != np.uint8:
         raise InputError(
             f"{scene.admitted.shown} holds {scene.dtype}, and maps are uint8 (0..255) or float "
-            "(0..1); scale it with 'gdal_translate -ot Byte -scale LOW HIGH 0 255 IN OUT', where "
-            "LOW is its value of ground and HIGH that of buildings."
+            f"(0..1); scale it with {_TO_BYTES}."
         )
     return MapsFile(scene, MapsOrigin(), 1.0 if kind.kind == "f" else _peak(scene))
 

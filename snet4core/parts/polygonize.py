@@ -21,7 +21,7 @@ from snet4core.parts.heights import no_heights, not_lower
 from snet4core.parts.plan import Choices
 from snet4core.parts.work import Watch
 from snet4core.progress import Progress, Silent
-from snet4core.sentence import HEIGHT_MIN, OFF_NADIR
+from snet4core.sentence import AZIMUTH, HEIGHT_MIN, OFF_NADIR, Sentence
 from snet4core.settings import UNCALIBRATED, ShapeSettings
 from snet4core.windows import Window
 
@@ -59,7 +59,7 @@ def polygonize(
     source, settings = source_of(file, choices), settings_of(file, choices)
     watch = Watch(progress or Silent(), file.grid, source.scene)
     footprints = shaped(file, watch.seen(file.blocks(block_px)), choices)
-    warnings: list[str] = list(doubts(file))
+    warnings: list[str] = [*doubts(file), *_unplaced(file, source)]
     if choices.height_min_m is not None and not source.has_roofs:
         warnings.append(no_heights(file.scene.location, HEIGHT_MIN))
     for warning in warnings:
@@ -105,6 +105,20 @@ def source_of(file: MapsFile, choices: Choices) -> Source:
         file.origin.model,
         has_roofs=choices.has_roofs(file.has_roofs, file.scene.admitted.shown),
     )
+
+
+def _unplaced(file: MapsFile, source: Source) -> Iterator[str]:
+    """A warning where the given angle is so far from the file's that its azimuth is not taken."""
+    look, told = source.look, file.origin.look
+    if not source.has_roofs or told is None or look is None:
+        return
+    if look.azimuth_deg is None and told.azimuth_deg is not None and look.off_nadir_deg > 0:
+        yield Sentence(
+            f"{file.scene.admitted.shown} was made for {told.off_nadir_deg:g} degrees, so its "
+            "azimuth is not taken, and footprints lie where roofs are seen; give the azimuth with ",
+            AZIMUTH,
+            f" too ({told.azimuth_deg:g} in the file).",
+        )
 
 
 def _look(file: MapsFile, choices: Choices) -> Look | None:

@@ -84,6 +84,13 @@ def test_another_type_or_range_is_refused_and_the_remedy_works(
     assert found(tmp_path / "mended.tif") == 1
 
 
+def test_percents_are_scaled_by_what_they_are_not_by_what_a_block_holds(picture: Picture) -> None:
+    with pytest.raises(InputError, match="of percents they are 0 and 100"):
+        found(picture(MASK * 40.0))
+    with pytest.raises(InputError, match=r"HIGH that of buildings\.$"):
+        found(picture(MASK * 255.0))
+
+
 def test_buildings_that_are_declared_as_no_data_are_told(picture: Picture, tmp_path: Path) -> None:
     path = picture(MASK * 255, nodata=255)
     (warning,) = doubts(open_maps(path))

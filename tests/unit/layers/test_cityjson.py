@@ -218,6 +218,7 @@ class TestPlace:
             document = written(tmp_path, table)
         assert document["metadata"]["referenceSystem"].endswith(f"/EPSG/0/{zone}")
         assert bool(caplog.messages) is (crs.to_epsg() != zone)
+        assert ("no EPSG code" in caplog.text) is (crs.to_epsg() is None)
         points_N3 = points_of(document)
         moved_N = reprojected(table.polygons_N, crs, CRS.from_epsg(zone), "town")
         for geometry, polygon, height_m in zip(

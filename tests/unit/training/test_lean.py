@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
+import fiona
 import numpy as np
 import pytest
 import rasterio
@@ -13,12 +15,14 @@ from affine import Affine
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.crs import CRS
 
 from snet4_cli.lean import lean
 from snet4_training.pictures.lean import leaned, line_of_sight, surface
 from snet4_training.pictures.lean_file import lean_file
 from snet4_training.pictures.picture import Picture
 from snet4core.errors import InputError, UsageError
+from snet4core.grid import Grid
 from snet4core.look.look import Look
 
 GSD_M = 0.5
@@ -209,6 +213,81 @@ def test_a_picture_without_data_is_refused(town: tuple[Path, Path], tmp_path: Pa
     with pytest.raises(InputError, match=r"empty\.tif has no data to lean"):
         lean_file(empty, labels, tmp_path / "out.tif", Look(30.0, 90.0, "option"))
     assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata"), [("float32", math.nan), ("float32", -9999.0), ("uint16", 65535.0)]
+)
+def test_what_has_no_data_does_not_spread(
+    town: tuple[Path, Path], tmp_path: Path, dtype: str, nodata: float
+) -> None:
+    image, labels = town
+    half, out = tmp_path / "half.tif", tmp_path / "out.tif"
+    with rasterio.open(image) as file:
+        profile = {**file.profile, "nodata": nodata, "dtype": dtype}
+    counts = np.random.default_rng(2).integers(100, 200, (4, 80, 80)).astype(dtype)
+    counts[:, :, 60:] = nodata
+    with rasterio.open(half, "w", **profile) as file:
+        file.write(counts)
+    lean_file(half, labels, out, Look(60.0, 90.0, "option"), "height_m")
+    with rasterio.open(out) as file:
+        leaned_BHW = file.read()
+    # Further west the ground is out of sight; walls are shaded, so they may be darker.
+    seen_BHW = leaned_BHW[:, :, 40:60]
+    assert 60 <= seen_BHW.min() <= seen_BHW.max() < 240
+    assert not leaned_BHW[:, :30, 60:].any()
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        ("EPSG:4326", Affine(9e-6, 0, 24.9, 0, -4.5e-6, 60.2)),
+        ("EPSG:4326", Affine(9e-6, 0, 24.9, 0, -9e-6, 60.2)),
+        ("EPSG:3413", Affine(0.5, 0, 1e6, 0, -0.5, -8e5)),
+    ],
+    ids=["degrees", "pixels twice as long", "up is not north"],
+)
+def test_roofs_lean_on_the_ground_as_the_look_says(
+    tmp_path: Path, crs: str, transform: Affine
+) -> None:
+    """By as many pixels as a run moves them back."""
+    image, labels, out = (tmp_path / name for name in ("a.tif", "a.gpkg", "b.tif"))
+    counts = np.full((1, 120, 120), 100, np.uint8)
+    counts[0, 50:62, 40:58] = 200
+    with rasterio.open(
+        image, "w", driver="GTiff", count=1, height=120, width=120, dtype="uint8", crs=crs,
+        transform=transform,
+    ) as file:  # fmt: skip
+        file.write(counts)
+    grid, look = Grid((120, 120), transform, CRS.from_string(crs)), Look(45.0, 70.0, "option")
+    house = shapely.transform(shapely.box(40, 50, 58, 62), grid.to_map)
+    schema = {"geometry": "Polygon", "properties": {"h": "float"}}
+    with fiona.open(labels, "w", driver="GPKG", crs=crs, schema=schema) as layer:
+        layer.write({"geometry": shapely.geometry.mapping(house), "properties": {"h": 12.0}})
+    lean_file(image, labels, out, look, "h")
+    lean_m = 12.0 * np.array([look.lean_m])
+    ((right_px, down_px),) = grid.pixels_of_offset(lean_m, np.array([[49.0, 56.0]]))
+    with rasterio.open(out) as file:
+        seen_HW = file.read(1)
+    col, row = round(49 + right_px), round(56 + down_px)
+    roof_HW = np.zeros(seen_HW.shape, bool)
+    roof_HW[row - 4 : row + 4, col - 7 : col + 7] = True
+    assert seen_HW[roof_HW].min() > 150
+    row_P, col_P = np.nonzero(seen_HW > 150)
+    assert (row_P.mean(), col_P.mean()) == pytest.approx((row, col), abs=1.5)
+
+
+def test_labels_elsewhere_than_their_crs_says_are_refused(
+    town: tuple[Path, Path], tmp_path: Path
+) -> None:
+    image, labels = town
+    document = json.loads(labels.read_text())
+    ring = document["features"][0]["geometry"]["coordinates"][0]
+    document["features"][0]["geometry"]["coordinates"] = [[[5e5 + x, 3.7e6 + y] for x, y in ring]]
+    labels.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"houses\.geojson has coordinates that do not exist"):
+        lean_file(image, labels, tmp_path / "o.tif", Look(30.0, 0.0, "option"))
+    assert not (tmp_path / "o.tif").exists()
 
 
 def test_lean_command_names_the_fields_there_are(town: tuple[Path, Path], tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.merge import merge
-from rasterio.warp import transform as warp_points
 
 from snet4_training.pictures.picture import VISIBLE, Picture
 from snet4_training.pictures.targets import Polygons
 from snet4core.errors import InputError
+from snet4core.files.names import printable
 from snet4core.grid import Grid
 from snet4core.layers.read import geometry_of, read_layer
+from snet4core.layers.reproject import reprojected
 from snet4core.look.look import Look
 from snet4core.scene.door import admit
 from snet4core.scene.scene import open_scene
@@ -62,9 +63,8 @@ def footprints_on(
     # Twice: a repaired ring may come as a collection that holds a MultiPolygon.
     parts, first = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
     parts, second = shapely.get_parts(parts, return_index=True)
-    moved = shapely.transform(
-        parts, lambda points: grid.to_pixels(_turned(_warped(points, crs, grid.crs), grid))
-    )
+    placed = reprojected(parts, crs, grid.crs, printable(labels))
+    moved = shapely.transform(placed, lambda points: grid.to_pixels(_turned(points, grid)))
     rows, cols = grid.shape
     frame = shapely.box(-margin_px, -margin_px, cols + margin_px, rows + margin_px)
     # Repaired slivers become lines and points.
@@ -88,11 +88,6 @@ def _metres(labels: Path, value: Any, height_field: str | None) -> float:
             "metres above the ground, and NULL where they are unknown."
         )
     return height_m
-
-
-def _warped(points_N2: NDArray[np.float64], of: CRS, to: CRS) -> NDArray[np.float64]:
-    x, y = warp_points(of, to, points_N2[:, 0], points_N2[:, 1])
-    return np.column_stack([x, y])
 
 
 def _turned(points_N2: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from snet4_training.pictures.ground import Ground, footprints_on
 from snet4_training.pictures.lean import leaned
-from snet4_training.pictures.picture import Picture
+from snet4_training.pictures.picture import Picture, wrapped_deg
 from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.files.names import printable
+from snet4core.grid import Grid
 from snet4core.look.look import Look
 from snet4core.scene.scene import read_whole
 
@@ -57,10 +59,16 @@ def lean_file(
         raise InputError(f"{printable(image)} has no data to lean; choose another picture.")
     ground = footprints_on(labels, grid, height_field)
     rng = np.random.default_rng(seed)
-    flat = Picture(
-        counts_BHW, (True,) * len(counts_BHW), straight.valid_HW, ground.polygons, look, grid.gsd_m
+    seen = _in_pixels(look, grid)
+    # What stands for no data would spread into what has them, as haze and softness do.
+    middle_B = [np.median(band_HW[straight.valid_HW]) for band_HW in counts_BHW]
+    filled_BHW = np.where(
+        straight.valid_HW, counts_BHW, np.array(middle_B, counts_BHW.dtype)[:, None, None]
     )
-    tilted = leaned(flat, known_or_drawn(ground, rng), look, rng)
+    flat = Picture(
+        filled_BHW, (True,) * len(counts_BHW), straight.valid_HW, ground.polygons, seen, grid.gsd_m
+    )
+    tilted = leaned(flat, known_or_drawn(ground, rng), seen, rng)
     tilted_BHW = np.where(tilted.valid_HW, tilted.counts_BHW, 0)
     # Block sizes and compression of the original may not be writable (JPEG in RGB, say).
     rows, cols = grid.shape
@@ -78,3 +86,22 @@ def lean_file(
             OFF_NADIR_DEG=f"{look.off_nadir_deg:g}", AZIMUTH_DEG=f"{look.azimuth_deg:g}"
         )
     return len(ground.polygons)
+
+
+def _in_pixels(look: Look, grid: Grid) -> Look:
+    """The look from which square pixels, with north up, would show what `look` shows in the grid.
+
+    Pixels of degrees are longer from south to north than from west to east, and up is not north
+    in every projection. Such a look has the lean in the grid's pixels, at its middle. Without an
+    azimuth it is `look` itself.
+    """
+    if look.lean_m is None:
+        return look
+    rows, cols = grid.shape
+    middle = np.array([[cols / 2, rows / 2]])
+    right_px, down_px = grid.pixels_of_offset(np.array([look.lean_m]), middle)[0].tolist()
+    return Look(
+        math.degrees(math.atan(math.hypot(right_px, down_px) * grid.gsd_m)),
+        wrapped_deg(math.degrees(math.atan2(right_px, -down_px))),
+        look.source,
+    )
