@@ -3,6 +3,7 @@ alone."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from torch import nn
 
 from helpers.training import bright_squares, small_recipe
 from snet4_training.chips.batches import Steps
-from snet4_training.loop.loop import start, step_once
+from snet4_training.chips.store import ChipStore
+from snet4_training.loop.loop import start, step_once, train
 from snet4_training.recipe import Recipe
 from snet4_training.validation.card import card_of
 from snet4core.errors import UsageError
@@ -125,6 +127,21 @@ def test_heights_learn_alone(tmp_path: Path, before: Path) -> None:
     assert all(name.startswith(own) for name in changed)
     for part in ("back.narrow.0.weight", "decoder.blocks.0.conv1.1.running_mean", "height.bias"):
         assert f"{own}.{part}" in changed
+
+
+def test_the_best_are_those_of_the_best_heights(tmp_path: Path, before: Path) -> None:
+    run = bright_squares(tmp_path / "run")
+    validation = ChipStore(run / "chips" / "validation" / "scenes")
+    chips = [validation.read(0, index) for index in range(3)]
+    for chip in chips:
+        chip.targets_MHW[-1] = 150  # known
+    validation.write(0, chips)
+    train(going_on(tmp_path, before), run)
+    entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    last = next(entry for entry in reversed(entries) if "validation" in entry)
+    errors = [one["height_error"] for one in last["validation"].values()]
+    assert last["score"] == pytest.approx(1.0 - sum(errors) / 3)
+    assert (run / "best.safetensors").exists()
 
 
 def test_what_heights_do_not_touch_stays_on_the_card(tmp_path: Path, before: Path) -> None:

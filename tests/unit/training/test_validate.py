@@ -32,12 +32,13 @@ from snet4_training.loop.loop import start, train
 from snet4_training.pictures.picture import Chip
 from snet4_training.recipe import Recipe
 from snet4_training.validation.card import card_of
-from snet4_training.validation.validate import found_in, judged, maps_of, summed, truth_of
+from snet4_training.validation.validate import found_in, judged, maps_of, score_of, summed, truth_of
 from snet4core.errors import InputError
 from snet4core.grid import Grid
 from snet4core.layers.buildings import Buildings
 from snet4core.look.look import CATEGORIES
 from snet4core.maps import file as mapsfile
+from snet4core.maps.heights import height_value_of
 from snet4core.maps.maps import Maps
 from snet4core.model import weights
 from snet4core.model.card import FIVE_MAPS, Architecture, Card
@@ -81,6 +82,29 @@ def test_tilted_pictures_labelled_with_footprints_are_judged_by_footprints(
     scores = summed(judged(oracle, card_of(recipe), recipe, store))
     assert scores["made/off-nadir"]["f1"] == 1.0
     assert scores["made/nadir"]["f1"] < 1.0, "there the roofs are known"
+
+
+class SixMetresOracle(FivefoldOracle):
+    """Every pixel is six metres high."""
+
+    def __call__(self, images: torch.Tensor, looks: torch.Tensor, head: str) -> torch.Tensor:
+        maps = super().__call__(images, looks, head)
+        maps[:, -1] = torch.logit(torch.tensor(float(height_value_of(np.array(6.0))) / 255))
+        return maps
+
+
+def test_heights_are_judged_where_they_are_known(recipe: Recipe, tmp_path: Path) -> None:
+    high, unknown = chip_of(APART), chip_of(APART, 33.0)
+    roof_HW = high.targets_MHW[FIVE_MAPS.index("roof")] > 0
+    high.targets_MHW[FIVE_MAPS.index("height"), roof_HW] = height_value_of(np.array(8.0))
+    store = store_of(tmp_path / "s", [high, unknown])
+    oracle: Any = SixMetresOracle()
+    scores = summed(judged(oracle, card_of(recipe), recipe, store))
+    assert scores["made/nadir"]["height_error"] == pytest.approx(0.25, abs=0.01)
+    assert "height_error" not in scores["made/off-nadir"]
+    assert score_of(scores, heights=True) == 1 - scores["made/nadir"]["height_error"]
+    unknown_alone = {"made/off-nadir": scores["made/off-nadir"]}
+    assert score_of(unknown_alone, heights=True) is None
 
 
 def random_maps(seed: int) -> Maps:
@@ -129,7 +153,7 @@ def test_the_surest_choose_first() -> None:
 def counts(chip: Chip, known: bool = True) -> Tally:
     """How the oracle scores on one chip."""
     oracle: Any = Oracle()  # no nn.Module, but called like one
-    maps = maps_of(oracle, plain(chip, SIDE_PX), roofs=False, bf16=False)
+    maps, _ = maps_of(oracle, plain(chip, SIDE_PX), roofs=False, bf16=False)
     truth = truth_of(chip, chip.polygons if known else None)
     found = found_in(maps, chip.gsd_m, ShapeSettings(min_area_m2=0.0))
     return match(found, truth, min_area=MIN_AREA_PX)

@@ -244,7 +244,7 @@ def _validated(
     if records and net is not None:
         shown = Gallery(recipe.model.bands, recipe.train.pictures)
         scores = summed(shown.passing(judged(net, card, recipe, out / recipe.data.store)))
-        found = score_of(scores)
+        found = score_of(scores, heights=recipe.train.only_heights)
         records.validated(state.step, scores, found, shown)
         score = math.nan if found is None else found
     score = team.from_leader(score)

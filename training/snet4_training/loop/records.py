@@ -108,7 +108,7 @@ def begun_with(out: Path) -> dict[str, Any]:
 
 
 def curves_of(scores: Scores, score: float | None) -> dict[str, float]:
-    """F1 and IoU of each source and category, and the overall score, as points of curves.
+    """The figures of each source and category, and the overall score, as points of curves.
 
     >>> curves_of({"scenes/nadir": {"f1": 0.5, "iou": 0.6, "truths": 9}}, 0.5)
     {'f1/scenes nadir': 0.5, 'iou/scenes nadir': 0.6, 'validation/score': 0.5}
@@ -116,6 +116,7 @@ def curves_of(scores: Scores, score: float | None) -> dict[str, float]:
     points = {
         f"{figure}/{name.replace('/', ' ')}": values[figure]
         for name, values in scores.items()
-        for figure in ("f1", "iou")
+        for figure in ("f1", "iou", "height_error")
+        if figure in values
     }
     return points if score is None else {**points, "validation/score": score}

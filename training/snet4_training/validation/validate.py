@@ -1,9 +1,9 @@
 """Scores the network on validation chips: its roofs, or its footprints where chips know no roofs.
 
-Two figures per source and look category: IoU of the footprint map (all pixels), and the
-challenge's F1. Chips take all steps of a scene in `snet4 run`: maps in
-8 bits, labels, split, outlines, and polygons matched with polygons at an IoU above 0.5, none
-below 20 px2 taking part. So the log's scores are those of `snet4 score`.
+Per source and look category: IoU of the footprint map (all pixels), the challenge's F1, and how
+far off heights are, where the network maps them and they are known. Chips take all steps of a
+scene in `snet4 run`: maps in 8 bits, labels, split, outlines, and polygons matched with polygons
+at an IoU above 0.5, none below 20 px2 taking part. So the log's scores are those of `snet4 score`.
 Axes: B bands, H rows, W columns.
 """
 
@@ -36,6 +36,7 @@ from snet4core.footprints.shaping import footprints_from
 from snet4core.grid import Grid
 from snet4core.labels.labels import Labels
 from snet4core.look.look import Look
+from snet4core.maps.heights import height_m_of
 from snet4core.maps.maps import Maps, quantised_threshold
 from snet4core.model.card import FIVE_MAPS, TWO_MAPS, Card
 from snet4core.model.network import OffNadirNet, quantised
@@ -57,6 +58,8 @@ class Judged:
     """What the network was shown."""
     maps: Maps
     """What it said, of roofs where it maps them and they are known, else of footprints."""
+    height_HW: NDArray[np.uint8] | None
+    """What it said of heights, on the scale of `maps.heights`; None: it maps none."""
     solid_HW: NDArray[np.uint8]
     """The true map of the same, 0..255."""
     truth: Polygons
@@ -77,6 +80,10 @@ class Tally:
     """Pixels that are building in one of them."""
     counts: score.Tally = field(default_factory=score.Tally)
     """Buildings: right, too many, missed."""
+    off_m: float = 0.0
+    """Sum of how far off the heights of roof pixels are."""
+    height_m: float = 0.0
+    """Sum of the true ones."""
 
     def add(self, one: Judged) -> None:
         """Count one more chip."""
@@ -85,15 +92,27 @@ class Tally:
         self.both += int((true_HW & said_HW).sum())
         self.either += int((true_HW | said_HW).sum())
         self.counts += one.counts
+        if one.height_HW is not None:
+            true_HW = one.chip.targets_MHW[FIVE_MAPS.index("height")]
+            known_HW = (true_HW > 0) & one.maps.valid_HW
+            true_m = height_m_of(true_HW[known_HW])
+            self.off_m += float(np.abs(height_m_of(one.height_HW[known_HW]) - true_m).sum())
+            self.height_m += float(true_m.sum())
 
     def summary(self) -> dict[str, float]:
-        """IoU, precision, recall and F1, 0..1, and how many buildings there are."""
+        """IoU, precision, recall and F1, 0..1, and how many buildings there are.
+
+        `height_error` is the mean absolute error of heights as a share of the mean height, >= 0;
+        it is left out where no height is known.
+        """
+        heights = {"height_error": round(self.off_m / self.height_m, 4)} if self.height_m else {}
         return {
             "iou": round(self.both / max(1, self.either), 4),
             "precision": round(self.counts.precision, 4),
             "recall": round(self.counts.recall, 4),
             "f1": round(self.counts.f1, 4),
             "truths": self.counts.tp + self.counts.fn,
+            **heights,
         }
 
 
@@ -122,13 +141,13 @@ def judged(net: OffNadirNet, card: Card, recipe: Recipe, store: Path) -> Iterato
                 # As most users come: a picture without infrared in every second chip.
                 hidden = _infrared(recipe) if index % 2 == 1 else ()
                 example = plain(chip, chip.valid_HW.shape[0], hidden)
-                maps = maps_of(net, example, roofs=roofs, bf16=recipe.train.bf16)
+                maps, height_HW = maps_of(net, example, roofs=roofs, bf16=recipe.train.bf16)
                 truth = truth_of(chip, known, roofs=roofs)
                 found = found_in(maps, chip.gsd_m, card.shapes[chip.look.category])
                 counts = score.match(found, truth, min_area=score.MIN_AREA_PX)
                 name = f"{folder.name}/{chip.look.category}"
                 solid_HW = _pair(chip.targets_MHW, roofs)[0]
-                yield Judged(name, chip, maps, solid_HW, truth, found, counts)
+                yield Judged(name, chip, maps, height_HW, solid_HW, truth, found, counts)
 
 
 def _pair(maps_MHW: NDArray[np.uint8], roofs: bool) -> NDArray[np.uint8]:
@@ -137,25 +156,35 @@ def _pair(maps_MHW: NDArray[np.uint8], roofs: bool) -> NDArray[np.uint8]:
     return maps_MHW[[FIVE_MAPS.index(name) for name in names]]
 
 
-def score_of(scores: Mapping[str, Mapping[str, float]]) -> float | None:
+def score_of(scores: Mapping[str, Mapping[str, float]], *, heights: bool = False) -> float | None:
     """One figure for a validation: mean F1 over look categories of each source, then over sources.
 
-    Categories without a building do not count; None when nothing was validated.
+    With `heights`, where nothing else learns, the mean of 1 - `height_error` instead. Categories
+    without a building, or without a known height, do not count; None when nothing was validated.
 
     >>> score_of({"a/nadir": {"f1": 0.5, "truths": 3}, "b/nadir": {"f1": 1.0, "truths": 1}})
+    0.75
+    >>> score_of({"a/nadir": {"f1": 0.5, "truths": 3, "height_error": 0.25}}, heights=True)
     0.75
     """
     by_source: dict[str, list[float]] = defaultdict(list)
     for name, values in scores.items():
-        if values["truths"]:
+        if heights and "height_error" in values:
+            by_source[name.split("/")[0]].append(1.0 - values["height_error"])
+        elif not heights and values["truths"]:
             by_source[name.split("/")[0]].append(values["f1"])
     means = [sum(each) / len(each) for each in by_source.values()]
     return sum(means) / len(means) if means else None
 
 
 @torch.inference_mode()
-def maps_of(net: OffNadirNet, example: Example, *, roofs: bool, bf16: bool) -> Maps:
-    """The network's maps of roofs, or of footprints, quantised to 8 bits as in a run."""
+def maps_of(
+    net: OffNadirNet, example: Example, *, roofs: bool, bf16: bool
+) -> tuple[Maps, NDArray[np.uint8] | None]:
+    """The network's maps of roofs, or of footprints, quantised to 8 bits as in a run.
+
+    Beside them the map of heights (H, W) of a network that has one.
+    """
     batch = collate([example])
     head = net.architecture.head_for(example.true)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -163,7 +192,8 @@ def maps_of(net: OffNadirNet, example: Example, *, roofs: bool, bf16: bool) -> M
     maps_MHW = quantised(logits_BMHW.float())[0].numpy()
     valid_HW = example.valid_HW > 0
     solid_HW, border_HW = _pair(maps_MHW, roofs)
-    return Maps(Window(0, 0, *valid_HW.shape), solid_HW, border_HW, valid_HW)
+    height_HW = maps_MHW[FIVE_MAPS.index("height")] if net.architecture.maps_roofs else None
+    return Maps(Window(0, 0, *valid_HW.shape), solid_HW, border_HW, valid_HW), height_HW
 
 
 def found_in(maps: Maps, gsd_m: float, settings: ShapeSettings) -> Polygons:
