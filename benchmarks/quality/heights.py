@@ -1,9 +1,10 @@
 """Roofs and heights of a model on rendered places that no model trained on.
 
     python -m benchmarks.quality.heights [--model NAME or FILE] [--places 20] [--seed 555]
-        [--size 640] [--folder PICTURES]
+        [--size 640] [--kind high-rise] [--folder PICTURES]
 
-The places of `benchmarks.quality.looks`, at eight of its looks. True roofs are the footprints,
+The places of `benchmarks.quality.looks`, at eight of its looks; with `--kind`, places of that kind
+alone, of which some are never drawn otherwise. True roofs are the footprints,
 displaced by the heights of the walls: all of them, though some are hidden. F1 at IoU 0.5 of roofs
 and of footprints, and the height errors of the buildings whose roofs were found: the median of the
 absolute error in metres of those below 15 m, and as a share of the true height of the others.
@@ -23,7 +24,7 @@ import shapely
 
 from benchmarks.measured import keep
 from benchmarks.quality.looks import GSD_M, SMALLEST_PX, SOME, choices_of, picture, place_of
-from snet4_training.scenes import truth
+from snet4_training.scenes import KINDS, Place, truth
 from snet4core.footprints.footprints import concatenated
 from snet4core.maps.predictor import Predictor
 from snet4core.maps.runtime import choose_runtime
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=20)
     parser.add_argument("--seed", type=int, default=555)
     parser.add_argument("--size", type=int, default=640, help="side of a place in pixels")
+    parser.add_argument("--kind", choices=sorted(KINDS), help="of all places; otherwise mixed")
     parser.add_argument("--folder", type=Path, help="keep the pictures here for the next time")
     asked = parser.parse_args()
     predictor = Predictor(find_model(asked.model), choose_runtime())
@@ -79,7 +81,8 @@ def main() -> None:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(asked.places):
-            look_at(predictor, asked.seed, number, asked.size, folder, found)
+            place = place_of(asked.seed, number, asked.size, asked.kind)
+            look_at(predictor, place, asked.seed, number, folder, found)
     tilted = Found()
     print("look   roofs  footpr.  below 15 m      from 15 m on")
     for angle_deg, one in sorted(found.items()):
@@ -92,14 +95,13 @@ def main() -> None:
 
 def look_at(
     predictor: Predictor,
+    place: Place,
     seed: int,
     number: int,
-    size_px: int,
     folder: Path,
     found: dict[float, Found],
 ) -> None:
     """Add what is found in one place at every look."""
-    place = place_of(seed, number, size_px)
     print(f"{number + 1}: {place.kind}", file=sys.stderr)
     height_m_N = np.array([building.eave_m for building in truth(place)])
     for collect in SOME:

@@ -308,7 +308,8 @@ def place_of(seed: int, number: int, size_px: int, kind: str | None = None) -> P
 def picture(place: Place, collect: Collect, seed: int, number: int, folder: Path) -> Seen:
     """The place as one of SpaceNet 4's collects shows it; a file that is there is taken."""
     # No catalogue id in the name: the engine would know the azimuth from it.
-    path = folder / f"{seed}_{number}_{place.size_px}_{SPACENET4_LOOKS.index(collect)}.tif"
+    name = f"{seed}_{number}_{place.kind}_{place.size_px}_{SPACENET4_LOOKS.index(collect)}"
+    path = folder / f"{name}.tif"
     if not path.exists():
         counts_BHW = render(place, collect.look, day_of(collect, seed))
         write_image(path, counts_BHW, TileName(733601 + 450 * number, 3720139), GSD_M)
