@@ -277,6 +277,21 @@ def test_roofs_lean_on_the_ground_as_the_look_says(
     assert (row_P.mean(), col_P.mean()) == pytest.approx((row, col), abs=1.5)
 
 
+def test_the_steepest_look_is_leaned_where_pixels_are_square(
+    town: tuple[Path, Path], tmp_path: Path
+) -> None:
+    image, labels = town
+    steepest, long = Look(80.0, 0.0, "option"), tmp_path / "long.tif"
+    lean_file(image, labels, tmp_path / "out.tif", steepest, "height_m")
+    with rasterio.open(image) as file:
+        profile = {**file.profile, "transform": file.transform @ Affine.scale(2, 1)}
+    with rasterio.open(image) as file, rasterio.open(long, "w", **profile) as other:
+        other.write(file.read())
+    with pytest.raises(InputError, match=r"long\.tif has pixels that are not square"):
+        lean_file(long, labels, tmp_path / "none.tif", steepest, "height_m")
+    assert not (tmp_path / "none.tif").exists()
+
+
 def test_labels_elsewhere_than_their_crs_says_are_refused(
     town: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from snet4core.errors import InputError
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.grid import Grid
-from snet4core.look.look import Look
+from snet4core.look.look import STEEPEST_DEG, Look
 from snet4core.scene.scene import read_whole
 
 LOWEST_M, HIGHEST_M = 3.0, 12.0
@@ -59,7 +59,7 @@ def lean_file(
         raise InputError(f"{printable(image)} has no data to lean; choose another picture.")
     ground = footprints_on(labels, grid, height_field)
     rng = np.random.default_rng(seed)
-    seen = _in_pixels(look, grid)
+    seen = _in_pixels(look, grid, printable(image))
     # What stands for no data would spread into what has them, as haze and softness do.
     middle_B = [np.median(band_HW[straight.valid_HW]) for band_HW in counts_BHW]
     filled_BHW = np.where(
@@ -88,20 +88,27 @@ def lean_file(
     return len(ground.polygons)
 
 
-def _in_pixels(look: Look, grid: Grid) -> Look:
+def _in_pixels(look: Look, grid: Grid, name: str) -> Look:
     """The look from which square pixels, with north up, would show what `look` shows in the grid.
 
     Pixels of degrees are longer from south to north than from west to east, and up is not north
     in every projection. Such a look has the lean in the grid's pixels, at its middle. Without an
-    azimuth it is `look` itself.
+    azimuth it is `look` itself. Raises `InputError`, which names the picture `name`, where long
+    pixels would make it steeper than looks may be.
     """
     if look.lean_m is None:
         return look
     rows, cols = grid.shape
     middle = np.array([[cols / 2, rows / 2]])
     right_px, down_px = grid.pixels_of_offset(np.array([look.lean_m]), middle)[0].tolist()
+    steep_deg = math.degrees(math.atan(math.hypot(right_px, down_px) * grid.gsd_m))
+    if steep_deg > STEEPEST_DEG + 0.01:  # less is rounding, and a projection's scale
+        raise InputError(
+            f"{name} has pixels that are not square on the ground, too long for so steep a look; "
+            "warp it to a UTM zone with 'gdalwarp -t_srs CRS IN OUT'."
+        )
     return Look(
-        math.degrees(math.atan(math.hypot(right_px, down_px) * grid.gsd_m)),
+        min(steep_deg, STEEPEST_DEG),
         wrapped_deg(math.degrees(math.atan2(right_px, -down_px))),
         look.source,
     )
