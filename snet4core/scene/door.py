@@ -101,6 +101,8 @@ class CheckedFile:
     """A TIFF's no-data tag, verbatim."""
     mosaic: vrt.Mosaic | None = None
     """What a VRT was read as; None for a plain picture."""
+    header: vrt.FileState | None = None
+    """ENVI's header, a text that says what the pixels are."""
 
     @property
     def shown(self) -> str:
@@ -111,6 +113,11 @@ class CheckedFile:
     def path(self) -> Path | None:
         """The local path; None for a remote file."""
         return None if self.driver is None else Path(self.location)
+
+    @property
+    def others(self) -> tuple[vrt.FileState, ...]:
+        """The files that pixels come from beside it: a VRT's sources, ENVI's header."""
+        return self.mosaic.files if self.mosaic else (self.header,) if self.header else ()
 
 
 def admit(location: str | os.PathLike[str], *, allow_remote: bool = False) -> CheckedFile:
@@ -156,8 +163,8 @@ def _tile(path: Path) -> vrt.Tile:
 def _picture(path: Path, text: str, head: bytes) -> CheckedFile:
     """Check any file but a VRT, by its first bytes."""
     driver = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
-    if driver is None and _envi_header(path):
-        driver = "ENVI"
+    if driver is None and (header := _envi_header(path)):
+        return CheckedFile(text, "ENVI", header=vrt.FileState.of(str(header)))
     if driver is None:
         what = next((name for pattern, name in _REFUSED_FORMATS if pattern.match(head)), None)
         if what is None and path.suffix.lower() == ".hdr":
@@ -283,7 +290,7 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
         yield admitted.mosaic.text
         return
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links must stay as they are
-    header = _envi_header(path) if admitted.driver == "ENVI" else None
+    header = admitted.header
     if header is None and spelt_in_utf8(absolute):
         yield str(absolute)
         return
@@ -297,7 +304,7 @@ def _visible_name(admitted: CheckedFile) -> Iterator[str]:
                 "convert it to GeoTIFF under a plain name."
             ) from problem
         if header is not None:
-            text = read_text(header, 2**20)
+            text = read_text(Path(header.path), 2**20)
             link.with_suffix(".hdr").write_text(text, encoding="utf-8", newline="\n")
         yield str(link)
 

@@ -6,6 +6,7 @@ however they were named. Nothing is opened here except lists and STAC items.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from snet4core.errors import InputError
 from snet4core.files.names import is_remote, printable
 from snet4core.files.sidecars import read_json, read_text
 from snet4core.sentence import ALLOW_REMOTE
+
+log = logging.getLogger("snet4")
 
 RASTER_SUFFIXES = frozenset({".tif", ".tiff", ".gtif", ".gtiff", ".jp2", ".j2k", ".j2c", ".img"})
 """Extensions of the files that are taken from a folder."""
@@ -162,7 +165,8 @@ def _folder(folder: Path) -> list[SceneInput]:
     """Rasters below a folder. Links to folders are followed, each real folder once."""
     seen: set[tuple[int, int]] = set()
     found: list[SceneInput] = []
-    for where, folders, files in os.walk(folder, followlinks=True):
+    closed: list[OSError] = []
+    for where, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
         status = os.stat(where)  # noqa: PTH116 - os.walk hands out strings
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
@@ -173,6 +177,11 @@ def _folder(folder: Path) -> list[SceneInput]:
         for name in sorted(names):
             if not name.startswith(".") and _is_raster_name(name, names):
                 found.append(SceneInput(os.path.join(where, name)))  # noqa: PTH118
+    for problem in closed:
+        what = f"{printable(str(problem.filename))} cannot be read ({problem.strerror})"
+        if not found:
+            raise InputError(f"{what}; allow it, or name the files.") from problem
+        log.warning("%s; what lies in it is left out.", what)
     if not found:
         raise InputError(
             f"{printable(folder)} holds no raster (none of {', '.join(sorted(RASTER_SUFFIXES))}); "
@@ -196,7 +205,7 @@ def _is_raster_name(name: str, neighbours: set[str]) -> bool:
 
 
 def _glob(pattern: Path) -> list[SceneInput]:
-    """Files that match; if any is a raster, matching sidecars are left out.
+    """Files that match; of those, where there are any, that a folder would give.
 
     pathlib's `**` does not follow links to folders, so loops end.
     """
@@ -210,11 +219,13 @@ def _glob(pattern: Path) -> list[SceneInput]:
         raise InputError(
             f"{printable(pattern)} is no usable pattern ({problem}); correct it."
         ) from problem
-    rasters = [m for m in matches if m.suffix.lower() in RASTER_SUFFIXES]
     if not matches:
         raise InputError(
             f"{printable(pattern)} matches no file; check the pattern, and keep it in quotes."
         )
+    folders = {match.parent for match in matches}
+    names = {folder: {each.name for each in folder.iterdir()} for folder in folders}
+    rasters = [match for match in matches if _is_raster_name(match.name, names[match.parent])]
     return [SceneInput(str(match)) for match in rasters or matches]
 
 

@@ -23,7 +23,7 @@ THINNING = 2
 coverage of the whole scene matters more."""
 
 MOST_READ_PX = 2**27
-"""Most pixels read in search of valid ones, for scenes that are mostly empty."""
+"""Most pixels read in search of more valid ones, for scenes that are mostly empty."""
 
 SAMPLE_PX = 2**18
 """Pixels in one piece of the sample."""
@@ -38,7 +38,8 @@ def scene_ranges(scene: Scene) -> tuple[BandRange | None, ...]:
     """One range per model band, None for bands that the file does not have.
 
     Small rasters (up to 4 MPix) are read whole. Of larger ones pieces along the file's own
-    blocks are read, evenly spread and thinned, until there are enough valid pixels.
+    blocks are read, evenly spread and thinned, until there are enough valid pixels; of mostly
+    empty ones until `MOST_READ_PX` pixels were read and some of them were valid.
     """
     bands = scene.bands.file_bands
     rows, cols = scene.grid.shape
@@ -48,7 +49,8 @@ def scene_ranges(scene: Scene) -> tuple[BandRange | None, ...]:
     found_px = read_px = 0
     with SceneReader(scene) as reader:
         for window in sample_windows(scene.grid.shape, scene.block_shape):
-            if found_px >= ENOUGH_PX or read_px >= MOST_READ_PX:
+            # Without a single valid pixel there would be no range, and no building in the scene.
+            if found_px >= ENOUGH_PX or (found_px and read_px >= MOST_READ_PX):
                 break
             counts_BHW, valid_HW = reader.read(window)
             pieces.append(counts_BHW[:, thin, thin][:, valid_HW[thin, thin]])

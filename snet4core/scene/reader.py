@@ -197,9 +197,8 @@ def _refuse_changed(scene: Scene) -> None:
     """Raise InputError if the file has changed since it was described."""
     if scene.path is None:
         return
-    mosaic = scene.admitted.mosaic
     own = FileState(str(scene.path), scene.size_bytes, scene.modified_ns)
-    for before in (own, *(mosaic.files if mosaic else ())):
+    for before in (own, *scene.admitted.others):
         try:
             status = os.stat(before.path)  # noqa: PTH116 - the error names the path below
         except OSError as problem:

@@ -194,7 +194,7 @@ def read_whole(path: Path) -> Whole:
 def digest(scene: Scene) -> str:
     """sha256 of the file's bytes and of how they are read: equal digests mean equal pixels.
 
-    Of a VRT, also of the bytes of all that it names.
+    Of a VRT, also of the bytes of all that it names; of ENVI's pixels, of their header.
     """
     told = (scene.bands.file_bands, scene.bands.alpha_band, scene.nodata.values, scene.nodata.mask)
     what = repr((scene.grid.shape, scene.grid.transform[:6], scene.grid.crs.to_wkt(), told))
@@ -202,8 +202,7 @@ def digest(scene: Scene) -> str:
     if scene.path is None:
         total.update(scene.location.encode())
         return total.hexdigest()
-    mosaic = scene.admitted.mosaic
-    for path in (scene.path, *(Path(each.path) for each in (mosaic.files if mosaic else ()))):
+    for path in (scene.path, *(Path(each.path) for each in scene.admitted.others)):
         with _disk_errors(str(path)), path.open("rb") as file:
             while chunk := file.read(2**22):
                 total.update(chunk)

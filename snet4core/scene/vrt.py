@@ -66,11 +66,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A source as it was when it was checked."""
+    """A file that is read with another, as it was when it was checked."""
 
     path: str
     size_bytes: int
     modified_ns: int
+
+    @staticmethod
+    def of(path: str) -> FileState:
+        """The file as it is now. OSError where it cannot be looked up."""
+        status = os.stat(path)  # noqa: PTH116 - a VRT names many of them
+        return FileState(path, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,7 @@ def read(path: Path, check: Check) -> Mosaic:
         raise _refused(path, f"begins with <{printable(root.tag)[:30]}>")
     reader = _Reader(path, Path(os.path.realpath(path)).parent, check)
     made = reader.dataset(root)
-    states = []
-    for name in reader.tiles:
-        status = os.stat(name)  # noqa: PTH116 - many of them
-        states.append(FileState(name, status.st_size, status.st_mtime_ns))
-    return Mosaic(tostring(made, encoding="unicode"), tuple(states))
+    return Mosaic(tostring(made, encoding="unicode"), tuple(map(FileState.of, reader.tiles)))
 
 
 def text_hides_in(head: bytes) -> bool:

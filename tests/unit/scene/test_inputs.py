@@ -60,12 +60,34 @@ def test_links_are_followed_once_and_loops_end(folder: Path) -> None:
         ("**/*.jp2", ["deep/er/c.jp2"]),
         ("[ab].*", ["a.TIF", "b.tif"]),
         ("deep/*", ["deep/d.img"]),
+        ("placed.*", ["placed.png"]),
+        ("p*.*[gw]", ["placed.png"]),
+        ("*", ["a.TIF", "b.tif", "placed.png"]),
         ("preview.jp?", ["preview.jpg"]),
     ],
 )
 def test_globs(folder: Path, pattern: str, expected: list[str]) -> None:
     found = expand([f"{folder}/{pattern}"])
     assert names(found, folder) == expected
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scandir = os.scandir
+
+    def closed(where: str) -> object:
+        if Path(where).name == "deep":
+            raise PermissionError(13, "Permission denied", where)
+        return scandir(where)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert names(expand([folder]), folder) == ["a.TIF", "b.tif", "placed.png"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{folder}/deep cannot be read (Permission denied); what lies in it is left out."
+    ]
+    with pytest.raises(InputError, match=r"deep cannot be read .*; allow it, or name the files"):
+        expand([folder / "deep"])
 
 
 def test_a_relative_glob_starts_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snet4core.errors import InputError, UsageError
-from snet4core.scene import reader
+from snet4core.scene import ranges, reader
 from snet4core.scene.ranges import sample_windows, scene_ranges, spread, without_collar
 from snet4core.scene.reader import SceneReader
 from snet4core.scene.resample import averaged, interpolated
@@ -398,6 +398,34 @@ def test_the_digest_tells_other_pixels_and_other_readings(picture: Picture) -> N
     assert digest(open_scene(path, bands="3,2,1,4")) != first
     assert digest(open_scene(path, nodata=5)) != first
     assert digest(open_scene(picture(town(seed=2)))) != first
+
+
+def test_an_envi_header_is_part_of_the_picture(picture: Picture) -> None:
+    """Half of the samples under two names are the same bytes, and other pixels."""
+    path = picture(town((60, 80)), "scene.dat", driver="ENVI")
+    scene = open_scene(path)
+    before = digest(scene)
+    header = path.with_suffix(".hdr")
+    text = header.read_text()
+    assert "interleave = bsq" in text
+    header.write_text(text.replace("interleave = bsq", "interleave = bip"))
+    assert digest(open_scene(path)) != before
+    with pytest.raises(InputError, match=r"scene\.hdr changed while it was in use"):
+        whole(scene)
+
+
+def test_a_scene_that_is_nearly_empty_is_searched_until_something_is_found(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts_BHW = np.zeros((4, 2048, 2048 + 64), np.uint16)
+    *_, last = sample_windows(counts_BHW.shape[1:], (64, 64))
+    rows, cols = last.slices()
+    counts_BHW[:, rows, cols] = town(last.shape)
+    path = picture(counts_BHW, nodata=0, tiled=True, blockxsize=64, blockysize=64)
+    found = scene_ranges(open_scene(path))
+    monkeypatch.setattr(ranges, "MOST_READ_PX", 2**18)
+    assert scene_ranges(open_scene(path)) == found
+    assert all(each is not None and each.high > 1500 for each in found)
 
 
 def test_a_file_that_changes_meanwhile_is_refused(picture: Picture) -> None:
