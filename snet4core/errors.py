@@ -72,6 +72,10 @@ class InputError(Snet4Error, ValueError):
     exit_code = 5
 
 
+class OutsideError(InputError):
+    """Nothing of the area that is searched lies in the scene."""
+
+
 class LookError(InputError):
     """The look angle is missing, contradictory or impossible."""
 

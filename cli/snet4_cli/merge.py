@@ -73,12 +73,21 @@ def merge(
             "footprints": done.footprints,
             "scenes": done.scenes,
             "missing": done.missing,
+            "failed": done.failed,
         }
         click.echo(json.dumps(facts, indent=2))
     else:
         click.echo(f"{done.footprints} footprints of {done.scenes} scenes in {output}")
+    told = []
+    if done.failed:
+        told.append(
+            f"{len(done.failed)} scenes failed, the others are in {output}: "
+            + "; ".join(done.failed.values())
+        )
     if done.missing:
-        raise SomeScenesFailed(
+        told.append(
             f"{len(done.missing)} parts were missing, the others are in {output}: "
             + "; ".join(done.missing)
         )
+    if told:
+        raise SomeScenesFailed(" ".join(told))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from snet4_cli import options
+from snet4_cli import options, run_text
 from snet4_cli.telling import Bar, command_line, tells, warned
-from snet4core.errors import Cancelled, SomeScenesFailed
+from snet4core.errors import Cancelled
 
 if TYPE_CHECKING:
     from snet4core.jobs.executors import Executor
-    from snet4core.jobs.job import Done, Job
+    from snet4core.jobs.job import Job
+    from snet4core.maps.look_guesser import LookGuesser
     from snet4core.maps.predictor import Predictor
     from snet4core.model.header import Header
-    from snet4core.parts.plan import Plan
+    from snet4core.parts.plan import Choices, Plan
     from snet4core.parts.work import Elsewhere
+    from snet4core.scene.inputs import SceneInput
 
 
 @click.command()
@@ -161,7 +162,7 @@ def run(
     from snet4core.model import ensemble
     from snet4core.model.header import find_model, read_header
     from snet4core.parts.heights import require_roofs
-    from snet4core.parts.plan import Choices, plan_for
+    from snet4core.parts.plan import Choices
     from snet4core.scene import inputs as scene_inputs
     from snet4core.sentence import ROOFS_FILE
 
@@ -181,21 +182,19 @@ def run(
         overlap=overlap,  # type: ignore[arg-type]  # click checked it
         shard=None if shard is None else Shard(*shard),
         parts=None if parts is None else place_of(parts, allow_remote=choices.allow_remote),
+        also_read=_also_read(models, scenes),
     )
-    jobs = [job]
-    if per_scene.names_scenes(output):
-        jobs = per_scene.open_jobs(per_scene.each_scene(job))
-    for each in jobs:
-        each.check_places()
+    jobs = per_scene.each_scene(job) if per_scene.names_scenes(output) else [job]
     if report is not None:
         _check_report(job, report)
+    for each in per_scene.open_jobs(jobs) if per_scene.names_scenes(output) else jobs:
+        each.check_places(*([] if report is None else [report]))
     header = ensemble.combined_header([read_header(find_model(each)) for each in models], scales)
     if roofs_file is not None:
         require_roofs(header.card, ROOFS_FILE)
     if dry_run:
         guesser = LookGuesser(header, engine)  # type: ignore[arg-type]  # click checked it
-        plans = [plan_for(each, header, choices, guesser) for each in inputs]
-        _say_plans(plans, as_json)
+        run_text.say_plans(*_planned(inputs, header, choices, guesser), as_json)
         return
 
     predictor, executor = _network(
@@ -220,12 +219,30 @@ def run(
             "--resume goes on with them."
         ) from None
     if shard is not None and not per_scene.names_scenes(output):
-        _say_shard(done, job, as_json)
+        run_text.say_shard(done, job, as_json)
         return
     if report is not None:
         _write_report(job, report, warnings)
-    _say_done(done, output, as_json)
-    _say_failed(done, job)
+    run_text.say_done(done, output, as_json)
+    run_text.say_failed(done, job)
+
+
+def _planned(
+    inputs: list[SceneInput], header: Header, choices: Choices, guesser: LookGuesser
+) -> tuple[list[Plan], dict[str, str]]:
+    """Plans of all scenes, and which of several lie outside of what is searched, in words."""
+    from snet4core.errors import OutsideError
+    from snet4core.parts.plan import plan_for
+
+    plans, outside = [], {}
+    for each in inputs:
+        try:
+            plans.append(plan_for(each, header, choices, guesser))
+        except OutsideError as problem:
+            if len(inputs) == 1:
+                raise
+            outside[each.location] = str(problem)
+    return plans, outside
 
 
 def _network(
@@ -269,17 +286,23 @@ def _network(
     return elsewhere, Processes(model, workers)
 
 
+def _also_read(models: tuple[str, ...], scenes: tuple[str, ...]) -> tuple[Path, ...]:
+    """Files that arguments name besides pictures: models, and lists of scenes."""
+    lists = [each[1:] for each in scenes if each.startswith("@")]
+    return tuple(Path(each) for each in (*models, *lists))
+
+
 def _check_report(job: Job, report: Path) -> None:
-    """Refuse before the work what a report cannot be made of."""
+    """Refuse before the work what a report cannot be made of; its place is checked with others."""
     from snet4core.errors import UsageError
     from snet4core.jobs.per_scene import names_scenes
-    from snet4core.report.page import check_report
+    from snet4core.report.contents import refuse_others
 
     if job.shard is not None or names_scenes(job.output):
         raise UsageError(
             "--report is about one layer; make it with 'snet4 report' when the layers are there."
         )
-    check_report(job.output, report, overwrite=job.overwrite)
+    refuse_others(job.output)
 
 
 def _write_report(job: Job, report: Path, warnings: list[str]) -> None:
@@ -304,70 +327,3 @@ def _write_report(job: Job, report: Path, warnings: list[str]) -> None:
         warnings=warnings,
         overwrite=job.overwrite,
     )
-
-
-def _say_shard(done: Done, job: Job, as_json: bool) -> None:
-    """Print what a shard did and the next command; SomeScenesFailed if anything is missing."""
-    if as_json:
-        facts = {"parts_folder": str(job.parts_place), "parts": done.parts, "lost": done.lost}
-        click.echo(json.dumps({**facts, "failed": done.failed}, indent=2))
-    else:
-        click.echo(
-            f"{done.parts - len(done.lost)} parts in {job.parts_place}; when all shards are done: "
-            f"snet4 merge {job.parts_place} -o {job.output}{_for_merge(job)}"
-        )
-    if done.failed or done.lost:
-        told = [*done.failed.values(), *(f"{name} could not be computed" for name in done.lost)]
-        raise SomeScenesFailed("; ".join(told))
-
-
-def _for_merge(job: Job) -> str:
-    """Options that a shard keeps nothing of: they choose among its buildings, or name files."""
-    words = ""
-    if job.choices.height_min_m is not None:
-        words += f" --height-min {job.choices.height_min_m:g}"
-    if job.choices.roofs is not None:
-        words += " --roofs" if job.choices.roofs else " --no-roofs"
-    return words if job.roofs_file is None else f"{words} --roofs-file {job.roofs_file}"
-
-
-def _say_failed(done: Done, job: Job) -> None:
-    """Raise SomeScenesFailed with all that is missing from the layer, if anything is."""
-    told = []
-    if done.failed:
-        told.append(
-            f"{len(done.failed)} of {len(job.inputs)} scenes failed, the others are in "
-            f"{job.output}: " + "; ".join(done.failed.values())
-        )
-    if done.lost:
-        told.append(
-            f"{len(done.lost)} parts could not be computed, the others are in {job.output}: "
-            + "; ".join(done.lost)
-        )
-    if told:
-        raise SomeScenesFailed(" ".join(told))
-
-
-def _say_plans(plans: list[Plan], as_json: bool) -> None:
-    if as_json:
-        facts = [{**plan.description, "warnings": list(plan.warnings)} for plan in plans]
-        click.echo(json.dumps(facts, indent=2))
-        return
-    for plan in plans:
-        for name, value in plan.description.items():
-            click.echo(f"{name:8} {value}")
-        for warning in plan.warnings:
-            click.echo(f"warning  {warning}")
-
-
-def _say_done(done: Done, output: Path, as_json: bool) -> None:
-    if as_json:
-        facts = {
-            "output": str(output),
-            "footprints": done.footprints,
-            "scenes": done.found,
-            "failed": done.failed,
-        }
-        click.echo(json.dumps(facts, indent=2))
-        return
-    click.echo(f"{done.footprints} footprints in {output}")

@@ -47,6 +47,18 @@ def check(
     _check_folder(path.parent, printable(path))
 
 
+def check_apart(paths: Iterable[Path]) -> None:
+    """Raise `OutputError` if two results would be written to one file."""
+    seen: set[Path] = set()
+    for path in paths:
+        real = path.resolve()
+        if real in seen:
+            raise OutputError(
+                f"{printable(path)} is named twice; give each result a name of its own."
+            )
+        seen.add(real)
+
+
 def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     name = printable(path)
     try:

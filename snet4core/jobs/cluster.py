@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snet4core.errors import DependencyError, EngineError, Snet4Error
 from snet4core.extras import how_to_install
@@ -45,6 +45,9 @@ AHEAD = 2
 
 COUNTED_S = 1.0
 """How long a count of workers is reused: asking for it costs as much as submitting a part."""
+
+LONELY_S = 10.0
+"""How long nothing comes back until it is asked whether any worker can compute parts at all."""
 
 _POLL_S = 0.5
 _CONNECT_S = 20
@@ -98,7 +101,8 @@ class Cluster:
         under_way: dict[str, tuple[Future, Task]] = {}
         answered: SimpleQueue[Future] = SimpleQueue()
         queue = Queue(tasks, TRIES, filled)
-        resources = {"GPU": 1} if self._model.wanted.device.startswith("cuda") else None
+        resources = {"GPU": 1} if self._needs_gpu else None
+        heard_s: float | None = time.monotonic()
         while queue.has_more() or under_way:
             room = AHEAD * max(1, self._workers_now(client)) - len(under_way)
             while room > 0 and queue.has_more():
@@ -112,7 +116,11 @@ class Cluster:
                 future = answered.get(timeout=_POLL_S)
             except Empty:
                 self._check_alive(client)
+                if heard_s is not None and time.monotonic() - heard_s > LONELY_S:
+                    self._warn_if_alone(client)
+                    heard_s = None
                 continue
+            heard_s = time.monotonic()
             _, task = under_way.pop(future.key)
             problem = self._problem(client, future)
             if problem is None:
@@ -124,6 +132,23 @@ class Cluster:
                 lines = str(problem).splitlines() or [type(problem).__name__]
                 queue.failed(task, Failure(lines[0]))
         return queue.hopeless
+
+    @property
+    def _needs_gpu(self) -> bool:
+        return self._model.wanted.device.startswith("cuda")
+
+    def _warn_if_alone(self, client: Client) -> None:
+        """Say what a run waits for that no worker of the cluster can go on with."""
+        if not self._workers_now(client):
+            log.warning(
+                "The cluster at %s has no workers, and the run waits for some; start them with "
+                "'dask worker %s'.", self._address, self._address,
+            )  # fmt: skip
+        elif self._needs_gpu and True not in client.run(offers_gpu, on_error="return").values():
+            log.warning(
+                "No worker of the cluster at %s offers a GPU, and the run waits for one; start "
+                "its workers with Dask's resource GPU=1.", self._address,
+            )  # fmt: skip
 
     def _workers_now(self, client: Client) -> int:
         """How many workers there are, or were a moment ago: they may come and go."""
@@ -183,6 +208,11 @@ def compute(model: WorkerModel, task: Task) -> str:
 def form() -> str:
     """On a worker: the `FORMAT` of its snet4."""
     return FORMAT
+
+
+def offers_gpu(dask_worker: Any) -> bool:
+    """On a worker, which Dask hands in: whether it takes tasks that need a GPU."""
+    return "GPU" in dask_worker.state.total_resources
 
 
 @contextmanager

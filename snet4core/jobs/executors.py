@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("snet4")
 
-FORMAT = f"{RESULTS_FORMAT}.{ROOFS_FORMAT}.1"
+FORMAT = f"{RESULTS_FORMAT}.{ROOFS_FORMAT}.2"
 """What a run and its workers must have in common: the results, those of models that map roofs
 (second number), and what is sent to workers (third number): `Task`, `WorkerModel` and all that
 they hold. Versions of snet4 may differ."""
@@ -51,7 +51,7 @@ class Task:
     @property
     def key(self) -> str:
         """Unique among the tasks of a run."""
-        return f"{self.shelf.run_key} {self.part.index}"
+        return f"{self.shelf.folder} {self.shelf.run_key} {self.part.index}"
 
     @property
     def name(self) -> str:
@@ -106,7 +106,10 @@ class Executor(Protocol):
     """Whatever computes tasks and puts their results on their shelves."""
 
     def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
-        """Put the results of all tasks on their shelves. Raises Cancelled, EngineError."""
+        """Put the results of all tasks on their shelves. Raises Cancelled, EngineError.
+
+        Of `progress` it knows what is done; how much there will be, only the caller can.
+        """
 
 
 class InProcess:
@@ -118,7 +121,8 @@ class InProcess:
     def fill(self, tasks: Iterable[Task], progress: Progress) -> Filled:
         """See `Executor`."""
         filled = Filled()
-        for _, same in groupby(tasks, key=lambda task: task.shelf.run_key):
+        # By their folders: copies of one picture have one run key.
+        for _, same in groupby(tasks, key=lambda task: task.shelf.folder):
             of_scene = list(same)
             first = of_scene[0]
             try:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from snet4core.errors import OutputError, UsageError
+from rasterio.crs import CRS
+
+from snet4core.errors import (
+    InputError,
+    OutputError,
+    OutsideError,
+    Snet4Error,
+    SomeScenesFailed,
+    UsageError,
+)
 from snet4core.files import outputs
 from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
+from snet4core.grid import horizontal
 from snet4core.layers.spacenet import image_id
 from snet4core.layers.write import check_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.plan import Choices, Plan
+from snet4core.scene.door import admit
 from snet4core.scene.inputs import SceneInput
-from snet4core.sentence import ROOFS, ROOFS_FILE
+from snet4core.sentence import ROOFS, ROOFS_FILE, joined
 
 Overlap = Literal["keep", "best-look", "fuse"]
 
@@ -69,6 +82,8 @@ class Job:
     """Which share of the parts is computed, to be merged later; no layer is written then."""
     parts: Place | None = None
     """Where finished parts are kept; None: beside the layer, where they must outlive a kill."""
+    also_read: tuple[Path, ...] = ()
+    """Files besides scenes and choices that no result may replace: models, lists of scenes."""
 
     @property
     def needs_maps(self) -> bool:
@@ -93,9 +108,29 @@ class Job:
         goes_on = self.resume or self.shard is not None
         return goes_on and partstore.begun(self.parts_place)
 
-    def check_places(self) -> None:
-        """Raise OutputError or UsageError before any work if a result could not be written."""
-        sources = [Path(each.location) for each in self.inputs]
+    def results(self, *more: Path) -> list[Path]:
+        """All files that are written, `more` among them."""
+        named = (self.output, self.csv, self.roofs_file, *self._maps_files(), *more)
+        return [each for each in named if each is not None]
+
+    def read_files(self) -> list[Path]:
+        """All files on disk that are read, the pictures of a VRT among them."""
+        scenes = [Path(each.location) for each in self.inputs]
+        for vrt in [each for each in scenes if each.suffix.lower() == ".vrt"]:
+            with suppress(InputError, OSError):  # told when its turn comes
+                scenes += [Path(each.path) for each in admit(vrt).others]
+        items = [each.stac_item for each in self.inputs]
+        named = (*items, self.choices.aoi, self.choices.looks_table, *self.also_read)
+        return [*scenes, *(each for each in named if each is not None)]
+
+    def check_places(self, *more: Path) -> None:
+        """Raise OutputError or UsageError before any work if a result could not be written.
+
+        `more` are files that the caller writes besides, such as a report.
+        """
+        results = self.results(*more)
+        # Nothing is lost where nothing is there, and VRTs take a while to read.
+        sources = self.read_files() if any(map(os.path.exists, results)) else []
         check_layer(
             self.output,
             csv=self.csv,
@@ -120,19 +155,15 @@ class Job:
                 f"{printable(str(self.parts_place))} holds parts of a run that was interrupted; go "
                 "on with --resume, or remove that folder to begin anew."
             )
-        if self.maps is None:
-            return
-        if len(self.inputs) > 1 and not self.maps.is_dir():
+        if self.maps is not None and len(self.inputs) > 1 and not self.maps.is_dir():
             raise UsageError(
                 f"{self.maps}: several scenes need a folder for their maps; create it first."
             )
-        for each in self.inputs:
-            outputs.check(
-                self.maps_of(each),
-                overwrite=self.overwrite,
-                inputs=sources,
-                resumed=self.resumed,
-            )
+        outputs.check_apart(results)
+        for each in self._maps_files():
+            outputs.check(each, overwrite=self.overwrite, inputs=sources, resumed=self.resumed)
+        for each in more:
+            outputs.check(each, overwrite=self.overwrite, inputs=sources)
 
     def _check_image_ids(self) -> None:
         """Refuse products of one picture, as its folders `MS` and `Pan-Sharpen` hold, in one table:
@@ -153,12 +184,29 @@ class Job:
                     "of them."
                 )
 
+    def _maps_files(self) -> list[Path]:
+        return [] if self.maps is None else [self.maps_of(each) for each in self.inputs]
+
     def maps_of(self, scene: SceneInput) -> Path:
         """The maps file of one scene."""
         assert self.maps is not None  # asked only when maps are kept
         if self.maps.is_dir():
             return self.maps / f"{scene.name}_maps.tif"
         return self.maps
+
+
+def description_of(names: Iterable[str], first: Mapping[str, str]) -> dict[str, str]:
+    """What is said of a layer of several scenes: their names, and the facts of the first."""
+    ordered = sorted(names)
+    if len(ordered) < 2:
+        return dict(first)
+    some = ", ".join(ordered[:_NAMED]) + (", ..." if len(ordered) > _NAMED else "")
+    told = f"{len(ordered)} ({some}); what follows is of one of them, their buildings name theirs"
+    return {"scenes": told, **first}
+
+
+_NAMED = 5
+"""How many scenes are called by their names."""
 
 
 @dataclass(slots=True)
@@ -171,10 +219,39 @@ class Done:
     """Scene -> footprints in it."""
     failed: dict[str, str] = field(default_factory=dict)
     """Scene -> why it has none, in one sentence."""
+    outside: dict[str, str] = field(default_factory=dict)
+    """Scene -> how it lies outside of the area that is searched, in one sentence."""
     lost: list[str] = field(default_factory=list)
     """Parts that no worker could compute; they count as nodata."""
     parts: int = 0
     """Of a shard: how many parts belong to it."""
+    left_alone: list[str] = field(default_factory=list)
+    """Layers that an earlier run had completed."""
+
+
+def of_another_crs(name: str, crs: CRS, first: str, of_first: CRS) -> InputError | None:
+    """What is wrong with a scene unless it has the CRS of the first: a layer has only one."""
+    if horizontal(crs) == horizontal(of_first):
+        return None
+    return InputError(
+        f"{printable(name)} is in {crs.to_string()[:60]}, but {printable(first)} in "
+        f"{of_first.to_string()[:60]}; run them into two files."
+    )
+
+
+def nothing_written(done: Done) -> Snet4Error:
+    """Why no scene has anything to be written: OutsideError, or SomeScenesFailed."""
+    if not done.failed:
+        return OutsideError(
+            f"None of {len(done.outside)} scenes has a part in what is searched, nothing was "
+            "written: ",
+            joined("; ", done.outside.values()),
+        )
+    rest = f", {len(done.outside)} lie outside of what is searched" if done.outside else ""
+    return SomeScenesFailed(
+        f"All {len(done.failed)} scenes failed{rest}, nothing was written: ",
+        joined("; ", done.failed.values()),
+    )
 
 
 @dataclass(frozen=True, slots=True)

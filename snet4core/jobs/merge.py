@@ -13,6 +13,7 @@ from snet4core.files.names import printable
 from snet4core.files.places import Place
 from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.shaping import Shaping
+from snet4core.jobs.job import description_of, of_another_crs
 from snet4core.layers.write import check_layer, write_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.heights import no_heights, not_lower
@@ -53,6 +54,8 @@ class Merged:
     scenes: int
     missing: list[str]
     """Names of parts found in none of the places."""
+    failed: dict[str, str]
+    """Scene -> why it is not in the layer, in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,16 @@ def merge(job: Merge, progress: Progress) -> Merged:
     )
     with ExitStack() as stack:
         stores = [stack.enter_context(partstore.opened(place)) for place in job.places]
-        scenes = _scenes(stores)
+        every = _scenes(stores)
+        scenes, failed = _of_one_crs(every)
         if not scenes:
+            outside = any(store.noted("outside") for store in stores)
             raise InputError(
-                f"{printable(str(job.places[0]))} holds no scene; run the shards first, then merge."
+                f"{printable(str(job.places[0]))} holds no scene"
+                f"{', as all lie outside of what was searched' if outside else ''}; run the "
+                "shards first, then merge."
             )
-        never = _never_begun(stores, scenes)
+        never = _never_begun(stores, every)
         if never and not job.allow_missing:
             total = len(never) + len(scenes)
             raise InputError(
@@ -121,16 +128,16 @@ def merge(job: Merge, progress: Progress) -> Merged:
             job.output,
             _footprints(scenes, job, missing, progress),
             first.shaping.grid.crs,
-            first.description,
+            description_of(_names(stores, every), first.description),
             csv=job.csv,
             roofs=job.roofs,
             roofs_file=job.roofs_file,
             overwrite=job.overwrite,
         )
-        if job.remove and not missing:
+        if job.remove and not (missing or failed):
             for store in stores:
                 store.remove()
-    return Merged(count, len(scenes), missing)
+    return Merged(count, len(scenes), missing, failed)
 
 
 def _scenes(stores: Sequence[FolderStore]) -> list[_Scene]:
@@ -142,13 +149,34 @@ def _scenes(stores: Sequence[FolderStore]) -> list[_Scene]:
     return [_scene(by_location[location]) for location in sorted(by_location)]
 
 
+def _of_one_crs(scenes: Sequence[_Scene]) -> tuple[list[_Scene], dict[str, str]]:
+    """The scenes in the CRS of the first, as in an undivided run, and why others are left out."""
+    kept: list[_Scene] = []
+    failed: dict[str, str] = {}
+    for scene in scenes:
+        own, first = scene.shaping, (kept or [scene])[0].shaping
+        problem = of_another_crs(own.source.scene, own.grid.crs, first.source.scene, first.grid.crs)
+        if problem is None:
+            kept.append(scene)
+        else:
+            failed[own.source.scene] = problem.sentence
+    return kept, failed
+
+
+def _names(stores: Sequence[FolderStore], scenes: Sequence[_Scene]) -> set[str]:
+    """Names of all scenes of the shards' jobs; stores of before noted none."""
+    begun = {scene.shaping.source.scene for scene in scenes}
+    return begun.union(*(store.noted("job") for store in stores))
+
+
 def _never_begun(stores: Sequence[FolderStore], scenes: Sequence[_Scene]) -> list[str]:
-    """Names of the scenes of the shards' jobs of which there is nothing, in order.
+    """Names of the scenes of the shards' jobs that are missed, in order.
 
     Names, not locations: machines may reach one picture by several paths.
     """
     begun = {scene.shaping.source.scene for scene in scenes}
-    return sorted(set[str]().union(*(store.noted() for store in stores)) - begun)
+    outside = set[str]().union(*(store.noted("outside") for store in stores))
+    return sorted(_names(stores, scenes) - begun - outside)
 
 
 def _scene(kept: Sequence[Kept]) -> _Scene:

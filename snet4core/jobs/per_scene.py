@@ -8,9 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core.errors import Cancelled, EngineError, OutputError, Snet4Error, UsageError
+from snet4core.errors import (
+    Cancelled,
+    EngineError,
+    OutputError,
+    OutsideError,
+    Snet4Error,
+    UsageError,
+)
 from snet4core.files.names import printable, same_file_key
-from snet4core.jobs.job import Done, Job, Shard
+from snet4core.jobs.job import Done, Job, Shard, nothing_written
 from snet4core.jobs.run import run_job
 from snet4core.parts import store as partstore
 from snet4core.progress import Progress
@@ -72,7 +79,7 @@ def each_scene(job: Job) -> list[Job]:
 
 def open_jobs(jobs: list[Job]) -> list[Job]:
     """Jobs still to be run: with `resume`, an output without a parts folder is complete, where all
-    else that was asked for is there."""
+    else that was asked for is there. With which settings it was made is not looked at."""
     return [job for job in jobs if not (job.resume and _is_complete(job))]
 
 
@@ -92,14 +99,23 @@ def run_each(
     progress: Progress,
     executor: Executor | None = None,
 ) -> Done:
-    """Run jobs one after another; scenes that fail are noted, as in `run_job`."""
-    done = Done()
-    for job, found in _runs(jobs, predictor, progress, executor, done):
+    """Run the jobs that are still open, one after another.
+
+    Scenes that fail are noted, and errors raised, as in `run_job`.
+    """
+    still = open_jobs(jobs)
+    open_outputs = {each.output for each in still}
+    done = Done(
+        left_alone=[str(each.output) for each in jobs if each.output not in open_outputs],
+    )
+    for job, found in _runs(still, predictor, progress, executor, done):
         done.footprints += found.footprints
         done.found |= found.found
         done.lost += found.lost
         done.parts += found.parts
         log.info("%d footprints in %s", found.footprints, printable(job.output))
+    if done.outside and not (done.found or done.failed or done.left_alone):
+        raise nothing_written(done)
     return done
 
 
@@ -116,6 +132,9 @@ def _runs(
             yield job, run_job(replace(job, stop_at_error=True), predictor, progress, executor)
         except (Cancelled, OutputError, EngineError):  # none is the fault of this scene
             raise
+        except OutsideError as problem:
+            log.info(problem.sentence)
+            done.outside[scene] = problem.sentence
         except Snet4Error as problem:
             if job.stop_at_error:
                 raise

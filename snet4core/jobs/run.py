@@ -14,14 +14,21 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snet4core.errors import Cancelled, InputError, OutputError, Snet4Error, SomeScenesFailed
+from snet4core.errors import Cancelled, InputError, OutputError, OutsideError, Snet4Error
 from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints
-from snet4core.grid import horizontal
 from snet4core.jobs import overlap
 from snet4core.jobs.attempts import Attempt, in_their_turn
 from snet4core.jobs.executors import Executor, InProcess, Task, open_tasks
-from snet4core.jobs.job import Done, Job, Result, Shard
+from snet4core.jobs.job import (
+    Done,
+    Job,
+    Result,
+    Shard,
+    description_of,
+    nothing_written,
+    of_another_crs,
+)
 from snet4core.layers.write import write_layer
 from snet4core.maps import file as mapsfile
 from snet4core.parts import store as partstore
@@ -32,7 +39,6 @@ from snet4core.parts.shelf import MemoryStore, PartStore
 from snet4core.parts.store import FolderStore
 from snet4core.parts.work import Elsewhere, SceneWork
 from snet4core.progress import DeferredProgress, Progress
-from snet4core.sentence import joined
 
 if TYPE_CHECKING:
     from snet4core.maps.predictor import Predictor
@@ -83,7 +89,7 @@ def _run_with_executor(
     resumed = job.resumed
     with partstore.opened(job.parts_place) as store:
         work = Work(store, resumed)
-        work.failed |= executor.fill(_tasks(job, predictor, work), progress).failed
+        work.failed |= executor.fill(_tasks(job, predictor, work), _Parts(progress, work)).failed
         computed = Elsewhere(predictor.header, predictor.key, predictor.guesser)
         return _written_from(store, job, computed, progress, work)
 
@@ -98,7 +104,7 @@ def _run_shard(
     with partstore.opened(job.parts_place, alone=False) as store:
         work = Work(store)
         store.note_job([scene.name for scene in job.inputs])
-        work.failed |= executor.fill(_tasks(job, predictor, work), progress).failed
+        work.failed |= executor.fill(_tasks(job, predictor, work), _Parts(progress, work)).failed
         return _of_shard(job, work)
 
 
@@ -127,6 +133,28 @@ class Work:
     """Scenes that a worker could not read."""
     asked: dict[str, list[Task]] = field(default_factory=dict)
     """Of a shard: scene -> the tasks that were given out."""
+    first: Plan | None = None
+    """Of the first scene that succeeded: the layer has its CRS."""
+    tasks: int = 0
+    """Given out so far, scene by scene."""
+    share: float = 0.0
+    """Of the job's scenes, how many are among them, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Progress of an executor, over as many parts as there will be when all scenes are planned."""
+
+    progress: Progress
+    work: Work
+
+    def step(self, done: float, total: float, what: str) -> None:
+        """Unplanned scenes are taken to have as many parts as the others."""
+        expected = round(self.work.tasks / self.work.share) if self.work.share else 0
+        self.progress.step(done, max(total, expected), what)
+
+    def cancelled(self) -> bool:
+        return self.progress.cancelled()
 
 
 def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[Task]:
@@ -138,9 +166,8 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
     assert isinstance(work.store, FolderStore)  # results travel through files
     shard = job.shard or Shard(0, 1)
     by_scene = len(job.inputs) >= shard.of
-    for number, scene in enumerate(job.inputs):
-        if by_scene and not shard.has(number):
-            continue
+    mine = [n for n in range(len(job.inputs)) if not by_scene or shard.has(n)]
+    for planned, scene in enumerate([job.inputs[n] for n in mine], 1):
         try:
             plan = plan_for(scene, predictor.header, job.scene_choices, predictor.guesser)
             scene_work = SceneWork(plan, keep_maps=job.needs_maps)
@@ -149,9 +176,17 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
             tasks = list(open_tasks(scene_work, shelf, chosen))
         except (Cancelled, OutputError):
             raise
+        except OutsideError as problem:
+            if len(job.inputs) == 1:
+                raise
+            if job.shard is not None:
+                work.store.note_outside(scene.name)
+                log.info(problem.sentence)
+            continue
         except Snet4Error as problem:
             work.failed[scene.location] = problem
             continue
+        work.tasks, work.share = work.tasks + len(tasks), planned / len(mine)
         if job.shard is not None:
             work.asked[scene.location] = [Task(scene_work, shelf, each) for each in chosen]
         yield from tasks
@@ -194,10 +229,7 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
     """Write all results into the layer. Raises SomeScenesFailed when there are none."""
     first = next(results, None)
     if first is None:
-        raise SomeScenesFailed(
-            f"All {len(job.inputs)} scenes failed, nothing was written: ",
-            joined("; ", done.failed.values()),
-        )
+        raise nothing_written(done)
 
     def stream() -> Iterator[Footprints]:
         for each in chain([first], results):
@@ -209,7 +241,7 @@ def _layer(job: Job, results: Iterator[Result], work: Work, done: Done) -> Done:
         job.output,
         stream(),
         first.plan.grid.crs,
-        first.description,
+        description_of([each.name for each in job.inputs], first.description),
         csv=job.csv,
         roofs=job.choices.roofs,
         roofs_file=job.roofs_file,
@@ -256,18 +288,30 @@ def _scenes(
         # A scene is complete before it goes into the layer: half of one must not stay there
         # when its last rows cannot be read.
         attempt.compute()
-        if attempt.problem is not None:
-            if job.stop_at_error:
-                raise attempt.problem
-            log.warning(attempt.problem.sentence)
-            done.failed[attempt.location] = attempt.problem.sentence
-            continue
         found, batch = attempt.found, attempt.batch
+        if attempt.problem is None and found is not None:
+            attempt.problem = _other_crs(found.plan, work)
+        if attempt.problem is not None:
+            _note(attempt, attempt.problem, job, done)
+            continue
         assert found is not None  # or there was a problem
         assert batch is not None
+        work.first = work.first or found.plan
         done.lost += found.lost
         batches = chain([batch], found.footprints)
         yield Result(attempt.location, found.plan, batches, found.plan.description, attempt.maps)
+
+
+def _note(attempt: Attempt, problem: Snet4Error, job: Job, done: Done) -> None:
+    """Note why a scene has no footprints; raises it where that ends the job."""
+    if isinstance(problem, OutsideError) and len(job.inputs) > 1:
+        log.info(problem.sentence)
+        done.outside[attempt.location] = problem.sentence
+        return
+    if job.stop_at_error:
+        raise problem
+    log.warning(problem.sentence)
+    done.failed[attempt.location] = problem.sentence
 
 
 def _attempts(
@@ -278,7 +322,6 @@ def _attempts(
     folder: Path | None,
 ) -> Iterator[Attempt]:
     """Yield an attempt for every scene, planned where that succeeded; see `_scenes`."""
-    first: Plan | None = None
     for number, scene in enumerate(job.inputs):
         maps = None if folder is None else folder / f"result-{number}.tif"
         if job.maps is not None:
@@ -296,9 +339,8 @@ def _attempts(
                 overwrite=job.overwrite or (work.resumed and mapsfile.is_own(maps)),
                 store=work.store,
             )
-            first = first or found.plan
-            _refuse_other_crs(found.plan, first)
-            attempt.found = found
+            attempt.problem = _other_crs(found.plan, work)
+            attempt.found = found if attempt.problem is None else None
         except (Cancelled, OutputError):  # neither is the fault of this scene
             raise
         except Snet4Error as problem:
@@ -306,10 +348,7 @@ def _attempts(
         yield attempt
 
 
-def _refuse_other_crs(plan: Plan, first: Plan) -> None:
-    """Raise InputError unless the scene has the CRS of the first: a layer has only one."""
-    if horizontal(plan.grid.crs) != horizontal(first.grid.crs):
-        raise InputError(
-            f"{plan.scene.location}: is in {plan.grid.crs.to_string()[:60]}, but "
-            f"{first.scene.location} in {first.grid.crs.to_string()[:60]}; run them into two files."
-        )
+def _other_crs(plan: Plan, work: Work) -> InputError | None:
+    first = work.first or plan
+    scenes = plan.scene.location, plan.grid.crs, first.scene.location, first.grid.crs
+    return of_another_crs(*scenes)

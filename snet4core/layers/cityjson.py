@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from snet4core.files.names import printable
-from snet4core.layers.features import Content, Features
+from snet4core.layers.features import Content, Features, title_of
 from snet4core.layers.reproject import reprojected
 
 log = logging.getLogger("snet4")
@@ -159,8 +159,11 @@ def _utm(lon_deg: float, lat_deg: float) -> int:
 
 def _tail(frame: _Frame, vertices: _Vertices, description: Mapping[str, str]) -> dict[str, Any]:
     """All that is known only when the buildings are written."""
-    scene = f" of {description['scene']}" if "scene" in description else ""
-    title = f"Buildings{scene}, found by snet4; heights in metres above the ground, which is z = 0"
+    scene = title_of(description)
+    title = (
+        f"Buildings{f' of {scene}' if scene else ''}, found by snet4; heights in metres above the "
+        "ground, which is z = 0"
+    )
     metadata: dict[str, Any] = {"title": title}
     if frame.epsg is not None:
         metadata["referenceSystem"] = f"https://www.opengis.net/def/crs/EPSG/0/{frame.epsg}"

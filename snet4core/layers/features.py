@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from snet4core.footprints.footprints import FIELDS, Footprints, Source
@@ -84,6 +85,17 @@ class Layer:
             {name: shared[name] for name in shared if name in self.fields},
             self.fields,
         )
+
+
+def title_of(description: Mapping[str, str]) -> str:
+    """What a layer is of, for its title: its one scene, or how many; empty if nothing tells.
+
+    >>> title_of({"scene": "sn4/a.tif"}), title_of({"scenes": "2 (a, b); ...", "scene": "a.tif"})
+    ('a', '2 scenes')
+    """
+    if "scenes" in description:
+        return f"{description['scenes'].partition(' ')[0]} scenes"
+    return Path(description.get("scene") or description.get("maps") or "").stem
 
 
 def footprints_layer(source: Source | None) -> Layer:

@@ -23,7 +23,7 @@ from snet4core.errors import OutputError
 from snet4core.files.outputs import driver_errors
 from snet4core.footprints.footprints import Footprints
 from snet4core.footprints.polygons import Shapes
-from snet4core.layers.features import FOOTPRINTS, ROOFS, Content, Layer
+from snet4core.layers.features import FOOTPRINTS, ROOFS, Content, Layer, title_of
 from snet4core.layers.gpkg_index import RTreeFiller
 from snet4core.layers.vectors import create
 
@@ -184,8 +184,8 @@ def style_file(layer: Layer) -> str:
 def _add_history(database: sqlite3.Connection, table: str, description: Mapping[str, str]) -> None:
     """Store the description as QGIS keeps a layer's metadata, with a line of history each."""
     root = Element("resourceMetadata")
-    scene = Path(description.get("scene") or description.get("maps") or "").stem
-    SubElement(root, "title").text = f"Building footprints of {scene}" if scene else table
+    title = title_of(description)
+    SubElement(root, "title").text = f"Building footprints of {title}" if title else table
     SubElement(
         root, "abstract"
     ).text = (

@@ -102,11 +102,7 @@ def check_layer(
             inputs=inputs,
             resumed=resumed,
         )
-    for number, target in enumerate(targets):
-        if target.resolve() in [other.resolve() for other in targets[:number]]:
-            raise OutputError(
-                f"{printable(target)} is named twice; give each result a name of its own."
-            )
+    outputs.check_apart(targets)
 
 
 def _check_format(path: Path, extensions: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snet4core.files import outputs
 from snet4core.footprints.footprints import Footprints
 from snet4core.maps import file as mapsfile
 from snet4core.parts.heights import not_lower
@@ -57,10 +58,13 @@ def detect(
     `overwrite` allows to replace that file. The scene is computed in parts, which wait in
     `store`; those that are there already are not computed again.
 
-    Raises InputError (LookError without a look angle), and Cancelled from `progress`.
+    Raises InputError (LookError without a look angle), OutputError where maps cannot be kept at
+    that place, and Cancelled from `progress`.
     """
     choices = choices or Choices()
     plan = plan_for(scene, predictor.header, choices, predictor.guesser)
+    if save_maps is not None:
+        outputs.check(save_maps, overwrite=overwrite, inputs=plan.scene.files)
     work = SceneWork(plan, keep_maps=save_maps is not None)
     shelf = work.shelf(store or MemoryStore(), predictor)
     lost: list[str] = []

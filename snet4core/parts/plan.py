@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from snet4core.errors import InputError, UsageError
+from snet4core.errors import InputError, OutsideError, UsageError
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
 from snet4core.layers.read import area_in
@@ -33,7 +33,7 @@ from snet4core.scene.georeference import crs_named
 from snet4core.scene.inputs import SceneInput
 from snet4core.scene.scene import Scene, open_scene
 from snet4core.scene.working_scale import WorkingScale, working_scale
-from snet4core.sentence import HEIGHT_MIN, ROOFS
+from snet4core.sentence import BOUNDS, HEIGHT_MIN, ROOFS, Part
 from snet4core.settings import ShapeSettings
 
 FootprintsFrom = Literal["maps", "roofs"]
@@ -198,6 +198,10 @@ def plan_for(
         allow_remote=choices.allow_remote,
         model_bands=card.architecture.bands,
     )
+    name = scene.admitted.shown
+    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m, name)
+    grid = scale.grid(scene.grid)
+    region = _region(name, grid, choices)  # before a look is guessed of a scene that has no part
     found = find_look(
         scene,
         off_nadir_deg=choices.off_nadir_deg,
@@ -206,9 +210,6 @@ def plan_for(
         guess=None if guesser is None else partial(guesser.sighting, scene),
     )
     look = found.look
-    name = scene.admitted.shown
-    scale = working_scale(scene.grid.gsd_m, card.gsd_range_m, card.gsd_m, name)
-    grid = scale.grid(scene.grid)
     settings = choices.shapes(card.shapes[look.category])
     warnings = [*scene.warnings, *found.warnings]
     low_deg, high_deg = card.off_nadir_range_deg
@@ -227,7 +228,7 @@ def plan_for(
         scene=scene,
         scale=scale,
         grid=grid,
-        region=_region(scene.location, grid, choices),
+        region=region,
         look=look,
         model=model,
         settings=settings,
@@ -255,8 +256,8 @@ def _command(location: str, choices: Choices, model: Header) -> str:
     return f"{words} {of_models(model)}".rstrip()
 
 
-def _region(location: str, grid: Grid, choices: Choices) -> Region:
-    """Bounds and area of interest on the grid; InputError when they miss the scene."""
+def _region(name: str, grid: Grid, choices: Choices) -> Region:
+    """Bounds and area of interest on the grid; OutsideError when they miss the scene."""
     areas: list[BaseGeometry] = []
     if choices.bounds is not None:
         if not np.isfinite(choices.bounds).all():
@@ -266,5 +267,10 @@ def _region(location: str, grid: Grid, choices: Choices) -> Region:
         areas.append(area_in(choices.aoi, grid.crs, outline(grid)))
     try:
         return Region.of(grid, areas)
+    except OutsideError as problem:
+        remedy: tuple[Part, ...] = ("; give another area, or a scene of this one.",)
+        if choices.aoi is None:  # an area of interest brings its own CRS
+            remedy = ("; give ", BOUNDS, " in that CRS.")
+        raise OutsideError(f"{name}: ", problem.sentence, *remedy) from problem
     except InputError as problem:
-        raise InputError(f"{location}: ", problem.sentence) from problem
+        raise InputError(f"{name}: ", problem.sentence) from problem

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 from shapely.geometry.base import BaseGeometry
 
-from snet4core.errors import InputError
+from snet4core.errors import InputError, OutsideError
 from snet4core.grid import Grid
 from snet4core.sentence import AOI, BOUNDS
 from snet4core.windows import Window
@@ -31,7 +31,8 @@ class Region:
     def of(grid: Grid, areas: list[BaseGeometry]) -> Region:
         """Intersect all `areas`, which are in map units of the grid's CRS.
 
-        Raises InputError if they have nothing in common with each other, or with the raster.
+        Raises InputError if they have nothing in common with each other, OutsideError if with
+        the raster.
         """
         if not areas:
             return Region()
@@ -45,9 +46,9 @@ class Region:
             shapely.box(0, 0, cols, rows)
         )
         if not area_px.area > 0:
-            raise InputError(
-                f"The bounds or area of interest ({_short(common)}) lie outside the scene "
-                f"({_short(outline(grid))}); give them in the scene's CRS."
+            raise OutsideError(
+                f"what is searched ({_short(common)}) lies outside the scene "
+                f"({_short(outline(grid))}; both in {grid.crs.to_string()[:60]})"
             )
         shapely.prepare(area_px)
         return Region(area_px)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from snet4core.errors import InputError, OutputError
 from snet4core.files.names import printable
@@ -39,7 +39,7 @@ _MARK, _SCENE = "snet4-parts.txt", "scene.json"
 _MARK_TEXT = "Finished parts of a run of snet4 that goes on, or waits for --resume or merge.\n"
 _PART_NAME = re.compile(r"(\d{6,})-([0-9a-f]{24})\.part")
 _SCENE_NAME = re.compile(r"[0-9a-f]{16}")
-_JOB_NAME = re.compile(r"job-[0-9a-f]{16}\.json")
+_NOTE_NAME = re.compile(r"(job|outside)-[0-9a-f]{16}\.json")
 
 _Read = TypeVar("_Read")
 
@@ -138,6 +138,8 @@ class FolderStore:
     """A place with a folder of parts for each scene; `opened` makes or enters it."""
 
     place: Place
+    alone: bool = True
+    """Whether no other process works in it meanwhile."""
     _entered: dict[str, FolderShelf] = field(default_factory=dict)
     """Shelves of this run: what they depend on was looked at when they were entered."""
 
@@ -149,17 +151,27 @@ class FolderStore:
             return self._entered[location]
         now = {**facts(), "form of the parts": str(partfile.FORMAT)}
         folder = scene_key(location)
+        record = {"scene": location, "facts": now, "recipe": recipe}
         with _said(self.place):
-            begun = self._begun(folder, {"scene": location, "facts": now, "recipe": recipe})
+            begun = self._begun(folder, record)
+            if begun != now and self.alone and not self._has_parts(folder):
+                # A scene that failed: its picture was mended, as the user was told.
+                self.place.remove(f"{folder}/{_SCENE}")
+                begun = self._begun(folder, record)
         if begun != now:
-            raise OutputError(
-                f"{printable(str(self.place))} was begun with other "
-                f"{'input' if begun.get('picture') != now['picture'] else 'settings'} for "
-                f"{printable(location)}: {difference(begun, now)}. Run as it was begun, or remove "
-                "that folder to begin anew."
-            )
+            raise self._other(folder, location, begun, now)
         self._entered[location] = FolderShelf(self.place, folder, source, _run_key(now))
         return self._entered[location]
+
+    def _other(self, folder: str, location: str, begun: Facts, now: Facts) -> OutputError:
+        what, where, rest = "settings", "that folder", "begin anew"
+        if begun.get("picture") != now["picture"]:
+            what, where = "input", printable(f"{self.place}/{folder}")
+            rest = "begin this scene anew"
+        return OutputError(
+            f"{printable(str(self.place))} was begun with other {what} for {printable(location)}: "
+            f"{difference(begun, now)}. Run as it was begun, or remove {where} to {rest}."
+        )
 
     def _begun(self, folder: str, record: Mapping[str, Any]) -> Facts:
         """Facts recorded for a scene, by this run or by another, earlier or at the same time."""
@@ -200,14 +212,24 @@ class FolderStore:
 
     def note_job(self, scenes: Sequence[str]) -> None:
         """Record the names of all scenes of a job, of which each shard begins only its own."""
+        self._note("job", scenes)
+
+    def note_outside(self, scene: str) -> None:
+        """Record the name of a scene that has no parts, as none of it is searched."""
+        self._note("outside", [scene])
+
+    def _note(self, kind: Literal["job", "outside"], scenes: Sequence[str]) -> None:
         text = _json({"scenes": sorted(scenes)})
         with _said(self.place):
-            self.place.create(f"job-{hashlib.sha256(text).hexdigest()[:16]}.json", text)
+            self.place.create(f"{kind}-{hashlib.sha256(text).hexdigest()[:16]}.json", text)
 
-    def noted(self) -> set[str]:
-        """The scenes of all jobs that were recorded. InputError for a record that is damaged."""
+    def noted(self, kind: Literal["job", "outside"]) -> set[str]:
+        """The scenes of all records of a kind. InputError for a record that is damaged."""
         found: set[str] = set()
-        for name in filter(_JOB_NAME.fullmatch, self.place.names()):
+        for name in self.place.names():
+            match = _NOTE_NAME.fullmatch(name)
+            if match is None or match[1] != kind:
+                continue
             scenes = _read_json(self.place, name).get("scenes")
             if not isinstance(scenes, list):
                 raise InputError(
@@ -222,11 +244,10 @@ class FolderStore:
 
     def holds_parts(self) -> bool:
         """Whether a part of any scene is there."""
-        return any(
-            _PART_NAME.fullmatch(name)
-            for folder in self._scene_folders()
-            for name in self.place.names(folder)
-        )
+        return any(map(self._has_parts, self._scene_folders()))
+
+    def _has_parts(self, folder: str) -> bool:
+        return any(map(_PART_NAME.fullmatch, self.place.names(folder)))
 
     def remove(self) -> None:
         """Remove our own files; others stay."""
@@ -237,7 +258,7 @@ class FolderStore:
                         self.place.remove(f"{folder}/{name}")
                 self.place.prune(folder)
             for name in self.place.names():
-                ours = name == _MARK or _JOB_NAME.fullmatch(name)
+                ours = name == _MARK or _NOTE_NAME.fullmatch(name)
                 if ours or name.startswith(TEMPORARY):
                     self.place.remove(name)
             self.place.prune()
@@ -281,7 +302,7 @@ def opened(place: Place, *, alone: bool = True) -> Iterator[FolderStore]:
         with _said(place):
             stack.enter_context(place.entered(_MARK, alone=alone))
             place.create(_MARK, _MARK_TEXT.encode())
-        store = FolderStore(place)
+        store = FolderStore(place, alone)
         try:
             yield store
         except BaseException:

@@ -47,19 +47,14 @@ def write_report(
     `scene` is the picture that is drawn below them, in the CRS of which they are shown. Raises
     InputError for what cannot be read, OutputError for what cannot be written.
     """
-    check_report(layer, output, overwrite=overwrite)
+    refuse_others(layer)
+    outputs.check(output, overwrite=overwrite, inputs=[layer, *(scene.files if scene else ())])
     picture = None if scene is None else picture_of(scene)
     contents = contents_of(layer, scene, picture)
     page = rendered(contents, picture, command, warnings)
     with outputs.replacing(output, overwrite=overwrite) as (target,):
         target.write_text(page, encoding="utf-8", newline="\n")
     return len(contents.confidence_N)
-
-
-def check_report(layer: Path, output: Path, *, overwrite: bool = False) -> None:
-    """Raise what `write_report` would raise for its paths; `layer` need not exist yet."""
-    refuse_others(layer)
-    outputs.check(output, overwrite=overwrite, inputs=[layer])
 
 
 def rendered(

@@ -83,6 +83,12 @@ class Scene:
         return self.admitted.path
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The local files that its pixels come from, its own first; none if remote."""
+        others = (Path(each.path) for each in self.admitted.others)
+        return () if self.path is None else (self.path, *others)
+
+    @property
     def name(self) -> str:
         """The file's name without folder and extension: the scene's name in layers."""
         return self.other_name or Path(self.location).stem
@@ -202,7 +208,7 @@ def digest(scene: Scene) -> str:
     if scene.path is None:
         total.update(scene.location.encode())
         return total.hexdigest()
-    for path in (scene.path, *(Path(each.path) for each in scene.admitted.others)):
+    for path in scene.files:
         with _disk_errors(str(path)), path.open("rb") as file:
             while chunk := file.read(2**22):
                 total.update(chunk)

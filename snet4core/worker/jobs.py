@@ -72,8 +72,6 @@ def extract(request: Request, telling: Telling) -> Facts:
     telling.channel.told.update(known.values())
     scratch = telling.scratch(request.folder)
     kept_maps = Path(request.save_maps) if request.save_maps else None
-    if kept_maps is not None:
-        outputs.check(kept_maps, overwrite=True, inputs=[request.path("scene")])
     job = Job(
         inputs=(_scene(request),),
         choices=request.choices,
@@ -82,8 +80,11 @@ def extract(request: Request, telling: Telling) -> Facts:
         maps=scratch / "maps.tif" if kept_maps else None,
         overwrite=True,
         stop_at_error=True,
+        also_read=tuple(each.path for each in header.members),
     )
     job.check_places()
+    if kept_maps is not None:
+        outputs.check(kept_maps, overwrite=True, inputs=job.read_files())
     try:
         from snet4core.maps.predictor import Predictor
         from snet4core.maps.runtime import choose_runtime

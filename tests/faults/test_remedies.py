@@ -10,7 +10,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -23,7 +22,7 @@ from rasterio.crs import CRS
 from snet4_cli.main import Commands, in_words_of, snet4
 from snet4core.errors import EngineError, InputError
 from snet4core.grid import horizontal
-from snet4core.jobs.run import _refuse_other_crs
+from snet4core.jobs.job import of_another_crs
 from snet4core.layers.read import read_buildings
 from snet4core.look.table import sighting_in_table
 from snet4core.maps.look_guesser import LookGuesser
@@ -231,14 +230,9 @@ def test_a_vertical_crs_makes_no_other_place() -> None:
     assert horizontal(compound) == horizontal(plain) == plain
     assert horizontal(CRS.from_epsg(32617)) != plain
 
-    def plan(crs: CRS) -> Any:
-        return SimpleNamespace(
-            grid=SimpleNamespace(crs=crs), scene=SimpleNamespace(location=f"{crs.to_string()}.tif")
-        )
-
-    _refuse_other_crs(plan(compound), plan(plain))
-    with pytest.raises(InputError, match="run them into two files"):
-        _refuse_other_crs(plan(CRS.from_epsg(32617)), plan(plain))
+    assert of_another_crs("a.tif", compound, "b.tif", plain) is None
+    problem = of_another_crs("a.tif", CRS.from_epsg(32617), "b.tif", plain)
+    assert "a.tif is in EPSG:32617, but b.tif in EPSG:32616; run them into two" in str(problem)
 
 
 def test_lean_writes_only_what_its_name_says(

@@ -197,7 +197,7 @@ def test_an_area_of_any_size_is_cut_to_the_scene(tmp_path: Path, reach_deg: floa
         if houses is None and reach_deg > 90:
             continue  # nowhere is as far
         if houses is None:
-            with pytest.raises(InputError, match="lie outside the scene"):
+            with pytest.raises(InputError, match="lies outside the scene"):
                 run(job)
         else:
             assert run(job) == houses

@@ -101,7 +101,7 @@ def test_without_an_engine_the_check_still_runs_and_says_what_to_do(
         ("angle", "The off-nadir angle is 95; it is between 0 and 80 degrees."),
         ("model", "There is no model file /nowhere/mine.safetensors"),
         ("folder", "there is no folder /nowhere"),
-        ("elsewhere", "lie outside the scene"),
+        ("elsewhere", "lies outside the scene"),
         ("device", "cuda"),
     ],
 )
