@@ -23,6 +23,9 @@ Points = NDArray[np.float64]
 """(N, 2) coordinates, x then y (or column then row)."""
 
 
+SQUARE = 0.01
+"""Sides of a pixel that differ by a smaller share are equal: projections stretch no more."""
+
 _NOWHERE = "The raster has no place on Earth in its CRS."
 
 
@@ -117,6 +120,18 @@ class Grid:
         """Ground sample distance at the raster's centre: the side of a square pixel, in metres."""
         rows, cols = self.shape
         return math.sqrt(float(self.pixel_area_m2(np.array([[cols / 2, rows / 2]]))[0]))
+
+    @cached_property
+    def aspect(self) -> float:
+        """Width of a pixel on the ground by its height, at the raster's centre.
+
+        1 where it is square within `SQUARE`, as in nearly every projection; in degrees it is the
+        cosine of the latitude.
+        """
+        rows, cols = self.shape
+        across_12, along_12 = self._steps_m(np.array([[cols / 2, rows / 2]]))
+        found = float(np.hypot(*across_12[0]) / np.hypot(*along_12[0]))
+        return 1.0 if abs(found - 1) < SQUARE else found
 
     @cached_property
     def up_deg(self) -> float:

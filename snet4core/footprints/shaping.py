@@ -55,7 +55,10 @@ class Shaping:
         """Split, traced, simplified and placed; not yet in order. A function of `labels` alone."""
         tolerance_px = self.settings.simplify_m / self.grid.gsd_m
         parts = watershed.split(labels, self.settings.split, self.grid.gsd_m)
-        drawn, roofs_N = outline.outlines(parts, tolerance_px, self.settings.regularize), None
+        right = self.settings.regularize
+        aspect = self.grid.aspect if right else 1.0
+        drawn = outline.outlines(parts, tolerance_px, right, aspect)
+        roofs_N = None
         if self.source.has_roofs:
             roofs_N = drawn.polygons_N
             drawn = on_the_ground(drawn, self.grid, self.source.look)

@@ -66,6 +66,10 @@ class Sides:
         before[after] = np.arange(after.size)
         return before
 
+    def stretched(self, x: float, y: float) -> Sides:
+        """The same where columns are `x` times as wide and rows `y` times as high."""
+        return replace(self, x_S=self.x_S * x, y_S=self.y_S * y)
+
     def without(self, absorbed_S: Flags, dropped_S: Flags | None = None) -> Sides:
         """Remove sides from the rings.
 
@@ -189,6 +193,15 @@ class Lines:
     """Length of the stairs in pixels."""
     weight_S: Floats
     """1, or 0 where the stairs have no direction."""
+
+    def stretched(self, x: float, y: float) -> Lines:
+        """The same where columns are `x` times as wide and rows `y` times as high."""
+        tx, ty = self.tx_S * x, self.ty_S * y
+        longer = np.hypot(tx, ty)
+        return Lines(
+            tx / longer, ty / longer, self.x_S * x, self.y_S * y, self.length_S * longer,
+            self.weight_S,
+        )  # fmt: skip
 
     def chosen(self, here_S: Flags, other: Lines) -> Lines:
         """Choose these lines where `here_S` is True, the others elsewhere."""

@@ -113,13 +113,16 @@ class Outlines:
     """Median of the heights of its pixels, in metres; None where the labels have no heights."""
 
 
-def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> Outlines:
+def outlines(
+    labels: Labels, tolerance_px: float, regularize: bool = False, aspect: float = 1.0
+) -> Outlines:
     """Trace and simplify all labels of one window; polygons in the order of the labels.
 
     `tolerance_px` is how far a corner of the exact outline may be from the wall that replaces
     it, plus up to half a pixel where walls are fitted; 0 gives the exact outline.
-    `regularize` turns walls to right angles where the mask supports it. Raises UsageError for
-    a negative tolerance.
+    `regularize` turns walls to right angles where the mask supports it; they are right on the
+    ground, where a pixel is `aspect` times as wide as high. Raises UsageError for a negative
+    tolerance.
 
     >>> image = np.array([[0, 1, 1, 1], [0, 1, 1, 1]], np.int32)
     >>> footprint = image.astype(np.uint8) * 255
@@ -138,7 +141,7 @@ def outlines(labels: Labels, tolerance_px: float, regularize: bool = False) -> O
         labels = replace(labels, labels_HW=apart, origin_N2=origin_N2)
         rings = trace(apart)
     area_px = summed(rings.label_R, -twice_area(rings) / 2, labels.count + 1)
-    polygons = _simplified(rings, area_px, float(tolerance_px), regularize)
+    polygons = _simplified(rings, area_px, float(tolerance_px), aspect if regularize else None)
     origin_N2 = labels.origin_N2[1:]
     return Outlines(
         _moved(polygons, origin_N2[:, ::-1]),
@@ -209,12 +212,17 @@ def _median_heights(labels_HW: NDArray[np.int32], height_HW: NDArray[np.uint8]) 
     return np.asarray(height_m_of(np.concatenate(middles)).mean(axis=1), np.float64)
 
 
-def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize: bool) -> Polygons:
-    """Valid polygons of all labels 1..N, in pixels of the window."""
+def _simplified(
+    rings: Rings, area_px_L: Floats, tolerance_px: float, aspect: float | None
+) -> Polygons:
+    """Valid polygons of all labels 1..N, in pixels of the window.
+
+    With right angles in pixels of the given aspect; None: without.
+    """
     every = np.append(False, np.ones(area_px_L.size - 1, bool))
     first = PLAIN if tolerance_px else EXACT
     plain = _drawn(rings, area_px_L, tolerance_px, np.where(every, first, 0))
-    if not regularize or not every.any():
+    if aspect is None or not every.any():
         return plain[1:]
     exact = plain.copy()
     exact[1:] = _assembled(rings, sides_between(rings, rings.x_E >= 0))
@@ -230,7 +238,8 @@ def _simplified(rings: Rings, area_px_L: Floats, tolerance_px: float, regularize
         return bad
 
     tolerance_px = max(tolerance_px, LEAST_REGULAR_PX)
-    return _drawn(rings, area_px_L, tolerance_px, np.zeros(every.size, np.int64), worse)[1:]
+    begin_L = np.zeros(every.size, np.int64)
+    return _drawn(rings, area_px_L, tolerance_px, begin_L, aspect, worse)[1:]
 
 
 def _drawn(
@@ -238,6 +247,7 @@ def _drawn(
     area_px_L: Floats,
     tolerance_px: float,
     stage_L: Ints,
+    aspect: float = 1.0,
     worse: Callable[[Polygons, Flags], Flags] | None = None,
 ) -> Polygons:
     """Draw polygons by label, each at the first stage, from `stage_L` on, that does not fail."""
@@ -246,7 +256,7 @@ def _drawn(
     group_L = _groups(rings, area_px_L.size)
     while todo_L.any():
         some = some_labels(rings, todo_L)
-        sides, failed = _sides(some, stage_L, tolerance_px, area_px_L)
+        sides, failed = _sides(some, stage_L, tolerance_px, area_px_L, aspect)
         polygons[todo_L] = _assembled(some, sides)
         failed |= _clashing(some, polygons, todo_L)
         if worse is not None:
@@ -276,7 +286,7 @@ def _groups(rings: Rings, count: int) -> Ints:
 
 
 def _sides(
-    rings: Rings, stage_L: Ints, tolerance_px: float, area_px_L: Floats
+    rings: Rings, stage_L: Ints, tolerance_px: float, area_px_L: Floats, aspect: float
 ) -> tuple[Sides, Flags]:
     """Simplify rings; returns them, and True for the labels whose outline fails."""
     # Both neighbours must treat their common wall alike: at the later stage of the two.
@@ -295,7 +305,7 @@ def _sides(
     sides = collinear_merged(stairs, sides, tolerance_E, rings.joint_E | ~fitted_E | regular_E)
     lines = stairs.lines_of(sides)
     if regular_E.any():
-        sides, lines, none_L = regular(rings, stairs, sides, lines, regular_E, stage_L.size)
+        sides, lines, none_L = regular(rings, stairs, sides, lines, regular_E, stage_L.size, aspect)
         failed_L |= none_L & (stage_L < PLAIN)
     begin = sides.begin_S
     sides = corners_fitted(sides, lines, rings.joints()[begin], ~fitted_E[begin])

@@ -19,6 +19,7 @@ Axis letters: S sides, L labels, D directions of a building.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,15 +62,30 @@ FREE = -1
 
 
 def regular(
-    rings: Rings, stairs: Stairs, sides: Sides, lines: Lines, wanted_E: Flags, count: int
+    rings: Rings,
+    stairs: Stairs,
+    sides: Sides,
+    lines: Lines,
+    wanted_E: Flags,
+    count: int,
+    aspect: float = 1.0,
 ) -> tuple[Sides, Lines, Flags]:
-    """Turn and tidy the wanted sides.
+    """Turn and tidy the wanted sides, in pixels that are `aspect` times as wide as high.
 
     Returns sides, lines, and flags, shape (count,), True for labels without a direction. A
     common wall comes out the same for both of its buildings, unless one of their rings would
     lose its area.
     """
     label_S, other_S = rings.label_E[sides.begin_S], rings.other_E[sides.begin_S]
+    # To square pixels of the same area, where a right angle is one on the ground, and back.
+    wide, high = math.sqrt(aspect), math.sqrt(1 / aspect)
+
+    def squared(lines: Lines) -> Lines:
+        return lines if aspect == 1 else lines.stretched(wide, high)
+
+    lines = squared(lines)
+    if aspect != 1:
+        sides = sides.stretched(wide, high)
     direction_LD = directions(lines, label_S, count)
     outer_S = ~rings.hole_R[sides.ring_S]
     direction_LD[compactness(sides, label_S, outer_S, count) > ROUND] = np.nan
@@ -81,8 +97,11 @@ def regular(
         np.where(wanted_S, axis, FREE),
         ~wanted_S | rings.joint_E[sides.begin_S],
     )
-    plan = tidied(plan, stairs)
-    return plan.sides, plan.lines, np.isnan(direction_LD[:, 0])
+    plan = tidied(plan, lambda sides: squared(stairs.lines_of(sides)))
+    none_L = np.isnan(direction_LD[:, 0])
+    if aspect == 1:
+        return plan.sides, plan.lines, none_L
+    return plan.sides.stretched(high, wide), plan.lines.stretched(high, wide), none_L
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +240,18 @@ class Regularised:
     """True where the corner at which the side begins must stay in the ring."""
 
 
-def tidied(plan: Regularised, stairs: Stairs) -> Regularised:
-    """Merge sides on nearly the same line, remove short ones, insert right-angled steps."""
+def tidied(plan: Regularised, fitted: Callable[[Sides], Lines]) -> Regularised:
+    """Merge sides on nearly the same line, remove short ones, insert right-angled steps.
+
+    `fitted` gives the lines of sides, fitted to their stairs.
+    """
     for _ in range(MOST_ROUNDS):
         absorbed, dropped = _nearly_one_line(plan), np.zeros(plan.axis_S.size, bool)
         if not absorbed.any():
             absorbed, dropped = _short(plan)
         if not (absorbed | dropped).any():
             break
-        plan = _reduced(plan, stairs, absorbed, dropped)
+        plan = _reduced(plan, fitted, absorbed, dropped)
     return _stepped(plan)
 
 
@@ -276,11 +298,13 @@ def _short(plan: Regularised) -> tuple[Flags, Flags]:
     return absorbed, corner
 
 
-def _reduced(plan: Regularised, stairs: Stairs, absorbed: Flags, dropped: Flags) -> Regularised:
+def _reduced(
+    plan: Regularised, fitted: Callable[[Sides], Lines], absorbed: Flags, dropped: Flags
+) -> Regularised:
     """Remove sides from the plan; lines whose stairs grew keep their direction."""
     stay = ~(absorbed | dropped)
     sides, lines = plan.sides.without(absorbed, dropped), plan.lines
-    fresh = stairs.lines_of(sides)
+    fresh = fitted(sides)
     grown = sides.stop_S != plan.sides.stop_S[stay]
     lines = Lines(
         lines.tx_S[stay],

@@ -146,7 +146,7 @@ class SceneWork:
             "smallest area": f"{settings.min_area_m2!r} m2",
             "least confidence": repr(settings.min_confidence),
             "simplify": f"{settings.simplify_m!r} m",
-            "regularize": repr(settings.regularize),
+            "regularize": repr(settings.regularize) + self._of_oblong_pixels,
             "splitting": repr(settings.split),
             "confidence": repr(plan.model.card.confidence_knots.knots),
             "engine": network,
@@ -154,6 +154,12 @@ class SceneWork:
             "snet4": format_fact(),
             **(roofs if plan.model.card.architecture.maps_roofs else {}),
         }
+
+    @property
+    def _of_oblong_pixels(self) -> str:
+        """What right angles depend on besides; nothing where pixels are square on the ground."""
+        aspect = self.plan.grid.aspect
+        return f" at {aspect!r}" if self.plan.settings.regularize and aspect != 1 else ""
 
     def recipe(self) -> dict[str, Any]:
         """All that merging the parts needs, without scene and model, as plain JSON."""

@@ -122,6 +122,22 @@ def test_a_crs_without_a_place_on_earth_counts_in_its_own_unit() -> None:
     assert Grid((4, 4), Affine(2, 0, 0, 0, -2, 0), local).gsd_m == pytest.approx(0.6096)
 
 
+@pytest.mark.parametrize(
+    ("crs", "transform", "aspect"),
+    [
+        (UTM16, Affine(0.5, 0, 166_000, 0, -0.5, 7_000_000), 1.0),
+        (UTM16, Affine(0.25, 0, 741_000, 0, -0.5, 3_730_000), 0.5),
+        (CRS.from_epsg(3857), Affine(0.5, 0, 0, 0, -0.5, 8_400_000), 1.0),
+        (CRS.from_epsg(4326), Affine(5e-6, 0, 24.9, 0, -5e-6, 60.0), 0.5),
+        (CRS.from_epsg(4326), Affine(0, 5e-6, 24.9, -5e-6, 0, 60.0), 2.0),
+    ],
+    ids=["utm, far from its middle", "oblong", "mercator", "degrees", "degrees, turned"],
+)
+def test_the_aspect_is_that_on_the_ground(crs: CRS, transform: Affine, aspect: float) -> None:
+    found = Grid((100, 100), transform, crs).aspect
+    assert found == aspect if aspect == 1 else found == pytest.approx(aspect, rel=0.005)
+
+
 @given(st.floats(-180, 180))
 def test_up_turns_with_the_picture(turn_deg: float) -> None:
     """In the middle of its zone, UTM's north is true north."""

@@ -114,6 +114,20 @@ def test_clean_masks_of_houses_get_all_their_right_angles(
     assert iou(found, np.array([house]))[0] > 0.94
 
 
+@pytest.mark.parametrize("aspect", [0.6, 0.83, 1.3])
+@pytest.mark.parametrize("angle_deg", [13, 45, 71])
+def test_right_angles_are_right_on_the_ground(aspect: float, angle_deg: float) -> None:
+    """Pixels of a picture in degrees are not square there."""
+    house = placed(ELL, angle_deg)
+    seen = shapely.transform(house, lambda xy_N2: xy_N2 / [aspect, 1])
+    labels = as_labels(burned([seen], (60, 110)))
+    found = outlines(labels, 1.0, True, aspect).polygons_N
+    on_ground = shapely.transform(found, lambda xy_N2: xy_N2 * [aspect, 1])
+    assert right_angles(on_ground, within_deg=0.5) == 1
+    assert len(found[0].exterior.coords) == len(ELL.exterior.coords)
+    assert iou(on_ground, np.array([house]))[0] > 0.93
+
+
 def test_ragged_masks_of_houses_get_most_of_theirs() -> None:
     houses = [placed(RECTANGLE if k % 2 else ELL, 180 * k / 40) for k in range(40)]
     found = np.array(
