@@ -13,10 +13,8 @@ import rasterio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.warp import transform
 from shapely.geometry import shape
 
-from helpers.blocks import burned, placed, right_angles
 from snet4core.errors import Cancelled, InputError, LookError, SomeScenesFailed, UsageError
 from snet4core.footprints.footprints import Footprints
 from snet4core.jobs.job import Job
@@ -26,6 +24,7 @@ from snet4core.look.look import Look
 from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
+from snet4core.outlines import outline
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices, plan_for
 from snet4core.parts.polygonize import polygonize
@@ -196,27 +195,25 @@ def test_bounds_and_area_of_interest_limit_what_is_found(scene: Path, tmp_path: 
         found_in(scene, Choices(off_nadir_deg=30, bounds=(0, 0, 1, 1)))
 
 
-def test_right_angles_in_degrees_are_right_on_the_ground(tmp_path: Path) -> None:
-    """At 35 degrees north a pixel of a picture in degrees is narrower by a fifth than it is high."""
-    utm, degrees = "EPSG:32633", "EPSG:4326"
-    house = placed(shapely.box(-7, -4.5, 7, 4.5), 40, 500_060.0, 3_870_000.0)
-    corners = np.column_stack(transform(utm, degrees, *shapely.get_coordinates(house).T))
-    path, step_deg, size = tmp_path / "a.tif", 5e-6, 300
-    west_deg, north_deg = corners.mean(axis=0) + np.array([-1, 1]) * step_deg * size / 2
-    place = Affine(step_deg, 0, west_deg, 0, -step_deg, north_deg)
-    in_pixels = shapely.Polygon((corners - [west_deg, north_deg]) / [step_deg, -step_deg])
-    counts_BHW = np.where(burned([in_pixels], (size, size)) > 0, 900, 300).astype(np.uint16)
-    with rasterio.open(path, "w", driver="GTiff", count=4, height=size, width=size, dtype="uint16",
-                       crs=degrees, transform=place) as file:  # fmt: skip
-        file.write(np.stack([counts_BHW] * 4))
-    (found,) = polygons(found_in(path, replace(AT_30, regularize=True)))
-    on_ground = np.column_stack(transform(degrees, utm, *shapely.get_coordinates(found).T))
-    assert right_angles(np.array([shapely.Polygon(on_ground)]), within_deg=0.3) == 1
-    scene = SceneInput(str(path))
-    header = BrightIsBuilding().header
-    for choices, told in ((replace(AT_30, regularize=True), "True at 0.82"), (AT_30, "False")):
-        work = SceneWork(plan_for(scene, header, choices))
-        assert work.facts("exact")["regularize"].startswith(told)
+@pytest.mark.parametrize("regularize", [True, False])
+def test_right_angles_know_how_wide_a_pixel_is_on_the_ground(
+    regularize: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 55 degrees north a pixel of a picture in degrees is half as wide as high, nearly."""
+    path, seen = tmp_path / "a.tif", set[float]()
+    counts_BHW = np.full((4, 120, 120), 300, np.uint16)
+    counts_BHW[:, 40:80, 30:90] = 900
+    with rasterio.open(path, "w", driver="GTiff", count=4, height=120, width=120, dtype="uint16",
+                       crs="EPSG:4326", transform=Affine(5e-6, 0, 15, 0, -5e-6, 55)) as file:  # fmt: skip
+        file.write(counts_BHW)
+    drawn = outline.outlines
+    monkeypatch.setattr(outline, "outlines", lambda *given: seen.add(given[-1]) or drawn(*given))
+    choices = replace(AT_30, regularize=regularize)
+    assert len(polygons(found_in(path, choices))) == 1
+    (aspect,) = seen
+    assert aspect == pytest.approx(0.576 if regularize else 1.0, abs=0.001)
+    facts = SceneWork(plan_for(path, BrightIsBuilding().header, choices)).facts("exact")
+    assert facts["regularize"] == (f"True at {aspect!r}" if regularize else "False")
 
 
 def test_a_scene_of_tiny_pixels_is_looked_at_coarser(tmp_path: Path) -> None:
