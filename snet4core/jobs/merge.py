@@ -91,7 +91,9 @@ def merge(job: Merge, progress: Progress) -> Merged:
         overwrite=job.overwrite,
     )
     with ExitStack() as stack:
-        stores = [stack.enter_context(partstore.opened(place)) for place in job.places]
+        # A place that is named twice would wait for itself.
+        places = {str(place.everywhere()): place for place in job.places}.values()
+        stores = [stack.enter_context(partstore.opened(place)) for place in places]
         every = _scenes(stores)
         scenes, failed = _of_one_crs(every)
         if not scenes:

@@ -159,7 +159,8 @@ def test_shards_in_two_crss_are_merged_like_an_undivided_run(tmp_path: Path) -> 
     job = Job(scenes, LOOK, tmp_path / "o.gpkg")
     for number in range(2):
         outcome(replace(job, shard=Shard(number, 2)))
-    done = merge(Merge((job.parts_place,), job.output, remove=True), Silent())
+    twice = (job.parts_place, FolderPlace(tmp_path / "." / "o.gpkg.parts"))
+    done = merge(Merge(twice, job.output, remove=True), Silent())
     assert (done.footprints, done.scenes, done.missing) == (2, 2, [])
     assert done.failed == {"b": "b is in EPSG:32617, but a in EPSG:32616; run them into two files."}
     assert job.output.read_bytes() == undivided.output.read_bytes()
