@@ -164,7 +164,7 @@ def _picture(path: Path, text: str, head: bytes) -> CheckedFile:
     """Check any file but a VRT, by its first bytes."""
     driver = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
     if driver is None and (header := _envi_header(path)):
-        return CheckedFile(text, "ENVI", header=vrt.FileState.of(str(header)))
+        return CheckedFile(text, "ENVI", header=vrt.FileState.of(str(header.absolute())))
     if driver is None:
         what = next((name for pattern, name in _REFUSED_FORMATS if pattern.match(head)), None)
         if what is None and path.suffix.lower() == ".hdr":
