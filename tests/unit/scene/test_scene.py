@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +413,18 @@ def test_an_envi_header_is_part_of_the_picture(picture: Picture) -> None:
     assert digest(open_scene(path)) != before
     with pytest.raises(InputError, match=r"scene\.hdr changed while it was in use"):
         whole(scene)
+
+
+def test_an_envi_picture_is_read_where_its_path_is_another(
+    picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As workers do, whose folder may be another than that of the run."""
+    path = picture(town((60, 80)), "scene.dat", driver="ENVI")
+    monkeypatch.chdir(path.parent)
+    scene = open_scene(path.name)
+    away = replace(scene, admitted=replace(scene.admitted, location=str(path)))
+    monkeypatch.chdir(Path(path.anchor))
+    np.testing.assert_array_equal(whole(away)[0], town((60, 80)))
 
 
 def test_a_scene_that_is_nearly_empty_is_searched_until_something_is_found(
