@@ -57,11 +57,14 @@ $(VENV)/.notebooks: $(BUILT) | $(BIN)/python
 test-notebooks: $(VENV)/.notebooks ## docs/notebooks and the first hour, from first to last line
 	$(BIN)/python -m pytest tests/notebooks
 
-# QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error.
+# QGIS brings its own Python; REQUIRE_QGIS=1 makes its absence an error. Each file of tests stays in
+# one process: it has one QGIS.
 QGIS_PYTHON ?= /usr/bin/python3
+QGIS_PYTEST = $(QGIS_PYTHON) -m pytest -p no:cacheprovider \
+	$$($(QGIS_PYTHON) -c 'import xdist' 2>/dev/null && echo '-n $(TEST_PROCESSES) --dist loadfile')
 test-qgis: $(VENV)/.dev ## the plugin's tests, in QGIS's own Python against the built plugin
 	@if $(QGIS_PYTHON) -c 'import qgis.core, pytest' 2>/dev/null; then \
-		SNET4_PYTHON='$(abspath $(BIN)/python)' $(QGIS_PYTHON) -m pytest -p no:cacheprovider tests/qgis; \
+		SNET4_PYTHON='$(abspath $(BIN)/python)' $(QGIS_PYTEST) tests/qgis; \
 	elif [ -n "$(REQUIRE_QGIS)" ]; then \
 		echo "QGIS is missing, and its tests are required: see docs/guide/qgis.md"; exit 1; \
 	else \

@@ -59,7 +59,6 @@ def say_done(done: Done, output: Path, as_json: bool) -> None:
 def say_failed(done: Done, job: Job) -> None:
     """Raise SomeScenesFailed with all that is missing from the layer, if anything is."""
     from snet4core.jobs.per_scene import names_scenes
-    from snet4core.parts.store import begun
 
     told = []
     if done.failed:
@@ -73,7 +72,7 @@ def say_failed(done: Done, job: Job) -> None:
             + "; ".join(done.lost)
             + "."
         )
-    if told and (names_scenes(job.output) or begun(job.parts_place)):
+    if told and (names_scenes(job.output) or job.has_parts):
         told.append(
             "When that is mended, the same command with --resume --overwrite does the rest alone."
         )

@@ -103,10 +103,14 @@ class Job:
         return self.parts or partstore.place_beside(self.output)
 
     @property
+    def has_parts(self) -> bool:
+        """Whether parts are kept there already, or still."""
+        return partstore.begun(self.parts_place)
+
+    @property
     def resumed(self) -> bool:
         """Whether an earlier run left parts that this one goes on with."""
-        goes_on = self.resume or self.shard is not None
-        return goes_on and partstore.begun(self.parts_place)
+        return (self.resume or self.shard is not None) and self.has_parts
 
     def results(self, *more: Path) -> list[Path]:
         """All files that are written, `more` among them."""
@@ -150,7 +154,7 @@ class Job:
                 option,
                 ", or take --overlap best-look.",
             )
-        if partstore.begun(self.parts_place) and not self.resume and self.shard is None:
+        if self.has_parts and not self.resume and self.shard is None:
             raise OutputError(
                 f"{printable(str(self.parts_place))} holds parts of a run that was interrupted; go "
                 "on with --resume, or remove that folder to begin anew."

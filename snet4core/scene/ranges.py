@@ -49,9 +49,12 @@ def scene_ranges(scene: Scene) -> tuple[BandRange | None, ...]:
     found_px = read_px = 0
     with SceneReader(scene) as reader:
         for window in sample_windows(scene.grid.shape, scene.block_shape):
-            # Without a single valid pixel there would be no range, and no building in the scene.
             if found_px >= ENOUGH_PX or (found_px and read_px >= MOST_READ_PX):
                 break
+            # Without a single valid pixel there would be no range, and no building in the scene:
+            # so the search goes on, but not through what is no data for nothing was written there.
+            if read_px >= MOST_READ_PX and reader.is_hole(window):
+                continue
             counts_BHW, valid_HW = reader.read(window)
             pieces.append(counts_BHW[:, thin, thin][:, valid_HW[thin, thin]])
             found_px += pieces[-1].shape[1] * step**2

@@ -132,6 +132,23 @@ class SceneReader:
         counts, valid = zip(*strips, strict=True)
         return np.concatenate(counts, axis=1), np.concatenate(valid)
 
+    def is_hole(self, window: Window) -> bool:
+        """Whether the file is known to hold nothing of a window in its own pixels: in a sparse
+        TIFF, blocks that were never written. Found without reading any."""
+        if self._dataset is None:
+            raise UsageError("A SceneReader reads only inside its 'with' block.")
+        if self.scene.admitted.driver != "GTiff":
+            return False
+        stored = self.scene.orientation.stored(window, self.scene.grid.shape)
+        rows, cols = self._dataset.block_shapes[0]
+        return not any(
+            self._dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
+            for row in range(stored.row // rows, -(-stored.row_stop // rows))
+            for col in range(stored.col // cols, -(-stored.col_stop // cols))
+            for band in self.scene.bands.file_bands
+            if band is not None
+        )
+
     def _interpolated(self, window: Window) -> tuple[Counts, Valid]:
         """As `read`, on pixels that are `scale.finer` times as small as the scene's own."""
         k = self.scale.finer

@@ -53,14 +53,14 @@ _application: list[Any] = []
 as nothing names it, and a window that is shown then takes the process down at Python's end."""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def built() -> None:
-    """The plugin folder, from the sources as they are."""
-    subprocess.run([sys.executable, str(ROOT / "tools" / "make_plugin.py")], check=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the plugin folder from the sources as they are, before any process of the tests."""
+    if importlib.util.find_spec("qgis") is not None and not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, str(ROOT / "tools" / "make_plugin.py")], check=True)
 
 
 @pytest.fixture(scope="session")
-def enabled(built: None) -> None:
+def enabled() -> None:
     """The plugin switched on for `qgis_process`."""
     done = subprocess.run(
         ["qgis_process.bin", "plugins", "enable", "snet4"], capture_output=True, text=True
@@ -108,7 +108,7 @@ def stub(tmp_path: Path):
 
 
 @pytest.fixture(scope="session")
-def qgis(built: None):
+def qgis():
     """QGIS in this process, with Processing and the built plugin; returns `processing`."""
     from qgis.core import QgsApplication
 

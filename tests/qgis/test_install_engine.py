@@ -94,7 +94,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(built: None, tmp_path: Path) -> Desk:
+def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 

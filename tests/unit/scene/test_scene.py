@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -413,6 +414,31 @@ def test_an_envi_header_is_part_of_the_picture(picture: Picture) -> None:
     assert digest(open_scene(path)) != before
     with pytest.raises(InputError, match=r"scene\.hdr changed while it was in use"):
         whole(scene)
+
+
+def test_holes_of_a_sparse_file_are_not_read_in_search_of_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "sparse.tif", list[Window]()
+    *_, last = sample_windows((4096, 4096), (64, 64))
+    with rasterio.open(
+        path, "w", driver="GTiff", height=4096, width=4096, count=4, dtype="uint16",
+        crs="EPSG:32616", transform=Affine(0.5, 0, 740000, 0, -0.5, 3720000), sparse_ok=True,
+        tiled=True, blockxsize=64, blockysize=64,
+    ) as file:  # fmt: skip
+        place = rasterio.windows.Window(last.col, last.row, last.width, last.height)
+        file.write(town(last.shape), window=place)
+    scene = open_scene(path)
+    with SceneReader(scene) as reading:
+        assert not reading.is_hole(last)
+        assert reading.is_hole(Window(0, 0, last.row, 64))
+    monkeypatch.setattr(ranges, "MOST_READ_PX", 2**18)
+    monkeypatch.setattr(
+        SceneReader, "read", lambda self, window: read.append(window) or self._native(window)
+    )
+    assert all(each is not None and each.high > 1500 for each in scene_ranges(scene))
+    assert read[-1] == last
+    assert len(read) <= 3
 
 
 def test_an_envi_picture_is_read_where_its_path_is_another(
