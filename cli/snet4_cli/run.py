@@ -168,6 +168,7 @@ def run(
 
     use_one_heap()
     choices = Choices(**chosen)
+    files = [find_model(each) for each in models]
     inputs = scene_inputs.expand(scenes, allow_remote=choices.allow_remote)
     job = Job(
         inputs=tuple(inputs),
@@ -182,14 +183,14 @@ def run(
         overlap=overlap,  # type: ignore[arg-type]  # click checked it
         shard=None if shard is None else Shard(*shard),
         parts=None if parts is None else place_of(parts, allow_remote=choices.allow_remote),
-        also_read=_also_read(models, scenes),
+        also_read=_also_read(files, scenes),
     )
     jobs = per_scene.each_scene(job) if per_scene.names_scenes(output) else [job]
     if report is not None:
         _check_report(job, report)
     for each in per_scene.open_jobs(jobs) if per_scene.names_scenes(output) else jobs:
         each.check_places(*([] if report is None else [report]))
-    header = ensemble.combined_header([read_header(find_model(each)) for each in models], scales)
+    header = ensemble.combined_header([read_header(each) for each in files], scales)
     if roofs_file is not None:
         require_roofs(header.card, ROOFS_FILE)
     if dry_run:
@@ -205,7 +206,9 @@ def run(
             if not per_scene.names_scenes(output):
                 done = run_job(job, predictor, bar, executor)
             else:
-                done = per_scene.run_each(jobs, predictor, bar, executor)
+                done = per_scene.run_each(
+                    jobs, predictor, bar, executor, is_share=shard is not None
+                )
     except KeyboardInterrupt:
         if not (resume or executor or shard or parts):
             if per_scene.names_scenes(output):
@@ -232,16 +235,17 @@ def _planned(
 ) -> tuple[list[Plan], dict[str, str]]:
     """Plans of all scenes, and which of several lie outside of what is searched, in words."""
     from snet4core.errors import OutsideError
+    from snet4core.jobs.job import Done, nothing_written
     from snet4core.parts.plan import plan_for
 
-    plans, outside = [], {}
+    plans, outside = [], dict[str, str]()
     for each in inputs:
         try:
             plans.append(plan_for(each, header, choices, guesser))
         except OutsideError as problem:
-            if len(inputs) == 1:
-                raise
-            outside[each.location] = str(problem)
+            outside[each.location] = problem.sentence
+    if not plans:
+        raise nothing_written(Done(outside=outside))
     return plans, outside
 
 
@@ -286,10 +290,9 @@ def _network(
     return elsewhere, Processes(model, workers)
 
 
-def _also_read(models: tuple[str, ...], scenes: tuple[str, ...]) -> tuple[Path, ...]:
+def _also_read(models: list[Path], scenes: tuple[str, ...]) -> tuple[Path, ...]:
     """Files that arguments name besides pictures: models, and lists of scenes."""
-    lists = [each[1:] for each in scenes if each.startswith("@")]
-    return tuple(Path(each) for each in (*models, *lists))
+    return (*models, *(Path(each[1:]) for each in scenes if each.startswith("@")))
 
 
 def _check_report(job: Job, report: Path) -> None:

@@ -72,7 +72,8 @@ def say_failed(done: Done, job: Job) -> None:
             + "; ".join(done.lost)
             + "."
         )
-    if told and (names_scenes(job.output) or job.has_parts):
+    goes_on = bool(done.lost) if names_scenes(job.output) else job.has_parts
+    if done.may_be_mended and goes_on:
         told.append(
             "When that is mended, the same command with --resume --overwrite does the rest alone."
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from snet4core.errors import OutputError, Snet4Error
 from snet4core.files.interrupts import interrupts_wait
-from snet4core.files.names import printable
+from snet4core.files.names import printable, same_file_key
 from snet4core.files.workfolder import PREFIX, work_folder
 from snet4core.sentence import OVERWRITE
 
@@ -47,16 +47,34 @@ def check(
     _check_folder(path.parent, printable(path))
 
 
+def refuse_inputs(results: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise `OutputError` if a result would replace one of the files that are read."""
+    read = {_identity(each) for each in inputs} - {None}
+    for result in results:
+        if _identity(result) in read:
+            raise OutputError(
+                f"{printable(result)} is also an input; choose another name for the result."
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from others; None where there is none."""
+    with suppress(OSError, ValueError):  # it is not there, or its name cannot be one
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    return None
+
+
 def check_apart(paths: Iterable[Path]) -> None:
     """Raise `OutputError` if two results would be written to one file."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in paths:
-        real = path.resolve()
-        if real in seen:
+        key = same_file_key(Path(os.path.realpath(path)))
+        if key in seen:
             raise OutputError(
                 f"{printable(path)} is named twice; give each result a name of its own."
             )
-        seen.add(real)
+        seen.add(key)
 
 
 def _check_target(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -97,9 +115,8 @@ def _check_existing(
         raise OutputError(f"{name} is a folder; name a file in it.")
     if not stat.S_ISREG(found.st_mode):
         raise OutputError(f"{name} is no ordinary file; choose another name.")
-    for source in inputs:
-        if source.exists() and os.path.samestat(found, source.stat()):
-            raise OutputError(f"{name} is also an input; choose another name for the result.")
+    if (found.st_dev, found.st_ino) in map(_identity, inputs):
+        raise OutputError(f"{name} is also an input; choose another name for the result.")
     if not overwrite:
         raise OutputError(f"{name} exists already; remove it or give ", OVERWRITE, ".")
 

@@ -102,7 +102,7 @@ class Cluster:
         answered: SimpleQueue[Future] = SimpleQueue()
         queue = Queue(tasks, TRIES, filled)
         resources = {"GPU": 1} if self._needs_gpu else None
-        heard_s: float | None = time.monotonic()
+        heard_s, is_told = time.monotonic(), False
         while queue.has_more() or under_way:
             room = AHEAD * max(1, self._workers_now(client)) - len(under_way)
             while room > 0 and queue.has_more():
@@ -116,11 +116,10 @@ class Cluster:
                 future = answered.get(timeout=_POLL_S)
             except Empty:
                 self._check_alive(client)
-                if heard_s is not None and time.monotonic() - heard_s > LONELY_S:
-                    self._warn_if_alone(client)
-                    heard_s = None
+                if not is_told and time.monotonic() - heard_s > LONELY_S:
+                    is_told, heard_s = self._is_told_alone(client), time.monotonic()
                 continue
-            heard_s = time.monotonic()
+            heard_s, is_told = time.monotonic(), False
             _, task = under_way.pop(future.key)
             problem = self._problem(client, future)
             if problem is None:
@@ -137,18 +136,22 @@ class Cluster:
     def _needs_gpu(self) -> bool:
         return self._model.wanted.device.startswith("cuda")
 
-    def _warn_if_alone(self, client: Client) -> None:
-        """Say what a run waits for that no worker of the cluster can go on with."""
+    def _is_told_alone(self, client: Client) -> bool:
+        """Say what a run waits for that no worker of the cluster can go on with; True if so."""
+        address = client.scheduler.address
         if not self._workers_now(client):
             log.warning(
                 "The cluster at %s has no workers, and the run waits for some; start them with "
-                "'dask worker %s'.", self._address, self._address,
+                "'dask worker %s'.", address, address,
             )  # fmt: skip
-        elif self._needs_gpu and True not in client.run(offers_gpu, on_error="return").values():
+            return True
+        if self._needs_gpu and True not in client.run(offers_gpu, on_error="return").values():
             log.warning(
                 "No worker of the cluster at %s offers a GPU, and the run waits for one; start "
-                "its workers with Dask's resource GPU=1.", self._address,
+                "its workers with Dask's resource GPU=1.", address,
             )  # fmt: skip
+            return True
+        return False
 
     def _workers_now(self, client: Client) -> int:
         """How many workers there are, or were a moment ago: they may come and go."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -28,8 +27,8 @@ from snet4core.layers.spacenet import image_id
 from snet4core.layers.write import check_layer
 from snet4core.parts import store as partstore
 from snet4core.parts.plan import Choices, Plan
-from snet4core.scene.door import admit
 from snet4core.scene.inputs import SceneInput
+from snet4core.scene.scene import files_of
 from snet4core.sentence import ROOFS, ROOFS_FILE, joined
 
 Overlap = Literal["keep", "best-look", "fuse"]
@@ -119,10 +118,7 @@ class Job:
 
     def read_files(self) -> list[Path]:
         """All files on disk that are read, the pictures of a VRT among them."""
-        scenes = [Path(each.location) for each in self.inputs]
-        for vrt in [each for each in scenes if each.suffix.lower() == ".vrt"]:
-            with suppress(InputError, OSError):  # told when its turn comes
-                scenes += [Path(each.path) for each in admit(vrt).others]
+        scenes = [path for each in self.inputs for path in files_of(each.location)]
         items = [each.stac_item for each in self.inputs]
         named = (*items, self.choices.aoi, self.choices.looks_table, *self.also_read)
         return [*scenes, *(each for each in named if each is not None)]
@@ -132,16 +128,13 @@ class Job:
 
         `more` are files that the caller writes besides, such as a report.
         """
-        results = self.results(*more)
-        # Nothing is lost where nothing is there, and VRTs take a while to read.
-        sources = self.read_files() if any(map(os.path.exists, results)) else []
+        self._refuse_inputs(self.results(*more))
         check_layer(
             self.output,
             csv=self.csv,
             roofs=self.choices.roofs,
             roofs_file=self.roofs_file,
             overwrite=self.overwrite,
-            inputs=sources,
             resumed=self.resumed,
         )
         self._check_image_ids()
@@ -163,11 +156,23 @@ class Job:
             raise UsageError(
                 f"{self.maps}: several scenes need a folder for their maps; create it first."
             )
-        outputs.check_apart(results)
+        outputs.check_apart(self.results(*more))
         for each in self._maps_files():
-            outputs.check(each, overwrite=self.overwrite, inputs=sources, resumed=self.resumed)
+            outputs.check(each, overwrite=self.overwrite, resumed=self.resumed)
         for each in more:
-            outputs.check(each, overwrite=self.overwrite, inputs=sources)
+            outputs.check(each, overwrite=self.overwrite)
+
+    def check_together(self, jobs: Iterable[Job]) -> None:
+        """Raise OutputError if a result of one of the jobs that this one was split into would
+        replace that of another, or a file that any of them reads."""
+        results = [path for each in jobs for path in each.results()]
+        self._refuse_inputs(results)
+        outputs.check_apart(results)
+
+    def _refuse_inputs(self, results: Sequence[Path]) -> None:
+        # Nothing is lost where nothing is there, and VRTs take a while to read.
+        if any(map(os.path.exists, results)):
+            outputs.refuse_inputs(results, self.read_files())
 
     def _check_image_ids(self) -> None:
         """Refuse products of one picture, as its folders `MS` and `Pan-Sharpen` hold, in one table:
@@ -200,12 +205,15 @@ class Job:
 
 
 def description_of(names: Iterable[str], first: Mapping[str, str]) -> dict[str, str]:
-    """What is said of a layer of several scenes: their names, and the facts of the first."""
+    """What is said of a layer of several scenes: their names, and the facts of the first.
+
+    All that a run or its shards were given: which of them have no part is seen too late.
+    """
     ordered = sorted(names)
     if len(ordered) < 2:
         return dict(first)
     some = ", ".join(ordered[:_NAMED]) + (", ..." if len(ordered) > _NAMED else "")
-    told = f"{len(ordered)} ({some}); what follows is of one of them, their buildings name theirs"
+    told = f"{len(ordered)} were searched ({some}); what follows is of one of them"
     return {"scenes": told, **first}
 
 
@@ -231,13 +239,24 @@ class Done:
     """Of a shard: how many parts belong to it."""
     left_alone: list[str] = field(default_factory=list)
     """Layers that an earlier run had completed."""
+    other_crs: list[str] = field(default_factory=list)
+    """Scenes among those that failed, with which nothing is wrong but their CRS."""
+
+    @property
+    def may_be_mended(self) -> bool:
+        """Whether another run, which goes on, may find what this one did not."""
+        return bool(self.lost) or len(self.failed) > len(self.other_crs)
 
 
-def of_another_crs(name: str, crs: CRS, first: str, of_first: CRS) -> InputError | None:
+class OtherCrsError(InputError):
+    """A scene is sound, but cannot go into this layer."""
+
+
+def of_another_crs(name: str, crs: CRS, first: str, of_first: CRS) -> OtherCrsError | None:
     """What is wrong with a scene unless it has the CRS of the first: a layer has only one."""
     if horizontal(crs) == horizontal(of_first):
         return None
-    return InputError(
+    return OtherCrsError(
         f"{printable(name)} is in {crs.to_string()[:60]}, but {printable(first)} in "
         f"{of_first.to_string()[:60]}; run them into two files."
     )
@@ -246,10 +265,12 @@ def of_another_crs(name: str, crs: CRS, first: str, of_first: CRS) -> InputError
 def nothing_written(done: Done) -> Snet4Error:
     """Why no scene has anything to be written: OutsideError, or SomeScenesFailed."""
     if not done.failed:
+        told = list(done.outside.values())
+        if len(told) == 1:
+            return OutsideError(told[0])
         return OutsideError(
-            f"None of {len(done.outside)} scenes has a part in what is searched, nothing was "
-            "written: ",
-            joined("; ", done.outside.values()),
+            f"None of {len(told)} scenes has a part in what is searched, nothing was written: ",
+            joined("; ", told[:_NAMED]),
         )
     rest = f", {len(done.outside)} lie outside of what is searched" if done.outside else ""
     return SomeScenesFailed(

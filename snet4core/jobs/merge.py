@@ -67,8 +67,12 @@ class _Scene:
     shelves: list[FolderShelf]
     description: dict[str, str]
 
+    def here(self) -> set[int]:
+        """Indices of the parts that are on any shelf."""
+        return set[int]().union(*(shelf.here() for shelf in self.shelves))
+
     def missing(self) -> list[Part]:
-        here = set[int]().union(*(shelf.here() for shelf in self.shelves))
+        here = self.here()
         return [part for part in self.parts if part.index not in here]
 
 
@@ -95,15 +99,16 @@ def merge(job: Merge, progress: Progress) -> Merged:
         places = {str(place.everywhere()): place for place in job.places}.values()
         stores = [stack.enter_context(partstore.opened(place)) for place in places]
         every = _scenes(stores)
-        scenes, failed = _of_one_crs(every)
-        if not scenes:
-            outside = any(store.noted("outside") for store in stores)
-            raise InputError(
-                f"{printable(str(job.places[0]))} holds no scene"
-                f"{', as all lie outside of what was searched' if outside else ''}; run the "
-                "shards first, then merge."
-            )
         never = _never_begun(stores, every)
+        if not every:
+            where = printable(str(job.places[0]))
+            if never or not any(store.noted("outside") for store in stores):
+                raise InputError(f"{where} holds no scene; run the shards first, then merge.")
+            raise InputError(
+                f"{where} holds no scene, as all lie outside of what was searched; run the shards "
+                "with another area."
+            )
+        scenes, failed = _of_one_crs(every)
         if never and not job.allow_missing:
             total = len(never) + len(scenes)
             raise InputError(
@@ -152,11 +157,13 @@ def _scenes(stores: Sequence[FolderStore]) -> list[_Scene]:
 
 
 def _of_one_crs(scenes: Sequence[_Scene]) -> tuple[list[_Scene], dict[str, str]]:
-    """The scenes in the CRS of the first, as in an undivided run, and why others are left out."""
+    """The scenes in the CRS of the first with parts, as in an undivided run that of the first
+    that succeeds; and why others are left out."""
     kept: list[_Scene] = []
     failed: dict[str, str] = {}
+    first = next((each for each in scenes if each.here()), scenes[0]).shaping
     for scene in scenes:
-        own, first = scene.shaping, (kept or [scene])[0].shaping
+        own = scene.shaping
         problem = of_another_crs(own.source.scene, own.grid.crs, first.source.scene, first.grid.crs)
         if problem is None:
             kept.append(scene)
@@ -168,7 +175,7 @@ def _of_one_crs(scenes: Sequence[_Scene]) -> tuple[list[_Scene], dict[str, str]]
 def _names(stores: Sequence[FolderStore], scenes: Sequence[_Scene]) -> set[str]:
     """Names of all scenes of the shards' jobs; stores of before noted none."""
     begun = {scene.shaping.source.scene for scene in scenes}
-    return begun.union(*(store.noted("job") for store in stores))
+    return begun | {name for store in stores for name, _ in store.noted("job")}
 
 
 def _never_begun(stores: Sequence[FolderStore], scenes: Sequence[_Scene]) -> list[str]:
@@ -177,8 +184,10 @@ def _never_begun(stores: Sequence[FolderStore], scenes: Sequence[_Scene]) -> lis
     Names, not locations: machines may reach one picture by several paths.
     """
     begun = {scene.shaping.source.scene for scene in scenes}
-    outside = set[str]().union(*(store.noted("outside") for store in stores))
-    return sorted(_names(stores, scenes) - begun - outside)
+    # A scene that lay outside of another area is missed.
+    outside = {noted for store in stores for noted in store.noted("outside")}
+    asked = {noted for store in stores for noted in store.noted("job")}
+    return sorted({name for name, _ in asked - outside} - begun)
 
 
 def _scene(kept: Sequence[Kept]) -> _Scene:

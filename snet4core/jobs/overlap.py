@@ -50,6 +50,8 @@ def resolved(
     All maps are computed before the first result comes. Memory holds one block of each look.
     """
     every = [replace(scene, batches=iter(())) for scene in scenes]
+    if not every:
+        return
     if overlap == "best-look":
         for scene, better in zip(every, _better(every), strict=True):
             yield replace(scene, batches=_uncovered(scene, better))

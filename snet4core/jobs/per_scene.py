@@ -42,7 +42,8 @@ def each_scene(job: Job) -> list[Job]:
     """Split a job with `{scene}` in its output into one job per scene, of its shard only.
 
     Each of them writes its layer, so shards leave nothing to be merged. UsageError when two
-    scenes would be written to one file, or where one file is needed.
+    scenes would be written to one file, or where one file is needed; OutputError when a result
+    would replace another, or what any of the scenes' runs reads.
     """
     if job.parts is not None:
         raise UsageError(f"--parts is the place of one layer; leave it out with {SCENE} in OUT.")
@@ -74,6 +75,7 @@ def each_scene(job: Job) -> list[Job]:
             continue
         if len(job.inputs) > 1:
             raise UsageError(f"{printable(each)} would hold one scene; put {SCENE} in its name.")
+    job.check_together(by_output.values())
     return [each for number, each in enumerate(by_output.values()) if shard.has(number)]
 
 
@@ -98,10 +100,13 @@ def run_each(
     predictor: Predictor | Elsewhere,
     progress: Progress,
     executor: Executor | None = None,
+    *,
+    is_share: bool = False,
 ) -> Done:
     """Run the jobs that are still open, one after another.
 
-    Scenes that fail are noted, and errors raised, as in `run_job`.
+    Scenes that fail are noted, and errors raised, as in `run_job`; that all lie outside of what
+    is searched is none where they are a share of others.
     """
     still = open_jobs(jobs)
     open_outputs = {each.output for each in still}
@@ -114,7 +119,7 @@ def run_each(
         done.lost += found.lost
         done.parts += found.parts
         log.info("%d footprints in %s", found.footprints, printable(job.output))
-    if done.outside and not (done.found or done.failed or done.left_alone):
+    if done.outside and not (is_share or done.found or done.failed or done.left_alone):
         raise nothing_written(done)
     return done
 

@@ -23,6 +23,7 @@ from snet4core.jobs.executors import Executor, InProcess, Task, open_tasks
 from snet4core.jobs.job import (
     Done,
     Job,
+    OtherCrsError,
     Result,
     Shard,
     description_of,
@@ -34,7 +35,7 @@ from snet4core.maps import file as mapsfile
 from snet4core.parts import store as partstore
 from snet4core.parts.detect import detect
 from snet4core.parts.heights import not_lower
-from snet4core.parts.plan import Plan, plan_for
+from snet4core.parts.plan import Plan, plan_for, searched
 from snet4core.parts.shelf import MemoryStore, PartStore
 from snet4core.parts.store import FolderStore
 from snet4core.parts.work import Elsewhere, SceneWork
@@ -89,7 +90,7 @@ def _run_with_executor(
     resumed = job.resumed
     with partstore.opened(job.parts_place) as store:
         work = Work(store, resumed)
-        work.failed |= executor.fill(_tasks(job, predictor, work), _Parts(progress, work)).failed
+        _fill(job, predictor, progress, work, executor)
         computed = Elsewhere(predictor.header, predictor.key, predictor.guesser)
         return _written_from(store, job, computed, progress, work)
 
@@ -103,9 +104,24 @@ def _run_shard(
         executor = InProcess(predictor)
     with partstore.opened(job.parts_place, alone=False) as store:
         work = Work(store)
-        store.note_job([scene.name for scene in job.inputs])
-        work.failed |= executor.fill(_tasks(job, predictor, work), _Parts(progress, work)).failed
+        store.note_job([scene.name for scene in job.inputs], searched(job.choices))
+        _fill(job, predictor, progress, work, executor)
         return _of_shard(job, work)
+
+
+def _fill(
+    job: Job,
+    predictor: Predictor | Elsewhere,
+    progress: Progress,
+    work: Work,
+    executor: Executor,
+) -> None:
+    """Let the executor compute all parts that are missing."""
+    parts = _Parts(progress, work)
+    filled = executor.fill(_tasks(job, predictor, work), parts)
+    work.failed |= filled.failed
+    if filled.done:
+        parts.step(filled.done, filled.done, "parts")  # how many there are is known only now
 
 
 def _written_from(
@@ -115,10 +131,13 @@ def _written_from(
     progress: Progress,
     work: Work,
 ) -> Done:
-    """Write the layer; remove the parts when it is complete."""
+    """Write the layer; remove the parts when it is as complete as it can be."""
     done = _written(job, predictor, progress, work)
-    if not done.failed and not done.lost:
+    if not done.may_be_mended:
         store.remove()
+    for location in done.failed:
+        # What was computed of a picture that cannot be read goes on with no other one.
+        store.forget(location)
     return done
 
 
@@ -168,6 +187,7 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
     by_scene = len(job.inputs) >= shard.of
     mine = [n for n in range(len(job.inputs)) if not by_scene or shard.has(n)]
     for planned, scene in enumerate([job.inputs[n] for n in mine], 1):
+        work.share = planned / len(mine)
         try:
             plan = plan_for(scene, predictor.header, job.scene_choices, predictor.guesser)
             scene_work = SceneWork(plan, keep_maps=job.needs_maps)
@@ -180,13 +200,13 @@ def _tasks(job: Job, predictor: Predictor | Elsewhere, work: Work) -> Iterator[T
             if len(job.inputs) == 1:
                 raise
             if job.shard is not None:
-                work.store.note_outside(scene.name)
+                work.store.note_outside(scene.name, searched(job.choices))
                 log.info(problem.sentence)
             continue
         except Snet4Error as problem:
             work.failed[scene.location] = problem
             continue
-        work.tasks, work.share = work.tasks + len(tasks), planned / len(mine)
+        work.tasks += len(tasks)
         if job.shard is not None:
             work.asked[scene.location] = [Task(scene_work, shelf, each) for each in chosen]
         yield from tasks
@@ -312,6 +332,8 @@ def _note(attempt: Attempt, problem: Snet4Error, job: Job, done: Done) -> None:
         raise problem
     log.warning(problem.sentence)
     done.failed[attempt.location] = problem.sentence
+    if isinstance(problem, OtherCrsError):
+        done.other_crs.append(attempt.location)
 
 
 def _attempts(

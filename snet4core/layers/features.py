@@ -88,13 +88,13 @@ class Layer:
 
 
 def title_of(description: Mapping[str, str]) -> str:
-    """What a layer is of, for its title: its one scene, or how many; empty if nothing tells.
+    """What a layer is of, for its title: its one scene, or several; empty if nothing tells.
 
-    >>> title_of({"scene": "sn4/a.tif"}), title_of({"scenes": "2 (a, b); ...", "scene": "a.tif"})
-    ('a', '2 scenes')
+    >>> title_of({"scene": "sn4/a.tif"}), title_of({"scenes": "2 were ...", "scene": "a.tif"})
+    ('a', 'several scenes')
     """
     if "scenes" in description:
-        return f"{description['scenes'].partition(' ')[0]} scenes"
+        return "several scenes"
     return Path(description.get("scene") or description.get("maps") or "").stem
 
 

@@ -83,7 +83,7 @@ WORSE_PX = 0.03
 """A regular outline may differ from the mask by this much more than the plain one, along its
 length, ..."""
 
-CORNER_PX2 = 3.5
+CORNER_PX2 = 9.0
 """... and by this area for every corner that it saves, which on ragged masks are many."""
 
 LOST_SHARE, LOST_PX = 0.02, 0.05

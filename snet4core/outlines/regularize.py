@@ -40,13 +40,13 @@ APART_DEG = 18.0
 WING_SHARE = 0.25
 """Least share of the outline that must lie within PEAK_DEG of a second direction."""
 
-AGREED_SHARE = 0.5
+AGREED_SHARE = 0.3
 """Least share of the outline that must lie within PEAK_DEG of the directions."""
 
 ROUND = 0.9
 """4 pi area / perimeter^2 from which a building is round: 1 for a disc, 0.79 for a square."""
 
-TURN_PX = 2.0
+TURN_PX = 3.0
 """Farthest that the ends of a wall may move when it is turned."""
 
 TURN_DEG = 38.0

@@ -6,6 +6,7 @@ Georeference, look, working pixel size, area of interest and polygon settings:
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -17,6 +18,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from snet4core.errors import InputError, OutsideError, UsageError
+from snet4core.files.names import printable
 from snet4core.footprints.footprints import Source
 from snet4core.grid import Grid
 from snet4core.layers.read import area_in
@@ -254,6 +256,24 @@ def _command(location: str, choices: Choices, model: Header) -> str:
     values = {each.name: getattr(choices, each.name) for each in fields(choices)}
     words = command_line("run", location, "footprints.gpkg", values)
     return f"{words} {of_models(model)}".rstrip()
+
+
+def searched(choices: Choices) -> str:
+    """What is searched, equal for equal bounds and areas of interest; "all" without them.
+
+    InputError for an area of interest that cannot be read.
+    """
+    if choices.bounds is None and choices.aoi is None:
+        return "all"
+    what = hashlib.sha256(repr(choices.bounds).encode())
+    if choices.aoi is not None:
+        try:
+            what.update(choices.aoi.read_bytes())
+        except OSError as problem:
+            raise InputError(
+                f"{printable(choices.aoi)} cannot be read ({problem.strerror}); check the path."
+            ) from problem
+    return what.hexdigest()[:16]
 
 
 def _region(name: str, grid: Grid, choices: Choices) -> Region:

@@ -138,8 +138,6 @@ class FolderStore:
     """A place with a folder of parts for each scene; `opened` makes or enters it."""
 
     place: Place
-    alone: bool = True
-    """Whether no other process works in it meanwhile."""
     _entered: dict[str, FolderShelf] = field(default_factory=dict)
     """Shelves of this run: what they depend on was looked at when they were entered."""
 
@@ -151,13 +149,8 @@ class FolderStore:
             return self._entered[location]
         now = {**facts(), "form of the parts": str(partfile.FORMAT)}
         folder = scene_key(location)
-        record = {"scene": location, "facts": now, "recipe": recipe}
         with _said(self.place):
-            begun = self._begun(folder, record)
-            if begun != now and self.alone and not self._has_parts(folder):
-                # A scene that failed: its picture was mended, as the user was told.
-                self.place.remove(f"{folder}/{_SCENE}")
-                begun = self._begun(folder, record)
+            begun = self._begun(folder, {"scene": location, "facts": now, "recipe": recipe})
         if begun != now:
             raise self._other(folder, location, begun, now)
         self._entered[location] = FolderShelf(self.place, folder, source, _run_key(now))
@@ -210,33 +203,35 @@ class FolderStore:
             found.append(Kept(str(raw.get("scene")), facts, recipe, self.place, folder))
         return found
 
-    def note_job(self, scenes: Sequence[str]) -> None:
-        """Record the names of all scenes of a job, of which each shard begins only its own."""
-        self._note("job", scenes)
+    def note_job(self, scenes: Sequence[str], searched: str) -> None:
+        """Record the names of all scenes of a job, of which each shard begins only its own, and
+        what is searched."""
+        self._note("job", scenes, searched)
 
-    def note_outside(self, scene: str) -> None:
+    def note_outside(self, scene: str, searched: str) -> None:
         """Record the name of a scene that has no parts, as none of it is searched."""
-        self._note("outside", [scene])
+        self._note("outside", [scene], searched)
 
-    def _note(self, kind: Literal["job", "outside"], scenes: Sequence[str]) -> None:
-        text = _json({"scenes": sorted(scenes)})
+    def _note(self, kind: Literal["job", "outside"], scenes: Sequence[str], searched: str) -> None:
+        text = _json({"scenes": sorted(scenes), "searched": searched})
         with _said(self.place):
             self.place.create(f"{kind}-{hashlib.sha256(text).hexdigest()[:16]}.json", text)
 
-    def noted(self, kind: Literal["job", "outside"]) -> set[str]:
-        """The scenes of all records of a kind. InputError for a record that is damaged."""
-        found: set[str] = set()
+    def noted(self, kind: Literal["job", "outside"]) -> set[tuple[str, str]]:
+        """(scene, what was searched) of all records of a kind. InputError for a damaged one."""
+        found: set[tuple[str, str]] = set()
         for name in self.place.names():
             match = _NOTE_NAME.fullmatch(name)
             if match is None or match[1] != kind:
                 continue
-            scenes = _read_json(self.place, name).get("scenes")
+            note = _read_json(self.place, name)
+            scenes, searched = note.get("scenes"), str(note.get("searched", "all"))
             if not isinstance(scenes, list):
                 raise InputError(
                     f"{printable(f'{self.place}/{name}')} is damaged; remove it, and run a shard "
                     "again."
                 )
-            found |= set(map(str, scenes))
+            found |= {(str(scene), searched) for scene in scenes}
         return found
 
     def _scene_folders(self) -> list[str]:
@@ -244,19 +239,33 @@ class FolderStore:
 
     def holds_parts(self) -> bool:
         """Whether a part of any scene is there."""
-        return any(map(self._has_parts, self._scene_folders()))
+        return any(
+            _PART_NAME.fullmatch(name)
+            for folder in self._scene_folders()
+            for name in self.place.names(folder)
+        )
 
-    def _has_parts(self, folder: str) -> bool:
-        return any(map(_PART_NAME.fullmatch, self.place.names(folder)))
+    def holds_notes(self) -> bool:
+        """Whether a shard has noted its job, or a scene of it."""
+        return any(map(_NOTE_NAME.fullmatch, self.place.names()))
+
+    def forget(self, location: str) -> None:
+        """Remove what is kept of a scene, which then may be begun anew."""
+        with suppress(OSError):
+            self._empty(scene_key(location))
+        self._entered.pop(location, None)
+
+    def _empty(self, folder: str) -> None:
+        for name in self.place.names(folder):
+            if name == _SCENE or _PART_NAME.fullmatch(name) or name.startswith(TEMPORARY):
+                self.place.remove(f"{folder}/{name}")
+        self.place.prune(folder)
 
     def remove(self) -> None:
         """Remove our own files; others stay."""
         with suppress(OSError):
             for folder in self._scene_folders():
-                for name in self.place.names(folder):
-                    if name == _SCENE or _PART_NAME.fullmatch(name) or name.startswith(TEMPORARY):
-                        self.place.remove(f"{folder}/{name}")
-                self.place.prune(folder)
+                self._empty(folder)
             for name in self.place.names():
                 ours = name == _MARK or _NOTE_NAME.fullmatch(name)
                 if ours or name.startswith(TEMPORARY):
@@ -302,12 +311,12 @@ def opened(place: Place, *, alone: bool = True) -> Iterator[FolderStore]:
         with _said(place):
             stack.enter_context(place.entered(_MARK, alone=alone))
             place.create(_MARK, _MARK_TEXT.encode())
-        store = FolderStore(place, alone)
+        store = FolderStore(place)
         try:
             yield store
         except BaseException:
             with suppress(OSError):
-                if alone and not store.holds_parts():
+                if alone and not store.holds_parts() and not store.holds_notes():
                     store.remove()
             raise
 

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -191,7 +192,7 @@ def _folder(folder: Path) -> list[SceneInput]:
 
 
 def _is_raster_name(name: str, neighbours: set[str]) -> bool:
-    """Whether a file is a raster, by its extension; some extensions need a sidecar besides."""
+    """Whether a file is a raster, by its extension; some need a sidecar that readers take."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a bare name, no path
     low = suffix.lower()
     if low in RASTER_SUFFIXES:
@@ -199,9 +200,8 @@ def _is_raster_name(name: str, neighbours: set[str]) -> bool:
     if low not in _PLACED_SUFFIXES:
         return False
     world = f"{suffix[:2]}{suffix[-1]}w"
-    return bool(
-        {f"{name}.aux.xml", f"{stem}{world}", f"{stem}{suffix}w", f"{stem}.hdr"} & neighbours
-    )
+    endings = (world, f"{suffix}w", ".wld", ".hdr", f"{suffix}.hdr", f"{suffix}.aux.xml")
+    return not {f"{stem}{end}".lower() for end in endings}.isdisjoint(map(str.lower, neighbours))
 
 
 def _glob(pattern: Path) -> list[SceneInput]:
@@ -224,9 +224,16 @@ def _glob(pattern: Path) -> list[SceneInput]:
             f"{printable(pattern)} matches no file; check the pattern, and keep it in quotes."
         )
     folders = {match.parent for match in matches}
-    names = {folder: {each.name for each in folder.iterdir()} for folder in folders}
+    names = {folder: _names_in(folder, matches) for folder in folders}
     rasters = [match for match in matches if _is_raster_name(match.name, names[match.parent])]
     return [SceneInput(str(match)) for match in rasters or matches]
+
+
+def _names_in(folder: Path, matches: Sequence[Path]) -> set[str]:
+    """Names of all files in a folder; where it cannot be listed, of the matches in it."""
+    with suppress(OSError):
+        return {each.name for each in folder.iterdir()}
+    return {match.name for match in matches if match.parent == folder}
 
 
 def _is_hidden(path: Path) -> bool:

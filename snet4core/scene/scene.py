@@ -183,6 +183,14 @@ class Whole:
     colours: tuple[ColorInterp, ...]
 
 
+def files_of(location: str) -> tuple[Path, ...]:
+    """The local files that a scene's pixels come from; itself alone where it cannot be read."""
+    with contextlib.suppress(InputError, OSError):
+        admitted = door.admit(location)
+        return (Path(location), *(Path(each.path) for each in admitted.others))
+    return (Path(location),)
+
+
 def read_whole(path: Path) -> Whole:
     """Read all bands of a small raster into memory, with the guards of `open_scene`.
 

@@ -22,13 +22,13 @@ from snet4_cli import run_text
 from snet4_cli.main import snet4
 from snet4core.errors import InputError, OutputError, OutsideError, SomeScenesFailed
 from snet4core.files.places import FolderPlace
-from snet4core.jobs.job import Done, Job, Shard
+from snet4core.jobs.job import Done, Job, Overlap, Shard
 from snet4core.jobs.merge import Merge, merge
 from snet4core.jobs.per_scene import each_scene, run_each
 from snet4core.jobs.processes import Processes
 from snet4core.jobs.run import run_job
 from snet4core.parts.detect import detect
-from snet4core.parts.plan import Choices, plan_for
+from snet4core.parts.plan import Choices, plan_for, searched
 from snet4core.progress import Silent
 from snet4core.scene.inputs import SceneInput
 
@@ -130,6 +130,39 @@ def test_maps_that_may_not_be_replaced_are_told_of_before_the_work(tmp_path: Pat
         detect(scene, BrightIsBuilding(), LOOK, save_maps=tmp_path / "a.tif", overwrite=True)
 
 
+def test_no_scene_of_a_pattern_replaces_what_another_one_needs(tmp_path: Path) -> None:
+    scenes = (town(tmp_path / "a.tif"), town(tmp_path / "a_maps.tif", east_m=100.0))
+    (tmp_path / "out").mkdir()
+    job = Job(scenes, LOOK, tmp_path / "out" / "{scene}.gpkg", maps=tmp_path, overwrite=True)
+    with pytest.raises(OutputError, match=r"a_maps\.tif is also an input"):
+        each_scene(job)
+    tables = replace(
+        job, maps=None, output=tmp_path / "{scene}.csv", csv=tmp_path / "{scene}_maps.csv"
+    )
+    with pytest.raises(OutputError, match=r"a_maps\.csv is named twice"):
+        each_scene(tables)
+
+
+def test_places_that_cannot_be_looked_up_are_told_of_in_words(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    town(tmp_path / "a.tif")
+    (tmp_path / "o.gpkg").write_text("old")
+    said = refused(tmp_path / "a.tif", "-o", tmp_path / "o.gpkg", "--report",
+                   tmp_path / "loop" / "r.html")  # fmt: skip
+    assert "r.html cannot be written" in said
+    long = tmp_path / ("x" * 300)
+    job = Job((town(tmp_path / "a.tif"),), LOOK, tmp_path / "o.gpkg", overwrite=True,
+              also_read=(long,))  # fmt: skip
+    job.check_places()
+
+
+def test_a_vrt_is_known_by_its_content(tmp_path: Path) -> None:
+    town(tmp_path / "a.tif")
+    vrt = mosaic(tmp_path).rename(tmp_path / "m.xml")
+    job = Job((SceneInput(str(vrt)),), LOOK, tmp_path / "o.gpkg", overwrite=True)
+    assert set(job.read_files()) == {vrt, tmp_path / "a.tif"}
+
+
 # ---------------------------------------------------------------- scenes that fail
 
 
@@ -147,6 +180,25 @@ def test_a_scene_that_fails_does_not_choose_the_crs(tmp_path: Path) -> None:
     told = done.failed[str(tmp_path / "c.tif")]
     assert "c.tif is in EPSG:32616, but" in told
     assert "b.tif in EPSG:32617" in told
+
+
+def test_a_scene_without_parts_does_not_choose_the_crs_of_a_merge(tmp_path: Path) -> None:
+    scenes = (damaged(tmp_path / "a.tif"), town(tmp_path / "b.tif", "EPSG:32617"))
+    job = Job(scenes, LOOK, tmp_path / "o.gpkg")
+    for number in range(2):
+        outcome(replace(job, shard=Shard(number, 2)))
+    done = merge(Merge((job.parts_place,), job.output, allow_missing=True), Silent())
+    assert (done.footprints, list(done.failed)) == (1, ["a"])
+
+
+def test_another_crs_is_nothing_that_could_be_mended(tmp_path: Path) -> None:
+    scenes = (town(tmp_path / "a.tif"), town(tmp_path / "b.tif", "EPSG:32617"))
+    job = Job(scenes, LOOK, tmp_path / "o.gpkg", resume=True)
+    done = outcome(job)
+    assert done.failed
+    assert not job.parts_place.is_there()
+    with pytest.raises(SomeScenesFailed, match=r"run them into two files\.$"):
+        run_text.say_failed(done, job)
 
 
 def test_shards_in_two_crss_are_merged_like_an_undivided_run(tmp_path: Path) -> None:
@@ -239,6 +291,47 @@ def test_shards_of_scenes_outside_are_merged_without_them(tmp_path: Path) -> Non
     assert not job.parts_place.is_there()
 
 
+def test_scenes_outside_of_another_area_are_missed_by_the_merge(tmp_path: Path) -> None:
+    job = Job(several(tmp_path), replace(LOOK, bounds=(0, 0, 1, 1)), tmp_path / "o.gpkg")
+    for number in range(2):
+        outcome(replace(job, shard=Shard(number, 2)))
+    corrected = replace(job, choices=LOOK)
+    outcome(replace(corrected, shard=Shard(0, 2)))
+    with pytest.raises(InputError, match=r"1 of 2 scenes have no parts \(b, "):
+        merge(Merge((job.parts_place,), job.output), Silent())
+    outcome(replace(corrected, shard=Shard(1, 2)))
+    assert merge(Merge((job.parts_place,), job.output), Silent()).footprints == 2
+
+
+def test_areas_of_interest_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    one, other = (areas(tmp_path / f"{n}.geojson", shapely.box(n, 0, n + 1, 1)) for n in range(2))
+    keys = [searched(each) for each in (
+        LOOK, HERE, replace(LOOK, aoi=one), replace(LOOK, aoi=other), replace(HERE, aoi=one),
+    )]  # fmt: skip
+    assert keys[0] == "all"
+    assert len(set(keys)) == len(keys)
+    copied = tmp_path / "copy.geojson"
+    shutil.copy(one, copied)
+    assert searched(replace(LOOK, aoi=copied)) == keys[2]
+    with pytest.raises(InputError, match=r"none\.geojson cannot be read"):
+        searched(replace(LOOK, aoi=tmp_path / "none.geojson"))
+
+
+@pytest.mark.parametrize("overlap", ["best-look", "fuse"])
+def test_where_no_scene_is_left_overlaps_have_nothing_to_resolve(
+    overlap: Overlap, tmp_path: Path
+) -> None:
+    nowhere = replace(LOOK, bounds=(0.0, 0.0, 1.0, 1.0))
+    with pytest.raises(OutsideError, match="None of 2 scenes"):
+        outcome(Job(several(tmp_path), nowhere, tmp_path / "o.gpkg", overlap=overlap))
+
+
+def test_a_share_that_lies_outside_is_no_failure(tmp_path: Path) -> None:
+    job = Job(several(tmp_path), HERE, tmp_path / "{scene}.gpkg", shard=Shard(1, 2))
+    done = run_each(each_scene(job), BrightIsBuilding(), Silent(), is_share=True)
+    assert len(done.outside) == 1
+
+
 def test_where_no_scene_is_inside_nothing_is_written(tmp_path: Path) -> None:
     nowhere = replace(LOOK, bounds=(0.0, 0.0, 1.0, 1.0))
     scenes = several(tmp_path)
@@ -253,9 +346,14 @@ def test_where_no_scene_is_inside_nothing_is_written(tmp_path: Path) -> None:
     for shard in (None, Shard(0, 1)):
         with pytest.raises(InputError, match=r"a\.tif: .* lies outside .* give --bounds in that"):
             outcome(replace(alone, shard=shard))
-    outcome(replace(job, shard=Shard(0, 1)))
-    with pytest.raises(InputError, match="as all lie outside of what was searched"):
-        merge(Merge((job.parts_place,), job.output), Silent())
+    outcome(replace(job, shard=Shard(0, 2)))
+    merging = Merge((job.parts_place,), job.output)
+    with pytest.raises(InputError, match="holds no scene; run the shards first"):
+        merge(merging, Silent())
+    outcome(replace(job, shard=Shard(1, 2)))
+    for _ in range(2):
+        with pytest.raises(InputError, match="as all lie outside of what was searched"):
+            merge(merging, Silent())
     assert not job.output.exists()
 
 
@@ -320,11 +418,11 @@ def test_a_layer_of_several_scenes_says_so(tmp_path: Path) -> None:
     scenes = several(tmp_path)
     outcome(Job(scenes, LOOK, tmp_path / "o.geojson"))
     told = json.loads((tmp_path / "o.geojson").read_text())["snet4"]
-    assert told["scenes"].startswith("2 (a, b); ")
+    assert told["scenes"].startswith("2 were searched (a, b); ")
     outcome(Job(scenes[:1], LOOK, tmp_path / "one.geojson"))
     assert "scenes" not in json.loads((tmp_path / "one.geojson").read_text())["snet4"]
     outcome(Job(scenes, LOOK, tmp_path / "o.gpkg"))
-    assert b"Building footprints of 2 scenes" in (tmp_path / "o.gpkg").read_bytes()
+    assert b"Building footprints of several scenes" in (tmp_path / "o.gpkg").read_bytes()
 
 
 class Steps(Silent):
@@ -341,8 +439,16 @@ def test_progress_of_other_processes_is_over_all_parts(tmp_path: Path) -> None:
     scenes = tuple(town(tmp_path / f"{n}.tif", east_m=100.0 * n) for n in range(4))
     steps = Steps()
     run_job(Job(scenes, LOOK, tmp_path / "o.gpkg"), ELSEWHERE, steps, Processes(BrightModel(), 1))
-    assert [done for done, _ in steps.told][-4:] == [1, 2, 3, 4]
+    assert [done for done, _ in steps.told][-5:] == [1, 2, 3, 4, 4]
     assert {total for _, total in steps.told} == {4}
+
+
+def test_progress_ends_at_its_end_where_the_last_scenes_have_no_parts(tmp_path: Path) -> None:
+    scenes = tuple(town(tmp_path / f"{n}.tif", east_m=100.0 * n) for n in range(4))
+    area = replace(LOOK, bounds=(740000.0, 3719960.0, 740140.0, 3720000.0))
+    steps = Steps()
+    run_job(Job(scenes, area, tmp_path / "o.gpkg"), ELSEWHERE, steps, Processes(BrightModel(), 1))
+    assert steps.told[-1] == (2, 2)
 
 
 def test_a_cluster_without_workers_says_what_it_waits_for(

@@ -270,23 +270,22 @@ def test_a_kept_part_is_there_for_the_next_run(tmp_path: Path) -> None:
 def test_a_changed_run_is_refused_and_says_what_changed(
     tmp_path: Path, changed: dict[str, str], said: str
 ) -> None:
-    begun = shelf_in(tmp_path / "o.parts")
-    begun.put(*some_result()[:2])
+    shelf_in(tmp_path / "o.parts")
     with pytest.raises(OutputError, match=rf"(?s)o\.parts.*{said}.*remove"):
         shelf_in(tmp_path / "o.parts", **changed)
 
 
-def test_a_scene_without_parts_may_begin_anew_where_nobody_else_works(tmp_path: Path) -> None:
-    """A run that failed before its first part must not pin what was wrong with its picture."""
+def test_a_scene_that_is_forgotten_may_begin_anew(tmp_path: Path) -> None:
+    """A scene that failed must not pin what was wrong with its picture."""
     parts = FolderPlace(tmp_path / "o.parts")
-    shelf_in(parts.folder)
     part, result, _ = some_result()
+    with partstore.opened(parts) as store:
+        for location in ("town.tif", "other.tif"):
+            store.shelf(location, lambda: FACTS, Source("town", UTM), {}).put(part, result)
+        store.forget("town.tif")
     shelf_in(parts.folder, picture="b2").put(part, result)
-    with partstore.opened(parts, alone=False) as store:
-        facts = FACTS | {"picture": "c3"}
-        store.shelf("other.tif", lambda: FACTS, Source("other", UTM), {})
-    with partstore.opened(parts, alone=False) as store, pytest.raises(OutputError, match="remove"):
-        store.shelf("other.tif", lambda: facts, Source("other", UTM), {})
+    with partstore.opened(parts) as store, pytest.raises(OutputError, match="remove"):
+        store.shelf("other.tif", lambda: FACTS | {"picture": "b2"}, Source("other", UTM), {})
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "renamed", "folder"])

@@ -71,6 +71,26 @@ def test_globs(folder: Path, pattern: str, expected: list[str]) -> None:
     assert names(found, folder) == expected
 
 
+def test_sidecars_place_a_picture_under_all_names_that_are_read(tmp_path: Path) -> None:
+    placed = {"a.dat": "a.hdr", "b.dat": "b.dat.hdr", "c.DAT": "c.HDR", "d.png": "d.wld",
+              "e.jpg": "e.jgw", "f.jpg": "f.jpgw", "g.png": "g.png.aux.xml"}  # fmt: skip
+    for name in (*placed, *placed.values(), "h.png", "i.dat"):
+        (tmp_path / name).write_bytes(b"x")
+    assert names(expand([tmp_path]), tmp_path) == sorted(placed)
+    assert names(expand([f"{tmp_path}/*"]), tmp_path) == sorted(placed)
+    assert names(expand([f"{tmp_path}/b*"]), tmp_path) == ["b.dat"]
+
+
+def test_a_pattern_reaches_into_a_folder_that_cannot_be_listed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(self: Path) -> object:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    assert names(expand([f"{folder}/*.tif"]), folder) == ["b.tif"]
+
+
 def test_a_folder_that_cannot_be_read_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
