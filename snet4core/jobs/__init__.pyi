@@ -4,6 +4,7 @@ from .executors import worker_model as worker_model
 from .job import Done as Done
 from .job import Job as Job
 from .job import Shard as Shard
+from .job import nothing_written as nothing_written
 from .merge import Merge as Merge
 from .per_scene import names_scenes as names_scenes
 from .processes import Processes as Processes

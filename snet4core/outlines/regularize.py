@@ -163,7 +163,7 @@ def _peak(folded: Floats, weight: Floats, label_S: NDArray[np.int32], count: int
     spread = round(PEAK_DEG / BIN_DEG)
     here = np.minimum((folded * (2 * bins / math.pi)).astype(np.int64), bins - 1)
     histogram = summed(label_S * bins + here, weight, count * bins).reshape(count, bins)
-    # Weights are integers, so these sums are exact and ties are ties everywhere.
+    # Of square pixels weights are integers, so sums are exact and ties are ties everywhere.
     smooth = sum(
         (spread + 1 - abs(step)) * np.roll(histogram, step, axis=1)
         for step in range(-spread, spread + 1)

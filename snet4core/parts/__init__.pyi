@@ -13,6 +13,7 @@ from .part import parts_of as parts_of
 from .plan import Choices as Choices
 from .plan import Plan as Plan
 from .plan import plan_for as plan_for
+from .plan import searched as searched
 from .preview import Preview as Preview
 from .preview import StoredMaps as StoredMaps
 from .shelf import MemoryStore as MemoryStore

@@ -29,6 +29,7 @@ from .resample import taps as taps
 from .scene import Scene as Scene
 from .scene import describe as describe
 from .scene import digest as digest
+from .scene import files_of as files_of
 from .scene import open_scene as open_scene
 from .scene import read_whole as read_whole
 from .working_scale import WorkingScale as WorkingScale
