@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 from snet4core.outlines.fitting import Flags, Floats, Lines, Sides, Stairs, summed
 from snet4core.outlines.rings import Ints, Rings, successor
 
+RULE = 2
+"""Number of the rules and constants below: parts of a run that others made are not gone on with."""
+
 BIN_DEG = 1.5
 """Width of the histogram's bins."""
 

@@ -21,6 +21,7 @@ from snet4core.look.look import Look
 from snet4core.maps.look_guesser import LookGuesser
 from snet4core.maps.maps import Maps
 from snet4core.model.header import Header
+from snet4core.outlines.regularize import RULE
 from snet4core.parts.part import (
     ROOFS_FORMAT,
     Part,
@@ -146,7 +147,7 @@ class SceneWork:
             "smallest area": f"{settings.min_area_m2!r} m2",
             "least confidence": repr(settings.min_confidence),
             "simplify": f"{settings.simplify_m!r} m",
-            "regularize": repr(settings.regularize) + self._of_oblong_pixels,
+            "regularize": self._right_angles,
             "splitting": repr(settings.split),
             "confidence": repr(plan.model.card.confidence_knots.knots),
             "engine": network,
@@ -156,10 +157,12 @@ class SceneWork:
         }
 
     @property
-    def _of_oblong_pixels(self) -> str:
-        """What right angles depend on besides; nothing where pixels are square on the ground."""
+    def _right_angles(self) -> str:
+        """Whether walls are turned to right angles, and what these depend on besides the mask."""
+        if not self.plan.settings.regularize:
+            return "False"
         aspect = self.plan.grid.aspect
-        return f" at {aspect!r}" if self.plan.settings.regularize and aspect != 1 else ""
+        return f"True, rule {RULE}" + ("" if aspect == 1 else f", aspect {aspect!r}")
 
     def recipe(self) -> dict[str, Any]:
         """All that merging the parts needs, without scene and model, as plain JSON."""

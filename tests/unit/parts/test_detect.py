@@ -25,6 +25,7 @@ from snet4core.maps.maps import Maps
 from snet4core.model.card import Architecture, Card, WindowSettings
 from snet4core.model.header import Header
 from snet4core.outlines import outline
+from snet4core.outlines.regularize import RULE
 from snet4core.parts.detect import detect
 from snet4core.parts.plan import Choices, plan_for
 from snet4core.parts.polygonize import polygonize
@@ -214,7 +215,8 @@ def test_right_angles_know_how_wide_a_pixel_is_on_the_ground(
     (aspect,) = seen
     assert aspect == pytest.approx(0.576 if regularize else 1.0, abs=0.002)
     facts = SceneWork(plan_for(path, BrightIsBuilding().header, choices)).facts("exact")
-    assert facts["regularize"] == (f"True at {aspect!r}" if regularize else "False")
+    told = f"True, rule {RULE}, aspect {aspect!r}" if regularize else "False"
+    assert facts["regularize"] == told
 
 
 def test_a_scene_of_tiny_pixels_is_looked_at_coarser(tmp_path: Path) -> None:
