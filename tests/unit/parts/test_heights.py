@@ -155,7 +155,9 @@ class TestMerge:
 
         def scene(kept: Any) -> Any:
             shaping = SimpleNamespace(source=table.source, grid=SimpleNamespace(crs=UTM))
-            return SimpleNamespace(shaping=shaping, parts=[], description={}, missing=list)
+            return SimpleNamespace(
+                shaping=shaping, parts=[], description={}, missing=list, here=set
+            )
 
         monkeypatch.setattr(merge_module.partstore, "begun", lambda place: True)
         monkeypatch.setattr(merge_module, "_scenes", lambda stores: [scene(None)])
